@@ -1,0 +1,109 @@
+//! The shape of a block's bytes: how big a slice is, how its elements lie, where it lies in a host slot.
+
+use crate::error::KvError;
+
+/// Tokens in a full block. Only a sequence's last block may hold fewer (its valid length).
+pub const BLOCK_TOKENS: usize = 64;
+
+/// Bytes before a block's payload in a host slot, and in its extent on the SSD: one page, so that payload
+/// and extent stay aligned for `O_DIRECT`.
+pub const HEADER_BYTES: usize = 4096;
+
+/// Alignment of host slots and of disk extents, in bytes.
+pub const PAGE_BYTES: usize = 4096;
+
+/// Element type of stored keys and values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KvDtype {
+    Bf16,
+    /// Only for tests: the reference comparison with f32 keys and values.
+    F32,
+}
+
+impl KvDtype {
+    pub const fn bytes(self) -> usize {
+        match self {
+            KvDtype::Bf16 => 2,
+            KvDtype::F32 => 4,
+        }
+    }
+}
+
+/// How the elements of a slice lie. It belongs to the backend and is part of a block's identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SliceOrder {
+    /// CPU: K as `[kv head][dim][token]`, so that SIMD lanes run over keys; V as `[kv head][token][dim]`.
+    KeysByDim,
+    /// GPU: K and V as `[token][kv head][dim]`.
+    TokensFirst,
+}
+
+/// The geometry of one model's KV. A slice is K then V of one layer of one block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KvLayout {
+    pub layers: usize,
+    pub kv_heads: usize,
+    pub head_dim: usize,
+    pub dtype: KvDtype,
+    pub order: SliceOrder,
+}
+
+impl KvLayout {
+    /// Bytes of K (or of V) of one layer of one block.
+    pub const fn half_slice_bytes(&self) -> usize {
+        BLOCK_TOKENS * self.kv_heads * self.head_dim * self.dtype.bytes()
+    }
+
+    /// Bytes of one layer's part of one block: K and V, contiguous.
+    pub const fn slice_bytes(&self) -> usize {
+        2 * self.half_slice_bytes()
+    }
+
+    /// Bytes of a block in all layers, without header or padding.
+    pub const fn block_bytes(&self) -> usize {
+        self.layers * self.slice_bytes()
+    }
+
+    /// Bytes of a host slot, which are also the bytes of the block's extent on the SSD:
+    /// header page, slices in layer order, padding to a page.
+    pub const fn host_slot_bytes(&self) -> usize {
+        HEADER_BYTES + self.block_bytes().next_multiple_of(PAGE_BYTES)
+    }
+
+    /// Offset of layer `layer`'s slice from the start of a host slot, in bytes.
+    pub const fn slice_offset(&self, layer: usize) -> usize {
+        HEADER_BYTES + layer * self.slice_bytes()
+    }
+
+    /// Zeroes the rows of one slice at and beyond `valid` tokens, so that a partly filled block has one
+    /// checksum and no stale bytes (0 × NaN is NaN).
+    ///
+    /// # Errors
+    /// `valid` above [`BLOCK_TOKENS`], or `slice` not [`KvLayout::slice_bytes`] long.
+    pub fn zero_tail(&self, slice: &mut [u8], valid: usize) -> Result<(), KvError> {
+        if valid > BLOCK_TOKENS || slice.len() != self.slice_bytes() {
+            return Err(KvError::Invalid {
+                what: "slice to zero",
+                detail: format!("valid {valid}, {} bytes, a slice has {}", slice.len(), self.slice_bytes()),
+            });
+        }
+        let element = self.dtype.bytes();
+        let (keys, values) = slice.split_at_mut(self.half_slice_bytes());
+        match self.order {
+            SliceOrder::KeysByDim => {
+                for row in keys.chunks_exact_mut(BLOCK_TOKENS * element) {
+                    row[valid * element..].fill(0);
+                }
+                for head in values.chunks_exact_mut(BLOCK_TOKENS * self.head_dim * element) {
+                    head[valid * self.head_dim * element..].fill(0);
+                }
+            }
+            SliceOrder::TokensFirst => {
+                let from = valid * self.kv_heads * self.head_dim * element;
+                keys[from..].fill(0);
+                values[from..].fill(0);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,1 @@
+//! The CPU backend: the reference that every other device is held against.

@@ -1,0 +1,119 @@
+//! What a device must offer: a batched forward pass over slot-addressed KV, layer by layer, with loads and
+//! saves on streams of their own.
+//!
+//! The engine drives a step as
+//! `begin_step`, then for each layer `wait(Compute, load event)`, `run_layer`, `record(Compute)`,
+//! `wait(Save, that event)`, `copy(Save, …)`, and last `sample`. On the CPU the compute stream is the caller
+//! itself: a wait blocks it; on a GPU everything is enqueued.
+
+pub mod cpu;
+
+use attentionstore_kv::KvLayout;
+
+use crate::config::ModelConfig;
+use crate::error::ModelError;
+use crate::sampling::{SampleRequest, Sampled};
+
+/// The three queues of a device. Work on one stream runs in the order it was enqueued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stream {
+    Compute,
+    /// Host memory → device slots.
+    Load,
+    /// Device slots → host memory.
+    Save,
+}
+
+/// A point in a stream's work, made by [`Backend::record`]: everything enqueued before it is done once it is.
+/// Events are never reused; asking about an old one is always allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Event {
+    pub stream: Stream,
+    pub sequence: u64,
+}
+
+/// One slice to copy between a device slot and host memory.
+#[derive(Clone, Copy, Debug)]
+pub struct SliceCopy {
+    pub layer: u32,
+    /// Device (`hbm`) slot.
+    pub slot: u32,
+    /// Address of the slice in host memory, `KvLayout::slice_bytes()` long.
+    /// The engine guarantees that it stays mapped, and that nobody else writes it, until the copy is done.
+    pub host: *mut u8,
+}
+
+// SAFETY: the address is only used by the backend's copy threads under the engine's contract above.
+unsafe impl Send for SliceCopy {}
+
+/// The new tokens of one sequence in a step.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchSequence<'a> {
+    /// Token ids to compute, at consecutive positions. Never empty.
+    pub tokens: &'a [u32],
+    /// Position of `tokens[0]` inside the sequence's view.
+    pub position: u32,
+    /// Device slots of the view's blocks in view order: position `p` lies in `slots[p / 64]`, row `p % 64`.
+    /// Covers every position up to the last new token; all rows before `position` hold valid KV.
+    pub slots: &'a [u32],
+    /// For which of `tokens` logits are needed.
+    pub logits: LogitsWanted,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogitsWanted {
+    None,
+    Last,
+    All,
+}
+
+/// A device that computes one model. One engine thread owns it; copies run beside the computation.
+pub trait Backend: Send {
+    fn config(&self) -> &ModelConfig;
+
+    /// Layout of the slices in this backend's slots; host slots hold the same bytes.
+    fn layout(&self) -> KvLayout;
+
+    /// Device slots (`hbm` tier).
+    fn slots(&self) -> usize;
+
+    /// Most rows (new tokens of all sequences) of one step.
+    fn max_batch_tokens(&self) -> usize;
+
+    /// A name for the numerics of this backend, part of every block's identity.
+    fn numerics_id(&self) -> String;
+
+    /// Starts a step: takes over the batch and embeds its tokens.
+    ///
+    /// # Errors
+    /// A token outside the vocabulary, a slot out of range, more rows than `max_batch_tokens`.
+    fn begin_step(&mut self, batch: &[BatchSequence<'_>]) -> Result<(), ModelError>;
+
+    /// Runs one layer over the step's rows: writes the new tokens' K and V into their slots and attends over
+    /// them, also over this step's own, reading K and V only from slots.
+    fn run_layer(&mut self, layer: usize) -> Result<(), ModelError>;
+
+    /// Final norm, head and sampling. Logit rows are numbered over the batch in order, as `LogitsWanted` asks.
+    fn sample(&mut self, requests: &[SampleRequest<'_>]) -> Result<Vec<Sampled>, ModelError>;
+
+    /// The raw logits of the step's logit row `row` (`vocab_size` of f32), for tests and evaluation.
+    fn read_logits(&mut self, row: usize, out: &mut [f32]) -> Result<(), ModelError>;
+
+    /// Marks the present end of `stream`'s work.
+    fn record(&mut self, stream: Stream) -> Event;
+
+    /// Later work on `stream` starts only after `event`. On the CPU, waiting on `Compute` blocks the caller.
+    fn wait(&mut self, stream: Stream, event: Event);
+
+    /// Whether `event` has happened.
+    fn is_done(&self, event: Event) -> bool;
+
+    /// Blocks until `event` has happened.
+    fn synchronize(&self, event: Event);
+
+    /// Enqueues slice copies on `Load` (host → slot) or `Save` (slot → host).
+    fn copy(&mut self, stream: Stream, copies: &[SliceCopy]) -> Result<(), ModelError>;
+
+    /// Copies the first `valid` rows of a slot in all layers, on the compute stream: the start of a fork.
+    fn copy_rows(&mut self, from_slot: u32, to_slot: u32, valid: u32) -> Result<(), ModelError>;
+}

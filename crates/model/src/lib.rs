@@ -1,0 +1,10 @@
+//! What is computed: configuration, weights, tokenizer, chat template, the forward pass over a [`backend::Backend`],
+//! and sampling.
+
+pub mod backend;
+pub mod config;
+pub mod error;
+pub mod sampling;
+pub mod weights;
+
+pub use error::ModelError;
