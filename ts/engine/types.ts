@@ -1,0 +1,256 @@
+// The engine: what computes steps and moves blocks. Two implementations, NativeEngine and SimulatedEngine, one
+// contract suite. TypeScript decides which block goes where; the engine moves it and says when it is done.
+
+/** Tokens in a full block. */
+export const BLOCK_TOKENS = 64
+
+export type TierName = 'hbm' | 'dram' | 'ssd'
+
+/** 32 bytes as a latin1 string of length 32: a block key that works as a Map key without conversion. */
+export type BlockKey = string
+
+export interface EngineInfo {
+  readonly kind: 'native' | 'simulated'
+  /** e.g. `cpu (avx2, 2 threads)` */
+  readonly device: string
+  readonly modelName: string
+  readonly layers: number
+  readonly vocabSize: number
+  /** Longest context of the model in tokens, before `--max-context`. */
+  readonly modelContext: number
+  /** One layer's part of one block, all layers of one block, and a block's extent in dram and on ssd, in bytes. */
+  readonly sliceBytes: number
+  readonly blockBytes: number
+  readonly hostSlotBytes: number
+  /** Slots of each tier. `dram` may hold staging slots even when the tier is off; see `dramStagingOnly`. */
+  readonly slots: Readonly<Record<TierName, number>>
+  readonly dramStagingOnly: boolean
+  /** e.g. `io_uring (registered, O_DIRECT)`; `none` without an ssd tier. */
+  readonly ioEngine: string
+  readonly maxBatchTokens: number
+  /** Identity of everything a block's bytes depend on; hex. A store with another fingerprint holds foreign blocks. */
+  readonly fingerprint: string
+  /** Hash of tokenizer and template, hex: part of the key of a token record. */
+  readonly textFingerprint: string
+  readonly endTokens: readonly number[]
+  /** Sampling defaults of generation_config. */
+  readonly defaults: Readonly<{ temperature?: number; topP?: number; topK?: number }>
+  readonly hasChatTemplate: boolean
+}
+
+export interface SamplingParams {
+  temperature: number
+  topK: number
+  topP: number
+  minP: number
+  repetitionPenalty: number
+  presencePenalty: number
+  frequencyPenalty: number
+  logitBias: ReadonlyArray<readonly [token: number, bias: number]>
+  /** An unsigned 64-bit number. */
+  seed: bigint
+  /** null: none; n: log probabilities with the n likeliest alternatives. */
+  logprobs: number | null
+}
+
+/** A request as the engine knows it. Sent once; block tables and rows come with the plans. */
+export interface SequenceSpec {
+  /** Chosen by the scheduler, unsigned 32 bits, unique among living sequences. */
+  readonly sequence: number
+  readonly tokens: Uint32Array
+  /** Root of the key chain: identity with this request's cache salt. From `EngineText.root`. */
+  readonly root: BlockKey
+  readonly sampling: SamplingParams
+  readonly stop: readonly string[]
+  /** Token ids that end the answer besides the model's end tokens. */
+  readonly stopTokens: readonly number[]
+  readonly ignoreEos: boolean
+  /** Most tokens to sample. */
+  readonly maxTokens: number
+}
+
+/** Tokens [from, from + count) of a sequence, by token index. The last row of a decode step has count 1. */
+export interface PlanRow {
+  readonly sequence: number
+  readonly from: number
+  readonly count: number
+  /** Sample the token after the last row. True only if from + count is the known length when the step runs. */
+  readonly sample: boolean
+}
+
+/** View block `index` of a sequence lies in hbm slot `slot` from this step on. */
+export interface TableUpdate {
+  readonly sequence: number
+  readonly index: number
+  readonly slot: number
+}
+
+/** Saved layer by layer beside the step that fills the block. Completion: a TransferDone with this id. */
+export interface PlanSave {
+  readonly id: number
+  readonly sequence: number
+  /** View block index. */
+  readonly index: number
+  readonly dramSlot: number
+  /** Rows of the block that hold KV after this step, counted from its first. Rows beyond are zeroed in dram. */
+  readonly valid: number
+}
+
+/**
+ * One step. Plans are executed in the order of submission; at most two may be unanswered.
+ * Rows of one sequence are contiguous and appear once. Only what changed is sent.
+ */
+export interface StepPlan {
+  readonly step: number
+  /** Sequences whose block table is emptied first (they come back after preemption). */
+  readonly resets: readonly number[]
+  readonly tables: readonly TableUpdate[]
+  readonly rows: readonly PlanRow[]
+  readonly saves: readonly PlanSave[]
+}
+
+/**
+ * A transfer outside a step. `load` goes layer by layer on the load stream and every later step that reads the slot
+ * waits for it layer by layer; `copy` runs on the compute stream before the next step.
+ */
+export type Transfer =
+  | { readonly id: number; readonly kind: 'load'; readonly dramSlot: number; readonly hbmSlot: number }
+  | { readonly id: number; readonly kind: 'save'; readonly hbmSlot: number; readonly dramSlot: number; readonly valid: number }
+  | { readonly id: number; readonly kind: 'read'; readonly ssdSlot: number; readonly dramSlot: number; readonly key: BlockKey; readonly valid: number }
+  | { readonly id: number; readonly kind: 'write'; readonly dramSlot: number; readonly ssdSlot: number; readonly key: BlockKey; readonly valid: number }
+  | { readonly id: number; readonly kind: 'copy'; readonly fromHbmSlot: number; readonly toHbmSlot: number; readonly valid: number }
+  /** Completes when every write enqueued before it is durable. */
+  | { readonly id: number; readonly kind: 'flush' }
+
+export type FinishReason = 'stop' | 'length'
+
+export interface TokenLogprob {
+  readonly token: number
+  readonly logprob: number
+  readonly top: ReadonlyArray<readonly [token: number, logprob: number]>
+}
+
+/** What became of one planned row group. */
+export interface RowResult {
+  readonly sequence: number
+  /**
+   * `noop`: the sequence had finished before; `void`: its load failed, nothing was sampled, saved or made visible.
+   */
+  readonly status: 'ok' | 'noop' | 'void'
+  /** The sampled token, where the plan asked for one. */
+  readonly token?: number
+  readonly logprob?: TokenLogprob
+  /** Text that can be shown now; held back while it might be the beginning of a stop string. */
+  readonly text: string
+  readonly finish?: FinishReason
+  /** With `finish`: what the stop was, for `stop_reason`: a stop string, a token, or null. */
+  readonly stopped?: string | number | null
+  /** With `finish`: answer tokens that lie wholly inside the returned text, and the UTF-8 bytes they cover. */
+  readonly insideTokens?: number
+  readonly insideBytes?: number
+  /** Keys of the view blocks that were filled by these rows, in order of index. */
+  readonly filled: ReadonlyArray<{ readonly index: number; readonly key: BlockKey }>
+  /** With `finish`: tokens whose KV was computed, and the key of the last, partly filled block (null: none). */
+  readonly computedTokens?: number
+  readonly tailKey?: BlockKey | null
+}
+
+export interface StepReply {
+  readonly kind: 'step'
+  readonly step: number
+  readonly rows: readonly RowResult[]
+  /** Milliseconds from the start of the step to its end, and of those, waiting for loads. */
+  readonly stepMs: number
+  readonly loadStallMs: number
+  /** Layers that had to wait for a load. */
+  readonly stalledLayers: number
+}
+
+export interface TransferDone {
+  readonly kind: 'transfer'
+  readonly id: number
+  /** undefined: done. `kv_damaged`: the bytes are not the block asked for. */
+  readonly error?: string
+  readonly bytes: number
+  readonly ms: number
+}
+
+/** The engine can do no more: every request gets `engine_error`. */
+export interface EngineFailed {
+  readonly kind: 'failed'
+  readonly code: string
+  readonly message: string
+}
+
+export type EngineEvent = StepReply | TransferDone | EngineFailed
+
+export interface ChatMessageText {
+  readonly role: string
+  readonly content: string
+  readonly name?: string
+  /** Stored token ids of this answer, and how many UTF-8 bytes of its text they cover. */
+  readonly stored?: { readonly tokens: Uint32Array; readonly bytes: number }
+}
+
+export interface EncodedPrompt {
+  readonly tokens: Uint32Array
+  /** Tokens of the system prompt's head, for the view. */
+  readonly systemTokens: number
+}
+
+/** Text in, tokens out, never on the event loop. */
+export interface EngineText {
+  /** Renders and tokenises a chat, the generation prompt included. `date`: ISO day for templates that ask. */
+  encodeChat(messages: readonly ChatMessageText[], date: string): Promise<EncodedPrompt>
+  /** A raw prompt, with the tokenizer's own beginning token. User text never becomes special tokens. */
+  encodePrompt(text: string): Promise<Uint32Array>
+  /** As vLLM's /tokenize. */
+  tokenize(text: string, addSpecialTokens: boolean): Promise<Uint32Array>
+  decode(tokens: Uint32Array): Promise<string>
+  /** The bytes of one token, for logprobs. */
+  tokenBytes(token: number): Uint8Array
+  /** Root of the key chain for a tenant and a cache salt (both may be empty). */
+  root(tenant: string, cacheSalt: string): BlockKey
+  /** Keys of all blocks of `tokens`, the last partial one included. */
+  keys(root: BlockKey, tokens: Uint32Array): Promise<BlockKey[]>
+  /** Key of a block with these tokens after `parent`. */
+  childKey(parent: BlockKey, tokens: Uint32Array): BlockKey
+}
+
+/** Figures since start; bytes, operations, milliseconds. Rates are measured, not nominal. */
+export interface EngineStats {
+  readonly steps: number
+  readonly computeMs: number
+  readonly loadStallMs: number
+  readonly stalledLayers: number
+  readonly loadBytes: number
+  readonly loadMs: number
+  readonly saveBytes: number
+  readonly saveMs: number
+  readonly readBytes: number
+  readonly readMs: number
+  readonly writeBytes: number
+  readonly writeMs: number
+  readonly damagedReads: number
+  readonly readQueueDepth: number
+  readonly writeQueueDepth: number
+  readonly saveQueueDepth: number
+  readonly loadQueueDepth: number
+}
+
+export interface Engine {
+  readonly info: EngineInfo
+  readonly text: EngineText
+  /** Batches of events, in order, on the event loop. Set once, before the first plan. */
+  onEvents: (events: readonly EngineEvent[]) => void
+  addSequence(spec: SequenceSpec): void
+  /** Forgets a sequence. Only after the reply of the last step that names it. */
+  dropSequence(sequence: number): void
+  /** Takes a plan and returns at once. Throws on a third unanswered plan. */
+  submit(plan: StepPlan): void
+  /** Takes transfers and returns at once. Loads run in the order given. */
+  transfer(transfers: readonly Transfer[]): void
+  stats(): EngineStats
+  /** Waits for the work in flight and releases everything. May be called twice. */
+  close(): Promise<void>
+}

@@ -1,0 +1,123 @@
+// What the HTTP API asks of the scheduler: turns in, streamed answers out, and the cache's own controls.
+
+import type { FinishReason, SamplingParams, TierName, TokenLogprob } from '../engine/types.js'
+
+export interface TurnMessage {
+  readonly role: string
+  readonly content: string
+  readonly name?: string
+}
+
+/** A validated request. The API has applied defaults; the service resolves conversation, tokens and reuse. */
+export interface TurnRequest {
+  readonly requestId: string
+  readonly tenant: string
+  readonly cacheSalt: string
+  /** null: found by the message chain, or made new. */
+  readonly conversation: string | null
+  /** `prompt_cache_key`: a hint that names the conversation if no other rule does. */
+  readonly conversationHint: string | null
+  readonly prompt:
+    | { readonly kind: 'chat'; readonly messages: readonly TurnMessage[] }
+    | { readonly kind: 'text'; readonly text: string }
+    | { readonly kind: 'tokens'; readonly tokens: Uint32Array }
+  readonly sampling: SamplingParams
+  readonly stop: readonly string[]
+  readonly stopTokens: readonly number[]
+  readonly ignoreEos: boolean
+  /** null: what fits in the context. */
+  readonly maxTokens: number | null
+}
+
+export interface TurnUsage {
+  readonly promptTokens: number
+  readonly completionTokens: number
+  readonly conversation: string
+  readonly reusedTokens: Readonly<Record<TierName, number>>
+  readonly computedTokens: number
+  readonly recomputedTokens: number
+  readonly outsideViewTokens: number
+  /** Milliseconds. */
+  readonly queueMs: number
+  readonly loadMs: number
+  readonly prefillMs: number
+  readonly ttftMs: number
+}
+
+export type TurnEvent =
+  | { readonly type: 'delta'; readonly text: string; readonly tokens: readonly number[]; readonly logprobs: readonly TokenLogprob[] }
+  | { readonly type: 'done'; readonly finish: FinishReason; readonly stopReason: string | number | null; readonly usage: TurnUsage }
+
+/** One running turn. Iterating yields deltas and one `done`; a failure throws an ApiError. */
+export interface Turn extends AsyncIterable<TurnEvent> {
+  /** Known once the request is accepted. */
+  readonly conversation: string
+  /** Ends the generation within two steps. Idempotent; safe after the end. */
+  cancel(): void
+}
+
+export interface TierStatus {
+  readonly name: TierName
+  /** `arena`, `gpu`, `host memory`, `disk` */
+  readonly medium: string
+  readonly capacityBytes: number
+  readonly usedBytes: number
+  readonly capacityBlocks: number
+  readonly blocks: { readonly total: number; readonly running: number; readonly cached: number }
+  /** Prompt tokens served from this tier since start. */
+  readonly hitTokens: number
+}
+
+export interface CacheStatus {
+  readonly tiers: readonly TierStatus[]
+  readonly policy: string
+  readonly ioEngine: string
+}
+
+/** Counters since start, and gauges, for /metrics and the dashboard. */
+export interface ServiceCounters {
+  readonly requestsTotal: Readonly<Record<'ok' | 'cancelled' | 'failed' | 'rejected', number>>
+  readonly queued: number
+  readonly preparing: number
+  readonly running: number
+  readonly promptTokens: number
+  readonly completionTokens: number
+  readonly computedTokens: number
+  readonly recomputedTokens: number
+  readonly reusedTokens: Readonly<Record<TierName, number>>
+  readonly preemptions: number
+  /** Blocks given up, by cause: `evicted`, `write_queue_full`, `damaged`, `reset`, `ttl`, `foreign`. */
+  readonly droppedBlocks: Readonly<Record<string, number>>
+  readonly savedBlocks: number
+  readonly loadedBlocks: number
+  readonly promotedBlocks: number
+  readonly demotedBlocks: number
+  /** Time the scheduler's own code took in the last steps, milliseconds, median and p99. */
+  readonly scheduleMs: { readonly p50: number; readonly p99: number }
+}
+
+export interface DemoteReceipt {
+  readonly demotedBlocks: number
+  readonly skippedInUse: number
+}
+export interface ResetReceipt {
+  readonly removedBlocks: number
+  readonly skippedInUse: number
+}
+
+/** The scheduler as the API sees it. */
+export interface InferenceService {
+  readonly modelContext: number
+  /** Resolves, tokenises and enqueues. Rejects with an ApiError (queue_full, context_length_exceeded, draining, …). */
+  start(request: TurnRequest): Promise<Turn>
+  cacheStatus(): CacheStatus
+  counters(): ServiceCounters
+  demote(to: 'dram' | 'ssd'): Promise<DemoteReceipt>
+  reset(): Promise<ResetReceipt>
+  /** Able to take work. */
+  readonly ready: boolean
+  /** Throws if used + free ≠ total, a slot is owned twice, or a key has no bytes. */
+  checkIntegrity(): void
+  /** New work gets `draining`; running answers have `graceMs`; saves are flushed; the directory is written. */
+  close(graceMs: number): Promise<void>
+}
