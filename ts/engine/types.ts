@@ -85,7 +85,10 @@ export interface TableUpdate {
   readonly slot: number
 }
 
-/** Saved layer by layer beside the step that fills the block. Completion: a TransferDone with this id. */
+/**
+ * Saved layer by layer beside the step that fills the block. Completion: a TransferDone with this id; its error is
+ * `not_computed` where the sequence's rows were a no-op or void, and the dram slot then holds nothing.
+ */
 export interface PlanSave {
   readonly id: number
   readonly sequence: number
@@ -137,7 +140,7 @@ export interface RowResult {
    * `noop`: the sequence had finished before; `void`: its load failed, nothing was sampled, saved or made visible.
    */
   readonly status: 'ok' | 'noop' | 'void'
-  /** The sampled token, where the plan asked for one. */
+  /** The sampled token, where the plan asked for one. Absent when an end or stop token ended the answer. */
   readonly token?: number
   readonly logprob?: TokenLogprob
   /** Text that can be shown now; held back while it might be the beginning of a stop string. */

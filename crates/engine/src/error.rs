@@ -1,0 +1,32 @@
+//! Errors of the engine: a closed list of kinds; below them those of the model and of the KV store.
+
+use attentionstore_kv::KvError;
+use attentionstore_model::ModelError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Kv(#[from] KvError),
+    /// The caller broke the step protocol: a bug above, never a user's doing.
+    #[error("step protocol: {detail}")]
+    Protocol { detail: String },
+    #[error("{option}: {detail}")]
+    Option { option: &'static str, detail: String },
+    #[error("the engine is closed")]
+    Closed,
+}
+
+impl EngineError {
+    /// A stable name for this kind of error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            EngineError::Model(error) => error.code(),
+            EngineError::Kv(error) => error.code(),
+            EngineError::Protocol { .. } => "protocol",
+            EngineError::Option { .. } => "invalid_option",
+            EngineError::Closed => "engine_closed",
+        }
+    }
+}

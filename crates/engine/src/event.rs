@@ -1,0 +1,85 @@
+//! What the engine reports: replies of steps, ends of transfers, its own failure. Mirrors `ts/engine/types.ts`.
+
+use attentionstore_model::sampling::Sampled;
+
+/// What became of one planned row group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowStatus {
+    Ok,
+    /// The sequence had finished before this step.
+    Noop,
+    /// A load it depends on failed: nothing was sampled, saved or made visible.
+    Void,
+}
+
+/// Why an answer ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// One of the model's end tokens.
+    EndToken,
+    /// A token of the request's `stop_tokens`.
+    StopToken(u32),
+    StopString(String),
+    /// `max_tokens`.
+    Length,
+}
+
+/// The end of an answer: what the token record and the last block are made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    pub reason: Finish,
+    /// Answer tokens that lie wholly inside the returned text, and the UTF-8 bytes they cover.
+    pub inside_tokens: u32,
+    pub inside_bytes: u32,
+    /// Tokens of the sequence whose KV is kept.
+    pub computed_tokens: u32,
+    /// Key of the last block if it is partly filled.
+    pub tail_key: Option<[u8; 32]>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowResult {
+    pub sequence: u32,
+    pub status: RowStatus,
+    /// The sampled token; none where an end or stop token ended the answer.
+    pub sampled: Option<Sampled>,
+    /// Text that can be shown now.
+    pub text: String,
+    /// Index and key of the view blocks that these rows filled.
+    pub filled: Vec<(u32, [u8; 32])>,
+    pub finished: Option<Finished>,
+}
+
+impl RowResult {
+    pub fn without_work(sequence: u32, status: RowStatus) -> Self {
+        Self { sequence, status, sampled: None, text: String::new(), filled: Vec::new(), finished: None }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepReply {
+    pub step: u32,
+    pub rows: Vec<RowResult>,
+    pub step_ms: f32,
+    /// Of `step_ms`, spent waiting for loads.
+    pub load_stall_ms: f32,
+    /// Layers that had to wait for a load.
+    pub stalled_layers: u32,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct TransferDone {
+    pub id: u32,
+    /// A stable code; none if it succeeded.
+    pub error: Option<&'static str>,
+    pub bytes: u64,
+    pub ms: f32,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum EngineEvent {
+    Step(StepReply),
+    Transfer(TransferDone),
+    /// The engine can do no more.
+    Failed { code: &'static str, message: String },
+}

@@ -1,0 +1,63 @@
+//! What a step does, as TypeScript planned it. Mirrors `ts/engine/types.ts`.
+
+/// Tokens `[from, from + count)` of a sequence, by token index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlanRow {
+    pub sequence: u32,
+    pub from: u32,
+    pub count: u32,
+    /// Sample the token after the last row.
+    pub sample: bool,
+}
+
+/// View block `index` of a sequence lies in `hbm` slot `slot` from this step on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableUpdate {
+    pub sequence: u32,
+    pub index: u32,
+    pub slot: u32,
+}
+
+/// Save view block `index` layer by layer beside this step; `valid` rows of it hold KV afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlanSave {
+    pub id: u32,
+    pub sequence: u32,
+    pub index: u32,
+    pub dram_slot: u32,
+    pub valid: u32,
+}
+
+/// One step. Only what changed since the last plan is in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StepPlan {
+    pub step: u32,
+    /// Sequences whose block table is emptied first: they come back after preemption.
+    pub resets: Vec<u32>,
+    pub tables: Vec<TableUpdate>,
+    pub rows: Vec<PlanRow>,
+    pub saves: Vec<PlanSave>,
+}
+
+/// A movement outside a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    pub id: u32,
+    pub kind: TransferKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferKind {
+    /// dram → hbm, layer by layer; later steps that read the slot wait for it layer by layer.
+    Load { dram_slot: u32, hbm_slot: u32 },
+    /// hbm → dram, all layers; rows from `valid` on are zeroed in dram.
+    Save { hbm_slot: u32, dram_slot: u32, valid: u32 },
+    /// ssd → dram, verified against `key` and `valid`.
+    Read { ssd_slot: u32, dram_slot: u32, key: [u8; 32], valid: u32 },
+    /// dram → ssd.
+    Write { dram_slot: u32, ssd_slot: u32, key: [u8; 32], valid: u32 },
+    /// The first `valid` rows of one hbm slot to another, before the next step.
+    Copy { from_hbm_slot: u32, to_hbm_slot: u32, valid: u32 },
+    /// Done when every write enqueued before it is durable.
+    Flush,
+}

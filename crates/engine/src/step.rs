@@ -1,0 +1,208 @@
+//! One step: the model over KV blocks, with loads awaited and saves enqueued around each layer.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use attentionstore_kv::BLOCK_TOKENS;
+use attentionstore_model::backend::{Backend, BatchSequence, LogitsWanted};
+use attentionstore_model::sampling::{SampleRequest, Sampled};
+
+use crate::error::EngineError;
+use crate::event::{EngineEvent, RowResult, RowStatus, StepReply, TransferDone};
+use crate::plan::{PlanRow, StepPlan};
+use crate::saves::Save;
+use crate::sequence::Sequence;
+use crate::worker::Worker;
+
+/// Time lost to loads in one step.
+#[derive(Default)]
+struct Stalls {
+    time: Duration,
+    layers: u32,
+}
+
+impl Worker {
+    /// Runs a plan and posts its reply.
+    ///
+    /// # Errors
+    /// A plan that breaks the protocol, or a device that failed: the engine ends.
+    pub(crate) fn run_step(&mut self, plan: StepPlan) -> Result<(), EngineError> {
+        let started = Instant::now();
+        self.apply_tables(&plan)?;
+        let fates = self.fates(&plan.rows)?;
+        let work: Vec<PlanRow> =
+            plan.rows.iter().zip(&fates).filter(|(_, fate)| **fate == RowStatus::Ok).map(|(row, _)| *row).collect();
+        let saves = self.step_saves(&plan, &work)?;
+        let mut stalls = Stalls::default();
+        let sampled = if work.is_empty() { Vec::new() } else { self.compute(&work, &saves, &mut stalls)? };
+        let rows = self.results(&plan.rows, &fates, sampled);
+        self.reply(plan.step, rows, started, &stalls);
+        Ok(())
+    }
+
+    fn apply_tables(&mut self, plan: &StepPlan) -> Result<(), EngineError> {
+        for sequence in &plan.resets {
+            self.sequence_mut(*sequence)?.reset_table();
+        }
+        for update in &plan.tables {
+            if update.slot as usize >= self.backend.slots() {
+                let detail = format!("hbm slot {} of {}", update.slot, self.backend.slots());
+                return Err(EngineError::Protocol { detail });
+            }
+            self.sequence_mut(update.sequence)?.set_slot(update.index as usize, update.slot)?;
+        }
+        Ok(())
+    }
+
+    /// Which rows are computed: not those of finished sequences, nor those whose history failed to load.
+    fn fates(&mut self, rows: &[PlanRow]) -> Result<Vec<RowStatus>, EngineError> {
+        let mut fates = Vec::with_capacity(rows.len());
+        for row in rows {
+            let Some(sequence) = self.sequences.get(&row.sequence) else {
+                let detail = format!("row of unknown sequence {}", row.sequence);
+                return Err(EngineError::Protocol { detail });
+            };
+            if sequence.finished() {
+                fates.push(RowStatus::Noop);
+                continue;
+            }
+            sequence.check_row(row)?;
+            let first_new = (row.from as usize).div_ceil(BLOCK_TOKENS);
+            let last = (row.from + row.count).div_ceil(BLOCK_TOKENS as u32) as usize;
+            let (history, new) = sequence.table()[..last].split_at(first_new.min(last));
+            let void = history.iter().any(|&slot| self.loads.has_failed(slot));
+            if !void {
+                new.iter().for_each(|&slot| self.loads.forgive(slot));
+            }
+            fates.push(if void { RowStatus::Void } else { RowStatus::Ok });
+        }
+        Ok(fates)
+    }
+
+    /// The saves of rows that are computed; the others are reported at once.
+    fn step_saves(&self, plan: &StepPlan, work: &[PlanRow]) -> Result<Vec<Save>, EngineError> {
+        let mut saves = Vec::with_capacity(plan.saves.len());
+        for save in &plan.saves {
+            let slot = work
+                .iter()
+                .any(|row| row.sequence == save.sequence)
+                .then(|| self.sequences.get(&save.sequence)?.table().get(save.index as usize).copied())
+                .flatten();
+            match slot {
+                Some(hbm_slot) => {
+                    saves.push(Save { id: save.id, hbm_slot, dram_slot: save.dram_slot, valid: save.valid });
+                }
+                None => self.outbox.post(&EngineEvent::Transfer(TransferDone {
+                    id: save.id,
+                    error: Some("not_computed"),
+                    bytes: 0,
+                    ms: 0.0,
+                })),
+            }
+        }
+        Ok(saves)
+    }
+
+    /// The forward pass and sampling. Sampled tokens are in the order of the rows that asked for one.
+    fn compute(
+        &mut self,
+        work: &[PlanRow],
+        saves: &[Save],
+        stalls: &mut Stalls,
+    ) -> Result<Vec<Sampled>, EngineError> {
+        let awaited = {
+            let slots = work.iter().flat_map(|row| self.sequences[&row.sequence].table().iter().copied());
+            self.loads.awaited(self.backend.as_ref(), slots)
+        };
+        let batch: Vec<BatchSequence<'_>> = work.iter().map(|row| batch_row(&self.sequences, row)).collect();
+        self.backend.begin_step(&batch)?;
+        let saving = self.saves.begin(saves)?;
+        for layer in 0..self.backend.layout().layers {
+            self.take_transfers();
+            let before = Instant::now();
+            if self.loads.gate(self.backend.as_mut(), &awaited, layer) {
+                stalls.time += before.elapsed();
+                stalls.layers += 1;
+            }
+            self.backend.run_layer(layer)?;
+            self.saves.layer(self.backend.as_mut(), saves, layer)?;
+        }
+        self.saves.end(self.backend.as_mut(), saves.to_vec(), saving);
+        let sampled = self.sample(work)?;
+        self.loads.release_others(self.backend.as_mut(), &awaited);
+        Ok(sampled)
+    }
+
+    fn sample(&mut self, work: &[PlanRow]) -> Result<Vec<Sampled>, EngineError> {
+        let sampling = work.iter().filter(|row| row.sample);
+        let requests: Vec<SampleRequest<'_>> = sampling
+            .enumerate()
+            .map(|(row, planned)| {
+                let sequence = &self.sequences[&planned.sequence];
+                SampleRequest {
+                    row,
+                    params: sequence.params(),
+                    counts: sequence.counts(),
+                    token_index: sequence.tokens().len() as u64,
+                    banned: if sequence.ignores_end() { &self.end_tokens } else { &[] },
+                }
+            })
+            .collect();
+        if requests.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(self.backend.sample(&requests)?)
+    }
+
+    /// Moves every computed sequence on and describes each planned row.
+    fn results(&mut self, rows: &[PlanRow], fates: &[RowStatus], sampled: Vec<Sampled>) -> Vec<RowResult> {
+        let mut sampled = sampled.into_iter();
+        let mut results = Vec::with_capacity(rows.len());
+        for (row, fate) in rows.iter().zip(fates) {
+            let sequence = self.sequences.get_mut(&row.sequence);
+            let result = match (fate, sequence) {
+                (RowStatus::Ok, Some(sequence)) => {
+                    let token = if row.sample { sampled.next() } else { None };
+                    sequence.advance(row, token, &self.keys, &self.end_tokens)
+                }
+                _ => RowResult::without_work(row.sequence, *fate),
+            };
+            results.push(result);
+        }
+        results
+    }
+
+    fn reply(&self, step: u32, rows: Vec<RowResult>, started: Instant, stalls: &Stalls) {
+        let time = started.elapsed();
+        let meter = &self.meters.step;
+        meter.steps.fetch_add(1, Relaxed);
+        meter.compute_ns.fetch_add(time.saturating_sub(stalls.time).as_nanos() as u64, Relaxed);
+        meter.stall_ns.fetch_add(stalls.time.as_nanos() as u64, Relaxed);
+        meter.stalled_layers.fetch_add(u64::from(stalls.layers), Relaxed);
+        self.outbox.post(&EngineEvent::Step(StepReply {
+            step,
+            rows,
+            step_ms: time.as_secs_f32() * 1e3,
+            load_stall_ms: stalls.time.as_secs_f32() * 1e3,
+            stalled_layers: stalls.layers,
+        }));
+    }
+
+    fn sequence_mut(&mut self, number: u32) -> Result<&mut Sequence, EngineError> {
+        self.sequences
+            .get_mut(&number)
+            .ok_or_else(|| EngineError::Protocol { detail: format!("unknown sequence {number}") })
+    }
+}
+
+fn batch_row<'a>(sequences: &'a HashMap<u32, Sequence>, row: &PlanRow) -> BatchSequence<'a> {
+    let sequence = &sequences[&row.sequence];
+    let (from, end) = (row.from as usize, (row.from + row.count) as usize);
+    BatchSequence {
+        tokens: &sequence.tokens()[from..end],
+        position: row.from,
+        slots: &sequence.table()[..end.div_ceil(BLOCK_TOKENS)],
+        logits: if row.sample { LogitsWanted::Last } else { LogitsWanted::None },
+    }
+}
