@@ -1,0 +1,105 @@
+# Everything is built when it is older than what it is made from, never otherwise: a warm `make start` starts at once.
+# One cargo route (release profile, one target folder) serves the addon, the tests and clippy's dependencies.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+
+BIN := node_modules/.bin
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+NPM_STAMP := node_modules/.package-lock.json
+ADDON := ts/native/attentionstore.node
+TS_STAMP := ts/dist/.built
+WEB_STAMP := ts/web-dist/.built
+
+# Folders are prerequisites too: a removed file changes only its folder.
+RUST_SOURCES := Cargo.toml Cargo.lock $(shell find crates -type d -o -name '*.rs' -o -name Cargo.toml -o -name '*.cu')
+TS_SOURCES := tsconfig.base.json ts/tsconfig.json ts/package.json $(shell find ts \( -path ts/dist -o -path ts/native \
+  -o -path ts/web-dist -o -path ts/node_modules -o -path ts/bin \) -prune -o -mindepth 1 \
+  \( -type d -o -name '*.ts' ! -name '*.test.ts' \) -print)
+WEB_SOURCES := $(shell find web \( -path web/node_modules -o -path web/dist \) -prune -o -type f ! -name '*.test.ts' -print -o -type d -print)
+
+## start: build what is stale, then serve the default model on 127.0.0.1:8080 (ARGS='--port 0 …' adds options)
+.PHONY: start
+start: build
+	npx --no-install attentionstore serve $(ARGS)
+
+## build: the addon, the TypeScript and the page, where they are older than their sources
+.PHONY: build
+build: $(NPM_STAMP) $(ADDON) $(TS_STAMP) $(WEB_STAMP)
+
+$(NPM_STAMP): package.json package-lock.json ts/package.json web/package.json
+	npm ci --no-audit --no-fund
+	touch $@
+
+$(ADDON): $(RUST_SOURCES) | $(NPM_STAMP)
+	$(BIN)/napi build --release --manifest-path crates/binding/Cargo.toml --package-json-path ts/package.json \
+	  --target-dir $(TARGET) --output-dir ts/native --dts index.d.ts
+	touch $@
+
+$(TS_STAMP): $(TS_SOURCES) $(ADDON) $(NPM_STAMP)
+	rm -rf ts/dist
+	$(BIN)/tsc -p ts/tsconfig.json
+	touch $@
+
+$(WEB_STAMP): $(WEB_SOURCES) $(TS_STAMP)
+	$(BIN)/vite build web --logLevel warn
+	touch $@
+
+## test: every test; ends with "N passed, N failed, N skipped" (REQUIRE=model,browser: such a skip fails)
+.PHONY: test
+test: build
+	$(BIN)/tsx scripts/test.ts
+
+## test-SUITE: one suite of it: rust, unit, contracts, e2e, browser, soak
+.PHONY: test-rust test-unit test-contracts test-e2e test-browser test-soak
+test-rust test-unit test-contracts test-e2e test-browser test-soak: test-%: build
+	$(BIN)/tsx scripts/test.ts $*
+
+## check: formats, lints, types, unused code, tidy rules
+.PHONY: check
+check: build check-rust check-ts
+	$(BIN)/tsx scripts/test.ts tidy
+
+.PHONY: check-rust
+check-rust:
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets --locked -- -D warnings
+
+.PHONY: check-ts
+check-ts: $(TS_STAMP)
+	$(BIN)/tsc -p tsconfig.json
+	$(BIN)/vue-tsc -p web/tsconfig.json
+	$(BIN)/oxlint --deny-warnings
+	$(BIN)/knip
+
+## fix: formats Rust and repairs what oxlint can
+.PHONY: fix
+fix: $(NPM_STAMP)
+	cargo fmt --all
+	$(BIN)/oxlint --fix
+
+## bench: measure on this machine (ONLY=name: one of them; QUICK=1: a short run)
+.PHONY: bench
+bench: build benches/node_modules/.package-lock.json
+	ONLY='$(ONLY)' QUICK='$(QUICK)' $(BIN)/tsx benches/run.ts
+
+benches/node_modules/.package-lock.json: benches/package.json benches/package-lock.json
+	npm ci --prefix benches --no-audit --no-fund
+	touch $@
+
+## soak: 32 clients for SOAK_SECONDS (600) that come, go, break off and stop reading
+.PHONY: soak
+soak: build
+	SOAK_SECONDS=$(or $(SOAK_SECONDS),600) $(BIN)/tsx scripts/test.ts soak
+
+## clean: remove everything that is built
+.PHONY: clean
+clean:
+	rm -rf target ts/dist ts/native ts/web-dist node_modules benches/node_modules
+
+## help: this list
+.PHONY: help
+help:
+	@sed -n 's/^## \([a-zA-Z-]*\): /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'

@@ -1,0 +1,32 @@
+// Runs one suite: its output goes to the terminal as it comes and through the suite's reader.
+
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import type { Suite } from './suites.js'
+import type { OutputReader, Tally } from './tally.js'
+
+async function readLines(stream: Readable, reader: OutputReader): Promise<void> {
+  for await (const line of createInterface({ input: stream })) {
+    process.stdout.write(`${line}\n`)
+    reader.line(line)
+  }
+}
+
+/** A runner that fails without naming a failed test (a crash, a compile error) counts as one failure. */
+export async function runSuite(name: string, suite: Suite): Promise<Tally> {
+  const reader = suite.reader()
+  const child = spawn(suite.command, [...suite.args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const exit = new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(error.message))
+    child.once('close', (code, signal) => resolve(code === 0 ? '' : `exit ${code ?? signal}`))
+  })
+  await readLines(child.stdout, reader)
+  const problem = await exit
+  if (problem !== '' && reader.tally.failed.length === 0) reader.tally.failed.push(`${suite.command} (${problem})`)
+  const { tally } = reader
+  if (problem === '' && tally.passed + tally.failed.length + tally.skipped.length === 0) {
+    tally.failed.push(`the ${name} suite ran no test`)
+  }
+  return tally
+}

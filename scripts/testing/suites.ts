@@ -1,0 +1,35 @@
+// The suites of `make test`, in the order in which they run: what is quick to fail comes first.
+
+import { LibtestReader } from './libtest.js'
+import type { OutputReader } from './tally.js'
+import { TapReader } from './tap.js'
+
+export interface Suite {
+  readonly command: string
+  readonly args: readonly string[]
+  readonly reader: () => OutputReader
+}
+
+function ava(name: string): Suite {
+  return {
+    command: process.execPath,
+    args: ['node_modules/ava/entrypoints/cli.mjs', '--tap', '--config', `test/ava/${name}.config.js`],
+    reader: () => new TapReader(),
+  }
+}
+
+// The binding has no logic and no tests, and links only into Node.
+const CARGO_ARGS = ['test', '--release', '--locked', '--workspace', '--exclude', 'attentionstore-binding', '--no-fail-fast']
+
+export const SUITES: Readonly<Record<string, Suite>> = {
+  rust: { command: 'cargo', args: [...CARGO_ARGS, '--', '--show-output'], reader: () => new LibtestReader() },
+  unit: ava('unit'),
+  contracts: ava('contracts'),
+  e2e: ava('e2e'),
+  browser: ava('browser'),
+  soak: ava('soak'),
+  tidy: ava('tidy'),
+}
+
+/** What `make test` runs when no suite is named. Tidy rules belong to `make check`. */
+export const DEFAULT_SUITES: readonly string[] = ['rust', 'unit', 'contracts', 'e2e', 'browser', 'soak']

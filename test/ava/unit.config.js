@@ -1,0 +1,7 @@
+import { shared } from '../../ava.config.js'
+
+export default {
+  ...shared,
+  files: ['ts/**/*.test.ts', 'web/src/**/*.test.ts', 'scripts/**/*.test.ts', '!ts/dist/**'],
+  concurrency: 2,
+}
