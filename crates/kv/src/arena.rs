@@ -2,7 +2,18 @@
 
 use std::ptr::NonNull;
 
+use attentionstore_uring::Region;
+use rustix::io::Errno;
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+
 use crate::error::KvError;
+use crate::layout::PAGE_BYTES;
+
+/// Size and alignment of a huge page on x86-64 (and of most on aarch64), in bytes.
+const HUGE_PAGE_BYTES: usize = 2 << 20;
+
+/// Touching is bound by memory bandwidth, which a few threads exhaust.
+const TOUCH_THREADS_MAX: usize = 4;
 
 /// A page-aligned, zeroed, anonymous mapping. Never moves, never grows.
 ///
@@ -17,3 +28,175 @@ pub struct HostArena {
 unsafe impl Send for HostArena {}
 // SAFETY: as above.
 unsafe impl Sync for HostArena {}
+
+impl HostArena {
+    /// Maps `bytes` (rounded up to a huge page) and touches every page, so that nothing faults later.
+    ///
+    /// # Errors
+    /// [`KvError::Invalid`] for 0 bytes, [`KvError::Memory`] with the size if the system has not that much.
+    pub fn new(bytes: usize) -> Result<Self, KvError> {
+        if bytes == 0 {
+            return Err(KvError::Invalid { what: "host arena", detail: "0 bytes".into() });
+        }
+        let refused = |errno: Errno| KvError::Memory { what: "host arena", bytes, source: errno.into() };
+        let rounded = bytes.checked_next_multiple_of(HUGE_PAGE_BYTES).ok_or_else(|| refused(Errno::NOMEM))?;
+        let base = map_aligned(rounded).map_err(refused)?;
+        let arena = Self { base, bytes: rounded };
+        arena.advise_huge_pages();
+        arena.touch().map_err(refused)?;
+        Ok(arena)
+    }
+
+    /// The first byte, aligned to a huge page.
+    pub fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    /// Length in bytes: what was asked for, rounded up to a huge page.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.bytes
+    }
+
+    /// How many slots of `stride` bytes fit. 0 for a stride that is 0 or not whole pages.
+    pub fn slots(&self, stride: usize) -> usize {
+        if stride == 0 || !stride.is_multiple_of(PAGE_BYTES) { 0 } else { self.bytes / stride }
+    }
+
+    /// Address of slot `index` of `stride` bytes.
+    ///
+    /// # Errors
+    /// [`KvError::Invalid`] if the stride is not whole pages or the slot not inside the arena.
+    pub fn slot(&self, stride: usize, index: usize) -> Result<NonNull<u8>, KvError> {
+        if index >= self.slots(stride) {
+            return Err(KvError::Invalid {
+                what: "host slot",
+                detail: format!("slot {index} of {stride} bytes in an arena of {} bytes", self.bytes),
+            });
+        }
+        // SAFETY: (index + 1) * stride is at most the arena's length.
+        Ok(unsafe { self.base.add(index * stride) })
+    }
+
+    /// The bytes of slot `index`, to be written.
+    ///
+    /// # Safety
+    /// Nobody else reads or writes the slot while the slice lives.
+    ///
+    /// # Errors
+    /// As [`HostArena::slot`].
+    #[allow(clippy::mut_from_ref)]
+    pub unsafe fn slot_mut(&self, stride: usize, index: usize) -> Result<&mut [u8], KvError> {
+        let start = self.slot(stride, index)?;
+        // SAFETY: `slot` checked the range; the caller excludes others.
+        Ok(unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), stride) })
+    }
+
+    fn advise_huge_pages(&self) {
+        // SAFETY: the range is this arena's own mapping. A kernel without huge pages refuses; the arena is then
+        // only slower.
+        let _ = unsafe { madvise(self.base.as_ptr().cast(), self.bytes, Advice::LinuxHugepage) };
+    }
+
+    /// Makes every page present, in parallel: one thread needs about a second for 2 GiB.
+    fn touch(&self) -> Result<(), Errno> {
+        let pages = self.bytes / HUGE_PAGE_BYTES;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let share = pages.div_ceil(threads.min(TOUCH_THREADS_MAX)) * HUGE_PAGE_BYTES;
+        std::thread::scope(|scope| {
+            let spans = (0..self.bytes).step_by(share).map(|from| (from, share.min(self.bytes - from)));
+            let workers: Vec<_> = spans.map(|span| scope.spawn(move || self.touch_span(span))).collect();
+            workers.into_iter().try_for_each(|worker| worker.join().unwrap_or(Err(Errno::FAULT)))
+        })
+    }
+
+    fn touch_span(&self, (from, len): (usize, usize)) -> Result<(), Errno> {
+        // SAFETY: the span lies inside the mapping, which nobody else has seen yet.
+        unsafe {
+            let start = self.base.as_ptr().add(from);
+            match madvise(start.cast(), len, Advice::LinuxPopulateWrite) {
+                // Before Linux 5.14: write to every page instead.
+                Err(Errno::INVAL) => {
+                    (0..len).step_by(PAGE_BYTES).for_each(|at| start.add(at).write_volatile(0))
+                }
+                outcome => outcome?,
+            }
+        }
+        Ok(())
+    }
+}
+
+// SAFETY: the mapping stays as it is until the arena is dropped.
+unsafe impl Region for HostArena {
+    fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    fn len(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Drop for HostArena {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `new`; the type's contract says that nobody uses the memory any more.
+        let _ = unsafe { munmap(self.base.as_ptr().cast(), self.bytes) };
+    }
+}
+
+/// Maps `bytes`, aligned to a huge page: maps more, and gives back what sticks out.
+fn map_aligned(bytes: usize) -> Result<NonNull<u8>, Errno> {
+    let total = bytes.checked_add(HUGE_PAGE_BYTES).ok_or(Errno::NOMEM)?;
+    // SAFETY: a new anonymous mapping at an address of the kernel's choice; only its own ends are unmapped.
+    unsafe {
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        let start = mmap_anonymous(std::ptr::null_mut(), total, ProtFlags::READ | ProtFlags::WRITE, flags)?;
+        let head = start.cast::<u8>().align_offset(HUGE_PAGE_BYTES);
+        let base = start.cast::<u8>().add(head);
+        if head > 0 {
+            munmap(start, head)?;
+        }
+        if HUGE_PAGE_BYTES > head {
+            munmap(base.add(bytes).cast(), HUGE_PAGE_BYTES - head)?;
+        }
+        NonNull::new(base).ok_or(Errno::NOMEM)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arena_is_aligned_zeroed_and_at_least_as_long_as_asked_for() {
+        let arena = HostArena::new(5_000_000).unwrap();
+        assert_eq!(arena.len(), 3 * HUGE_PAGE_BYTES);
+        assert!(arena.base().as_ptr().addr().is_multiple_of(HUGE_PAGE_BYTES));
+        // SAFETY: nobody else knows the arena.
+        let bytes = unsafe { std::slice::from_raw_parts(arena.base().as_ptr(), arena.len()) };
+        assert!(bytes.iter().all(|&byte| byte == 0));
+    }
+
+    #[test]
+    fn slots_lie_one_after_another_and_never_outside() {
+        let arena = HostArena::new(1 << 20).unwrap();
+        let stride = 3 * PAGE_BYTES;
+        let slots = arena.slots(stride);
+        assert_eq!(slots, arena.len() / stride);
+        let first = arena.slot(stride, 0).unwrap().as_ptr().addr();
+        let last = arena.slot(stride, slots - 1).unwrap().as_ptr().addr();
+        assert_eq!(last - first, (slots - 1) * stride);
+        assert_eq!(arena.slot(stride, slots).unwrap_err().code(), "kv_invalid");
+        assert_eq!(arena.slot(100, 0).unwrap_err().code(), "kv_invalid");
+        assert_eq!(arena.slot(0, 0).unwrap_err().code(), "kv_invalid");
+    }
+
+    #[test]
+    fn memory_that_cannot_be_had_is_an_error_with_its_size() {
+        for bytes in [1usize << 60, usize::MAX] {
+            let error = HostArena::new(bytes).err().unwrap();
+            assert!(matches!(error, KvError::Memory { bytes: wanted, .. } if wanted == bytes), "{error}");
+        }
+        assert_eq!(HostArena::new(0).err().unwrap().code(), "kv_invalid");
+    }
+}

@@ -106,4 +106,21 @@ impl KvLayout {
         }
         Ok(())
     }
+
+    /// Zeroes the rows at and beyond `valid` tokens in all slices of the block in `slot` (a host slot,
+    /// [`KvLayout::host_slot_bytes`] long): to be done before a partly filled block is written to the SSD.
+    ///
+    /// # Errors
+    /// As [`KvLayout::zero_tail`], and if `slot` has another length.
+    pub fn zero_tails(&self, slot: &mut [u8], valid: usize) -> Result<(), KvError> {
+        if slot.len() != self.host_slot_bytes() {
+            return Err(KvError::Invalid {
+                what: "host slot to zero",
+                detail: format!("{} bytes, a slot has {}", slot.len(), self.host_slot_bytes()),
+            });
+        }
+        slot[HEADER_BYTES..HEADER_BYTES + self.block_bytes()]
+            .chunks_exact_mut(self.slice_bytes())
+            .try_for_each(|slice| self.zero_tail(slice, valid))
+    }
 }

@@ -3,8 +3,14 @@
 //! This crate never chooses a slot and knows nothing of models or of GPU maths.
 
 pub mod arena;
+pub mod disk;
 pub mod error;
+pub mod header;
+pub mod key;
 pub mod layout;
 
+pub use arena::HostArena;
+pub use disk::{BlockTransfer, DiskCompletion, DiskDone, DiskOperation, DiskOptions, DiskStats, DiskTier};
 pub use error::KvError;
+pub use key::{BlockKey, Identity, KeyHasher, ViewParameters, tenant_salt};
 pub use layout::{BLOCK_TOKENS, HEADER_BYTES, KvDtype, KvLayout, PAGE_BYTES, SliceOrder};
