@@ -1,6 +1,6 @@
 //! Errors of loading and computing a model: a closed list of kinds with named context.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a model cannot be loaded or computed. Every message names the file (or the request) and what is wrong.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,18 @@ pub enum ModelError {
 }
 
 impl ModelError {
+    pub(crate) fn malformed(path: &Path, detail: impl Into<String>) -> Self {
+        ModelError::Malformed { path: path.to_owned(), detail: detail.into() }
+    }
+
+    pub(crate) fn unsupported(path: &Path, detail: impl Into<String>) -> Self {
+        ModelError::Unsupported { path: path.to_owned(), detail: detail.into() }
+    }
+
+    pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
+        ModelError::Io { path: path.to_owned(), source }
+    }
+
     /// A stable name for this kind of error.
     pub fn code(&self) -> &'static str {
         match self {

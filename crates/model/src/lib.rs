@@ -4,7 +4,10 @@
 pub mod backend;
 pub mod config;
 pub mod error;
+pub mod loader;
 pub mod sampling;
+pub mod text;
 pub mod weights;
 
 pub use error::ModelError;
+pub use loader::{LoadedModel, Progress, load};

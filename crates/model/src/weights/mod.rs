@@ -1,5 +1,13 @@
 //! Weights as they lie in the file: memory-mapped, in their stored format, checked against the configuration.
 
+pub mod assemble;
+pub mod dequantize;
+pub mod gguf;
+pub mod permute;
+pub mod safetensors;
+pub mod store;
+
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -42,6 +50,22 @@ impl WeightDtype {
             WeightDtype::Q5K => 176,
             WeightDtype::Q6K => 210,
         }
+    }
+}
+
+impl fmt::Display for WeightDtype {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            WeightDtype::F32 => "F32",
+            WeightDtype::F16 => "F16",
+            WeightDtype::Bf16 => "BF16",
+            WeightDtype::Q8_0 => "Q8_0",
+            WeightDtype::Q4_0 => "Q4_0",
+            WeightDtype::Q4_1 => "Q4_1",
+            WeightDtype::Q4K => "Q4_K",
+            WeightDtype::Q5K => "Q5_K",
+            WeightDtype::Q6K => "Q6_K",
+        })
     }
 }
 
@@ -108,4 +132,39 @@ pub struct ModelWeights {
     pub layers: Vec<LayerWeights>,
     pub final_norm: Tensor,
     pub head: Option<Tensor>,
+}
+
+impl ModelWeights {
+    /// Every tensor, embedding first.
+    pub fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        std::iter::once(&self.embedding)
+            .chain(self.layers.iter().flat_map(LayerWeights::tensors))
+            .chain(std::iter::once(&self.final_norm))
+            .chain(&self.head)
+    }
+
+    /// The formats of the matrices, most weights first, joined by `+`: `Q4_1+Q8_0`.
+    pub fn quantisation(&self) -> String {
+        let mut weights: Vec<(WeightDtype, usize)> = Vec::new();
+        for tensor in self.tensors().filter(|tensor| tensor.rows > 1) {
+            let count = tensor.rows * tensor.columns;
+            match weights.iter_mut().find(|(dtype, _)| *dtype == tensor.dtype) {
+                Some((_, sum)) => *sum += count,
+                None => weights.push((tensor.dtype, count)),
+            }
+        }
+        weights.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+        weights.iter().map(|(dtype, _)| dtype.to_string()).collect::<Vec<_>>().join("+")
+    }
+}
+
+impl LayerWeights {
+    /// Every tensor of the layer.
+    pub fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        let optional = [&self.q_bias, &self.k_bias, &self.v_bias, &self.q_norm, &self.k_norm];
+        [&self.attention_norm, &self.q, &self.k, &self.v, &self.output]
+            .into_iter()
+            .chain([&self.mlp_norm, &self.gate, &self.up, &self.down])
+            .chain(optional.into_iter().flatten())
+    }
 }

@@ -1,5 +1,11 @@
 //! A model's shape, normalised from `config.json` or GGUF metadata.
 
+mod check;
+pub(crate) mod gguf;
+pub(crate) mod huggingface;
+mod identity;
+pub(crate) mod json;
+
 /// The architectures that are computed. Anything else is refused by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Architecture {
@@ -14,8 +20,15 @@ pub enum Architecture {
 #[derive(Clone, Debug, PartialEq)]
 pub enum RopeScaling {
     None,
-    Linear { factor: f32 },
-    Llama3 { factor: f32, low_freq_factor: f32, high_freq_factor: f32, original_max_position: usize },
+    Linear {
+        factor: f32,
+    },
+    Llama3 {
+        factor: f32,
+        low_freq_factor: f32,
+        high_freq_factor: f32,
+        original_max_position: usize,
+    },
     /// Divisors per frequency, as Llama-3.1 GGUF files carry them in `rope_freqs.weight`; `head_dim / 2` long.
     Divisors(Vec<f32>),
 }
@@ -69,8 +82,8 @@ impl ModelConfig {
                         } else if wavelength > low {
                             f / factor
                         } else {
-                            let smooth =
-                                (original / wavelength - low_freq_factor) / (high_freq_factor - low_freq_factor);
+                            let smooth = (original / wavelength - low_freq_factor)
+                                / (high_freq_factor - low_freq_factor);
                             (1.0 - smooth) * f / factor + smooth * f
                         }
                     })
