@@ -1,1 +1,11 @@
-//! placeholder
+//! napi-rs binding: conversions only. One file a type; anything that needs a test of its own logic belongs in
+//! `engine` or `kv`. `ts/engine/native/addon.ts` is the other half.
+
+mod cuda;
+mod engine;
+mod error;
+mod info;
+mod open;
+mod sequence;
+mod stats;
+mod text;

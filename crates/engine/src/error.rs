@@ -2,6 +2,7 @@
 
 use attentionstore_kv::KvError;
 use attentionstore_model::ModelError;
+use attentionstore_model::text::TextError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -9,6 +10,9 @@ pub enum EngineError {
     Model(#[from] ModelError),
     #[error(transparent)]
     Kv(#[from] KvError),
+    /// A request's text, not the model, is at fault.
+    #[error(transparent)]
+    Text(#[from] TextError),
     /// The caller broke the step protocol: a bug above, never a user's doing.
     #[error("step protocol: {detail}")]
     Protocol { detail: String },
@@ -24,6 +28,7 @@ impl EngineError {
         match self {
             EngineError::Model(error) => error.code(),
             EngineError::Kv(error) => error.code(),
+            EngineError::Text(error) => error.code(),
             EngineError::Protocol { .. } => "protocol",
             EngineError::Option { .. } => "invalid_option",
             EngineError::Closed => "engine_closed",

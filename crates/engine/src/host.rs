@@ -38,7 +38,7 @@ impl HostSlots {
     pub fn slot(&self, slot: u32) -> *mut u8 {
         debug_assert!(slot < self.count);
         // SAFETY: the slot lies inside the arena, as `new` asserted and `check` keeps.
-        unsafe { self.arena.base().add(slot as usize * self.layout.host_slot_bytes()) }
+        unsafe { self.arena.base().as_ptr().add(slot as usize * self.layout.host_slot_bytes()) }
     }
 
     /// First byte of layer `layer`'s slice in a slot.

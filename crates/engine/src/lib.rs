@@ -1,1 +1,30 @@
-//! placeholder
+//! A step: runs the model over KV blocks, with layer-wise loads and asynchronous saves around each layer.
+//! Owns the threads. `docs/design/engine.md` says why it is as it is.
+
+mod disk;
+mod engine;
+mod error;
+pub mod event;
+mod host;
+mod identity;
+mod info;
+mod loads;
+mod open;
+mod options;
+mod outbox;
+pub mod plan;
+mod saves;
+mod sequence;
+mod stats;
+mod step;
+mod text;
+pub mod wire;
+mod worker;
+
+pub use attentionstore_model::sampling::SamplingParams;
+pub use attentionstore_model::text::{ChatDate, ChatMessage, StoredAnswer};
+pub use engine::Engine;
+pub use error::EngineError;
+pub use info::{EngineInfo, EngineStats};
+pub use options::EngineOptions;
+pub use sequence::SequenceSpec;

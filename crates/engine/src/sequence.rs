@@ -1,7 +1,7 @@
 //! One request as the engine knows it: tokens, block table, key chain, and the judgement of its answer.
 
 use attentionstore_kv::BLOCK_TOKENS;
-use attentionstore_kv::key::{BlockKey, KeyMaker};
+use attentionstore_kv::key::{BlockKey, KeyHasher};
 use attentionstore_model::sampling::{Sampled, SamplingParams, TokenCounts};
 use attentionstore_model::text::AnswerText;
 
@@ -30,13 +30,13 @@ pub struct Sequence {
     tokens: Vec<u32>,
     prompt_len: usize,
     counts: TokenCounts,
-    answer: AnswerText,
+    /// Until the answer ends.
+    answer: Option<AnswerText>,
     /// hbm slots of the view's blocks.
     table: Vec<u32>,
     /// Keys of full blocks, as far as they were asked for.
     chain: Vec<BlockKey>,
     sampled: u32,
-    finished: bool,
 }
 
 impl Sequence {
@@ -57,16 +57,15 @@ impl Sequence {
             spec,
             tokens,
             counts,
-            answer,
+            answer: Some(answer),
             table: Vec::new(),
             chain: Vec::new(),
             sampled: 0,
-            finished: false,
         })
     }
 
     pub fn finished(&self) -> bool {
-        self.finished
+        self.answer.is_none()
     }
 
     pub fn tokens(&self) -> &[u32] {
@@ -134,7 +133,7 @@ impl Sequence {
     }
 
     /// Key of full view block `index`.
-    fn key(&mut self, keys: &KeyMaker, index: usize) -> BlockKey {
+    fn key(&mut self, keys: &KeyHasher, index: usize) -> BlockKey {
         while self.chain.len() <= index {
             let at = self.chain.len();
             let parent = self.chain.last().copied().unwrap_or(self.spec.root);
@@ -145,7 +144,7 @@ impl Sequence {
     }
 
     /// Key of the block of which only `tokens[start..end]` is filled.
-    fn partial_key(&mut self, keys: &KeyMaker, end: usize) -> Option<BlockKey> {
+    fn partial_key(&mut self, keys: &KeyHasher, end: usize) -> Option<BlockKey> {
         let start = end / BLOCK_TOKENS * BLOCK_TOKENS;
         if start == end {
             return None;
@@ -162,7 +161,7 @@ impl Sequence {
         &mut self,
         row: &PlanRow,
         sampled: Option<Sampled>,
-        keys: &KeyMaker,
+        keys: &KeyHasher,
         end_tokens: &[u32],
     ) -> RowResult {
         let computed = (row.from + row.count) as usize;
@@ -181,7 +180,7 @@ impl Sequence {
         &mut self,
         sampled: Sampled,
         computed: usize,
-        keys: &KeyMaker,
+        keys: &KeyHasher,
         end_tokens: &[u32],
         result: &mut RowResult,
     ) {
@@ -194,7 +193,6 @@ impl Sequence {
             self.accept(sampled, result)
         };
         if let Some(reason) = reason {
-            self.finished = true;
             result.finished = Some(self.finish(reason, computed, keys, result));
         }
     }
@@ -205,9 +203,10 @@ impl Sequence {
         self.tokens.push(token);
         *self.counts.answer.entry(token).or_default() += 1;
         self.sampled += 1;
-        let delta = self.answer.push(token);
-        result.text.push_str(&delta.text);
         result.sampled = Some(sampled);
+        let answer = self.answer.as_mut()?;
+        let delta = answer.push(token);
+        result.text.push_str(&delta.text);
         match delta.stopped {
             Some(stop) => Some(Finish::StopString(stop)),
             None => (self.sampled >= self.spec.max_tokens).then_some(Finish::Length),
@@ -218,10 +217,10 @@ impl Sequence {
         &mut self,
         reason: Finish,
         computed: usize,
-        keys: &KeyMaker,
+        keys: &KeyHasher,
         result: &mut RowResult,
     ) -> Finished {
-        let text = self.answer.finish();
+        let text = self.answer.take().map(AnswerText::finish).unwrap_or_default();
         result.text.push_str(&text.rest);
         // Tokens past a stop string are not part of the answer. Whole blocks that hold some were saved under
         // their own keys and stay; a partly filled one is cut.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use attentionstore_kv::key::KeyMaker;
+use attentionstore_kv::key::KeyHasher;
 use attentionstore_model::backend::Backend;
 use attentionstore_model::text::AnswerText;
 use crossbeam_channel::{Receiver, select_biased};
@@ -30,7 +30,7 @@ pub(crate) struct Worker {
     pub(crate) sequences: HashMap<u32, Sequence>,
     pub(crate) loads: Loads,
     pub(crate) saves: Saves,
-    pub(crate) keys: KeyMaker,
+    pub(crate) keys: KeyHasher,
     pub(crate) end_tokens: Vec<u32>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) meters: Arc<Meters>,

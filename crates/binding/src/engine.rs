@@ -1,0 +1,104 @@
+//! The engine as a class. After `close` every method answers `engine_closed`.
+
+use std::sync::Arc;
+
+use attentionstore_engine::{Engine, EngineError};
+use napi::bindgen_prelude::{AsyncTask, Uint8Array, Uint32Array};
+use napi::{Env, Result, Task};
+use napi_derive::napi;
+
+use crate::error::thrown;
+use crate::info::BindingInfo;
+use crate::sequence::BindingSequence;
+use crate::stats::BindingStats;
+
+#[napi]
+pub struct BindingEngine {
+    inner: Option<Arc<Engine>>,
+}
+
+impl BindingEngine {
+    pub fn new(engine: Engine) -> Self {
+        Self { inner: Some(Arc::new(engine)) }
+    }
+
+    pub fn open(&self) -> Result<&Arc<Engine>> {
+        self.inner.as_ref().ok_or_else(|| thrown(EngineError::Closed))
+    }
+}
+
+#[napi]
+impl BindingEngine {
+    #[napi(catch_unwind)]
+    pub fn info(&self) -> Result<BindingInfo> {
+        Ok(self.open()?.info().into())
+    }
+
+    #[napi(catch_unwind)]
+    pub fn add_sequence(&self, sequence: BindingSequence) -> Result<()> {
+        let (spec, stop) = sequence.into_spec()?;
+        self.open()?.add_sequence(spec, stop).map_err(thrown)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn drop_sequence(&self, sequence: u32) -> Result<()> {
+        self.open()?.drop_sequence(sequence).map_err(thrown)
+    }
+
+    /// A packed plan, as `attentionstore_engine::wire` reads it.
+    #[napi(catch_unwind)]
+    pub fn submit(&self, words: &[u32]) -> Result<()> {
+        self.open()?.submit(words).map_err(thrown)
+    }
+
+    /// Packed transfers.
+    #[napi(catch_unwind)]
+    pub fn transfer(&self, words: &[u32]) -> Result<()> {
+        self.open()?.transfer(words).map_err(thrown)
+    }
+
+    /// Moves packed events into `into`; returns the length moved, or needed if that is more.
+    #[napi(catch_unwind)]
+    pub fn take_events(&self, mut into: Uint8Array) -> Result<u32> {
+        // SAFETY: JavaScript gives up the event loop to this call: nobody else touches the array meanwhile.
+        let into = unsafe { into.as_mut() };
+        // After close nothing is pending: the reader of a late wake-up finds an empty outbox.
+        Ok(self.inner.as_ref().map_or(0, |engine| engine.take_events(into) as u32))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn stats(&self) -> Result<BindingStats> {
+        Ok(self.open()?.stats().into())
+    }
+
+    /// Waits for the work in flight and releases everything. May be called twice.
+    #[napi(catch_unwind)]
+    pub fn close(&mut self) -> AsyncTask<Close> {
+        AsyncTask::new(Close { engine: self.inner.take() })
+    }
+}
+
+pub struct Close {
+    engine: Option<Arc<Engine>>,
+}
+
+impl Task for Close {
+    type Output = ();
+    type JsValue = ();
+
+    fn compute(&mut self) -> Result<()> {
+        if let Some(engine) = self.engine.take() {
+            engine.close();
+        }
+        Ok(())
+    }
+
+    fn resolve(&mut self, _env: Env, (): ()) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A typed array that was filled on a worker thread.
+pub fn words(tokens: Vec<u32>) -> Uint32Array {
+    Uint32Array::new(tokens)
+}

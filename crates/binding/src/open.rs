@@ -1,0 +1,100 @@
+//! Opening an engine: minutes of loading on a worker thread, progress on the event loop.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use attentionstore_engine::{Engine, EngineOptions};
+use napi::bindgen_prelude::{AsyncTask, FnArgs, Function};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Env, Status, Task};
+use napi_derive::napi;
+
+use crate::engine::BindingEngine;
+use crate::error::thrown;
+
+#[napi(object, object_to_js = false)]
+pub struct BindingOpenOptions {
+    pub model_path: String,
+    pub threads: u32,
+    pub max_batch_tokens: u32,
+    /// Byte counts are doubles: exact up to 8 PiB.
+    pub hbm_bytes: f64,
+    pub dram_bytes: f64,
+    pub ssd_bytes: f64,
+    pub ssd_dir: Option<String>,
+    pub data_dir: Option<String>,
+    /// Bytes a second.
+    pub ssd_read_limit: Option<f64>,
+    pub ssd_write_limit: Option<f64>,
+    pub preload_layers: Option<u32>,
+    /// `bf16`, or `f32` in tests.
+    pub kv_dtype: String,
+    /// `avx512`, `avx2` or `portable` in tests; otherwise the best there is.
+    pub instruction_set: Option<String>,
+}
+
+impl From<BindingOpenOptions> for EngineOptions {
+    fn from(options: BindingOpenOptions) -> Self {
+        Self {
+            model: PathBuf::from(options.model_path),
+            threads: options.threads as usize,
+            max_batch_tokens: options.max_batch_tokens as usize,
+            hbm_bytes: options.hbm_bytes as u64,
+            dram_bytes: options.dram_bytes as u64,
+            ssd_bytes: options.ssd_bytes as u64,
+            ssd_dir: options.ssd_dir.map(PathBuf::from),
+            data_dir: options.data_dir.map(PathBuf::from),
+            ssd_read_limit: options.ssd_read_limit.map(|rate| rate as u64),
+            ssd_write_limit: options.ssd_write_limit.map(|rate| rate as u64),
+            preload_layers: options.preload_layers.map(|layers| layers as usize),
+            kv_dtype: options.kv_dtype,
+            instruction_set: options.instruction_set,
+        }
+    }
+}
+
+type Wake = ThreadsafeFunction<(), (), (), Status, false>;
+type Progress = ThreadsafeFunction<FnArgs<(f64, f64)>, (), FnArgs<(f64, f64)>, Status, false>;
+
+pub struct Open {
+    options: Option<BindingOpenOptions>,
+    progress: Arc<Progress>,
+    wake: Arc<Wake>,
+}
+
+impl Task for Open {
+    type Output = Engine;
+    type JsValue = BindingEngine;
+
+    fn compute(&mut self) -> napi::Result<Engine> {
+        let options = self.options.take().ok_or_else(|| napi::Error::from_reason("opened twice"))?;
+        let (progress, wake) = (self.progress.clone(), self.wake.clone());
+        Engine::open(
+            options.into(),
+            &move |done, total| {
+                progress
+                    .call(FnArgs::from((done as f64, total as f64)), ThreadsafeFunctionCallMode::NonBlocking);
+            },
+            Box::new(move || {
+                wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+            }),
+        )
+        .map_err(thrown)
+    }
+
+    fn resolve(&mut self, _env: Env, engine: Engine) -> napi::Result<BindingEngine> {
+        Ok(BindingEngine::new(engine))
+    }
+}
+
+/// Loads the model, makes the tiers, starts the engine thread.
+#[napi(catch_unwind)]
+pub fn open_engine(
+    options: BindingOpenOptions,
+    on_progress: Function<'_, FnArgs<(f64, f64)>, ()>,
+    on_wake: Function<'_, (), ()>,
+) -> napi::Result<AsyncTask<Open>> {
+    let progress = on_progress.build_threadsafe_function().build()?;
+    let wake = on_wake.build_threadsafe_function().build()?;
+    Ok(AsyncTask::new(Open { options: Some(options), progress: Arc::new(progress), wake: Arc::new(wake) }))
+}

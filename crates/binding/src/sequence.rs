@@ -1,0 +1,67 @@
+//! A request on its way to the engine.
+
+use attentionstore_engine::{EngineError, SamplingParams, SequenceSpec};
+use napi::Result;
+use napi::bindgen_prelude::{BigInt, Float32Array, Uint8Array, Uint32Array};
+use napi_derive::napi;
+
+use crate::error::thrown;
+
+#[napi(object, object_to_js = false)]
+pub struct BindingSequence {
+    pub sequence: u32,
+    pub tokens: Uint32Array,
+    /// 32 bytes.
+    pub root: Uint8Array,
+    pub temperature: f64,
+    pub top_k: u32,
+    pub top_p: f64,
+    pub min_p: f64,
+    pub repetition_penalty: f64,
+    pub presence_penalty: f64,
+    pub frequency_penalty: f64,
+    pub logit_bias_tokens: Uint32Array,
+    pub logit_bias_values: Float32Array,
+    pub seed: BigInt,
+    pub logprobs: Option<u32>,
+    pub stop: Vec<String>,
+    pub stop_tokens: Vec<u32>,
+    pub ignore_eos: bool,
+    pub max_tokens: u32,
+}
+
+/// A key's 32 bytes.
+pub fn key(bytes: &[u8]) -> Result<[u8; 32]> {
+    bytes.try_into().map_err(|_| {
+        thrown(EngineError::Protocol { detail: format!("a block key has 32 bytes, not {}", bytes.len()) })
+    })
+}
+
+impl BindingSequence {
+    /// The request, and its stop strings.
+    pub fn into_spec(self) -> Result<(SequenceSpec, Vec<String>)> {
+        let bias = self.logit_bias_tokens.iter().copied().zip(self.logit_bias_values.iter().copied());
+        let sampling = SamplingParams {
+            temperature: self.temperature as f32,
+            top_k: self.top_k,
+            top_p: self.top_p as f32,
+            min_p: self.min_p as f32,
+            repetition_penalty: self.repetition_penalty as f32,
+            presence_penalty: self.presence_penalty as f32,
+            frequency_penalty: self.frequency_penalty as f32,
+            logit_bias: bias.collect(),
+            seed: self.seed.get_u64().1,
+            logprobs: self.logprobs,
+        };
+        let spec = SequenceSpec {
+            sequence: self.sequence,
+            tokens: self.tokens.to_vec(),
+            root: key(&self.root)?,
+            sampling,
+            stop_tokens: self.stop_tokens,
+            ignore_eos: self.ignore_eos,
+            max_tokens: self.max_tokens,
+        };
+        Ok((spec, self.stop))
+    }
+}

@@ -1,0 +1,168 @@
+//! Text in, tokens out, on worker threads of the event loop's pool.
+
+use std::sync::Arc;
+
+use attentionstore_engine::{ChatDate, ChatMessage, Engine, EngineError, StoredAnswer};
+use napi::bindgen_prelude::{AsyncTask, Uint8Array, Uint32Array};
+use napi::{Env, Result, Task};
+use napi_derive::napi;
+
+use crate::engine::{BindingEngine, words};
+use crate::error::thrown;
+use crate::sequence::key;
+
+/// Work on the tokenizer that gives a value to JavaScript.
+pub struct TextTask<T> {
+    engine: Arc<Engine>,
+    work: Option<Box<dyn FnOnce(&Engine) -> std::result::Result<T, EngineError> + Send>>,
+}
+
+impl<T> TextTask<T> {
+    fn new(
+        engine: &Arc<Engine>,
+        work: impl FnOnce(&Engine) -> std::result::Result<T, EngineError> + Send + 'static,
+    ) -> AsyncTask<Self>
+    where
+        Self: Task,
+    {
+        AsyncTask::new(Self { engine: engine.clone(), work: Some(Box::new(work)) })
+    }
+
+    fn run(&mut self) -> Result<T> {
+        let work = self.work.take().ok_or_else(|| napi::Error::from_reason("run twice"))?;
+        work(&self.engine).map_err(thrown)
+    }
+}
+
+impl Task for TextTask<Vec<u32>> {
+    type Output = Vec<u32>;
+    type JsValue = Uint32Array;
+
+    fn compute(&mut self) -> Result<Vec<u32>> {
+        self.run()
+    }
+
+    fn resolve(&mut self, _env: Env, tokens: Vec<u32>) -> Result<Uint32Array> {
+        Ok(words(tokens))
+    }
+}
+
+impl Task for TextTask<Vec<u8>> {
+    type Output = Vec<u8>;
+    type JsValue = Uint8Array;
+
+    fn compute(&mut self) -> Result<Vec<u8>> {
+        self.run()
+    }
+
+    fn resolve(&mut self, _env: Env, bytes: Vec<u8>) -> Result<Uint8Array> {
+        Ok(Uint8Array::new(bytes))
+    }
+}
+
+impl Task for TextTask<String> {
+    type Output = String;
+    type JsValue = String;
+
+    fn compute(&mut self) -> Result<String> {
+        self.run()
+    }
+
+    fn resolve(&mut self, _env: Env, text: String) -> Result<String> {
+        Ok(text)
+    }
+}
+
+impl Task for TextTask<(Vec<u32>, u32)> {
+    type Output = (Vec<u32>, u32);
+    type JsValue = BindingPrompt;
+
+    fn compute(&mut self) -> Result<(Vec<u32>, u32)> {
+        self.run()
+    }
+
+    fn resolve(&mut self, _env: Env, (tokens, system_tokens): (Vec<u32>, u32)) -> Result<BindingPrompt> {
+        Ok(BindingPrompt { tokens: words(tokens), system_tokens })
+    }
+}
+
+#[napi(object, object_to_js = false)]
+pub struct BindingMessage {
+    pub role: String,
+    pub content: String,
+    pub name: Option<String>,
+    /// Token ids of a stored answer, and the bytes of its text that they cover.
+    pub stored_tokens: Option<Uint32Array>,
+    pub stored_bytes: Option<u32>,
+}
+
+#[napi(object, object_from_js = false)]
+pub struct BindingPrompt {
+    pub tokens: Uint32Array,
+    pub system_tokens: u32,
+}
+
+impl From<BindingMessage> for ChatMessage {
+    fn from(message: BindingMessage) -> Self {
+        let stored = message.stored_tokens.zip(message.stored_bytes);
+        Self {
+            role: message.role,
+            content: message.content,
+            name: message.name,
+            stored: stored
+                .map(|(ids, bytes)| StoredAnswer { ids: ids.to_vec(), covered_bytes: bytes as usize }),
+        }
+    }
+}
+
+#[napi]
+impl BindingEngine {
+    #[napi(catch_unwind)]
+    pub fn encode_chat(
+        &self,
+        messages: Vec<BindingMessage>,
+        date_seconds: f64,
+    ) -> Result<AsyncTask<TextTask<(Vec<u32>, u32)>>> {
+        let date = ChatDate::from_unix_seconds(date_seconds as i64);
+        let messages: Vec<ChatMessage> = messages.into_iter().map(ChatMessage::from).collect();
+        Ok(TextTask::new(self.open()?, move |engine| engine.encode_chat(&messages, date)))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn encode_prompt(&self, text: String) -> Result<AsyncTask<TextTask<Vec<u32>>>> {
+        Ok(TextTask::new(self.open()?, move |engine| engine.encode_prompt(&text)))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn tokenize(&self, text: String, add_special: bool) -> Result<AsyncTask<TextTask<Vec<u32>>>> {
+        Ok(TextTask::new(self.open()?, move |engine| engine.tokenize(&text, add_special)))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn decode(&self, tokens: Uint32Array) -> Result<AsyncTask<TextTask<String>>> {
+        let tokens = tokens.to_vec();
+        Ok(TextTask::new(self.open()?, move |engine| engine.decode(&tokens)))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn token_bytes(&self, token: u32) -> Result<Uint8Array> {
+        Ok(Uint8Array::new(self.open()?.token_bytes(token)))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn root(&self, tenant: String, cache_salt: String) -> Result<Uint8Array> {
+        Ok(Uint8Array::new(self.open()?.root(&tenant, &cache_salt).to_vec()))
+    }
+
+    /// 32 bytes for each block of `tokens`.
+    #[napi(catch_unwind)]
+    pub fn keys(&self, root: &[u8], tokens: Uint32Array) -> Result<AsyncTask<TextTask<Vec<u8>>>> {
+        let (root, tokens) = (key(root)?, tokens.to_vec());
+        Ok(TextTask::new(self.open()?, move |engine| Ok(engine.keys(&root, &tokens).concat())))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn child_key(&self, parent: &[u8], tokens: &[u32]) -> Result<Uint8Array> {
+        Ok(Uint8Array::new(self.open()?.child_key(&key(parent)?, tokens).to_vec()))
+    }
+}

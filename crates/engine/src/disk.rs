@@ -1,0 +1,82 @@
+//! Transfers between dram and ssd: they pass no engine thread, so that a long step delays none of them.
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use attentionstore_kv::KvError;
+use attentionstore_kv::disk::{BlockTransfer, DiskCompletion, DiskDone, DiskTier};
+
+use crate::error::EngineError;
+use crate::event::{EngineEvent, TransferDone};
+use crate::host::HostSlots;
+use crate::outbox::Outbox;
+use crate::plan::{Transfer, TransferKind};
+
+/// The ssd tier of an engine.
+pub struct Disk {
+    tier: DiskTier,
+    host: HostSlots,
+    outbox: Arc<Outbox>,
+}
+
+impl Disk {
+    pub fn new(tier: DiskTier, host: HostSlots, outbox: Arc<Outbox>) -> Self {
+        Self { tier, host, outbox }
+    }
+
+    pub fn tier(&self) -> &DiskTier {
+        &self.tier
+    }
+
+    /// Starts a read, write or flush. Whatever becomes of it is posted, also a refusal.
+    pub fn start(&self, transfer: Transfer) {
+        if let Err(error) = self.submit(transfer) {
+            post(&self.outbox, transfer.id, Some(error.code()), 0, 0.0);
+        }
+    }
+
+    fn submit(&self, Transfer { id, kind }: Transfer) -> Result<(), EngineError> {
+        match kind {
+            TransferKind::Read { ssd_slot, dram_slot, key, valid } => {
+                let block = self.block(id, ssd_slot, dram_slot, key, valid)?;
+                // SAFETY: the directory gives a dram slot to one transfer at a time, until it is reported.
+                unsafe { self.tier.read(block, self.done(id)) }?;
+            }
+            TransferKind::Write { dram_slot, ssd_slot, key, valid } => {
+                let block = self.block(id, ssd_slot, dram_slot, key, valid)?;
+                // SAFETY: as above; loads may read the payload meanwhile, nobody writes it.
+                unsafe { self.tier.write(block, self.done(id)) }?;
+            }
+            TransferKind::Flush => self.tier.flush(u64::from(id), self.done(id))?,
+            TransferKind::Load { .. } | TransferKind::Save { .. } | TransferKind::Copy { .. } => {
+                let detail = "a transfer of the device came to the disk".to_owned();
+                return Err(EngineError::Protocol { detail });
+            }
+        }
+        Ok(())
+    }
+
+    fn block(
+        &self,
+        id: u32,
+        slot: u32,
+        dram_slot: u32,
+        key: [u8; 32],
+        valid: u32,
+    ) -> Result<BlockTransfer, EngineError> {
+        let host = NonNull::new(self.host.slot(self.host.check(dram_slot)?)).ok_or(KvError::Closed)?;
+        Ok(BlockTransfer { host, slot, key, valid: valid as usize, tag: u64::from(id) })
+    }
+
+    fn done(&self, id: u32) -> DiskDone {
+        let outbox = self.outbox.clone();
+        Box::new(move |completion: DiskCompletion| {
+            let error = completion.result.err().map(|error| error.code());
+            post(&outbox, id, error, completion.bytes, completion.duration.as_secs_f32() * 1e3);
+        })
+    }
+}
+
+fn post(outbox: &Outbox, id: u32, error: Option<&'static str>, bytes: u64, ms: f32) {
+    outbox.post(&EngineEvent::Transfer(TransferDone { id, error, bytes, ms }));
+}

@@ -1,0 +1,139 @@
+//! The engine as its callers see it: calls enqueue and return, events come back through the outbox.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use attentionstore_model::text::{AnswerText, StopStrings};
+use crossbeam_channel::Sender;
+
+use crate::disk::Disk;
+use crate::error::EngineError;
+use crate::identity::Roots;
+use crate::info::{EngineInfo, EngineStats};
+use crate::outbox::Outbox;
+use crate::plan::{Transfer, TransferKind};
+use crate::sequence::SequenceSpec;
+use crate::stats::Meters;
+use crate::text::TextService;
+use crate::wire::{decode_plan, decode_transfers};
+use crate::worker::Command;
+
+/// One model on one device over its tiers. Every method may be called from any thread and returns at once, except
+/// [`Engine::open`] and [`Engine::close`].
+pub struct Engine {
+    pub(crate) info: EngineInfo,
+    pub(crate) text: TextService,
+    pub(crate) roots: Roots,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) meters: Arc<Meters>,
+    pub(crate) commands: Sender<Command>,
+    pub(crate) transfers: Sender<Vec<Transfer>>,
+    pub(crate) disk: Option<Disk>,
+    pub(crate) thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Engine {
+    pub fn info(&self) -> EngineInfo {
+        self.info.clone()
+    }
+
+    pub(crate) fn text(&self) -> &TextService {
+        &self.text
+    }
+
+    /// Makes a request known. `stop`: strings that end its answer.
+    pub fn add_sequence(&self, spec: SequenceSpec, stop: Vec<String>) -> Result<(), EngineError> {
+        let stops = StopStrings::new(&stop)?;
+        let answer = AnswerText::new(self.text.tokenizer(), Arc::new(stops));
+        self.command(Command::Add(Box::new((spec, answer))))
+    }
+
+    /// Forgets a request. Only after the reply of the last step that names it.
+    pub fn drop_sequence(&self, sequence: u32) -> Result<(), EngineError> {
+        self.command(Command::Drop(sequence))
+    }
+
+    /// Takes a packed plan.
+    pub fn submit(&self, words: &[u32]) -> Result<(), EngineError> {
+        self.command(Command::Plan(decode_plan(words)?))
+    }
+
+    /// Takes packed transfers. Those between dram and ssd start here, the others on the engine thread.
+    pub fn transfer(&self, words: &[u32]) -> Result<(), EngineError> {
+        let (disk, device): (Vec<Transfer>, Vec<Transfer>) =
+            decode_transfers(words)?.into_iter().partition(|transfer| {
+                matches!(
+                    transfer.kind,
+                    TransferKind::Read { .. } | TransferKind::Write { .. } | TransferKind::Flush
+                )
+            });
+        if !disk.is_empty() {
+            let tier = self.disk.as_ref().ok_or_else(|| EngineError::Protocol {
+                detail: "a disk transfer without an ssd tier".to_owned(),
+            })?;
+            disk.into_iter().for_each(|transfer| tier.start(transfer));
+        }
+        if !device.is_empty() {
+            self.transfers.send(device).map_err(|_| EngineError::Closed)?;
+        }
+        Ok(())
+    }
+
+    /// Moves packed events into `into`; returns their length, which is more than `into` holds if nothing was moved.
+    pub fn take_events(&self, into: &mut [u8]) -> usize {
+        self.outbox.take(into)
+    }
+
+    pub fn stats(&self) -> EngineStats {
+        let Meters { step, load, save, .. } = self.meters.as_ref();
+        let nanoseconds = |value: u64| value as f64 / 1e6;
+        let mut stats = EngineStats {
+            steps: step.steps.load(Relaxed),
+            compute_ms: nanoseconds(step.compute_ns.load(Relaxed)),
+            load_stall_ms: nanoseconds(step.stall_ns.load(Relaxed)),
+            stalled_layers: step.stalled_layers.load(Relaxed),
+            load_bytes: load.bytes(),
+            load_ms: load.busy_ms(),
+            save_bytes: save.bytes(),
+            save_ms: save.busy_ms(),
+            save_queue_depth: save.depth(),
+            load_queue_depth: load.depth(),
+            ..EngineStats::default()
+        };
+        if let Some(disk) = &self.disk {
+            let tier = disk.tier().stats();
+            stats.read_bytes = tier.io.read.bytes;
+            stats.read_ms = tier.io.read.busy.as_secs_f64() * 1e3;
+            stats.write_bytes = tier.io.write.bytes;
+            stats.write_ms = tier.io.write.busy.as_secs_f64() * 1e3;
+            stats.damaged_reads = tier.damaged;
+            stats.read_queue_depth = tier.io.read.in_flight;
+            stats.write_queue_depth = tier.io.write.in_flight;
+        }
+        stats
+    }
+
+    /// Waits for the work in flight and ends the threads. Idempotent.
+    pub fn close(&self) {
+        // Whoever is first takes the thread; a worker that has failed has hung up already.
+        let _ = self.commands.send(Command::Close);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+        if let Some(disk) = &self.disk {
+            disk.tier().close();
+        }
+    }
+
+    fn command(&self, command: Command) -> Result<(), EngineError> {
+        self.commands.send(command).map_err(|_| EngineError::Closed)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

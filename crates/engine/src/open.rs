@@ -1,0 +1,240 @@
+//! Opening: the model, the tiers, the secrets, the thread.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use attentionstore_kv::arena::HostArena;
+use attentionstore_kv::disk::{DiskOptions, DiskTier};
+use attentionstore_kv::key::Identity;
+use attentionstore_kv::secret::{Secrets, random_secrets};
+use attentionstore_kv::weights::{WeightsHashCache, weights_hash};
+use attentionstore_kv::{KvDtype, KvError, KvLayout};
+use attentionstore_model::backend::Backend;
+use attentionstore_model::backend::cpu::{CpuBackend, CpuOptions, Isa};
+use attentionstore_model::loader::{LoadedModel, Progress, load};
+use attentionstore_uring::RateLimits;
+use crossbeam_channel::unbounded;
+
+use crate::disk::Disk;
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::host::HostSlots;
+use crate::identity::Roots;
+use crate::info::EngineInfo;
+use crate::loads::Loads;
+use crate::options::EngineOptions;
+use crate::outbox::Outbox;
+use crate::saves::Saves;
+use crate::stats::Meters;
+use crate::text::TextService;
+use crate::worker::Worker;
+
+/// Dram slots that remain for staging when the dram tier is off and there is an ssd tier.
+const STAGING_SLOTS: u64 = 64;
+
+/// Version of the order of elements in a slice; raised whenever a layout changes meaning.
+const LAYOUT_VERSION: u32 = 1;
+
+impl Engine {
+    /// Loads the model, makes the tiers and starts the engine thread. `progress` gets (done, total); `wake` is called,
+    /// from any thread, when there are events to take.
+    ///
+    /// # Errors
+    /// A model that cannot be computed, a tier that cannot be had, a data directory that cannot be used.
+    pub fn open(
+        options: EngineOptions,
+        progress: &dyn Fn(u64, u64),
+        wake: Box<dyn Fn() + Send + Sync>,
+    ) -> Result<Self, EngineError> {
+        Self::open_with(options, progress, wake, |backend| backend)
+    }
+
+    /// As [`Engine::open`]; `wrap` may put something around the backend, such as one whose copies fail.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn open_with(
+        options: EngineOptions,
+        progress: &dyn Fn(u64, u64),
+        wake: Box<dyn Fn() + Send + Sync>,
+        wrap: impl FnOnce(Box<dyn Backend>) -> Box<dyn Backend>,
+    ) -> Result<Self, EngineError> {
+        let model = load(&options.model, &|step| report(progress, step))?;
+        let text = TextService::open(&model)?;
+        let backend = wrap(open_backend(&options, &model)?);
+        let roots = open_roots(&options, &model, backend.as_ref())?;
+        let outbox = Arc::new(Outbox::new(wake));
+        let tiers = Tiers::open(&options, backend.layout(), &outbox)?;
+        let info = describe(&options, &model, backend.as_ref(), &text, &roots, &tiers);
+        progress(1, 1);
+        start(options, text, backend, roots, outbox, tiers, info)
+    }
+}
+
+/// Placing layers is all of the work that takes time before the backend packs them.
+fn report(progress: &dyn Fn(u64, u64), step: Progress) {
+    if let Progress::Layers { placed, total } = step {
+        progress(placed as u64, 2 * total as u64);
+    }
+}
+
+fn open_backend(options: &EngineOptions, model: &LoadedModel) -> Result<Box<dyn Backend>, EngineError> {
+    let kv_dtype = match options.kv_dtype.as_str() {
+        "bf16" => KvDtype::Bf16,
+        "f32" => KvDtype::F32,
+        other => return Err(invalid("kv dtype", format!("{other} is neither bf16 nor f32"))),
+    };
+    let isa = options.instruction_set.as_deref().map(instruction_set).transpose()?;
+    let block_bytes = CpuBackend::layout_for(&model.config, kv_dtype).block_bytes() as u64;
+    let slots = options.hbm_bytes / block_bytes;
+    if slots == 0 {
+        let detail = format!("{} bytes hold no block of {block_bytes} bytes", options.hbm_bytes);
+        return Err(invalid("--hbm-bytes", detail));
+    }
+    let cpu = CpuOptions {
+        threads: options.threads,
+        max_batch_tokens: options.max_batch_tokens,
+        slots: slots as usize,
+        kv_dtype,
+        isa,
+    };
+    Ok(Box::new(CpuBackend::new(model.config.clone(), &model.weights, cpu)?))
+}
+
+fn instruction_set(name: &str) -> Result<Isa, EngineError> {
+    Isa::from_name(name)
+        .ok_or_else(|| invalid("instruction set", format!("{name} is none of avx512, avx2, portable")))
+}
+
+fn invalid(option: &'static str, detail: String) -> EngineError {
+    EngineError::Option { option, detail }
+}
+
+fn open_roots(
+    options: &EngineOptions,
+    model: &LoadedModel,
+    backend: &dyn Backend,
+) -> Result<Roots, EngineError> {
+    let (secrets, cache) = match &options.data_dir {
+        Some(directory) => (Secrets::open(directory)?, Some(directory.join("weights-hash.json"))),
+        None => (random_secrets()?, None),
+    };
+    let layout = backend.layout();
+    let identity = Identity {
+        weights: weights_hash(&model.weight_files, cache.as_deref())?,
+        config: model.identity_config.clone(),
+        quantisation: model.quantisation.clone(),
+        kv_dtype: format!("{:?}", layout.dtype).to_lowercase(),
+        codec: "plain".to_owned(),
+        layout_version: LAYOUT_VERSION,
+        numerics: backend.numerics_id(),
+        ..Identity::default()
+    };
+    Ok(Roots::new(secrets.hash_key, secrets.server_secret, identity))
+}
+
+/// The host memory and the disk of an engine.
+struct Tiers {
+    host: HostSlots,
+    dram_slots: u32,
+    staging_only: bool,
+    disk: Option<Disk>,
+}
+
+impl Tiers {
+    fn open(options: &EngineOptions, layout: KvLayout, outbox: &Arc<Outbox>) -> Result<Self, EngineError> {
+        let slot_bytes = layout.host_slot_bytes() as u64;
+        let staging_only = options.dram_bytes == 0 && options.ssd_bytes > 0;
+        let dram_slots = if staging_only { STAGING_SLOTS } else { options.dram_bytes / slot_bytes };
+        if dram_slots == 0 && options.dram_bytes > 0 {
+            let detail = format!("{} bytes hold no block of {slot_bytes} bytes", options.dram_bytes);
+            return Err(invalid("--dram-bytes", detail));
+        }
+        let arena = Arc::new(HostArena::new((dram_slots.max(1) * slot_bytes) as usize)?);
+        let host = HostSlots::new(arena.clone(), layout, dram_slots as u32);
+        let disk = open_disk(options, layout, &arena)?.map(|tier| Disk::new(tier, host.clone(), outbox.clone()));
+        Ok(Self { host, dram_slots: dram_slots as u32, staging_only, disk })
+    }
+}
+
+fn open_disk(
+    options: &EngineOptions,
+    layout: KvLayout,
+    arena: &Arc<HostArena>,
+) -> Result<Option<DiskTier>, EngineError> {
+    if options.ssd_bytes == 0 {
+        return Ok(None);
+    }
+    let directory = options.ssd_dir.as_deref().ok_or_else(|| {
+        invalid("--ssd-bytes", "an ssd tier needs a directory".to_owned())
+    })?;
+    let limits = RateLimits { read: options.ssd_read_limit, write: options.ssd_write_limit };
+    let disk = DiskOptions { limits, ..DiskOptions::new(directory, layout, options.ssd_bytes) };
+    Ok(Some(DiskTier::open(&disk, std::slice::from_ref(arena))?))
+}
+
+fn describe(
+    options: &EngineOptions,
+    model: &LoadedModel,
+    backend: &dyn Backend,
+    text: &TextService,
+    roots: &Roots,
+    tiers: &Tiers,
+) -> EngineInfo {
+    let config = backend.config();
+    EngineInfo {
+        device: backend.describe(),
+        model_name: config.name.clone(),
+        vocab_size: config.vocab_size,
+        model_context: config.max_context,
+        capped_by_sliding_window: config.capped_by_sliding_window,
+        layout: backend.layout(),
+        hbm_slots: backend.slots() as u32,
+        dram_slots: tiers.dram_slots,
+        ssd_slots: tiers.disk.as_ref().map_or(0, |disk| disk.tier().slots()),
+        dram_staging_only: tiers.staging_only,
+        io_engine: tiers.disk.as_ref().map_or_else(|| "none".to_owned(), |disk| disk.tier().level().to_string()),
+        max_batch_tokens: options.max_batch_tokens,
+        fingerprint: roots.fingerprint(),
+        text_fingerprint: text.fingerprint(),
+        end_tokens: text.end_tokens().to_vec(),
+        temperature: model.generation.temperature,
+        top_p: model.generation.top_p,
+        top_k: model.generation.top_k,
+        has_chat_template: text.has_template(),
+    }
+}
+
+fn start(
+    options: EngineOptions,
+    text: TextService,
+    backend: Box<dyn Backend>,
+    roots: Roots,
+    outbox: Arc<Outbox>,
+    tiers: Tiers,
+    info: EngineInfo,
+) -> Result<Engine, EngineError> {
+    let meters = Arc::new(Meters::new());
+    let (commands, command_queue) = unbounded();
+    let (transfers, transfer_queue) = unbounded();
+    let ahead = options.preload_layers.unwrap_or(info.layout.layers);
+    let worker = Worker {
+        loads: Loads::new(tiers.host.clone(), outbox.clone(), meters.clone(), ahead),
+        saves: Saves::new(tiers.host.clone(), outbox.clone(), meters.clone()),
+        backend,
+        sequences: Default::default(),
+        keys: roots.hasher().clone(),
+        end_tokens: info.end_tokens.clone(),
+        outbox: outbox.clone(),
+        meters: meters.clone(),
+        commands: command_queue,
+        transfers: transfer_queue,
+    };
+    let thread = thread::Builder::new()
+        .name("attentionstore-engine".to_owned())
+        .spawn(move || worker.run())
+        .map_err(|source| KvError::Io { path: Path::new("engine thread").to_owned(), source })?;
+    let thread = Mutex::new(Some(thread));
+    Ok(Engine { info, text, roots, outbox, meters, commands, transfers, disk: tiers.disk, thread })
+}

@@ -1,0 +1,32 @@
+//! What an engine is opened with. Defaults that fit the machine are TypeScript's (`ts/config`).
+
+use std::path::PathBuf;
+
+/// Sizes in bytes, rates in bytes a second.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// A Hugging Face directory or a GGUF file.
+    pub model: PathBuf,
+    pub threads: usize,
+    /// Most rows of a step.
+    pub max_batch_tokens: usize,
+    pub hbm_bytes: u64,
+    /// 0: no dram tier; with an ssd tier a few staging slots remain.
+    pub dram_bytes: u64,
+    /// 0: no ssd tier.
+    pub ssd_bytes: u64,
+    /// Directory of the slot files; needed with an ssd tier.
+    pub ssd_dir: Option<PathBuf>,
+    /// Directory of the hash key, the server secret and the cache of weight hashes. Without it they live and die
+    /// with the process, and no file is opened.
+    pub data_dir: Option<PathBuf>,
+    pub ssd_read_limit: Option<u64>,
+    pub ssd_write_limit: Option<u64>,
+    /// Layers loaded ahead of the running one. Default: all, as soon as a request has its slots, which is where the
+    /// paper's read buffer B·(T_load·L_hist − T_pref·L_new) ends once a request's own slots are the buffer (§3.2.1).
+    pub preload_layers: Option<usize>,
+    /// `bf16`, or `f32` in tests.
+    pub kv_dtype: String,
+    /// `avx512`, `avx2` or `portable` in tests; otherwise the best there is.
+    pub instruction_set: Option<String>,
+}

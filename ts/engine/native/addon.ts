@@ -1,0 +1,153 @@
+// The addon's surface, as crates/binding exports it. Loaded on the main thread only.
+
+import { createRequire } from 'node:module'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+import { ExitError } from '../../protocol/errors.js'
+
+export interface NativeOpenOptions {
+  readonly modelPath: string
+  readonly threads: number
+  readonly maxBatchTokens: number
+  /** Bytes as numbers: exact up to 8 PiB. */
+  readonly hbmBytes: number
+  readonly dramBytes: number
+  readonly ssdBytes: number
+  readonly ssdDir?: string
+  readonly dataDir?: string
+  readonly ssdReadLimit?: number
+  readonly ssdWriteLimit?: number
+  readonly preloadLayers?: number
+  readonly kvDtype: 'bf16' | 'f32'
+  readonly instructionSet?: string
+}
+
+export interface NativeInfo {
+  readonly device: string
+  readonly modelName: string
+  readonly layers: number
+  readonly vocabSize: number
+  readonly modelContext: number
+  readonly cappedBySlidingWindow: boolean
+  readonly sliceBytes: number
+  readonly blockBytes: number
+  readonly hostSlotBytes: number
+  readonly hbmSlots: number
+  readonly dramSlots: number
+  readonly ssdSlots: number
+  readonly dramStagingOnly: boolean
+  readonly ioEngine: string
+  readonly maxBatchTokens: number
+  readonly fingerprint: string
+  readonly textFingerprint: string
+  readonly endTokens: number[]
+  readonly temperature?: number
+  readonly topP?: number
+  readonly topK?: number
+  readonly hasChatTemplate: boolean
+}
+
+export interface NativeSequence {
+  readonly sequence: number
+  readonly tokens: Uint32Array
+  readonly root: Uint8Array
+  readonly temperature: number
+  readonly topK: number
+  readonly topP: number
+  readonly minP: number
+  readonly repetitionPenalty: number
+  readonly presencePenalty: number
+  readonly frequencyPenalty: number
+  readonly logitBiasTokens: Uint32Array
+  readonly logitBiasValues: Float32Array
+  readonly seed: bigint
+  readonly logprobs?: number
+  readonly stop: string[]
+  readonly stopTokens: number[]
+  readonly ignoreEos: boolean
+  readonly maxTokens: number
+}
+
+export interface NativeMessage {
+  readonly role: string
+  readonly content: string
+  readonly name?: string
+  readonly storedTokens?: Uint32Array
+  readonly storedBytes?: number
+}
+
+export interface NativePrompt {
+  readonly tokens: Uint32Array
+  readonly systemTokens: number
+}
+
+export interface NativeStats {
+  readonly steps: number
+  readonly computeMs: number
+  readonly loadStallMs: number
+  readonly stalledLayers: number
+  readonly loadBytes: number
+  readonly loadMs: number
+  readonly saveBytes: number
+  readonly saveMs: number
+  readonly readBytes: number
+  readonly readMs: number
+  readonly writeBytes: number
+  readonly writeMs: number
+  readonly damagedReads: number
+  readonly readQueueDepth: number
+  readonly writeQueueDepth: number
+  readonly saveQueueDepth: number
+  readonly loadQueueDepth: number
+}
+
+export interface BindingEngine {
+  info(): NativeInfo
+  addSequence(sequence: NativeSequence): void
+  dropSequence(sequence: number): void
+  submit(words: Uint32Array): void
+  transfer(words: Uint32Array): void
+  /** Moves packed events into `into`; the length moved, or needed if that is more than `into` holds. */
+  takeEvents(into: Uint8Array): number
+  stats(): NativeStats
+  /** `dateSeconds`: since 1970, for templates that ask for the date. */
+  encodeChat(messages: readonly NativeMessage[], dateSeconds: number): Promise<NativePrompt>
+  encodePrompt(text: string): Promise<Uint32Array>
+  tokenize(text: string, addSpecialTokens: boolean): Promise<Uint32Array>
+  decode(tokens: Uint32Array): Promise<string>
+  tokenBytes(token: number): Uint8Array
+  root(tenant: string, cacheSalt: string): Uint8Array
+  /** 32 bytes a block. */
+  keys(root: Uint8Array, tokens: Uint32Array): Promise<Uint8Array>
+  childKey(parent: Uint8Array, tokens: Uint32Array): Uint8Array
+  close(): Promise<void>
+}
+
+export interface NativeDevice {
+  readonly ordinal: number
+  readonly name: string
+  readonly memoryBytes: number
+}
+
+export interface Addon {
+  openEngine(
+    options: NativeOpenOptions,
+    onProgress: (done: number, total: number) => void,
+    onWake: () => void,
+  ): Promise<BindingEngine>
+  /** The CUDA devices, or the sentence that says why there are none. */
+  detectCuda(): { readonly devices: NativeDevice[]; readonly reason?: string }
+}
+
+const ADDON = new URL('../../native/attentionstore.node', import.meta.url)
+const ADDON_FROM_DIST = new URL('../../../native/attentionstore.node', import.meta.url)
+
+/** Loads the addon, which lies in `native/` beside the sources and beside `dist/`. */
+export function loadAddon(): Addon {
+  const path = [ADDON, ADDON_FROM_DIST].map((url) => fileURLToPath(url)).find((candidate) => existsSync(candidate))
+  if (path === undefined) {
+    throw new ExitError(3, 'addon_missing', `the native addon is not built: ${fileURLToPath(ADDON_FROM_DIST)} (run make start)`)
+  }
+  return createRequire(import.meta.url)(path) as Addon
+}

@@ -1,0 +1,158 @@
+// NativeEngine: the Engine interface over the Rust addon.
+
+import type {
+  Engine,
+  EngineEvent,
+  EngineInfo,
+  EngineStats,
+  EngineText,
+  SequenceSpec,
+  StepPlan,
+  StepReply,
+  Transfer,
+} from '../types.js'
+import { loadAddon, type BindingEngine, type NativeInfo, type NativeOpenOptions, type NativeSequence } from './addon.js'
+import { engineError, startError } from './errors.js'
+import { NativeText } from './text.js'
+import { keyToBytes, readEvents, WireWriter } from './wire.js'
+
+export type NativeEngineOptions = NativeOpenOptions
+
+/** Share of the model that is loaded, 0…1. */
+export type ProgressListener = (share: number) => void
+
+/** Most plans without a reply: the running one and the one ahead. */
+const PLANS_IN_FLIGHT = 2
+
+class NativeEngine implements Engine {
+  readonly info: EngineInfo
+  readonly text: EngineText
+  onEvents: (events: readonly EngineEvent[]) => void = () => {}
+  readonly #binding: BindingEngine
+  readonly #writer = new WireWriter()
+  #inbox = Buffer.alloc(64 * 1024)
+  #unanswered = 0
+  #closing: Promise<void> | undefined
+
+  constructor(binding: BindingEngine) {
+    this.#binding = binding
+    this.info = engineInfo(binding.info())
+    this.text = new NativeText(binding)
+  }
+
+  addSequence(spec: SequenceSpec): void {
+    this.#call(() => this.#binding.addSequence(nativeSequence(spec)))
+  }
+
+  dropSequence(sequence: number): void {
+    this.#call(() => this.#binding.dropSequence(sequence))
+  }
+
+  submit(plan: StepPlan): void {
+    if (this.#unanswered === PLANS_IN_FLIGHT) throw engineError(new Error('a third plan before the reply of the first'))
+    this.#call(() => this.#binding.submit(this.#writer.plan(plan)))
+    this.#unanswered++
+  }
+
+  transfer(transfers: readonly Transfer[]): void {
+    if (transfers.length === 0) return
+    this.#call(() => this.#binding.transfer(this.#writer.transfers(transfers)))
+  }
+
+  stats(): EngineStats {
+    return this.#binding.stats()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#binding.close().catch((thrown: unknown) => {
+      throw engineError(thrown)
+    })
+    return this.#closing
+  }
+
+  /** Called on the event loop when the addon's outbox stops being empty. */
+  takeEvents(): void {
+    const events = this.#readInbox()
+    this.#unanswered -= events.filter((event): event is StepReply => event.kind === 'step').length
+    if (events.length > 0) this.onEvents(events)
+  }
+
+  #readInbox(): EngineEvent[] {
+    for (;;) {
+      const length = this.#binding.takeEvents(this.#inbox)
+      if (length <= this.#inbox.length) return readEvents(this.#inbox.subarray(0, length))
+      this.#inbox = Buffer.alloc(2 * length)
+    }
+  }
+
+  #call(work: () => void): void {
+    try {
+      work()
+    } catch (thrown) {
+      throw engineError(thrown)
+    }
+  }
+}
+
+function engineInfo(native: NativeInfo): EngineInfo {
+  const { hbmSlots, dramSlots, ssdSlots, temperature, topP, topK, cappedBySlidingWindow: _, ...same } = native
+  return {
+    ...same,
+    kind: 'native',
+    slots: { hbm: hbmSlots, dram: dramSlots, ssd: ssdSlots },
+    defaults: {
+      ...(temperature === undefined ? {} : { temperature }),
+      ...(topP === undefined ? {} : { topP }),
+      ...(topK === undefined ? {} : { topK }),
+    },
+  }
+}
+
+function nativeSequence(spec: SequenceSpec): NativeSequence {
+  const { sampling } = spec
+  return {
+    sequence: spec.sequence,
+    tokens: spec.tokens,
+    root: keyToBytes(spec.root),
+    temperature: sampling.temperature,
+    topK: sampling.topK,
+    topP: sampling.topP,
+    minP: sampling.minP,
+    repetitionPenalty: sampling.repetitionPenalty,
+    presencePenalty: sampling.presencePenalty,
+    frequencyPenalty: sampling.frequencyPenalty,
+    logitBiasTokens: Uint32Array.from(sampling.logitBias, ([token]) => token),
+    logitBiasValues: Float32Array.from(sampling.logitBias, ([, bias]) => bias),
+    seed: sampling.seed,
+    ...(sampling.logprobs === null ? {} : { logprobs: sampling.logprobs }),
+    stop: [...spec.stop],
+    stopTokens: [...spec.stopTokens],
+    ignoreEos: spec.ignoreEos,
+    maxTokens: spec.maxTokens,
+  }
+}
+
+/**
+ * Loads the model, makes the tiers and starts the engine thread.
+ * @throws ExitError with exit code 2 for a wrong model or configuration.
+ */
+export async function createNativeEngine(
+  options: NativeEngineOptions,
+  onProgress: ProgressListener = () => {},
+): Promise<Engine> {
+  let engine: NativeEngine | undefined
+  const progress = (done: number, total: number): void => onProgress(total === 0 ? 1 : done / total)
+  const wake = (): void => engine?.takeEvents()
+  try {
+    const binding = await loadAddon().openEngine(options, progress, wake)
+    engine = new NativeEngine(binding)
+    return engine
+  } catch (thrown) {
+    throw startError(thrown)
+  }
+}
+
+/** The CUDA devices of this machine, or why there are none. */
+export function detectCuda(): { devices: ReadonlyArray<{ ordinal: number; name: string }>; reason?: string } {
+  return loadAddon().detectCuda()
+}

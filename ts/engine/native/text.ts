@@ -1,0 +1,66 @@
+// Text in, tokens out, by the addon's worker threads.
+
+import type { BlockKey, ChatMessageText, EncodedPrompt, EngineText } from '../types.js'
+import type { BindingEngine, NativeMessage } from './addon.js'
+import { engineError } from './errors.js'
+import { keyFromBytes, keyToBytes } from './wire.js'
+
+const KEY_BYTES = 32
+
+function nativeMessage({ role, content, name, stored }: ChatMessageText): NativeMessage {
+  return {
+    role,
+    content,
+    ...(name === undefined ? {} : { name }),
+    ...(stored === undefined ? {} : { storedTokens: stored.tokens, storedBytes: stored.bytes }),
+  }
+}
+
+async function translated<T>(promise: Promise<T>): Promise<T> {
+  return promise.catch((thrown: unknown) => {
+    throw engineError(thrown)
+  })
+}
+
+export class NativeText implements EngineText {
+  readonly #binding: BindingEngine
+
+  constructor(binding: BindingEngine) {
+    this.#binding = binding
+  }
+
+  encodeChat(messages: readonly ChatMessageText[], date: string): Promise<EncodedPrompt> {
+    return translated(this.#binding.encodeChat(messages.map(nativeMessage), Date.parse(date) / 1000))
+  }
+
+  encodePrompt(text: string): Promise<Uint32Array> {
+    return translated(this.#binding.encodePrompt(text))
+  }
+
+  tokenize(text: string, addSpecialTokens: boolean): Promise<Uint32Array> {
+    return translated(this.#binding.tokenize(text, addSpecialTokens))
+  }
+
+  decode(tokens: Uint32Array): Promise<string> {
+    return translated(this.#binding.decode(tokens))
+  }
+
+  tokenBytes(token: number): Uint8Array {
+    return this.#binding.tokenBytes(token)
+  }
+
+  root(tenant: string, cacheSalt: string): BlockKey {
+    return keyFromBytes(this.#binding.root(tenant, cacheSalt))
+  }
+
+  async keys(root: BlockKey, tokens: Uint32Array): Promise<BlockKey[]> {
+    const packed = await translated(this.#binding.keys(keyToBytes(root), tokens))
+    return Array.from({ length: packed.length / KEY_BYTES }, (_, block) =>
+      keyFromBytes(packed.subarray(block * KEY_BYTES, (block + 1) * KEY_BYTES)),
+    )
+  }
+
+  childKey(parent: BlockKey, tokens: Uint32Array): BlockKey {
+    return keyFromBytes(this.#binding.childKey(keyToBytes(parent), tokens))
+  }
+}
