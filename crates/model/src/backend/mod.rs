@@ -80,6 +80,9 @@ pub trait Backend: Send {
     /// Most rows (new tokens of all sequences) of one step.
     fn max_batch_tokens(&self) -> usize;
 
+    /// The device for people, e.g. `cpu (avx2, 2 threads)`.
+    fn describe(&self) -> String;
+
     /// A name for the numerics of this backend, part of every block's identity.
     fn numerics_id(&self) -> String;
 
@@ -110,6 +113,10 @@ pub trait Backend: Send {
 
     /// Blocks until `event` has happened.
     fn synchronize(&self, event: Event);
+
+    /// Calls `callback` once everything enqueued on `stream` so far is done, from a thread of the backend
+    /// (a GPU's host function, the CPU's copy worker; for the CPU's `Compute`, at once). It must be short.
+    fn notify(&mut self, stream: Stream, callback: Box<dyn FnOnce() + Send>);
 
     /// Enqueues slice copies on `Load` (host → slot) or `Save` (slot → host).
     fn copy(&mut self, stream: Stream, copies: &[SliceCopy]) -> Result<(), ModelError>;
