@@ -1,0 +1,34 @@
+// What others import as attentionstore/protocol: types of HTTP bodies and socket events, and the errors. No schema is
+// exported as a value, so the page does not carry the validator.
+
+import type { z } from 'zod'
+import type * as admin from './schemas/admin.js'
+import type * as chat from './schemas/chat.js'
+import type * as completions from './schemas/completions.js'
+import type * as errors from './schemas/error.js'
+import type * as models from './schemas/models.js'
+import type * as tokenize from './schemas/tokenize.js'
+import type * as usage from './schemas/usage.js'
+
+export { ApiError, AttentionStoreError, EngineError, ExitError, type ApiErrorCode } from './errors.js'
+export type * from './events.js'
+export { TIER_NAMES, type TierName } from './tiers.js'
+
+export type ChatMessage = z.input<typeof chat.ChatMessage>
+export type ChatRequest = z.input<typeof chat.ChatRequest>
+export type ChatResponse = z.output<typeof chat.ChatResponse>
+export type ChatChunk = z.output<typeof chat.ChatChunk>
+export type CompletionRequest = z.input<typeof completions.CompletionRequest>
+export type CompletionResponse = z.output<typeof completions.CompletionResponse>
+export type CompletionChunk = z.output<typeof completions.CompletionChunk>
+export type Usage = z.output<typeof usage.Usage>
+export type ErrorBody = z.output<typeof errors.ErrorBody>
+export type ModelList = z.output<typeof models.ModelList>
+export type TokenizeRequest = z.input<typeof tokenize.TokenizeRequest>
+export type TokenizeResponse = z.output<typeof tokenize.TokenizeResponse>
+export type DetokenizeRequest = z.input<typeof tokenize.DetokenizeRequest>
+export type DetokenizeResponse = z.output<typeof tokenize.DetokenizeResponse>
+export type CacheStatusBody = z.output<typeof admin.CacheStatusBody>
+export type DemoteRequest = z.input<typeof admin.DemoteRequest>
+export type DemoteResponse = z.output<typeof admin.DemoteResponse>
+export type ResetResponse = z.output<typeof admin.ResetResponse>

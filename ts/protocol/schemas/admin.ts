@@ -1,0 +1,32 @@
+import { z } from 'zod'
+import { TIER_NAMES } from '../tiers.js'
+
+const count = z.int().nonnegative()
+
+export const CacheStatusBody = z
+  .object({
+    tiers: z.array(
+      z.object({
+        name: z.enum(TIER_NAMES),
+        medium: z.string(),
+        capacity_bytes: count,
+        used_bytes: count,
+        capacity_blocks: count,
+        blocks: z.object({ total: count, running: count, cached: count }),
+        hit_tokens: count,
+      }),
+    ),
+    policy: z.string(),
+    io_engine: z.string(),
+  })
+  .meta({ id: 'CacheStatus' })
+
+export const DemoteRequest = z.object({ to: z.enum(['dram', 'ssd']) }).meta({ id: 'DemoteRequest' })
+
+export const DemoteResponse = z.object({ demoted_blocks: count, skipped_in_use: count }).meta({ id: 'DemoteResponse' })
+
+export const ResetResponse = z.object({ removed_blocks: count, skipped_in_use: count }).meta({ id: 'ResetResponse' })
+
+export const HealthResponse = z.object({ status: z.literal('ok') }).meta({ id: 'Health' })
+
+export const ReadyResponse = z.object({ status: z.literal('ready') }).meta({ id: 'Ready' })

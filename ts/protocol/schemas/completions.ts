@@ -1,0 +1,52 @@
+import { z } from 'zod'
+import { finishReason, stopReason } from './chat.js'
+import { generationFields, MAX_TOP_LOGPROBS, maxTokens, promptTokens } from './generation.js'
+import { Usage } from './usage.js'
+
+/** Most prompts of one request. */
+export const MAX_PROMPTS = 64
+
+export const CompletionRequest = z
+  .object({
+    ...generationFields,
+    prompt: z.union([
+      z.string(),
+      promptTokens,
+      z.array(z.string()).min(1).max(MAX_PROMPTS),
+      z.array(promptTokens).min(1).max(MAX_PROMPTS),
+    ]),
+    max_tokens: maxTokens.nullish().meta({ description: 'default 16' }),
+    logprobs: z.int().min(0).max(MAX_TOP_LOGPROBS).nullish(),
+  })
+  .meta({ id: 'CompletionRequest' })
+
+export const CompletionLogprobs = z
+  .object({
+    tokens: z.array(z.string()),
+    token_logprobs: z.array(z.number()),
+    top_logprobs: z.array(z.record(z.string(), z.number())).nullable(),
+    text_offset: z.array(z.int()),
+  })
+  .meta({ id: 'CompletionLogprobs' })
+
+const choice = z.object({
+  index: z.int(),
+  text: z.string(),
+  logprobs: CompletionLogprobs.nullable(),
+  finish_reason: finishReason,
+  stop_reason: stopReason,
+})
+
+const head = { id: z.string(), object: z.literal('text_completion'), created: z.int(), model: z.string() }
+
+export const CompletionResponse = z
+  .object({ ...head, choices: z.array(choice), usage: Usage })
+  .meta({ id: 'Completion' })
+
+export const CompletionChunk = z
+  .object({
+    ...head,
+    choices: z.array(choice.extend({ finish_reason: finishReason.nullable(), stop_reason: stopReason.optional() })),
+    usage: Usage.nullish(),
+  })
+  .meta({ id: 'CompletionChunk' })

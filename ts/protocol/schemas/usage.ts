@@ -1,0 +1,27 @@
+import { z } from 'zod'
+
+const count = z.int().nonnegative()
+const milliseconds = z.number().nonnegative()
+
+/** `prompt_tokens = Σ reused_tokens + computed_tokens + outside_view_tokens`. */
+export const Usage = z
+  .object({
+    prompt_tokens: count,
+    completion_tokens: count,
+    total_tokens: count,
+    prompt_tokens_details: z.object({ cached_tokens: count }),
+    attentionstore: z.object({
+      conversation: z.string(),
+      reused_tokens: z
+        .object({ hbm: count, dram: count, ssd: count })
+        .meta({ description: 'by the fastest tier in which the block lay when the request was queued' }),
+      computed_tokens: count,
+      recomputed_tokens: count.meta({ description: 'computed again after a preemption' }),
+      outside_view_tokens: count,
+      queue_ms: milliseconds,
+      load_ms: milliseconds,
+      prefill_ms: milliseconds,
+      ttft_ms: milliseconds,
+    }),
+  })
+  .meta({ id: 'Usage' })
