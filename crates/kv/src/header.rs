@@ -139,3 +139,115 @@ fn checksum(page: &[u8], payload: &[u8]) -> [u8; 16] {
     hasher.update(payload);
     hasher.digest128().to_le_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LAYOUT: KvLayout =
+        KvLayout { layers: 2, kv_heads: 1, head_dim: 8, dtype: KvDtype::Bf16, order: SliceOrder::KeysByDim };
+
+    fn header() -> BlockHeader {
+        BlockHeader { layout: LAYOUT, codec: CODEC_PLAIN, key: [0x42; 32], valid: 40 }
+    }
+
+    fn sealed(header: &BlockHeader) -> Vec<u8> {
+        let payload: Vec<u8> = (0..header.layout.block_bytes()).map(|at| (at * 31 % 251) as u8).collect();
+        let mut page = vec![0xee; HEADER_BYTES];
+        header.seal(&mut page, &payload).unwrap();
+        page.extend(payload);
+        page
+    }
+
+    fn verify(header: &BlockHeader, slot: &[u8]) -> Result<(), &'static str> {
+        let (page, payload) = slot.split_at(HEADER_BYTES);
+        header.verify(page, payload)
+    }
+
+    #[test]
+    fn what_was_sealed_is_accepted() {
+        assert_eq!(verify(&header(), &sealed(&header())), Ok(()));
+    }
+
+    #[test]
+    fn another_block_is_refused_with_the_reason() {
+        let slot = sealed(&header());
+        let other_layout = KvLayout { layers: 1, kv_heads: 2, ..LAYOUT };
+        let others = [
+            (BlockHeader { key: [0x43; 32], ..header() }, "another block's key"),
+            (BlockHeader { valid: 41, ..header() }, "another valid length"),
+            (BlockHeader { codec: 1, ..header() }, "another format, layout or codec"),
+            (BlockHeader { layout: other_layout, ..header() }, "another format, layout or codec"),
+        ];
+        for (other, reason) in others {
+            assert_eq!(verify(&other, &slot), Err(reason));
+        }
+        assert_eq!(verify(&header(), &vec![0; slot.len()]), Err("it is not a block"));
+    }
+
+    #[test]
+    fn lengths_that_cannot_be_are_refused_and_do_not_panic() {
+        let slot = sealed(&header());
+        for valid in [0, 65, usize::MAX] {
+            assert!(verify(&BlockHeader { valid, ..header() }, &slot).is_err());
+        }
+        for cut in [0, 1, 100] {
+            assert!(header().verify(&slot[..HEADER_BYTES], &slot[HEADER_BYTES..][..cut]).is_err());
+            assert!(header().verify(&slot[..cut], &slot[HEADER_BYTES..]).is_err());
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_of_the_named_fields_and_the_checksum_is_detected() {
+        let slot = sealed(&header());
+        for byte in (0..KEY.end).chain(CHECKSUM) {
+            for bit in 0..8 {
+                let mut damaged = slot.clone();
+                damaged[byte] ^= 1 << bit;
+                assert!(verify(&header(), &damaged).is_err(), "bit {bit} of byte {byte}");
+            }
+        }
+    }
+
+    #[test]
+    fn fingerprints_differ_between_all_layouts_that_share_a_slot_size() {
+        let mut seen = std::collections::HashSet::new();
+        for (layers, kv_heads, head_dim) in [(2, 1, 8), (1, 2, 8), (1, 1, 16), (2, 2, 4), (4, 1, 4)] {
+            for (dtype, order) in [
+                (KvDtype::Bf16, SliceOrder::KeysByDim),
+                (KvDtype::Bf16, SliceOrder::TokensFirst),
+                (KvDtype::F32, SliceOrder::KeysByDim),
+            ] {
+                let layout = KvLayout { layers, kv_heads, head_dim, dtype, order };
+                assert!(seen.insert(fingerprint(&layout, CODEC_PLAIN)), "{layout:?}");
+            }
+        }
+        assert!(seen.insert(fingerprint(&LAYOUT, 1)));
+    }
+
+    proptest! {
+        /// Any damage anywhere in page or payload is found: some bytes changed at random.
+        #[test]
+        fn any_change_of_page_or_payload_is_detected(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), 1u8..=255), 1..4)
+        ) {
+            let slot = sealed(&header());
+            let mut damaged = slot.clone();
+            for (at, change) in changes {
+                damaged[at.index(slot.len())] ^= change;
+            }
+            prop_assert_eq!(verify(&header(), &damaged).is_ok(), damaged == slot);
+        }
+
+        /// A write that was cut anywhere, over whatever was there before, is found.
+        #[test]
+        fn a_torn_write_is_detected(cut in any::<prop::sample::Index>(), before in any::<u8>()) {
+            let slot = sealed(&header());
+            let mut torn = slot.clone();
+            torn[cut.index(slot.len())..].fill(before);
+            prop_assert_eq!(verify(&header(), &torn).is_ok(), torn == slot);
+        }
+    }
+}

@@ -140,3 +140,120 @@ fn update_sized(hasher: &mut Hasher, bytes: &[u8]) {
     hasher.update(&(bytes.len() as u64).to_le_bytes());
     hasher.update(bytes);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn hasher() -> KeyHasher {
+        KeyHasher::new([7; 32])
+    }
+
+    #[test]
+    fn every_part_of_the_identity_changes_the_root() {
+        let base = Identity::default();
+        let text = |text: &str| text.to_owned();
+        let variants = [
+            base.clone(),
+            Identity { weights: [1; 32], ..base.clone() },
+            Identity { config: text("x"), ..base.clone() },
+            Identity { quantisation: text("x"), ..base.clone() },
+            Identity { kv_dtype: text("x"), ..base.clone() },
+            Identity { codec: text("x"), ..base.clone() },
+            Identity { layout_version: 1, ..base.clone() },
+            Identity { numerics: text("x"), ..base.clone() },
+            Identity { tenant_salt: [1; 32], ..base.clone() },
+            Identity { cache_salt: text("x"), ..base.clone() },
+        ];
+        let roots: HashSet<_> = variants.iter().map(|identity| identity.root(&hasher())).collect();
+        assert_eq!(roots.len(), variants.len());
+        assert_ne!(base.root(&hasher()), base.root(&KeyHasher::new([8; 32])));
+    }
+
+    #[test]
+    fn lists_of_fields_that_concatenate_alike_have_different_roots() {
+        let lists: [&[(&str, &[u8])]; 6] = [
+            &[],
+            &[("", b"")],
+            &[("ab", b"c")],
+            &[("a", b"bc")],
+            &[("a", b"b"), ("", b"c")],
+            &[("a", b""), ("b", b"c")],
+        ];
+        let roots: HashSet<_> = lists.iter().map(|list| hasher().root(list)).collect();
+        assert_eq!(roots.len(), lists.len());
+    }
+
+    #[test]
+    fn tenants_and_servers_have_salts_of_their_own() {
+        let salts = [
+            tenant_salt(&[1; 32], ""),
+            tenant_salt(&[1; 32], "a"),
+            tenant_salt(&[1; 32], "b"),
+            tenant_salt(&[2; 32], "a"),
+        ];
+        assert_eq!(HashSet::from(salts).len(), salts.len());
+    }
+
+    #[test]
+    fn keys_stay_the_same_from_release_to_release() {
+        // What is on users' disks was written under these; a change loses all of it and needs a changelog line.
+        let root = hasher().root(&[("name", b"value")]);
+        let tokens: Vec<u32> = (0..130).collect();
+        let keys = hasher().chain(&root, &tokens, Some([64, 64, 64]));
+        let hex = |key: &BlockKey| blake3::Hash::from_bytes(*key).to_hex().to_string();
+        let found: Vec<_> =
+            std::iter::once(&root).chain(&keys).map(|key| hex(key)[..16].to_owned()).collect();
+        assert_eq!(found, ["9c9fe065e3ca5c1d", "e0543eb344ef8ce1", "2af4fdfdaf301d9d", "324d40ab95d6aacf"]);
+    }
+
+    #[test]
+    fn the_view_counts_only_for_blocks_at_or_after_the_window() {
+        let tokens: Vec<u32> = (0..64 * 6).collect();
+        let root = [0; 32];
+        let plain = hasher().chain(&root, &tokens, None);
+        let wide = hasher().chain(&root, &tokens, Some([256, 64, 128]));
+        let other = hasher().chain(&root, &tokens, Some([256, 64, 64]));
+        assert_eq!(plain[..4], wide[..4]);
+        assert_eq!(wide[..4], other[..4]);
+        for block in 4..6 {
+            assert_eq!(HashSet::from([plain[block], wide[block], other[block]]).len(), 3, "block {block}");
+        }
+    }
+
+    #[test]
+    fn a_sequence_without_tokens_has_no_blocks() {
+        assert!(hasher().chain(&[0; 32], &[], None).is_empty());
+    }
+
+    fn tokens() -> impl Strategy<Value = Vec<u32>> {
+        prop::collection::vec(0u32..4, 0..200)
+    }
+
+    proptest! {
+        /// Two sequences share exactly the keys of the blocks up to their first difference.
+        #[test]
+        fn keys_are_shared_exactly_as_far_as_the_tokens_are(a in tokens(), b in tokens()) {
+            let (root, hasher) = ([3; 32], hasher());
+            let (keys_a, keys_b) = (hasher.chain(&root, &a, None), hasher.chain(&root, &b, None));
+            prop_assert_eq!(keys_a.len(), a.len().div_ceil(BLOCK_TOKENS));
+            for (index, (key_a, key_b)) in keys_a.iter().zip(&keys_b).enumerate() {
+                let end = (index + 1) * BLOCK_TOKENS;
+                let same = a[..end.min(a.len())] == b[..end.min(b.len())];
+                prop_assert_eq!(key_a == key_b, same, "block {}", index);
+            }
+        }
+
+        /// No two blocks of one chain have the same key, not even where the tokens repeat.
+        #[test]
+        fn the_place_in_the_chain_is_part_of_a_key(token in 0u32..9, count in 1usize..400) {
+            let keys = hasher().chain(&[3; 32], &vec![token; count], None);
+            let distinct: HashSet<_> = keys.iter().collect();
+            prop_assert_eq!(distinct.len(), keys.len());
+        }
+    }
+}

@@ -5,9 +5,13 @@
 pub mod arena;
 pub mod disk;
 pub mod error;
+mod files;
 pub mod header;
 pub mod key;
 pub mod layout;
+pub mod lock;
+pub mod secret;
+pub mod weights;
 
 pub use arena::HostArena;
 pub use disk::{BlockTransfer, DiskCompletion, DiskDone, DiskOperation, DiskOptions, DiskStats, DiskTier};
