@@ -1,0 +1,44 @@
+import test from 'ava'
+import { crateArrowFindings, importArrowFindings } from './rules/arrows.js'
+import { describe, readSources } from './rules/tree.js'
+
+test('no import goes against the arrows of the house', (t) => {
+  t.is(describe(importArrowFindings(readSources(/^(ts|web)\/.*\.(ts|vue|js)$/))), '')
+})
+
+test('no crate depends on one above it', (t) => {
+  t.is(describe(crateArrowFindings(readSources(/^crates\/.*Cargo\.toml$/))), '')
+})
+
+test('imports against the arrows are found', (t) => {
+  const findings = importArrowFindings([
+    { path: 'ts/protocol/a.ts', text: "import type { X } from '../engine/types.js'" },
+    { path: 'ts/directory/a.ts', text: "import {\n  X,\n} from '../scheduler/types.js'" },
+    { path: 'ts/placement/a.ts', text: "const x = await import('../api/server.js')" },
+    { path: 'ts/engine/native/a.ts', text: "import { serve } from '../../server.js'" },
+    { path: 'web/src/a.vue', text: "<script setup>\nimport x from 'attentionstore'\nimport y from '../../ts/api/x.js'\n</script>" },
+  ])
+  t.deepEqual(
+    findings.map(({ path }) => path),
+    ['ts/protocol/a.ts', 'ts/directory/a.ts', 'ts/placement/a.ts', 'ts/engine/native/a.ts', 'web/src/a.vue', 'web/src/a.vue'],
+  )
+})
+
+test('imports along the arrows are fine', (t) => {
+  const findings = importArrowFindings([
+    { path: 'ts/api/a.ts', text: "import '../scheduler/types.js'\nimport x from 'express'" },
+    { path: 'ts/cli/a.ts', text: "import '../api/x.js'" },
+    { path: 'ts/engine/native/a.ts', text: "import '../types.js'\nimport type { A } from '../../native/index.js'" },
+    { path: 'web/src/a.ts', text: "import './b.js'\nimport type { A } from 'attentionstore/protocol'" },
+  ])
+  t.deepEqual(findings, [])
+})
+
+test('a crate that looks upwards is found', (t) => {
+  const text = '[dependencies]\nattentionstore-uring.workspace = true\nattentionstore-engine = { path = "../engine" }\n'
+  t.deepEqual(
+    crateArrowFindings([{ path: 'crates/kv/Cargo.toml', text }]).map(({ line }) => line),
+    [3],
+  )
+  t.is(crateArrowFindings([{ path: 'crates/new/Cargo.toml', text }]).length, 1)
+})
