@@ -73,6 +73,8 @@ export interface Sample {
     readonly stalledLayers: number
     readonly scheduleMs: { readonly p50: number; readonly p99: number }
   }
+  /** Time to first token of the turns that began to answer since the last sample, milliseconds; null: none did. */
+  readonly ttftMs: { readonly count: number; readonly p50: number; readonly max: number } | null
   /** load: dram → hbm, save: hbm → dram, read: ssd → dram, write: dram → ssd. */
   readonly transfers: Readonly<Record<'load' | 'save' | 'read' | 'write', TransferSample>>
   readonly damagedReads: number
