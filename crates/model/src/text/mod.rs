@@ -1,0 +1,31 @@
+//! The text side of a model: tokenizer, chat template, conversations to tokens, tokens to text.
+//!
+//! `docs/design/tokens-and-templates.md` says why it is as it is.
+
+mod alphabet;
+mod answer;
+mod chat;
+mod definition;
+mod error;
+mod gguf;
+mod load;
+mod marks;
+mod model;
+mod pieces;
+mod pretokenizer;
+mod runs;
+mod sentencepiece;
+mod stops;
+mod template;
+mod tokenizer;
+mod trace;
+mod utf8;
+
+pub use answer::{AnswerText, Delta, FinishedText};
+pub use chat::{ChatMessage, ChatRequest, EncodedPrompt, StoredAnswer};
+pub use error::TextError;
+pub use gguf::{GgufTokenizer, TokenType};
+pub use model::TextModel;
+pub use stops::StopStrings;
+pub use template::{ChatDate, ChatTemplate, TemplateTokens};
+pub use tokenizer::{Specials, Tokenizer};

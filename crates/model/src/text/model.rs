@@ -1,0 +1,42 @@
+//! Everything about a model's text in one place.
+
+use std::sync::Arc;
+
+use super::chat::{ChatRequest, EncodedPrompt, encode_chat};
+use super::error::TextError;
+use super::template::ChatTemplate;
+use super::tokenizer::Tokenizer;
+
+/// The text side of one loaded model. Immutable and shared between threads.
+pub struct TextModel {
+    pub tokenizer: Arc<Tokenizer>,
+    pub template: Option<ChatTemplate>,
+    /// Why there is no template although the model brings one.
+    pub template_error: Option<TextError>,
+    /// Ids that end an answer, ascending.
+    pub end_tokens: Vec<u32>,
+}
+
+impl TextModel {
+    /// Renders and encodes a conversation; see [`EncodedPrompt`].
+    pub fn encode_chat(&self, request: &ChatRequest<'_>) -> Result<EncodedPrompt, TextError> {
+        let missing = || self.template_error.clone().unwrap_or(TextError::NoTemplate);
+        encode_chat(&self.tokenizer, self.template.as_ref().ok_or_else(missing)?, request)
+    }
+
+    /// BLAKE3 of tokenizer and template: equal fingerprints give a conversation equal tokens. Part of the key of
+    /// token records, not of KV.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.tokenizer.fingerprint());
+        if let Some(template) = &self.template {
+            let tokens = template.tokens();
+            let named = [&tokens.bos, &tokens.eos, &tokens.unknown, &tokens.padding];
+            for text in [Some(template.source())].into_iter().chain(named.map(|name| name.as_deref())) {
+                hasher.update(&text.map_or(u64::MAX, |text| text.len() as u64).to_le_bytes());
+                hasher.update(text.unwrap_or("").as_bytes());
+            }
+        }
+        *hasher.finalize().as_bytes()
+    }
+}

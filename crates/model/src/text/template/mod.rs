@@ -1,0 +1,194 @@
+//! A model's chat template, rendered as the reference renders it, within bounds: templates are untrusted.
+
+mod date;
+mod functions;
+mod source;
+
+use std::io;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Environment, ErrorKind, Value, context};
+
+use super::error::TextError;
+pub use date::ChatDate;
+
+/// Bytes that a template may write whatever it is given.
+const FREE_OUTPUT: usize = 64 << 10;
+/// Bytes more for each message.
+const OUTPUT_PER_MESSAGE: usize = 2 << 10;
+/// Bytes more for each byte of the messages: room for a template that repeats or escapes them.
+const OUTPUT_PER_BYTE: usize = 6;
+/// Fuel whatever it is given. One unit pays for one instruction, or for 64 bytes of data.
+const FREE_FUEL: u64 = 100_000;
+const FUEL_PER_MESSAGE: u64 = 2_000;
+const FUEL_PER_BYTE: u64 = 1;
+/// A longer source is refused when the model is loaded.
+pub const MAX_TEMPLATE_BYTES: usize = 1 << 20;
+
+/// One message as a template sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct TemplateMessage<'a> {
+    pub role: &'a str,
+    pub content: &'a str,
+    /// Left out where there is none, as `message.name is defined` asks for.
+    pub name: Option<&'a str>,
+}
+
+/// What stays the same between the renderings of one request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RenderOptions {
+    pub add_generation_prompt: bool,
+    pub date: ChatDate,
+}
+
+/// Texts of special tokens that templates may name; `None` leaves the name undefined, as the reference does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TemplateTokens {
+    pub bos: Option<String>,
+    pub eos: Option<String>,
+    pub unknown: Option<String>,
+    pub padding: Option<String>,
+}
+
+/// A compiled-on-use template with the reference's environment. Immutable and shared between threads.
+pub struct ChatTemplate {
+    source: String,
+    environment: Environment<'static>,
+    tokens: TemplateTokens,
+    literals: Vec<String>,
+}
+
+impl ChatTemplate {
+    /// Prepares a template; an error of syntax is found here. `specials` are the texts of the special tokens.
+    pub fn new(source: &str, tokens: TemplateTokens, specials: &[&str]) -> Result<Self, TextError> {
+        if source.len() > MAX_TEMPLATE_BYTES {
+            let detail = format!("its source has {} bytes, more than {MAX_TEMPLATE_BYTES}", source.len());
+            return Err(TextError::Failed { detail });
+        }
+        let source = source::without_generation_tags(source);
+        let mut literals = source::inspected_literals(&source);
+        // Text that shares something with a special token must stay inside a message's marks.
+        let shares = |literal: &str| specials.iter().any(|s| s.contains(literal) || literal.contains(s));
+        literals.retain(|literal| !shares(literal));
+        let template = Self { source, environment: environment()?, tokens, literals };
+        template.compile(&template.environment)?;
+        Ok(template)
+    }
+
+    /// The source, with `generation` blocks turned into plain ones.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    pub fn tokens(&self) -> &TemplateTokens {
+        &self.tokens
+    }
+
+    /// Whether the prompt may depend on the date: it must then be fixed for the whole conversation.
+    pub fn uses_date(&self) -> bool {
+        self.source.contains("strftime_now")
+    }
+
+    /// Strings in the source by which the template may cut or inspect a message's content.
+    pub(crate) fn literals(&self) -> &[String] {
+        &self.literals
+    }
+
+    /// Renders a conversation. Fuel and output are bounded by the messages' size.
+    pub(crate) fn render(
+        &self,
+        messages: &[TemplateMessage<'_>],
+        options: RenderOptions,
+    ) -> Result<String, TextError> {
+        let bytes: usize =
+            messages.iter().map(|m| m.role.len() + m.content.len() + m.name.map_or(0, str::len)).sum();
+        let limit = FREE_OUTPUT + OUTPUT_PER_MESSAGE * messages.len() + OUTPUT_PER_BYTE * bytes;
+        let fuel = FREE_FUEL + FUEL_PER_MESSAGE * messages.len() as u64 + FUEL_PER_BYTE * bytes as u64;
+        let mut environment = self.environment.clone();
+        environment.set_fuel(Some(fuel));
+        let mut output = BoundedOutput { text: Vec::new(), limit, exceeded: false };
+        let template = self.compile(&environment)?;
+        let rendered = template.render_captured_to(self.context(messages, options), &mut output);
+        match rendered {
+            _ if output.exceeded => Err(TextError::OutputTooLong { limit }),
+            Err(error) => Err(classify(&error, fuel)),
+            Ok(_) => String::from_utf8(output.text)
+                .map_err(|error| TextError::Failed { detail: error.to_string() }),
+        }
+    }
+
+    fn compile<'a>(
+        &'a self,
+        environment: &'a Environment<'a>,
+    ) -> Result<minijinja::Template<'a, 'a>, TextError> {
+        environment
+            .template_from_named_str("chat_template", &self.source)
+            .map_err(|error| classify(&error, FREE_FUEL))
+    }
+
+    fn context(&self, messages: &[TemplateMessage<'_>], options: RenderOptions) -> Value {
+        let TemplateTokens { bos, eos, unknown, padding } = &self.tokens;
+        let named = [("bos_token", bos), ("eos_token", eos), ("unk_token", unknown), ("pad_token", padding)];
+        let tokens =
+            named.into_iter().filter_map(|(name, token)| Some((name, Value::from(token.as_deref()?))));
+        let date = options.date;
+        context! {
+            messages => messages.iter().map(TemplateMessage::value).collect::<Vec<Value>>(),
+            add_generation_prompt => options.add_generation_prompt,
+            tools => Value::from(()),
+            documents => Value::from(()),
+            strftime_now => Value::from_function(move |format: String| date.format(&format)),
+            ..Value::from_pairs(tokens)
+        }
+    }
+}
+
+impl TemplateMessage<'_> {
+    fn value(&self) -> Value {
+        let fields = [("role", Some(self.role)), ("content", Some(self.content)), ("name", self.name)];
+        Value::from_pairs(fields.into_iter().filter_map(|(name, text)| Some((name, Value::from(text?)))))
+    }
+}
+
+fn environment() -> Result<Environment<'static>, TextError> {
+    let mut environment = Environment::new();
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+    environment.set_syntax(syntax.map_err(|error| TextError::Failed { detail: error.to_string() })?);
+    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.set_formatter(functions::write_as_python);
+    environment.add_filter("tojson", functions::tojson);
+    environment.add_function("raise_exception", functions::raise_exception);
+    Ok(environment)
+}
+
+fn classify(error: &minijinja::Error, fuel: u64) -> TextError {
+    if let Some(message) = functions::raised_message(error) {
+        return TextError::Refused { message };
+    }
+    match error.kind() {
+        ErrorKind::OutOfFuel => TextError::OutOfFuel { fuel },
+        _ => TextError::Failed { detail: error.to_string() },
+    }
+}
+
+/// Takes what a template writes until there is too much of it.
+struct BoundedOutput {
+    text: Vec<u8>,
+    limit: usize,
+    exceeded: bool,
+}
+
+impl io::Write for BoundedOutput {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.text.len() + bytes.len() > self.limit {
+            self.exceeded = true;
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,237 @@
+//! A model's tokenizer: text to ids and back, over the `tokenizers` library.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tokenizers::tokenizer::{AddedVocabulary, OffsetReferential, OffsetType};
+use tokenizers::{NormalizerWrapper, Tokenizer as Core};
+
+use super::definition::{self, Prefix};
+use super::error::TextError;
+use super::gguf::GgufTokenizer;
+use super::pieces::{DecodeRule, TokenPieces};
+use super::runs::Layout;
+use crate::ModelError;
+
+/// Whether the text of a special token becomes that token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Specials {
+    /// Yes: the text is a template's or a prompt that its author formatted.
+    Parse,
+    /// No: the text is what a user wrote.
+    Plain,
+}
+
+/// Where a plain stretch of text stands; some tokenizers put a space before some of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stretch {
+    First,
+    AfterSpecial,
+    /// Right after ids that are taken as they are.
+    Continuing,
+}
+
+/// Text to ids and ids to bytes. Immutable and shared between threads.
+pub struct Tokenizer {
+    path: PathBuf,
+    /// Encodes plain text: special tokens are not looked for.
+    core: Core,
+    /// The same without a space put in front, where `core` puts one.
+    continuing: Option<Core>,
+    prefix: Prefix,
+    /// Finds special and other added tokens in trusted text.
+    added: AddedVocabulary,
+    /// Some added tokens are looked for in the normalised text.
+    normalizes_added: bool,
+    pieces: TokenPieces,
+    /// What the tokenizer itself puts before a raw prompt.
+    prompt_prefix: Vec<u32>,
+    fingerprint: [u8; 32],
+}
+
+impl Tokenizer {
+    /// Reads the bytes of a `tokenizer.json`; `path` is only named in errors.
+    pub fn from_json(path: &Path, json: &[u8]) -> Result<Self, ModelError> {
+        let definition: Value = serde_json::from_slice(json)
+            .map_err(|error| ModelError::Malformed { path: path.to_owned(), detail: error.to_string() })?;
+        Self::from_definition(path, definition)
+    }
+
+    /// Builds the tokenizer that a GGUF file's metadata describes; `path` is only named in errors.
+    pub fn from_gguf(path: &Path, gguf: &GgufTokenizer) -> Result<Self, ModelError> {
+        let mut tokenizer = Self::from_definition(path, gguf.definition(path)?)?;
+        tokenizer.prompt_prefix = if gguf.adds_bos() { gguf.bos.into_iter().collect() } else { Vec::new() };
+        Ok(tokenizer)
+    }
+
+    fn from_definition(path: &Path, mut definition: Value) -> Result<Self, ModelError> {
+        definition::check(path, &definition)?;
+        let rule = DecodeRule::from_definition(path, &definition["decoder"])?;
+        let fingerprint = *blake3::hash(definition.to_string().as_bytes()).as_bytes();
+        let mut core = definition::build(path, &definition)?;
+        let prompt_prefix = definition::prompt_prefix(&core);
+        core.set_encode_special_tokens(true);
+        let prefix = definition::take_prefix(&mut definition);
+        let continuing =
+            if prefix == Prefix::None { None } else { Some(definition::build(path, &definition)?) };
+        let continuing = continuing.map(|mut core| {
+            core.set_encode_special_tokens(true);
+            core
+        });
+        let mut added = core.get_added_vocabulary().clone();
+        added.set_encode_special_tokens(false);
+        let normalizes_added = added.get_added_tokens_decoder().values().any(|token| token.normalized);
+        let pieces = TokenPieces::new(path, &core, &rule)?;
+        let path = path.to_owned();
+        Ok(Self {
+            path,
+            core,
+            continuing,
+            prefix,
+            added,
+            normalizes_added,
+            pieces,
+            prompt_prefix,
+            fingerprint,
+        })
+    }
+
+    /// The file it came from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Ids are below this.
+    pub fn vocab_size(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// Checks that a model with `rows` rows of embeddings has one for every id.
+    pub fn check_fits(&self, rows: usize) -> Result<(), ModelError> {
+        if self.vocab_size() <= rows {
+            return Ok(());
+        }
+        let largest = self.vocab_size() - 1;
+        Err(ModelError::Malformed {
+            path: self.path.clone(),
+            detail: format!("its vocabulary has ids up to {largest}, the model has {rows} embeddings"),
+        })
+    }
+
+    /// BLAKE3 of the definition: equal fingerprints tokenise alike.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        self.fingerprint
+    }
+
+    /// Encodes a text as it is, with nothing put before it but what the tokenizer's normaliser puts.
+    pub fn encode(&self, text: &str, specials: Specials) -> Result<Vec<u32>, TextError> {
+        let whole = 0..text.len();
+        let untrusted = if specials == Specials::Plain { vec![whole] } else { Vec::new() };
+        Ok(Layout { text, untrusted, stored: Vec::new(), mark: 0 }.encode(self)?.tokens)
+    }
+
+    /// Encodes a raw completion prompt as the reference does: BOS first where the model wants it.
+    pub fn encode_prompt(&self, text: &str, specials: Specials) -> Result<Vec<u32>, TextError> {
+        let mut tokens = self.prompt_prefix.clone();
+        tokens.extend(self.encode(text, specials)?);
+        Ok(tokens)
+    }
+
+    /// What [`Tokenizer::encode_prompt`] puts before a raw prompt: nothing, or BOS.
+    pub fn prompt_prefix(&self) -> &[u32] {
+        &self.prompt_prefix
+    }
+
+    /// Decodes as the reference does: bytes that are no UTF-8 become U+FFFD, and a space that encoding puts in
+    /// front is taken away again. Ids without a token are left out.
+    pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, TextError> {
+        self.core
+            .decode(ids, skip_special)
+            .map_err(|error| TextError::Tokenizer { detail: error.to_string() })
+    }
+
+    /// The bytes that `id` adds to an answer; `None` for special tokens and for ids without a token.
+    pub fn token_bytes(&self, id: u32) -> Option<&[u8]> {
+        self.pieces.text(id)
+    }
+
+    /// The bytes of `id` itself, also of a special token (its name); empty for an id without a token.
+    pub fn raw_token_bytes(&self, id: u32) -> &[u8] {
+        self.pieces.raw(id)
+    }
+
+    pub fn is_special(&self, id: u32) -> bool {
+        self.pieces.is_special(id)
+    }
+
+    /// Whether `id` has a token; models may have more embeddings than tokens.
+    pub fn is_known(&self, id: u32) -> bool {
+        self.pieces.is_known(id)
+    }
+
+    /// The id of a token by its exact string in the vocabulary.
+    pub fn token_id(&self, token: &str) -> Option<u32> {
+        self.core.token_to_id(token)
+    }
+
+    pub(crate) fn encode_plain(&self, text: &str, place: Stretch) -> Result<Vec<u32>, TextError> {
+        let encoding = self.core_at(place).encode_fast(text, false).map_err(library_error)?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Ids, and for each where it ends in `text`, in bytes.
+    pub(crate) fn encode_plain_with_ends(
+        &self,
+        text: &str,
+        place: Stretch,
+    ) -> Result<(Vec<u32>, Vec<usize>), TextError> {
+        let encoding = self.core_at(place).encode(text, false).map_err(library_error)?;
+        let ends = encoding.get_offsets().iter().map(|(_, end)| *end).collect();
+        Ok((encoding.get_ids().to_vec(), ends))
+    }
+
+    fn core_at(&self, place: Stretch) -> &Core {
+        let continues = match self.prefix {
+            Prefix::None => false,
+            Prefix::EveryStretch => place == Stretch::Continuing,
+            Prefix::FirstStretch => place != Stretch::First,
+        };
+        self.continuing.as_ref().filter(|_| continues).unwrap_or(&self.core)
+    }
+
+    /// Cuts trusted text at its added tokens; the parts cover it, in order.
+    pub(crate) fn split_added(&self, text: &str) -> Vec<(Option<u32>, Range<usize>)> {
+        let normalizer: Option<&NormalizerWrapper> =
+            if self.normalizes_added { self.core.get_normalizer() } else { None };
+        let split = self.added.extract_and_normalize(normalizer, text);
+        let parts = split.get_splits(OffsetReferential::Original, OffsetType::Byte);
+        parts
+            .into_iter()
+            .map(|(_, (start, end), tokens)| {
+                (tokens.as_ref().and_then(|t| t.first()).map(|t| t.id), start..end)
+            })
+            .collect()
+    }
+
+    pub(crate) fn strips_left(&self, id: u32) -> bool {
+        self.added.get_added_tokens_decoder().get(&id).is_some_and(|token| token.lstrip)
+    }
+
+    pub(crate) fn strips_right(&self, id: u32) -> bool {
+        self.added.get_added_tokens_decoder().get(&id).is_some_and(|token| token.rstrip)
+    }
+
+    /// The texts of all special tokens.
+    pub(crate) fn special_texts(&self) -> impl Iterator<Item = &str> {
+        self.added
+            .get_added_tokens_decoder()
+            .values()
+            .filter(|token| token.special)
+            .map(|t| t.content.as_str())
+    }
+}
+
+fn library_error(error: tokenizers::Error) -> TextError {
+    TextError::Tokenizer { detail: error.to_string() }
+}
