@@ -1,0 +1,99 @@
+// Plays a script against a server, turn by turn, and keeps what came back.
+
+import type OpenAI from 'openai'
+import type { TierName, Usage } from '../../ts/protocol/index.js'
+import type { Script } from './scripts.js'
+import type { TestServer } from './server.js'
+
+export type Message = OpenAI.Chat.ChatCompletionMessageParam
+
+/** What a request adds to its messages. */
+export type TurnOptions = Omit<OpenAI.Chat.ChatCompletionCreateParamsNonStreaming, 'model' | 'messages'> &
+  Readonly<Record<string, unknown>>
+
+/** One answer, with what its successor must find again. */
+export interface Answer {
+  readonly text: string
+  readonly finish: string
+  readonly usage: Usage
+  /** Bytes of each answer token, in order. */
+  readonly tokens: readonly Uint8Array[]
+  /** Answer tokens that lie wholly inside `text`. */
+  readonly insideTokens: number
+}
+
+/** A token is inside if the bytes up to its end are the text's own (a replaced character's are not). */
+function countInside(tokens: readonly Uint8Array[], text: string): number {
+  const whole = Buffer.from(text)
+  let end = 0
+  let inside = 0
+  for (const bytes of tokens) {
+    if (!whole.subarray(end, end + bytes.length).equals(bytes)) break
+    end += bytes.length
+    inside += 1
+  }
+  return inside
+}
+
+/** Asks for one answer; logprobs are always on, because they say where the tokens end. */
+export async function ask(server: TestServer, messages: readonly Message[], options: TurnOptions): Promise<Answer> {
+  const body = { model: await modelName(server), messages: [...messages], logprobs: true, ...options }
+  const response = await server.client.chat.completions.create({ ...body, stream: false })
+  const choice = response.choices[0]
+  if (!choice) throw new Error('the response has no choice')
+  const text = choice.message.content ?? ''
+  const tokens = (choice.logprobs?.content ?? []).map(({ token, bytes }) => Uint8Array.from(bytes ?? Buffer.from(token)))
+  const usage = response.usage as unknown as Usage
+  return { text, finish: choice.finish_reason, usage, tokens, insideTokens: countInside(tokens, text) }
+}
+
+const names = new WeakMap<TestServer, Promise<string>>()
+
+async function fetchModelName(server: TestServer): Promise<string> {
+  const models = await server.client.models.list()
+  const name = models.data[0]?.id
+  if (name === undefined) throw new Error('the server lists no model')
+  return name
+}
+
+/** The first name under which the server serves its model. */
+export function modelName(server: TestServer): Promise<string> {
+  const known = names.get(server) ?? fetchModelName(server)
+  names.set(server, known)
+  return known
+}
+
+export class Conversation {
+  readonly messages: Message[]
+  readonly answers: Answer[] = []
+
+  constructor(private readonly script: Script) {
+    this.messages = [{ role: 'system', content: script.system }]
+  }
+
+  get last(): Answer | undefined {
+    return this.answers.at(-1)
+  }
+
+  /** The next question, the whole history before it. */
+  async next(server: TestServer, options: TurnOptions): Promise<Answer> {
+    const question = this.script.questions[this.answers.length]
+    if (question === undefined) throw new Error('the script has no more questions')
+    this.messages.push({ role: 'user', content: question })
+    const answer = await ask(server, this.messages, options)
+    this.messages.push({ role: 'assistant', content: answer.text })
+    this.answers.push(answer)
+    return answer
+  }
+}
+
+/** Tokens of a prompt that came from a tier, and from all. */
+export function reusedFrom(answer: Answer, tier?: TierName): number {
+  const { reused_tokens: reused } = answer.usage.attentionstore
+  return tier ? reused[tier] : reused.hbm + reused.dram + reused.ssd
+}
+
+/** Least tokens that the turn after `previous` must reuse: its prompt and its answer, but for the last two. */
+export function reuseBound(previous: Answer): number {
+  return previous.usage.prompt_tokens + previous.insideTokens - 2
+}

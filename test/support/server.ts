@@ -1,0 +1,106 @@
+// The real server in a child process: `attentionstore serve --port 0` with folders of its own.
+
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import OpenAI from 'openai'
+import { ROOT, temporaryFolder } from './paths.js'
+
+export interface ServerOptions {
+  readonly args?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  /** Kept between servers that shall find each other's store. */
+  readonly home?: string
+  /** Another launcher than this repository's. */
+  readonly launcher?: string
+}
+
+const LISTENING = /listening on (http:\/\/\S+)/
+const LAUNCHER = join(ROOT, 'ts/bin/attentionstore.js')
+/** Lines of output kept for a failing test's message. */
+const KEPT_LINES = 400
+
+export class TestServer {
+  readonly client: OpenAI
+
+  private constructor(
+    readonly url: string,
+    readonly home: string,
+    private readonly child: ChildProcess,
+    private readonly lines: readonly string[],
+  ) {
+    this.client = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 })
+  }
+
+  /** Starts a server and waits until it listens. The output is in the error if it never does. */
+  static async start(options: ServerOptions = {}): Promise<TestServer> {
+    const home = options.home ?? temporaryFolder()
+    const args = [options.launcher ?? LAUNCHER, 'serve', '--port', '0', ...(options.args ?? [])]
+    const env = { ...process.env, XDG_DATA_HOME: join(home, 'data'), XDG_CONFIG_HOME: join(home, 'config'), ...options.env }
+    const child = spawn(process.execPath, args, { env, cwd: home, stdio: ['ignore', 'pipe', 'pipe'] })
+    process.once('exit', () => child.kill('SIGKILL'))
+    const lines: string[] = []
+    const url = await firstUrl(child, lines)
+    return new TestServer(url, home, child, lines)
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0
+  }
+
+  /** What the server printed last. */
+  get output(): string {
+    return this.lines.join('\n')
+  }
+
+  /** Lines of the log at level error or fatal: none is expected. */
+  get errors(): string[] {
+    return this.lines.filter((line) => /"level":(50|60|"error"|"fatal")/.test(line))
+  }
+
+  async get(path: string): Promise<Response> {
+    return fetch(this.url + path)
+  }
+
+  async post(path: string, body: unknown = {}): Promise<Response> {
+    const headers = { 'content-type': 'application/json' }
+    return fetch(this.url + path, { method: 'POST', headers, body: JSON.stringify(body) })
+  }
+
+  /** Ends the server as an operator would; resolves to its exit code. */
+  async stop(): Promise<number | null> {
+    return this.end('SIGTERM')
+  }
+
+  /** Ends it as a crash would. */
+  async kill(): Promise<void> {
+    await this.end('SIGKILL')
+  }
+
+  private async end(signal: NodeJS.Signals): Promise<number | null> {
+    if (this.child.exitCode === null && this.child.signalCode === null) {
+      const closed = once(this.child, 'close')
+      this.child.kill(signal)
+      await closed
+    }
+    return this.child.exitCode
+  }
+}
+
+/** The address from the line `listening on http://…`. */
+async function firstUrl(child: ChildProcess, lines: string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const keep = (line: string) => {
+      lines.push(line)
+      if (lines.length > KEPT_LINES) lines.shift()
+      const url = LISTENING.exec(line)?.[1]
+      if (url) resolve(url.replace(/["'\\,}]+$/, ''))
+    }
+    for (const stream of [child.stdout, child.stderr]) {
+      if (stream) createInterface({ input: stream }).on('line', keep)
+    }
+    child.once('error', reject)
+    child.once('close', (code) => reject(new Error(`the server ended with ${code}:\n${lines.join('\n')}`)))
+  })
+}
