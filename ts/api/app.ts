@@ -1,0 +1,139 @@
+// The only file with express in it: middleware in the order in which a request meets it, then the route table.
+
+import { randomUUID } from 'node:crypto'
+import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler, type Response } from 'express'
+import helmet from 'helmet'
+import { ApiError } from '../protocol/errors.js'
+import { ClientGone, errorBody, errorHeaders, statusOf, toApiError } from './errors.js'
+import { checkContentType, checkHost, checkOrigin, type AccessRules } from './guards.js'
+import { logFailure, requestLog } from './log.js'
+import type { ApiContext, Reply, Route } from './route.js'
+import { STREAM_HEADERS, writeEventStream, type StreamBounds } from './sse.js'
+import { webPage } from './web-page.js'
+
+export interface AppOptions {
+  readonly access: AccessRules
+  readonly maxBodyBytes: number
+  readonly stream: StreamBounds
+  /** Directory of the built web page. */
+  readonly webDirectory: string
+}
+
+const REQUEST_ID = /^[\w.:-]{1,128}$/
+const PREFLIGHT_MAX_AGE_S = '600'
+
+export function createApp(routes: readonly Route[], context: ApiContext, options: AppOptions): Express {
+  const app = express()
+  app.set('etag', false)
+  app.set('query parser', false)
+  app.use(takeRequestId, requestLog(context.log, routes), securityHeaders())
+  app.use(guardHost(options.access))
+  // The page holds no data, so a link from anywhere may open it.
+  app.use(webPage(options.webDirectory))
+  app.use(guardOrigin(options.access), guardContentType)
+  app.use(express.json({ limit: options.maxBodyBytes, type: 'application/json' }))
+  for (const route of routes) app[route.method](route.path, serve(route, context, options))
+  app.use(notFound)
+  app.use(answerError(context))
+  return app
+}
+
+const takeRequestId: RequestHandler = (request, response, next) => {
+  const given = request.get('x-request-id') ?? ''
+  request.id = REQUEST_ID.test(given) ? given : `req_${randomUUID()}`
+  response.set('x-request-id', String(request.id))
+  next()
+}
+
+function securityHeaders(): RequestHandler {
+  const self = ["'self'"]
+  const none = ["'none'"]
+  const directives = {
+    defaultSrc: self,
+    scriptSrc: self,
+    styleSrc: self,
+    imgSrc: ["'self'", 'data:'],
+    connectSrc: self,
+    objectSrc: none,
+    baseUri: none,
+    formAction: none,
+    frameAncestors: none,
+  }
+  // Plain HTTP on loopback: there is nothing to be strict about in transport.
+  return helmet({ contentSecurityPolicy: { useDefaults: false, directives }, strictTransportSecurity: false })
+}
+
+function guardHost(access: AccessRules): RequestHandler {
+  return (request, _, next) => {
+    checkHost(request.headers, access)
+    next()
+  }
+}
+
+function guardOrigin(access: AccessRules): RequestHandler {
+  return (request, response, next) => {
+    const origin = checkOrigin(request.headers, request.path, access)
+    if (origin === null) return next()
+    response.set({
+      'access-control-allow-origin': origin,
+      'access-control-expose-headers': 'x-request-id, x-conversation-id',
+      vary: 'Origin',
+    })
+    if (request.method !== 'OPTIONS') return next()
+    response.set({
+      'access-control-allow-methods': 'GET, POST',
+      'access-control-allow-headers': request.get('access-control-request-headers') ?? 'content-type',
+      'access-control-max-age': PREFLIGHT_MAX_AGE_S,
+    })
+    response.status(204).end()
+  }
+}
+
+const guardContentType: RequestHandler = (request, _, next) => {
+  checkContentType(request.method, request.headers)
+  next()
+}
+
+function serve(route: Route, context: ApiContext, options: AppOptions): RequestHandler {
+  return async (request, response) => {
+    const gone = new AbortController()
+    response.once('close', () => gone.abort())
+    const { signal } = gone
+    const reply = await route.handler({ body: request.body, requestId: String(request.id), signal }, context)
+    await send(reply, request, response, context, options)
+  }
+}
+
+async function send(reply: Reply, request: Request, response: Response, context: ApiContext, options: AppOptions): Promise<void> {
+  switch (reply.kind) {
+    case 'json':
+      response.set(reply.headers ?? {}).json(reply.body)
+      return
+    case 'text':
+      response.set('content-type', reply.contentType).send(reply.text)
+      return
+    case 'stream': {
+      response.set({ ...STREAM_HEADERS, ...reply.headers }).flushHeaders()
+      const onError = (thrown: unknown): void => logFailure(context.log, String(request.id), thrown)
+      const end = await writeEventStream(response, reply.events, options.stream, onError)
+      if (end === 'cut off') context.telemetry.streamCutOff()
+    }
+  }
+}
+
+const notFound: RequestHandler = () => {
+  throw new ApiError('not_found', 'there is no such route; GET /openapi.json lists them')
+}
+
+function answerError({ log }: ApiContext): ErrorRequestHandler {
+  return (thrown: unknown, request, response, _next) => {
+    if (response.destroyed || thrown instanceof ClientGone) return
+    logFailure(log, String(request.id), thrown)
+    const error = toApiError(thrown)
+    if (response.headersSent) {
+      response.destroy()
+      return
+    }
+    response.status(statusOf(error)).set(errorHeaders(error)).json(errorBody(error))
+  }
+}

@@ -1,0 +1,11 @@
+import { ApiError } from '../../protocol/errors.js'
+import { json, type Handler } from '../route.js'
+
+/** GET /health: the process is alive. */
+export const health: Handler = () => json({ status: 'ok' })
+
+/** GET /ready: new requests are taken. */
+export const ready: Handler = (_, { service }) => {
+  if (service.ready) return json({ status: 'ready' })
+  throw new ApiError('draining', 'the server takes no new work')
+}

@@ -1,0 +1,4 @@
+import { json, type Handler } from '../route.js'
+
+/** GET /openapi.json */
+export const openapi: Handler = (_, { description }) => json(description)

@@ -1,0 +1,84 @@
+// The HTTP server: routes, page and sockets on one port.
+
+import { createServer, type Server } from 'node:http'
+import { isIPv6, type AddressInfo } from 'node:net'
+import { ExitError } from '../protocol/errors.js'
+import { createApp, type AppOptions } from './app.js'
+import { openApiDocument } from './openapi.js'
+import type { ApiContext } from './route.js'
+import { ROUTES } from './routes.js'
+import { attachSockets } from './sockets.js'
+
+/** Whole requests must have arrived within this time. */
+const REQUEST_TIMEOUT_MS = 60_000
+const MAX_CONNECTIONS = 4096
+/** Answers that are still being written when the server closes get this long. */
+const LAST_WRITES_MS = 1000
+
+export interface ListenOptions extends Omit<AppOptions, 'stream'> {
+  readonly host: string
+  /** 0: any free port. */
+  readonly port: number
+  readonly stream?: Partial<AppOptions['stream']>
+}
+
+export interface HttpApi {
+  readonly url: string
+  /** May be called twice. */
+  close(): Promise<void>
+}
+
+const STREAM_BOUNDS = { keepAliveMs: 10_000, maxBufferedBytes: 1024 * 1024 }
+
+/**
+ * @throws ExitError with exit code 2 if the address cannot be listened on.
+ */
+export async function openHttpApi(context: Omit<ApiContext, 'description'>, options: ListenOptions): Promise<HttpApi> {
+  const description = openApiDocument(ROUTES, context.version)
+  const stream = { ...STREAM_BOUNDS, ...options.stream }
+  const server = createServer(createApp(ROUTES, { ...context, description }, { ...options, stream }))
+  server.requestTimeout = REQUEST_TIMEOUT_MS
+  server.maxConnections = MAX_CONNECTIONS
+  const sockets = attachSockets(server, context.telemetry, options.access)
+  await listen(server, options).catch(async (thrown: unknown) => {
+    await sockets.close()
+    throw thrown
+  })
+  let closing: Promise<void> | undefined
+  return {
+    url: urlOf(server.address() as AddressInfo),
+    close: () => (closing ??= closeServer(server, sockets.close)),
+  }
+}
+
+function listen(server: Server, { host, port }: ListenOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => reject(listenError(cause, host, port)))
+    server.listen(port, host, resolve)
+  })
+}
+
+function listenError(cause: NodeJS.ErrnoException, host: string, port: number): ExitError {
+  const sentences: Readonly<Record<string, string>> = {
+    EADDRINUSE: `--port: ${port} is in use on ${host}; give another one, or 0 for any free one`,
+    EACCES: `--port: ${port} may not be listened on by this user`,
+    EADDRNOTAVAIL: `--host: ${host} is not an address of this machine`,
+    ENOTFOUND: `--host: ${host} is not known`,
+  }
+  const message = sentences[cause.code ?? ''] ?? `--host: cannot listen on ${host}:${port}: ${cause.code}`
+  return new ExitError(2, 'cannot_listen', message, { host, port }, { cause })
+}
+
+function urlOf({ address, port }: AddressInfo): string {
+  return `http://${isIPv6(address) ? `[${address}]` : address}:${port}`
+}
+
+async function closeServer(server: Server, closeSockets: () => Promise<void>): Promise<void> {
+  const deadline = setTimeout(() => server.closeAllConnections(), LAST_WRITES_MS)
+  const closed = new Promise<void>((resolve) => server.once('close', resolve))
+  // Closes the HTTP server too.
+  await closeSockets()
+  server.closeIdleConnections()
+  await closed
+  clearTimeout(deadline)
+}

@@ -1,0 +1,52 @@
+// What the API writes to the log. A path, a query, a body or a header may be a user's text, so none of them is logged:
+// only the route of the table, a status, an id and times.
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Logger } from 'pino'
+import { pinoHttp, type HttpLogger } from 'pino-http'
+import { ApiError, AttentionStoreError } from '../protocol/errors.js'
+import type { Route } from './route.js'
+
+/** One line a request. */
+export function requestLog(log: Logger, routes: readonly Route[]): HttpLogger {
+  const paths = new Set(routes.map(({ path }) => path))
+  const routeOf = (url: string | undefined): string => {
+    const path = url?.split('?')[0] ?? ''
+    return paths.has(path) ? path : 'other'
+  }
+  return pinoHttp({
+    logger: log,
+    wrapSerializers: false,
+    quietReqLogger: true,
+    genReqId: (request) => request.id,
+    customLogLevel: (_, response) => (response.statusCode >= 500 ? 'error' : 'debug'),
+    serializers: {
+      req: (request: IncomingMessage & { originalUrl?: string }) => ({
+        id: request.id,
+        method: request.method,
+        route: routeOf(request.originalUrl ?? request.url),
+      }),
+      res: (response: ServerResponse) => ({ status: response.statusCode }),
+      err: describeError,
+    },
+  })
+}
+
+/** Logs why a request failed, unless the request itself was wrong. */
+export function logFailure(log: Logger, requestId: string, thrown: unknown): void {
+  if (thrown instanceof ApiError && thrown.code !== 'engine_error') {
+    log.debug({ requestId, code: thrown.code }, 'request refused')
+    return
+  }
+  log.error({ requestId, failure: describeError(thrown) }, 'request failed')
+}
+
+/** Messages of our own errors name no user's text; of others only the kind and the place are logged. */
+function describeError(thrown: unknown): Record<string, unknown> {
+  if (!(thrown instanceof Error)) return { name: typeof thrown }
+  const { name } = thrown
+  const frames = (thrown.stack ?? '').split('\n').filter((line) => line.trimStart().startsWith('at '))
+  const cause = thrown.cause === undefined ? {} : { cause: describeError(thrown.cause) }
+  if (thrown instanceof AttentionStoreError) return { name, code: thrown.code, message: thrown.message, frames, ...cause }
+  return { name, frames, ...cause }
+}

@@ -1,0 +1,68 @@
+// What a handler is: a function from a request's data to a reply's data. Handlers know no web framework.
+
+import type { Logger } from 'pino'
+import type { z } from 'zod'
+import type { Engine } from '../engine/types.js'
+import type { InferenceService } from '../scheduler/types.js'
+import type { Telemetry } from '../telemetry/telemetry.js'
+
+export interface ApiContext {
+  readonly service: InferenceService
+  readonly engine: Pick<Engine, 'info' | 'text'>
+  readonly telemetry: Telemetry
+  readonly log: Logger
+  /** Names of the model; the first is the default. */
+  readonly models: readonly string[]
+  /** Seconds since the Unix epoch: `created` of the model. */
+  readonly startedAtS: number
+  readonly version: string
+  /** The OpenAPI document. */
+  readonly description: unknown
+}
+
+export interface ApiRequest {
+  /** Parsed JSON; undefined without a body. */
+  readonly body: unknown
+  readonly requestId: string
+  /** Aborts when the client goes away. */
+  readonly signal: AbortSignal
+}
+
+export interface JsonReply {
+  readonly kind: 'json'
+  readonly body: unknown
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export interface TextReply {
+  readonly kind: 'text'
+  readonly contentType: string
+  readonly text: string
+}
+
+/** Server-sent events: each item becomes one `data:` line of JSON, then `[DONE]`. */
+export interface StreamReply {
+  readonly kind: 'stream'
+  readonly events: AsyncIterable<unknown>
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export type Reply = JsonReply | TextReply | StreamReply
+
+export type Handler = (request: ApiRequest, context: ApiContext) => Reply | Promise<Reply>
+
+export function json(body: unknown, headers: Readonly<Record<string, string>> = {}): JsonReply {
+  return { kind: 'json', body, headers }
+}
+
+export interface Route {
+  readonly method: 'get' | 'post'
+  readonly path: string
+  readonly handler: Handler
+  readonly summary: string
+  readonly request?: z.ZodType
+  /** undefined: not JSON. */
+  readonly response?: z.ZodType
+  /** What one event of a stream is. */
+  readonly chunk?: z.ZodType
+}

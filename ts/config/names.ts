@@ -1,0 +1,48 @@
+// Parsers of names: hosts, origins, models, policies.
+
+import { isIP } from 'node:net'
+import { invalidOption, text, type Parser } from './units.js'
+
+const HOST_NAME = /^(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*\.?$/
+
+/** An address or a host name, without a port. */
+export const host: Parser<string> = (value, option) => {
+  const name = text(value, option)
+  const bare = name.replace(/^\[(.*)\]$/, '$1')
+  if (isIP(bare) !== 0) return bare
+  if (HOST_NAME.test(name)) return name
+  throw invalidOption(option, `${JSON.stringify(name)} is not an address or a host name`)
+}
+
+/** As `host`, in the form in which a Host header is compared. */
+export const hostName: Parser<string> = (value, option) => host(value, option).toLowerCase()
+
+/** `https://example.org` or `http://localhost:5173`: what a browser sends as Origin. */
+export const origin: Parser<string> = (value, option) => {
+  const given = text(value, option)
+  const parsed = URL.canParse(given) ? new URL(given) : null
+  if (parsed && /^https?:$/.test(parsed.protocol) && parsed.origin === given.toLowerCase().replace(/\/$/, '')) {
+    return parsed.origin
+  }
+  throw invalidOption(option, `${JSON.stringify(given)} is not an origin such as https://example.org or http://localhost:5173`)
+}
+
+export const servedName: Parser<string> = (value, option) => {
+  const name = text(value, option)
+  if (/^[A-Za-z0-9._:/-]{1,256}$/.test(name)) return name
+  throw invalidOption(option, `${JSON.stringify(name)} is not 1 to 256 of A-Z a-z 0-9 . _ : / -`)
+}
+
+export const policy: Parser<'lru'> = (value, option) => {
+  if (value === 'lru') return value
+  if (value === 'belady') {
+    throw invalidOption(option, 'belady knows the future: it is a bound for simulations, not a policy of a server; use lru')
+  }
+  throw invalidOption(option, `${JSON.stringify(value)} is not lru`)
+}
+
+/** True for addresses and names that only this machine can reach. */
+export function isLoopback(name: string): boolean {
+  const bare = name.replace(/^\[(.*)\]$/, '$1').toLowerCase()
+  return bare === 'localhost' || bare === '::1' || /^127(\.\d{1,3}){3}$/.test(bare)
+}

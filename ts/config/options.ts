@@ -1,0 +1,81 @@
+// The options of `serve`: one table. Flags, environment variables, keys of the TOML file, help and types come from it,
+// and each default is written here once.
+
+import { availableParallelism } from 'node:os'
+import { host, hostName, origin, policy, servedName } from './names.js'
+import { bytes, duration, flag, list, oneOf, rate, text, wholeNumber, type Parser } from './units.js'
+
+export interface OptionSpec<T, D> {
+  /** What stands after the flag in the help; undefined: a switch. */
+  readonly argument?: string
+  readonly help: string
+  readonly parse: Parser<T>
+  readonly default: D
+  /** The default in words, where the value is not known before the machine or the model is. */
+  readonly defaultText?: string
+  readonly repeatable?: boolean
+}
+
+type ValueOf<S> = S extends OptionSpec<infer T, infer D> ? T | D : never
+
+function option<T, const D>(spec: OptionSpec<T, D>): OptionSpec<T, D> {
+  return spec
+}
+
+function switched(help: string): OptionSpec<boolean, false> {
+  return { help, parse: flag, default: false }
+}
+
+const MIB = 2 ** 20
+
+export const SERVE_OPTIONS = {
+  model: option({ argument: '<path|name>', help: 'a GGUF file or a Hugging Face directory', parse: text, default: null, defaultText: 'SmolLM2-135M-Instruct, downloaded once' }),
+  servedModelName: option({ argument: '<name>', help: 'name of the model in the API', parse: list(servedName), default: null, defaultText: "the model's metadata", repeatable: true }),
+  host: option({ argument: '<host>', help: 'address to listen on', parse: host, default: '127.0.0.1' }),
+  port: option({ argument: '<port>', help: 'port to listen on; 0: any free one', parse: wholeNumber(0, 65535), default: 8080 }),
+  device: option({ argument: '<device>', help: 'auto, cpu or simulated', parse: oneOf(['auto', 'cpu', 'simulated']), default: 'auto' }),
+  profile: option({ argument: '<name>', help: 'speed of the simulated device: cpu-2', parse: oneOf(['cpu-2']), default: null, defaultText: 'cpu-2' }),
+  hbmBytes: option({ argument: '<size>', help: 'fastest tier', parse: bytes(1), default: null, defaultText: '1/8 of memory, 256 MiB to 4 GiB' }),
+  dramBytes: option({ argument: '<size>', help: 'host memory tier; 0: off', parse: bytes(0), default: null, defaultText: '1/4 of memory, 512 MiB to 32 GiB' }),
+  ssdBytes: option({ argument: '<size>', help: 'disk tier; 0: off', parse: bytes(0), default: null, defaultText: '20 % of the free disk, at most 20 GiB' }),
+  dataDir: option({ argument: '<path>', help: 'what outlives the server', parse: text, default: null, defaultText: '$XDG_DATA_HOME/attentionstore' }),
+  ssdPath: option({ argument: '<path>', help: 'directory of the disk tier', parse: text, default: null, defaultText: 'ssd/ in the data directory' }),
+  policy: option({ argument: '<name>', help: 'which blocks are given up first', parse: policy, default: 'lru' }),
+  maxContext: option({ argument: '<tokens>', help: 'longest prompt and answer', parse: wholeNumber(64, 2 ** 30), default: null, defaultText: "the model's, as far as the hbm tier holds it" }),
+  maxBatchTokens: option({ argument: '<tokens>', help: 'most tokens in a step', parse: wholeNumber(1, 65536), default: 256 }),
+  threads: option({ argument: '<count>', help: 'threads that compute', parse: wholeNumber(1, 1024), default: availableParallelism() }),
+  maxQueue: option({ argument: '<count>', help: 'most requests that wait', parse: wholeNumber(1, 1_000_000), default: 256 }),
+  maxBodyBytes: option({ argument: '<size>', help: 'largest request body', parse: bytes(1024), default: 4 * MIB, defaultText: '4MiB' }),
+  noReuse: switched('compute everything, keep nothing: the baseline'),
+  noPreload: switched('wait for a whole load before computing'),
+  preloadLayers: option({ argument: '<count>', help: 'layers that are loaded ahead', parse: wholeNumber(0, 1024), default: null, defaultText: 'by prediction' }),
+  syncSave: switched('wait for saves after each step'),
+  sessionTtl: option({ argument: '<duration>', help: 'drop the KV of conversations idle that long, e.g. 30m', parse: duration, default: null, defaultText: 'none' }),
+  ssdReadLimit: option({ argument: '<rate>', help: 'e.g. 200MB/s', parse: rate, default: null, defaultText: 'none' }),
+  ssdWriteLimit: option({ argument: '<rate>', help: 'e.g. 200MB/s', parse: rate, default: null, defaultText: 'none' }),
+  requestLog: option({ argument: '<file>', help: 'append a JSON line a request, without text', parse: text, default: null, defaultText: 'none' }),
+  allowUnauthenticated: switched('listen on an address that others can reach'),
+  allowedHosts: option({ argument: '<host,…>', help: 'Host headers to accept besides loopback', parse: list(hostName), default: [] as readonly string[], defaultText: 'none', repeatable: true }),
+  corsOrigin: option({ argument: '<origin,…>', help: 'origins of pages that may call /v1', parse: list(origin), default: [] as readonly string[], defaultText: 'none', repeatable: true }),
+  logLevel: option({ argument: '<level>', help: 'silent, error, warn, info or debug', parse: oneOf(['silent', 'error', 'warn', 'info', 'debug']), default: 'info' }),
+} as const
+
+export type OptionKey = keyof typeof SERVE_OPTIONS
+
+/** Every option with its value; null where the default depends on the machine or the model. */
+export type ServeOptions = { readonly [K in OptionKey]: ValueOf<(typeof SERVE_OPTIONS)[K]> }
+
+/** What a user may give: texts as on the command line, or values as in TOML. */
+export type RawOptions = { readonly [K in OptionKey]?: unknown }
+
+export const OPTION_KEYS = Object.keys(SERVE_OPTIONS) as OptionKey[]
+
+/** `hbmBytes` → `hbm-bytes`: the flag without dashes, and the key in the TOML file. */
+export function kebab(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
+/** `hbmBytes` → `ATTENTIONSTORE_HBM_BYTES`. */
+export function variable(key: string): string {
+  return `ATTENTIONSTORE_${kebab(key).replaceAll('-', '_').toUpperCase()}`
+}

@@ -1,0 +1,115 @@
+// A sample as Prometheus metrics: names with units, one table. Labels are fixed words, never a user's text.
+
+import { Counter, Gauge, type Registry } from 'prom-client'
+import type { Sample, ServerInfo } from '../protocol/events.js'
+
+interface Point {
+  readonly labels: Readonly<Record<string, string>>
+  readonly value: number
+}
+
+interface Metric {
+  readonly name: string
+  readonly help: string
+  readonly kind: 'counter' | 'gauge'
+  readonly read: (sample: Sample) => number | readonly Point[]
+}
+
+const SECONDS = 1000
+
+/** One point a key of `values`, labelled `label`. */
+function by(label: string, values: Readonly<Record<string, number>>): Point[] {
+  return Object.entries(values).map(([key, value]) => ({ labels: { [label]: key }, value }))
+}
+
+function tiers(of: (tier: Sample['tiers'][number]) => number): (sample: Sample) => Point[] {
+  return (sample) => sample.tiers.map((tier) => ({ labels: { tier: tier.name }, value: of(tier) }))
+}
+
+function transfers(of: (transfer: Sample['transfers']['load']) => number): (sample: Sample) => Point[] {
+  return ({ transfers: { load, save, read, write } }) =>
+    Object.entries({ load, save, read, write }).map(([kind, transfer]) => ({ labels: { kind }, value: of(transfer) }))
+}
+
+const counter = (name: string, help: string, read: Metric['read']): Metric => ({ name, help, kind: 'counter', read })
+const gauge = (name: string, help: string, read: Metric['read']): Metric => ({ name, help, kind: 'gauge', read })
+
+const METRICS: readonly Metric[] = [
+  counter('requests_total', 'Requests that ended, by outcome', ({ requests: { ok, cancelled, failed, rejected } }) =>
+    by('outcome', { ok, cancelled, failed, rejected }),
+  ),
+  gauge('requests', 'Requests now, by state', ({ requests: { queued, preparing, running } }) =>
+    by('state', { queued, preparing, running }),
+  ),
+  counter('prompt_tokens_total', 'Tokens of prompts', ({ tokens }) => tokens.prompt),
+  counter('completion_tokens_total', 'Tokens of answers', ({ tokens }) => tokens.completion),
+  counter('computed_tokens_total', 'Prompt tokens that were computed', ({ tokens }) => tokens.computed),
+  counter('recomputed_tokens_total', 'Tokens computed again after a preemption', ({ tokens }) => tokens.recomputed),
+  counter('reused_tokens_total', 'Prompt tokens that were not computed, by tier', ({ tokens }) => by('tier', tokens.reused)),
+  counter('preemptions_total', 'Requests put back to the queue', ({ preemptions }) => preemptions),
+  counter('blocks_moved_total', 'Blocks copied between tiers', ({ blocks: { saved, loaded, promoted, demoted } }) =>
+    by('move', { saved, loaded, promoted, demoted }),
+  ),
+  counter('blocks_dropped_total', 'Blocks given up, by cause', ({ blocks }) => by('cause', blocks.dropped)),
+  counter('damaged_reads_total', 'Blocks read from disk that were not what was asked for', ({ damagedReads }) => damagedReads),
+  counter('transfer_bytes_total', 'Bytes moved', transfers(({ bytes }) => bytes)),
+  counter('transfer_seconds_total', 'Time in which bytes were moved', transfers(({ ms }) => ms / SECONDS)),
+  gauge('transfer_queue_depth', 'Transfers that wait or run', transfers(({ queueDepth }) => queueDepth)),
+  counter('steps_total', 'Steps of the engine', ({ steps }) => steps.count),
+  counter('compute_seconds_total', 'Time of steps', ({ steps }) => steps.computeMs / SECONDS),
+  counter('load_stall_seconds_total', 'Time in which steps waited for loads', ({ steps }) => steps.loadStallMs / SECONDS),
+  counter('stalled_layers_total', 'Layers that waited for a load', ({ steps }) => steps.stalledLayers),
+  gauge('schedule_seconds', "The scheduler's own time a step", ({ steps }) => quantiles(steps.scheduleMs)),
+  gauge('tier_capacity_bytes', 'Bound of a tier', tiers(({ capacityBytes }) => capacityBytes)),
+  gauge('tier_used_bytes', 'Bytes used in a tier', tiers(({ usedBytes }) => usedBytes)),
+  gauge('tier_capacity_blocks', 'Slots of a tier', tiers(({ capacityBlocks }) => capacityBlocks)),
+  gauge('tier_running_blocks', 'Blocks that running requests refer to', tiers(({ blocks }) => blocks.running)),
+  gauge('tier_cached_blocks', 'Blocks kept for later', tiers(({ blocks }) => blocks.cached)),
+  gauge('event_loop_delay_seconds', 'Delay of the event loop in the last half second', ({ eventLoopDelayMs }) =>
+    quantiles(eventLoopDelayMs),
+  ),
+  gauge('resident_memory_bytes', 'Resident memory of the process', ({ residentBytes }) => residentBytes),
+  gauge('uptime_seconds', 'Time since the start', ({ uptimeMs }) => uptimeMs / SECONDS),
+]
+
+function quantiles({ p50, p99 }: { readonly p50: number; readonly p99: number }): Point[] {
+  return by('quantile', { '0.5': p50 / SECONDS, '0.99': p99 / SECONDS })
+}
+
+/** Registers every metric; each reads the current sample when it is scraped. */
+export function registerMetrics(registry: Registry, info: ServerInfo, current: () => Sample): void {
+  for (const metric of METRICS) register(registry, metric, current)
+  const labelNames = ['version', 'model', 'device', 'io_engine', 'policy'] as const
+  const { version, device, ioEngine, policy, models } = info
+  new Gauge({ name: 'attentionstore_info', help: 'What runs', labelNames, registers: [registry] })
+    .labels({ version, device, policy, io_engine: ioEngine, model: models[0] ?? '' })
+    .set(1)
+}
+
+/** Label names must be known at registration: a metric has at most one. */
+const LABEL_NAMES = ['outcome', 'state', 'tier', 'move', 'cause', 'kind', 'quantile']
+
+function register(registry: Registry, metric: Metric, current: () => Sample): void {
+  const common = { name: `attentionstore_${metric.name}`, help: metric.help, labelNames: LABEL_NAMES, registers: [registry] }
+  const points = (): readonly Point[] => {
+    const read = metric.read(current())
+    return typeof read === 'number' ? [{ labels: {}, value: read }] : read
+  }
+  if (metric.kind === 'gauge') {
+    new Gauge({
+      ...common,
+      collect() {
+        this.reset()
+        for (const { labels, value } of points()) this.set(labels, value)
+      },
+    })
+    return
+  }
+  new Counter({
+    ...common,
+    collect() {
+      this.reset()
+      for (const { labels, value } of points()) this.inc(labels, value)
+    },
+  })
+}
