@@ -1,0 +1,67 @@
+// Hash chains over messages: what names a point in a conversation without keeping its text.
+
+import { createHash, createHmac, type Hash } from 'node:crypto'
+
+/** 32 bytes as a latin1 string. */
+export type ChainHash = string
+
+export interface ChainMessage {
+  readonly role: string
+  readonly content: string
+  readonly name?: string
+}
+
+/**
+ * The start of every chain of one tenant: keyed with a secret, so that the store does not tell who said what, and over
+ * everything besides the messages that decides how they are rendered and tokenised.
+ */
+export function chainStart(secret: Uint8Array, tenant: string, textFingerprint: string, tools: string): ChainHash {
+  const hmac = createHmac('sha256', secret)
+  for (const part of [tenant, textFingerprint, tools]) hmac.update(framed(part))
+  return hmac.digest('binary')
+}
+
+/** The chain hash after one more message. */
+export function chainNext(before: ChainHash, message: ChainMessage): ChainHash {
+  const content = createHash('sha256').update(message.content, 'utf8').digest()
+  return link(before, message.role, message.name ?? '', content)
+}
+
+/** Chain hashes after each message: `[i]` covers messages 0…i. */
+export function chainOf(start: ChainHash, messages: readonly ChainMessage[]): ChainHash[] {
+  const hashes: ChainHash[] = []
+  let hash = start
+  for (const message of messages) {
+    hash = chainNext(hash, message)
+    hashes.push(hash)
+  }
+  return hashes
+}
+
+/** The hash of an answer that is still being written: its text is fed piece by piece and not kept. */
+export class AnswerHash {
+  readonly #content: Hash = createHash('sha256')
+
+  constructor(readonly parent: ChainHash) {}
+
+  add(text: string): void {
+    this.#content.update(text, 'utf8')
+  }
+
+  /** The chain hash after the answer. Once only. */
+  end(): ChainHash {
+    return link(this.parent, 'assistant', '', this.#content.digest())
+  }
+}
+
+function link(before: ChainHash, role: string, name: string, content: Uint8Array): ChainHash {
+  return createHash('sha256').update(before, 'latin1').update(framed(role)).update(framed(name)).update(content).digest('binary')
+}
+
+/** Length first, so that no two lists of parts give the same bytes. */
+function framed(part: string): Buffer {
+  const bytes = Buffer.from(part, 'utf8')
+  const length = Buffer.alloc(4)
+  length.writeUInt32LE(bytes.length)
+  return Buffer.concat([length, bytes])
+}

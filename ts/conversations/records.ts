@@ -1,0 +1,117 @@
+// Token records of answers: the ids an answer was generated with, found by the hash of the chain it ends.
+
+import type { Table } from '../directory/database.js'
+import type { ChainHash } from './chain.js'
+
+export interface AnswerRecord {
+  readonly conversation: string
+  /** Token ids that lie wholly inside the answer's text, and the UTF-8 bytes of it that they cover. */
+  readonly tokens: Uint32Array
+  readonly bytes: number
+}
+
+/** What a record costs besides its ids: key, map entry, conversation id. */
+const OVERHEAD_BYTES = 256
+
+/** Least recently used records go first, when `maxBytes` is reached. Losing one costs speed, never correctness. */
+export class AnswerRecords {
+  readonly #records = new Map<ChainHash, AnswerRecord>()
+  readonly #table: Table | null
+  readonly #maxBytes: number
+  #bytes = 0
+
+  constructor(table: Table | null, maxBytes: number) {
+    this.#table = table
+    this.#maxBytes = maxBytes
+    for (const { key, value } of table?.entries() ?? []) {
+      const record = decode(value)
+      if (record) this.#insert(Buffer.from(key).toString('latin1'), record)
+      else table?.remove(key)
+    }
+    this.#trim()
+  }
+
+  get size(): number {
+    return this.#records.size
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Finds a record, and counts that as use. */
+  get(hash: ChainHash): AnswerRecord | undefined {
+    const record = this.#records.get(hash)
+    if (record) {
+      this.#records.delete(hash)
+      this.#records.set(hash, record)
+    }
+    return record
+  }
+
+  put(hash: ChainHash, record: AnswerRecord): void {
+    this.#drop(hash)
+    this.#insert(hash, record)
+    this.#table?.put(Buffer.from(hash, 'latin1'), encode(record))
+    this.#trim()
+  }
+
+  /** Forgets every answer of a conversation; answers how many. */
+  eraseConversation(conversation: string): number {
+    let erased = 0
+    for (const [hash, record] of this.#records) {
+      if (record.conversation !== conversation) continue
+      this.#forget(hash)
+      erased++
+    }
+    return erased
+  }
+
+  #trim(): void {
+    for (const hash of this.#records.keys()) {
+      if (this.#bytes <= this.#maxBytes) return
+      this.#forget(hash)
+    }
+  }
+
+  #forget(hash: ChainHash): void {
+    this.#drop(hash)
+    this.#table?.remove(Buffer.from(hash, 'latin1'))
+  }
+
+  #insert(hash: ChainHash, record: AnswerRecord): void {
+    this.#records.set(hash, record)
+    this.#bytes += costOf(record)
+  }
+
+  #drop(hash: ChainHash): void {
+    const record = this.#records.get(hash)
+    if (!record) return
+    this.#records.delete(hash)
+    this.#bytes -= costOf(record)
+  }
+}
+
+function costOf(record: AnswerRecord): number {
+  return OVERHEAD_BYTES + 4 * record.tokens.length
+}
+
+/** bytes, count, ids, then the conversation's key in UTF-8. */
+function encode({ tokens, bytes, conversation }: AnswerRecord): Buffer {
+  const head = Buffer.alloc(8 + 4 * tokens.length)
+  head.writeUInt32LE(bytes, 0)
+  head.writeUInt32LE(tokens.length, 4)
+  tokens.forEach((token, i) => head.writeUInt32LE(token, 8 + 4 * i))
+  return Buffer.concat([head, Buffer.from(conversation, 'utf8')])
+}
+
+/** null: not a record of this layout. */
+function decode(value: Uint8Array): AnswerRecord | null {
+  const buffer = Buffer.from(value)
+  if (buffer.length < 8) return null
+  const count = buffer.readUInt32LE(4)
+  const end = 8 + 4 * count
+  if (buffer.length < end) return null
+  const tokens = Uint32Array.from({ length: count }, (_, i) => buffer.readUInt32LE(8 + 4 * i))
+  return { bytes: buffer.readUInt32LE(0), tokens, conversation: buffer.toString('utf8', end) }
+}

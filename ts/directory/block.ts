@@ -1,0 +1,59 @@
+// One block as the directory knows it.
+
+import type { BlockKey, TierName } from '../engine/types.js'
+
+export const TIERS: readonly TierName[] = ['hbm', 'dram', 'ssd']
+
+/** `filling`: the slot is allotted and its bytes are under way; nobody may be told that the block is there. */
+export type CopyState = 'absent' | 'filling' | 'present'
+
+/** The block in one tier. `slot` means something unless absent. */
+export interface Copy {
+  state: CopyState
+  slot: number
+}
+
+/**
+ * Token ids [index·64, index·64 + tokens.length) of a chain. Created and destroyed by the Directory only, which also
+ * keeps `copies`. `refs` counts sequences whose block table names the hbm copy.
+ */
+export class Block {
+  refs = 0
+  /** Queued requests that will want it, and the arrival number of the first of them. */
+  wants = 0
+  firstWanted = Infinity
+  lastUse = 0
+  /** No longer in the directory. Transfers in flight may still end for it. */
+  gone = false
+  /** The ssd copy's bytes are flushed. */
+  durable = false
+  /** The tier below had it and gave it up, or cannot take it: what is above may go without a copy below. */
+  releasable = false
+  readonly copies: Readonly<Record<TierName, Copy>> = {
+    hbm: { state: 'absent', slot: -1 },
+    dram: { state: 'absent', slot: -1 },
+    ssd: { state: 'absent', slot: -1 },
+  }
+
+  constructor(
+    readonly key: BlockKey,
+    readonly parent: BlockKey,
+    readonly index: number,
+    readonly tokens: Uint32Array,
+  ) {}
+
+  /** Tokens whose KV the block holds. */
+  get valid(): number {
+    return this.tokens.length
+  }
+
+  has(tier: TierName): boolean {
+    return this.copies[tier].state === 'present'
+  }
+
+  /** The fastest tier in which the bytes are complete. */
+  get tier(): TierName | null {
+    for (const tier of TIERS) if (this.has(tier)) return tier
+    return null
+  }
+}

@@ -1,0 +1,50 @@
+// The lmdb environment of one data directory, and the small part of it that its users see.
+
+import { open, type RootDatabase } from 'lmdb'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** A table of binary keys and values. Writes are ordered, batched and committed in the background. */
+export interface Table {
+  entries(): Iterable<{ readonly key: Uint8Array; readonly value: Uint8Array }>
+  put(key: Uint8Array, value: Uint8Array): void
+  remove(key: Uint8Array): void
+}
+
+export interface Database {
+  table(name: string): Table
+  /** Every write so far is on disk. */
+  flushed(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Opens, or creates, `store/` in the data directory. The caller holds the directory's lock. */
+export function openDatabase(dataDir: string): Database {
+  const path = join(dataDir, 'store')
+  mkdirSync(path, { recursive: true, mode: 0o700 })
+  const root = open({ path, maxDbs: 8, keyEncoding: 'binary', encoding: 'binary', noSubdir: false })
+  let isClosed = false
+  return {
+    table: name => lmdbTable(root, name),
+    flushed: async () => {
+      await root.flushed
+    },
+    close: async () => {
+      if (isClosed) return
+      isClosed = true
+      await root.flushed
+      await root.close()
+    },
+  }
+}
+
+function lmdbTable(root: RootDatabase, name: string): Table {
+  const database = root.openDB<Uint8Array, Uint8Array>({ name, keyEncoding: 'binary', encoding: 'binary' })
+  return {
+    *entries() {
+      for (const { key, value } of database.getRange()) yield { key, value: Uint8Array.from(value) }
+    },
+    put: (key, value) => void database.put(key, Buffer.from(value)),
+    remove: key => void database.remove(key),
+  }
+}

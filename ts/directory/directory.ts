@@ -1,0 +1,162 @@
+// The directory: which keys exist, in which tiers and slots, and who refers to them. The only allocator of slots.
+
+import { BLOCK_TOKENS, type BlockKey, type TierName } from '../engine/types.js'
+import { Block, TIERS } from './block.js'
+import { ChildIndex, commonTokens } from './children.js'
+import { checkDirectory } from './integrity.js'
+import { matchTokens, type Match } from './match.js'
+import { SlotPool } from './slots.js'
+import { wholeView, type View } from './view.js'
+
+/** Told when an ssd copy is there for good, and when it is no longer. */
+export interface SsdListener {
+  removed(slot: number): void
+}
+
+/**
+ * A slot is in exactly one of five places: free, cooling (both in its SlotPool), reserved (a sequence writes it, or a
+ * save whose block has no key yet), or a block's copy, filling or present.
+ */
+export class Directory {
+  readonly pools: Readonly<Record<TierName, SlotPool>>
+  readonly blocks = new Map<BlockKey, Block>()
+  /** Blocks with a copy, filling or present, by tier. */
+  readonly inTier: Readonly<Record<TierName, Set<Block>>> = { hbm: new Set(), dram: new Set(), ssd: new Set() }
+  readonly reserved: Readonly<Record<TierName, Set<number>>> = { hbm: new Set(), dram: new Set(), ssd: new Set() }
+  readonly children = new ChildIndex()
+  ssdListener: SsdListener | null = null
+
+  constructor(
+    slots: Readonly<Record<TierName, number>>,
+    readonly view: View = wholeView,
+  ) {
+    this.pools = { hbm: new SlotPool(slots.hbm), dram: new SlotPool(slots.dram), ssd: new SlotPool(slots.ssd) }
+  }
+
+  /** Grows whenever a slot or a block may have become available. */
+  get version(): number {
+    return this.pools.hbm.version + this.pools.dram.version + this.pools.ssd.version
+  }
+
+  match(root: BlockKey, keys: readonly BlockKey[], tokens: Uint32Array): Match {
+    return matchTokens(this.blocks, this.children, root, keys, tokens, this.view)
+  }
+
+  /** Takes a free slot for bytes that have no key yet; -1: none is free. */
+  reserve(tier: TierName): number {
+    const slot = this.pools[tier].take()
+    if (slot >= 0) this.reserved[tier].add(slot)
+    return slot
+  }
+
+  /** Gives a reserved slot back; it cools while something in flight names it. */
+  unreserve(tier: TierName, slot: number): void {
+    if (!this.reserved[tier].delete(slot)) throw new Error(`${tier} slot ${slot} is not reserved`)
+    this.pools[tier].give(slot)
+  }
+
+  /** The block with this key, created without a copy if need be. The caller must give it one at once. */
+  obtain(key: BlockKey, parent: BlockKey, index: number, tokens: Uint32Array): Block {
+    const known = this.blocks.get(key)
+    if (known) return known
+    const block = new Block(key, parent, index, tokens)
+    this.blocks.set(key, block)
+    this.children.add(block)
+    return block
+  }
+
+  /** A reserved slot becomes the block's copy: filling, or present if its bytes are complete. */
+  adopt(block: Block, tier: TierName, slot: number, state: 'filling' | 'present'): void {
+    if (block.copies[tier].state !== 'absent') throw new Error(`the block has a ${tier} copy already`)
+    if (!this.reserved[tier].delete(slot)) throw new Error(`${tier} slot ${slot} is not reserved`)
+    block.copies[tier].slot = slot
+    block.copies[tier].state = state
+    this.inTier[tier].add(block)
+    this.pools[tier].version++
+  }
+
+  /** The bytes of a filling copy are complete: from now on the block may be found there. */
+  complete(block: Block, tier: TierName): void {
+    if (block.copies[tier].state !== 'filling') throw new Error(`the ${tier} copy is not filling`)
+    block.copies[tier].state = 'present'
+    this.pools[tier].version++
+  }
+
+  /** The sole owner extends a block in place: its hbm slot is a reserved one again. */
+  takeOver(block: Block): number {
+    const slot = block.copies.hbm.slot
+    this.#detach(block, 'hbm')
+    this.reserved.hbm.add(slot)
+    this.#forgetIfEmpty(block)
+    return slot
+  }
+
+  /** Removes one copy and, if it was the last, the block. */
+  removeCopy(block: Block, tier: TierName): void {
+    if (block.copies[tier].state === 'absent') return
+    const slot = block.copies[tier].slot
+    this.#detach(block, tier)
+    this.pools[tier].give(slot)
+    if (tier === 'ssd') this.ssdListener?.removed(slot)
+    this.#forgetIfEmpty(block)
+  }
+
+  /**
+   * Takes a block whose bytes cannot be trusted out of sight, with all its copies. Sequences that name its hbm slot
+   * keep the slot, reserved, until the last of them calls `unref`.
+   */
+  orphan(block: Block): void {
+    if (block.gone) return
+    const { hbm } = block.copies
+    if (block.refs > 0 && hbm.state !== 'absent') {
+      this.#detach(block, 'hbm')
+      this.reserved.hbm.add(hbm.slot)
+    }
+    for (const tier of TIERS) this.removeCopy(block, tier)
+    this.#forgetIfEmpty(block)
+  }
+
+  /** A sequence's block table names the hbm copy. */
+  ref(block: Block): void {
+    block.refs++
+  }
+
+  /** The sequence no longer does; `lastStep` is the last step that named the slot. */
+  unref(block: Block, lastStep: number): void {
+    if (block.refs === 0) throw new Error('a block is released more often than it was taken')
+    const { slot } = block.copies.hbm
+    this.pools.hbm.nameInStep(slot, lastStep)
+    block.refs--
+    this.pools.hbm.version++
+    if (block.gone && block.refs === 0) this.unreserve('hbm', slot)
+  }
+
+  /** Siblings that `block` makes superfluous: partly filled, with the same beginning, used by nobody. */
+  superseded(block: Block): Block[] {
+    const old: Block[] = []
+    for (const sibling of this.children.of(block.parent)) {
+      const isPrefix = sibling.valid < block.valid && commonTokens(sibling.tokens, block.tokens) === sibling.valid
+      if (isPrefix && sibling.valid < BLOCK_TOKENS && sibling.refs === 0) old.push(sibling)
+    }
+    return old
+  }
+
+  /** Throws if used + free ≠ total, a slot is owned twice, a key has no bytes, or a count is wrong. */
+  checkIntegrity(): void {
+    checkDirectory(this)
+  }
+
+  #detach(block: Block, tier: TierName): void {
+    block.copies[tier].state = 'absent'
+    this.inTier[tier].delete(block)
+    if (tier === 'ssd') block.durable = false
+    this.pools[tier].version++
+  }
+
+  #forgetIfEmpty(block: Block): void {
+    if (block.gone || TIERS.some(tier => block.copies[tier].state !== 'absent')) return
+    block.gone = true
+    this.blocks.delete(block.key)
+    this.children.remove(block)
+  }
+}

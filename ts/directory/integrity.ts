@@ -1,0 +1,43 @@
+// The equations that must hold between the directory's tables at any time.
+
+import type { TierName } from '../engine/types.js'
+import { BLOCK_TOKENS } from '../engine/types.js'
+import { TIERS, type Block } from './block.js'
+import type { Directory } from './directory.js'
+
+/** Throws an Error that names the first equation that does not hold. */
+export function checkDirectory(directory: Directory): void {
+  for (const tier of TIERS) checkTier(directory, tier)
+  for (const [key, block] of directory.blocks) {
+    if (block.key !== key || block.gone) throw new Error('a key names a block that is not its own')
+    checkBlock(block)
+  }
+  directory.children.checkIntegrity(directory.blocks)
+}
+
+/** free + cooling + reserved + copies = total, and every used slot has one owner. */
+function checkTier(directory: Directory, tier: TierName): void {
+  const pool = directory.pools[tier]
+  const owned = new Set<number>(directory.reserved[tier])
+  for (const block of directory.inTier[tier]) {
+    const { slot, state } = block.copies[tier]
+    if (state === 'absent') throw new Error(`${tier}: a block without a copy is listed`)
+    if (directory.blocks.get(block.key) !== block) throw new Error(`${tier}: slot ${slot} belongs to no key`)
+    if (owned.has(slot)) throw new Error(`${tier}: slot ${slot} is owned twice`)
+    owned.add(slot)
+  }
+  for (const slot of owned) if (!pool.isUsed(slot)) throw new Error(`${tier}: slot ${slot} is owned but not in use`)
+  const sum = pool.free + pool.cooling + owned.size
+  if (sum !== pool.total) {
+    throw new Error(`${tier}: ${pool.free} free + ${pool.cooling} cooling + ${owned.size} owned ≠ ${pool.total}`)
+  }
+}
+
+function checkBlock(block: Block): void {
+  if (block.valid < 1 || block.valid > BLOCK_TOKENS) throw new Error(`a block of ${block.valid} tokens`)
+  if (TIERS.every(tier => block.copies[tier].state === 'absent')) throw new Error('a key has no bytes')
+  if (block.refs < 0 || block.wants < 0) throw new Error('a negative count of references')
+  if (block.refs > 0 && block.copies.hbm.state === 'absent') throw new Error('a sequence refers to a block outside hbm')
+  if (block.wants === 0 && block.firstWanted !== Infinity) throw new Error('nobody wants a block that is marked as wanted')
+  if (block.durable && !block.has('ssd')) throw new Error('a block is durable without an ssd copy')
+}

@@ -1,0 +1,113 @@
+// The slots of one tier: free, used, or cooling (given back while something in flight still names them).
+
+const FREE = 0
+const USED = 1
+const COOLING = 2
+
+/**
+ * A slot's way: free → take → used → give → (cooling until nothing in flight names it) → free. What is in flight is
+ * counted two ways: `pin`/`unpin` for transfers, `nameInStep` for steps (a step number that must be answered first).
+ */
+export class SlotPool {
+  readonly total: number
+  /** Grows whenever a slot may have become available. */
+  version = 0
+  readonly #state: Uint8Array
+  readonly #pins: Uint16Array
+  readonly #lastStep: Int32Array
+  readonly #free: number[] = []
+  readonly #cooling = new Set<number>()
+  #answered = -1
+
+  constructor(total: number) {
+    this.total = total
+    this.#state = new Uint8Array(total)
+    this.#pins = new Uint16Array(total)
+    this.#lastStep = new Int32Array(total).fill(-1)
+    for (let slot = total - 1; slot >= 0; slot--) this.#free.push(slot)
+  }
+
+  get free(): number {
+    return this.#free.length
+  }
+
+  get cooling(): number {
+    return this.#cooling.size
+  }
+
+  get used(): number {
+    return this.total - this.free - this.cooling
+  }
+
+  /** A free slot, or -1. */
+  take(): number {
+    const slot = this.#free.pop()
+    if (slot === undefined) return -1
+    this.#state[slot] = USED
+    return slot
+  }
+
+  /** Takes particular slots: what a store says is there after a restart. */
+  takeAll(slots: ReadonlySet<number>): void {
+    for (const slot of slots) this.#state[slot] = USED
+    const rest = this.#free.filter(slot => !slots.has(slot))
+    this.#free.length = 0
+    this.#free.push(...rest)
+  }
+
+  /** Gives a used slot back. It is handed out again only when nothing in flight names it. */
+  give(slot: number): void {
+    if (this.#state[slot] !== USED) throw new Error(`slot ${slot} is given back but not in use`)
+    if (this.isIdle(slot)) {
+      this.#release(slot)
+    } else {
+      this.#state[slot] = COOLING
+      this.#cooling.add(slot)
+    }
+  }
+
+  /** A transfer names the slot. */
+  pin(slot: number): void {
+    this.#pins[slot] = (this.#pins[slot] ?? 0) + 1
+  }
+
+  unpin(slot: number): void {
+    const pins = this.#pins[slot] ?? 0
+    if (pins === 0) throw new Error(`slot ${slot} is unpinned but not pinned`)
+    this.#pins[slot] = pins - 1
+    this.version++
+    if (this.#state[slot] === COOLING && this.isIdle(slot)) this.#release(slot)
+  }
+
+  isPinned(slot: number): boolean {
+    return (this.#pins[slot] ?? 0) > 0
+  }
+
+  /** Step `step` names the slot. */
+  nameInStep(slot: number, step: number): void {
+    if (step > (this.#lastStep[slot] ?? -1)) this.#lastStep[slot] = step
+  }
+
+  /** Steps up to `step` are answered. */
+  answered(step: number): void {
+    this.#answered = step
+    this.version++
+    for (const slot of this.#cooling) if (this.isIdle(slot)) this.#release(slot)
+  }
+
+  /** Nothing in flight names the slot. */
+  isIdle(slot: number): boolean {
+    return this.#pins[slot] === 0 && (this.#lastStep[slot] ?? -1) <= this.#answered
+  }
+
+  isUsed(slot: number): boolean {
+    return this.#state[slot] === USED
+  }
+
+  #release(slot: number): void {
+    this.#cooling.delete(slot)
+    this.#state[slot] = FREE
+    this.#free.push(slot)
+    this.version++
+  }
+}

@@ -1,0 +1,139 @@
+// The ssd tier's entries in lmdb, one record a slot. A record is written after the block's bytes are flushed, and removed
+// when the slot is given up. The two can still disagree after a crash: a slot may have been rewritten before the removal
+// of its old record was committed. That is harmless, because every read verifies the header's key, valid length and
+// checksum against the record: such an entry is a counted miss.
+
+import { BLOCK_TOKENS, type BlockKey } from '../engine/types.js'
+import { Block } from './block.js'
+import type { Table } from './database.js'
+import type { Directory, SsdListener } from './directory.js'
+
+const META = Buffer.from('meta')
+const KEY_BYTES = 32
+/** key, parent, slot, index, last use (f64), number of tokens. */
+const HEAD_BYTES = 2 * KEY_BYTES + 4 + 4 + 8 + 2
+
+interface Entry {
+  readonly key: BlockKey
+  readonly parent: BlockKey
+  readonly slot: number
+  readonly index: number
+  readonly lastUse: number
+  readonly tokens: Uint32Array
+}
+
+/** What became of the records at opening. */
+export interface RestoreReport {
+  readonly restored: number
+  /** Of another fingerprint: they can never match, and are dropped. */
+  readonly foreign: number
+  /** Unreadable, or in conflict with another record. */
+  readonly damaged: number
+}
+
+export class BlockStore implements SsdListener {
+  readonly #table: Table
+
+  constructor(table: Table) {
+    this.#table = table
+  }
+
+  /** Gives every stored block its ssd slot in an empty directory. Records that cannot serve are removed. */
+  restore(directory: Directory, fingerprint: string): RestoreReport {
+    const records = [...this.#table.entries()]
+    const mark = Buffer.from(fingerprint)
+    const isForeign = !records.some(({ key, value }) => META.equals(key) && mark.equals(value))
+    const slots = new Set<number>()
+    let foreign = 0
+    let damaged = 0
+    for (const { key, value } of records) {
+      if (META.equals(key)) continue
+      const entry = isForeign ? null : decodeEntry(value)
+      if (entry && isUsable(entry, key, directory, slots)) {
+        slots.add(entry.slot)
+        continue
+      }
+      if (isForeign) foreign++
+      else damaged++
+      this.#table.remove(key)
+    }
+    directory.pools.ssd.takeAll(slots)
+    for (const slot of slots) directory.reserved.ssd.add(slot)
+    let restored = 0
+    for (const { key, value } of records) {
+      const entry = META.equals(key) || isForeign ? null : decodeEntry(value)
+      if (!entry || !slots.has(entry.slot)) continue
+      if (restoreEntry(entry, directory)) restored++
+      else {
+        damaged++
+        this.#table.remove(key)
+      }
+    }
+    this.#table.put(META, mark)
+    return { restored, foreign, damaged }
+  }
+
+  /** The block's ssd copy is durable. */
+  put(block: Block): void {
+    this.#table.put(slotKey(block.copies.ssd.slot), encodeEntry(block))
+  }
+
+  /** The slot no longer holds a block. */
+  removed(slot: number): void {
+    this.#table.remove(slotKey(slot))
+  }
+}
+
+function slotKey(slot: number): Buffer {
+  const key = Buffer.alloc(5)
+  key.write('s')
+  key.writeUInt32BE(slot, 1)
+  return key
+}
+
+function isUsable(entry: Entry, key: Uint8Array, directory: Directory, slots: ReadonlySet<number>): boolean {
+  return entry.slot < directory.pools.ssd.total && !slots.has(entry.slot) && slotKey(entry.slot).equals(key)
+}
+
+function restoreEntry(entry: Entry, directory: Directory): boolean {
+  if (directory.blocks.has(entry.key)) {
+    directory.unreserve('ssd', entry.slot)
+    return false
+  }
+  const block = directory.obtain(entry.key, entry.parent, entry.index, entry.tokens)
+  directory.adopt(block, 'ssd', entry.slot, 'present')
+  block.durable = true
+  block.lastUse = entry.lastUse
+  return true
+}
+
+function encodeEntry(block: Block): Buffer {
+  const bytes = Buffer.alloc(HEAD_BYTES + 4 * block.valid)
+  bytes.write(block.key, 0, 'latin1')
+  bytes.write(block.parent, KEY_BYTES, 'latin1')
+  let at = 2 * KEY_BYTES
+  at = bytes.writeUInt32LE(block.copies.ssd.slot, at)
+  at = bytes.writeUInt32LE(block.index, at)
+  at = bytes.writeDoubleLE(block.lastUse, at)
+  at = bytes.writeUInt16LE(block.valid, at)
+  for (const token of block.tokens) at = bytes.writeUInt32LE(token, at)
+  return bytes
+}
+
+/** null: not a record of this layout. */
+function decodeEntry(value: Uint8Array): Entry | null {
+  const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+  if (bytes.length < HEAD_BYTES) return null
+  const count = bytes.readUInt16LE(HEAD_BYTES - 2)
+  if (count < 1 || count > BLOCK_TOKENS || bytes.length !== HEAD_BYTES + 4 * count) return null
+  const tokens = new Uint32Array(count)
+  for (let i = 0; i < count; i++) tokens[i] = bytes.readUInt32LE(HEAD_BYTES + 4 * i)
+  return {
+    key: bytes.toString('latin1', 0, KEY_BYTES),
+    parent: bytes.toString('latin1', KEY_BYTES, 2 * KEY_BYTES),
+    slot: bytes.readUInt32LE(2 * KEY_BYTES),
+    index: bytes.readUInt32LE(2 * KEY_BYTES + 4),
+    lastUse: bytes.readDoubleLE(2 * KEY_BYTES + 8),
+    tokens,
+  }
+}

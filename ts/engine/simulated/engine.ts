@@ -1,0 +1,270 @@
+// The simulated engine: the Engine contract without a model. Its tokens depend on what really lies in the slots that the
+// plans name, and it throws a ContractViolation where a plan or transfer breaks the step protocol.
+
+import {
+  BLOCK_TOKENS,
+  type Engine,
+  type EngineEvent,
+  type EngineInfo,
+  type EngineStats,
+  type PlanRow,
+  type RowResult,
+  type SequenceSpec,
+  type StepPlan,
+  type Transfer,
+} from '../types.js'
+import { computeRows, type SlotContent } from './content.js'
+import { ContractViolation } from './hazards.js'
+import { simulatedOptions, type SimulatedOptions } from './options.js'
+import { logprobOf, sampleToken } from './sampler.js'
+import { SimulatedSequence } from './sequence.js'
+import { SimulatedText } from './text.js'
+import { Transfers } from './transfers.js'
+import { TURN_END, VOCABULARY_SIZE } from './vocabulary.js'
+
+type Copy = Extract<Transfer, { kind: 'copy' }>
+/** In order on the compute stream. */
+type Work = { readonly copy: Copy; readonly ends: ReadonlyArray<() => void> } | { readonly plan: StepPlan; readonly ends: ReadonlyArray<() => void> }
+
+const COPY_MS = 0.02
+
+export class SimulatedEngine implements Engine {
+  readonly info: EngineInfo
+  readonly text: SimulatedText
+  onEvents: (events: readonly EngineEvent[]) => void = () => {}
+  readonly #options: SimulatedOptions
+  readonly #transfers: Transfers
+  readonly #sequences = new Map<number, SimulatedSequence>()
+  readonly #work: Work[] = []
+  #isComputing = false
+  #unanswered = 0
+  #lastStep = -1
+  #isClosed = false
+  #onIdle: Array<() => void> = []
+  readonly #totals = { steps: 0, computeMs: 0, loadStallMs: 0, stalledLayers: 0 }
+
+  constructor(given: Partial<SimulatedOptions> = {}) {
+    this.#options = simulatedOptions(given)
+    this.info = infoOf(this.#options)
+    this.text = new SimulatedText(this.info.fingerprint)
+    this.#transfers = new Transfers(this.#options, this.info.blockBytes, done => this.#emit(done))
+  }
+
+  addSequence(spec: SequenceSpec): void {
+    if (this.#sequences.has(spec.sequence)) throw new ContractViolation(`sequence ${spec.sequence} is there already`)
+    this.#sequences.set(spec.sequence, new SimulatedSequence(spec, this.text))
+  }
+
+  dropSequence(sequence: number): void {
+    if (this.#sequenceOf(sequence).plans > 0) throw new ContractViolation(`sequence ${sequence} is dropped while a step names it`)
+    this.#sequences.delete(sequence)
+  }
+
+  submit(plan: StepPlan): void {
+    if (this.#isClosed) throw new ContractViolation('the engine is closed')
+    if (this.#unanswered === 2) throw new ContractViolation('a third plan while two are unanswered')
+    if (plan.step <= this.#lastStep) throw new ContractViolation(`step ${plan.step} after step ${this.#lastStep}`)
+    const rows = plan.rows.reduce((sum, row) => sum + row.count, 0)
+    if (rows === 0 || rows > this.info.maxBatchTokens) throw new ContractViolation(`a plan of ${rows} rows`)
+    this.#lastStep = plan.step
+    this.#unanswered++
+    for (const sequence of plan.resets) this.#sequenceOf(sequence).planReset()
+    for (const { sequence, index, slot } of plan.tables) this.#sequenceOf(sequence).plannedTable[index] = slot
+    const ends = plan.rows.map(row => this.#announce(row))
+    this.#work.push({ plan, ends })
+    this.#computeNext()
+  }
+
+  transfer(transfers: readonly Transfer[]): void {
+    if (this.#isClosed) throw new ContractViolation('the engine is closed')
+    for (const transfer of transfers) {
+      if (transfer.kind !== 'copy') {
+        this.#transfers.start(transfer)
+        continue
+      }
+      const use = this.#transfers.hbmUse
+      this.#work.push({ copy: transfer, ends: [use.read(transfer.fromHbmSlot, 'copy'), use.write(transfer.toHbmSlot, 'copy')] })
+    }
+    this.#computeNext()
+  }
+
+  stats(): EngineStats {
+    const { load, save, read, write } = this.#transfers.streams
+    return {
+      ...this.#totals,
+      loadBytes: load.bytes,
+      loadMs: load.ms,
+      saveBytes: save.bytes,
+      saveMs: save.ms,
+      readBytes: read.bytes,
+      readMs: read.ms,
+      writeBytes: write.bytes,
+      writeMs: write.ms,
+      damagedReads: this.#transfers.damagedReads,
+      readQueueDepth: read.depth,
+      writeQueueDepth: write.depth,
+      saveQueueDepth: save.depth,
+      loadQueueDepth: load.depth,
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    while (!this.#isIdle) await new Promise<void>(resolve => this.#onIdle.push(resolve))
+  }
+
+  get #isIdle(): boolean {
+    return this.#work.length === 0 && !this.#isComputing && this.#transfers.isIdle
+  }
+
+  #sequenceOf(id: number): SimulatedSequence {
+    const sequence = this.#sequences.get(id)
+    if (!sequence) throw new ContractViolation(`there is no sequence ${id}`)
+    return sequence
+  }
+
+  /** From now until the reply the step names the slots of these rows: it reads some and writes others. */
+  #announce(row: PlanRow): () => void {
+    const sequence = this.#sequenceOf(row.sequence)
+    const use = this.#transfers.hbmUse
+    sequence.plans++
+    const blocks = Math.ceil((row.from + row.count) / BLOCK_TOKENS)
+    const ends: Array<() => void> = []
+    for (let index = 0; index < blocks; index++) {
+      const slot = sequence.plannedTable[index]
+      if (slot === undefined) throw new ContractViolation(`sequence ${row.sequence} has no slot for block ${index}`)
+      ends.push(use.name(slot))
+    }
+    return () => {
+      sequence.plans--
+      for (const end of ends) end()
+    }
+  }
+
+  #computeNext(): void {
+    const work = this.#work[0]
+    if (this.#isComputing || !work) return
+    this.#isComputing = true
+    const { clock } = this.#options
+    const { ms, stallMs } = 'copy' in work ? { ms: COPY_MS, stallMs: 0 } : this.#stepTime(work.plan)
+    clock.after(ms + stallMs, () => {
+      this.#work.shift()
+      this.#isComputing = false
+      if ('copy' in work) this.#endCopy(work.copy, work.ends)
+      else this.#endStep(work.plan, work.ends, ms + stallMs, stallMs)
+      this.#computeNext()
+    })
+  }
+
+  /** Layer l waits for its own load: at worst the last layer is computed after the last load has ended. */
+  #stepTime(plan: StepPlan): { ms: number; stallMs: number } {
+    const { profile, clock } = this.#options
+    let rows = 0
+    let history = 0
+    let lastLoad = 0
+    for (const row of plan.rows) {
+      rows += row.count
+      history += row.from
+      for (const slot of this.#sequenceOf(row.sequence).plannedTable) {
+        if (slot !== undefined) lastLoad = Math.max(lastLoad, this.#transfers.loadEnds.get(slot) ?? 0)
+      }
+    }
+    const ms = profile.stepBaseMs + rows * profile.stepPerRowMs + history * profile.stepPerHistoryTokenMs
+    const end = Math.max(clock.now() + ms, lastLoad + ms / profile.layers)
+    return { ms, stallMs: lastLoad === 0 ? 0 : end - clock.now() - ms }
+  }
+
+  #endCopy(copy: Copy, ends: ReadonlyArray<() => void>): void {
+    for (const end of ends) end()
+    const [from, to] = [this.#transfers.hbm[copy.fromHbmSlot], this.#transfers.hbm[copy.toHbmSlot]]
+    if (from && to) to.copyRows(from.rows, copy.valid)
+    this.#transfers.failedLoads.delete(copy.toHbmSlot)
+    this.#emit({ kind: 'transfer', id: copy.id, bytes: this.info.blockBytes, ms: COPY_MS })
+  }
+
+  #endStep(plan: StepPlan, ends: ReadonlyArray<() => void>, stepMs: number, loadStallMs: number): void {
+    for (const id of plan.resets) this.#sequenceOf(id).reset()
+    for (const { sequence, index, slot } of plan.tables) this.#sequenceOf(sequence).table[index] = slot
+    const rows = plan.rows.map(row => this.#compute(row))
+    for (const end of ends) end()
+    this.#unanswered--
+    const stalledLayers = loadStallMs > 0 ? 1 : 0
+    this.#totals.steps++
+    this.#totals.computeMs += stepMs - loadStallMs
+    this.#totals.loadStallMs += loadStallMs
+    this.#totals.stalledLayers += stalledLayers
+    this.#startSaves(plan, rows)
+    this.#emit({ kind: 'step', step: plan.step, rows, stepMs, loadStallMs, stalledLayers })
+  }
+
+  #startSaves(plan: StepPlan, rows: readonly RowResult[]): void {
+    for (const save of plan.saves) {
+      const isComputed = rows.some(row => row.sequence === save.sequence && row.status === 'ok')
+      const slot = this.#sequenceOf(save.sequence).table[save.index]
+      if (isComputed && slot !== undefined) this.#transfers.save(save, slot, save.dramSlot, save.valid)
+      else this.#options.clock.after(0, () => this.#emit({ kind: 'transfer', id: save.id, bytes: 0, ms: 0, error: 'not_computed' }))
+    }
+  }
+
+  #compute({ sequence: id, from, count, sample }: PlanRow): RowResult {
+    const sequence = this.#sequenceOf(id)
+    const to = from + count
+    const nothing = { sequence: id, text: '', filled: [] }
+    if (sequence.isFinished) return { ...nothing, status: 'noop' }
+    const slots = sequence.table.slice(0, Math.ceil(to / BLOCK_TOKENS))
+    // A slot that these rows fill from its first row on no longer holds what failed to load.
+    for (const slot of slots.slice(Math.ceil(from / BLOCK_TOKENS))) this.#transfers.failedLoads.delete(slot as number)
+    sequence.isVoid ||= slots.some(slot => this.#transfers.failedLoads.has(slot as number))
+    if (sequence.isVoid) return { ...nothing, status: 'void' }
+    if (to > sequence.length) throw new ContractViolation(`sequence ${id}: row ${to - 1} of ${sequence.length} known tokens`)
+    if (sample !== (to === sequence.length)) throw new ContractViolation(`sequence ${id}: sample is ${sample} at ${to} of ${sequence.length}`)
+    const contents = slots.map(slot => this.#transfers.hbm[slot as number] as SlotContent)
+    const state = computeRows(contents, from, to, index => sequence.tokens[index] as number)
+    const filled = sequence.fill(from, to)
+    if (!sample) return { ...nothing, status: 'ok', filled }
+    return { ...this.#sample(sequence, state, to), status: 'ok', filled, sequence: id }
+  }
+
+  #sample(sequence: SimulatedSequence, state: number, computed: number): Pick<RowResult, 'text'> & Partial<RowResult> {
+    const { sampling, ignoreEos } = sequence.spec
+    const token = sampleToken(state, sampling, computed, ignoreEos)
+    const { text, isCounted, end } = sequence.answer.add(token)
+    if (isCounted) sequence.tokens.push(token)
+    const logprob = sampling.logprobs === null || !isCounted ? {} : { logprob: logprobOf(token, sampling.logprobs) }
+    const sampled = isCounted ? { token, ...logprob } : {}
+    if (!end) return { text, ...sampled }
+    sequence.isFinished = true
+    return { text, ...sampled, ...end, computedTokens: computed, tailKey: sequence.tailKey(computed) }
+  }
+
+  #emit(event: EngineEvent): void {
+    this.onEvents([event])
+    if (!this.#isIdle) return
+    for (const resolve of this.#onIdle.splice(0)) resolve()
+  }
+}
+
+function infoOf(options: SimulatedOptions): EngineInfo {
+  const { profile, slots, disk } = options
+  const blockBytes = profile.kvBytesPerToken * BLOCK_TOKENS
+  return {
+    kind: 'simulated',
+    device: profile.device,
+    modelName: 'simulated',
+    layers: profile.layers,
+    vocabSize: VOCABULARY_SIZE,
+    modelContext: options.modelContext,
+    sliceBytes: blockBytes / profile.layers,
+    blockBytes,
+    hostSlotBytes: 4096 + Math.ceil(blockBytes / 4096) * 4096,
+    slots,
+    dramStagingOnly: options.dramStagingOnly,
+    ioEngine: slots.ssd > 0 ? 'simulated' : 'none',
+    maxBatchTokens: options.maxBatchTokens,
+    fingerprint: Buffer.from(`simulated ${disk.id}`).toString('hex'),
+    textFingerprint: Buffer.from('simulated chatml').toString('hex'),
+    endTokens: [TURN_END],
+    defaults: {},
+    hasChatTemplate: true,
+  }
+}

@@ -1,0 +1,40 @@
+// How a simulated engine is made.
+
+import { systemClock, type Clock } from '../clock.js'
+import type { TierName, Transfer } from '../types.js'
+import { SimulatedDisk } from './disk.js'
+import { cpu2 } from './profiles/cpu-2.js'
+import type { HardwareProfile } from './profiles/profile.js'
+
+/** Faults that a test injects. Each is asked when the transfer ends; an error code makes it fail. */
+export interface Faults {
+  readonly fails?: (transfer: Transfer | { readonly kind: 'plan save' }) => string | undefined
+  /** Times as long as the profile says. */
+  readonly slowdown?: (kind: Transfer['kind']) => number
+}
+
+export interface SimulatedOptions {
+  readonly profile: HardwareProfile
+  readonly clock: Clock
+  readonly slots: Readonly<Record<TierName, number>>
+  readonly dramStagingOnly: boolean
+  readonly maxBatchTokens: number
+  readonly modelContext: number
+  readonly disk: SimulatedDisk
+  readonly faults: Faults
+}
+
+export function simulatedOptions(given: Partial<SimulatedOptions>): SimulatedOptions {
+  const profile = given.profile ?? cpu2
+  return {
+    profile,
+    clock: systemClock,
+    slots: { hbm: 256, dram: 512, ssd: 4096 },
+    dramStagingOnly: false,
+    maxBatchTokens: 256,
+    modelContext: profile.modelContext,
+    disk: new SimulatedDisk(crypto.randomUUID()),
+    faults: {},
+    ...given,
+  }
+}

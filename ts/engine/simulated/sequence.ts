@@ -1,0 +1,76 @@
+// One sequence inside the simulated engine.
+
+import { BLOCK_TOKENS, type BlockKey, type SequenceSpec } from '../types.js'
+import { Answer } from './answer.js'
+import type { SimulatedText } from './text.js'
+
+export class SimulatedSequence {
+  readonly tokens: number[]
+  readonly answer: Answer
+  /** Block table as of the step that runs, and as of the last plan submitted. */
+  table: Array<number | undefined> = []
+  plannedTable: Array<number | undefined> = []
+  /** Unanswered plans that name it. */
+  plans = 0
+  isFinished = false
+  /** A load it depends on failed; until its table is emptied nothing of it is computed. */
+  isVoid = false
+  readonly #keys: BlockKey[] = []
+  readonly #text: SimulatedText
+
+  constructor(
+    readonly spec: SequenceSpec,
+    text: SimulatedText,
+  ) {
+    this.tokens = [...spec.tokens]
+    this.answer = new Answer(spec)
+    this.#text = text
+  }
+
+  get length(): number {
+    return this.tokens.length
+  }
+
+  planReset(): void {
+    this.plannedTable = []
+  }
+
+  reset(): void {
+    this.table = []
+    this.isVoid = false
+  }
+
+  /** Keys of the blocks that rows [from, to) filled. */
+  fill(from: number, to: number): Array<{ index: number; key: BlockKey }> {
+    const filled: Array<{ index: number; key: BlockKey }> = []
+    for (let index = Math.floor(from / BLOCK_TOKENS); (index + 1) * BLOCK_TOKENS <= to; index++) {
+      filled.push({ index, key: this.#keyOf(index) })
+    }
+    return filled
+  }
+
+  /** Key of the partly filled block after `computed` tokens; null: the last block is full. */
+  tailKey(computed: number): BlockKey | null {
+    const rows = computed % BLOCK_TOKENS
+    if (rows === 0) return null
+    const index = Math.floor(computed / BLOCK_TOKENS)
+    return this.#text.childKey(this.#parentOf(index), this.#slice(index * BLOCK_TOKENS, computed))
+  }
+
+  #parentOf(index: number): BlockKey {
+    return index === 0 ? this.spec.root : this.#keyOf(index - 1)
+  }
+
+  /** Of a full block. */
+  #keyOf(index: number): BlockKey {
+    for (let next = this.#keys.length; next <= index; next++) {
+      const parent = next === 0 ? this.spec.root : (this.#keys[next - 1] as BlockKey)
+      this.#keys.push(this.#text.childKey(parent, this.#slice(next * BLOCK_TOKENS, (next + 1) * BLOCK_TOKENS)))
+    }
+    return this.#keys[index] as BlockKey
+  }
+
+  #slice(from: number, to: number): Uint32Array {
+    return Uint32Array.from(this.tokens.slice(from, to))
+  }
+}

@@ -1,0 +1,52 @@
+// Text and keys of the simulated engine. Keys are real chained hashes, so nothing matches by accident.
+
+import { createHash } from 'node:crypto'
+import { BLOCK_TOKENS, type BlockKey, type ChatMessageText, type EncodedPrompt, type EngineText } from '../types.js'
+import { bytesOf, decodeTokens, encodeChat, encodeText, TEXT_START } from './vocabulary.js'
+
+export class SimulatedText implements EngineText {
+  readonly #identity: string
+
+  constructor(identity: string) {
+    this.#identity = identity
+  }
+
+  async encodeChat(messages: readonly ChatMessageText[], date: string): Promise<EncodedPrompt> {
+    return encodeChat(messages, date)
+  }
+
+  async encodePrompt(text: string): Promise<Uint32Array> {
+    return Uint32Array.of(TEXT_START, ...encodeText(text))
+  }
+
+  async tokenize(text: string, addSpecialTokens: boolean): Promise<Uint32Array> {
+    return addSpecialTokens ? this.encodePrompt(text) : Uint32Array.from(encodeText(text))
+  }
+
+  async decode(tokens: Uint32Array): Promise<string> {
+    return decodeTokens(tokens)
+  }
+
+  tokenBytes(token: number): Uint8Array {
+    return bytesOf(token)
+  }
+
+  root(tenant: string, cacheSalt: string): BlockKey {
+    return createHash('sha256').update(JSON.stringify([this.#identity, tenant, cacheSalt])).digest('binary')
+  }
+
+  async keys(root: BlockKey, tokens: Uint32Array): Promise<BlockKey[]> {
+    const keys: BlockKey[] = []
+    let parent = root
+    for (let from = 0; from < tokens.length; from += BLOCK_TOKENS) {
+      parent = this.childKey(parent, tokens.subarray(from, from + BLOCK_TOKENS))
+      keys.push(parent)
+    }
+    return keys
+  }
+
+  childKey(parent: BlockKey, tokens: Uint32Array): BlockKey {
+    const bytes = new Uint8Array(tokens.buffer, tokens.byteOffset, tokens.byteLength)
+    return createHash('sha256').update(parent, 'binary').update(bytes).digest('binary')
+  }
+}

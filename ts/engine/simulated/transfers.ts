@@ -1,0 +1,151 @@
+// Loads, saves, reads and writes: a stream each, one transfer after another at the profile's rate.
+
+import { BLOCK_TOKENS, type PlanSave, type Transfer, type TransferDone } from '../types.js'
+import { SlotContent } from './content.js'
+import { SlotUse } from './hazards.js'
+import type { SimulatedOptions } from './options.js'
+
+/** A stream that is busy until some moment. */
+class Stream {
+  busyUntil = 0
+  ms = 0
+  bytes = 0
+  depth = 0
+}
+
+type StreamName = 'load' | 'save' | 'read' | 'write'
+
+interface HostSlot {
+  rows: Uint32Array
+  valid: number
+}
+
+export class Transfers {
+  readonly hbm: readonly SlotContent[]
+  readonly hbmUse: SlotUse
+  readonly streams: Readonly<Record<StreamName, Stream>> = {
+    load: new Stream(),
+    save: new Stream(),
+    read: new Stream(),
+    write: new Stream(),
+  }
+  damagedReads = 0
+  /** Moment at which the load into an hbm slot ends, and slots whose load failed. */
+  readonly loadEnds = new Map<number, number>()
+  readonly failedLoads = new Set<number>()
+  readonly #dram: HostSlot[]
+  readonly #dramUse: SlotUse
+  readonly #ssdUse: SlotUse
+  readonly #options: SimulatedOptions
+  readonly #emit: (done: TransferDone) => void
+  readonly #bytes: number
+
+  constructor(options: SimulatedOptions, bytes: number, emit: (done: TransferDone) => void) {
+    const { hbm, dram, ssd } = options.slots
+    this.#options = options
+    this.#bytes = bytes
+    this.#emit = emit
+    this.hbm = Array.from({ length: hbm }, (_, slot) => new SlotContent(slot + 1))
+    this.#dram = Array.from({ length: dram }, (_, slot) => ({ rows: new SlotContent(-slot - 1).rows, valid: 0 }))
+    this.hbmUse = new SlotUse('hbm', hbm)
+    this.#dramUse = new SlotUse('dram', dram)
+    this.#ssdUse = new SlotUse('ssd', ssd)
+  }
+
+  get isIdle(): boolean {
+    return Object.values(this.streams).every(stream => stream.depth === 0)
+  }
+
+  start(transfer: Exclude<Transfer, { kind: 'copy' }>): void {
+    switch (transfer.kind) {
+      case 'load':
+        return this.#load(transfer)
+      case 'save':
+        return this.save(transfer, transfer.hbmSlot, transfer.dramSlot, transfer.valid)
+      case 'read':
+        return this.#read(transfer)
+      case 'write':
+        return this.#write(transfer)
+      case 'flush':
+        return this.#run('write', transfer, 0, this.#options.profile.flushMs, () => undefined)
+    }
+  }
+
+  /** hbm → dram; a plan's save begins when its step has ended. */
+  save(save: Transfer | PlanSave, hbmSlot: number, dramSlot: number, valid: number): void {
+    const ends = [this.hbmUse.read(hbmSlot, 'save'), this.#dramUse.write(dramSlot, 'save')]
+    const { profile } = this.#options
+    this.#run('save', 'kind' in save ? save : { ...save, kind: 'plan save' }, this.#bytes, this.#bytes / profile.saveRate, error => {
+      for (const end of ends) end()
+      if (error !== undefined) return error
+      const rows = new Uint32Array(BLOCK_TOKENS)
+      rows.set((this.hbm[hbmSlot] as SlotContent).rows.subarray(0, valid))
+      this.#dram[dramSlot] = { rows, valid }
+      return undefined
+    })
+  }
+
+  #load(transfer: Extract<Transfer, { kind: 'load' }>): void {
+    const { dramSlot, hbmSlot } = transfer
+    const ends = [this.#dramUse.read(dramSlot, 'load'), this.hbmUse.write(hbmSlot, 'load')]
+    this.failedLoads.delete(hbmSlot)
+    this.#run('load', transfer, this.#bytes, this.#bytes / this.#options.profile.loadRate, error => {
+      for (const end of ends) end()
+      this.loadEnds.delete(hbmSlot)
+      const source = this.#dram[dramSlot] as HostSlot
+      if (error === undefined) (this.hbm[hbmSlot] as SlotContent).fill(source.rows, source.valid)
+      else this.failedLoads.add(hbmSlot)
+      return error
+    })
+    this.loadEnds.set(hbmSlot, this.streams.load.busyUntil)
+  }
+
+  #read(transfer: Extract<Transfer, { kind: 'read' }>): void {
+    const { ssdSlot, dramSlot, key, valid } = transfer
+    const ends = [this.#ssdUse.read(ssdSlot, 'read'), this.#dramUse.write(dramSlot, 'read')]
+    const { readRate, diskLatencyMs } = this.#options.profile
+    this.#run('read', transfer, this.#bytes, diskLatencyMs + this.#bytes / readRate, error => {
+      for (const end of ends) end()
+      const extent = this.#options.disk.extents.get(ssdSlot)
+      const isRight = extent?.key === key && extent.valid === valid
+      if (error === undefined && isRight) this.#dram[dramSlot] = { rows: extent.rows.slice(), valid }
+      else this.damagedReads++
+      return error ?? (isRight ? undefined : 'kv_damaged')
+    })
+  }
+
+  #write(transfer: Extract<Transfer, { kind: 'write' }>): void {
+    const { ssdSlot, dramSlot, key, valid } = transfer
+    const ends = [this.#dramUse.read(dramSlot, 'write'), this.#ssdUse.write(ssdSlot, 'write')]
+    const { writeRate, diskLatencyMs } = this.#options.profile
+    this.#run('write', transfer, this.#bytes, diskLatencyMs + this.#bytes / writeRate, error => {
+      for (const end of ends) end()
+      const source = this.#dram[dramSlot] as HostSlot
+      if (error === undefined) this.#options.disk.extents.set(ssdSlot, { key, valid, rows: source.rows.slice() })
+      return error
+    })
+  }
+
+  /** Enqueues on a stream; `apply` runs at the end, told of an injected fault, and answers the error to report. */
+  #run(
+    name: StreamName,
+    transfer: Transfer | (PlanSave & { readonly kind: 'plan save' }),
+    bytes: number,
+    ms: number,
+    apply: (error: string | undefined) => string | undefined,
+  ): void {
+    const { clock, faults } = this.#options
+    const stream = this.streams[name]
+    const factor = transfer.kind === 'plan save' ? 1 : (faults.slowdown?.(transfer.kind) ?? 1)
+    const taken = ms * factor
+    stream.busyUntil = Math.max(clock.now(), stream.busyUntil) + taken
+    stream.depth++
+    clock.after(stream.busyUntil - clock.now(), () => {
+      stream.depth--
+      stream.ms += taken
+      stream.bytes += bytes
+      const error = apply(faults.fails?.(transfer))
+      this.#emit({ kind: 'transfer', id: transfer.id, bytes, ms: taken, ...(error === undefined ? {} : { error }) })
+    })
+  }
+}

@@ -1,0 +1,118 @@
+// What the next step computes: decode rows first, then chunks of prefill, oldest first, within the row budget.
+
+import { BLOCK_TOKENS, type PlanRow, type PlanSave, type StepPlan, type TableUpdate } from '../engine/types.js'
+import type { Core } from './core.js'
+import type { Room } from './room.js'
+import type { PlannedSave, Saver } from './saver.js'
+import type { Sequence } from './sequence.js'
+
+/** A plan, and what its reply is judged by. */
+export interface Draft {
+  readonly plan: StepPlan
+  readonly saves: readonly PlannedSave[]
+  readonly rowCount: number
+}
+
+export class Planner {
+  readonly #core: Core
+  readonly #room: Room
+  readonly #saver: Saver
+  #nextStep = 0
+
+  constructor(core: Core, room: Room, saver: Saver) {
+    this.#core = core
+    this.#room = room
+    this.#saver = saver
+  }
+
+  /**
+   * The next plan over `running`, oldest first; null: nothing can run. `starved` is told of a sequence that found no hbm
+   * slot for its next row.
+   */
+  draft(running: readonly Sequence[], starved: (sequence: Sequence) => void): Draft | null {
+    const draft = new DraftBuilder(this.#nextStep)
+    const ready = running.filter(sequence => sequence.leaving === null && !sequence.loadFailed && sequence.remainingRows > 0)
+    const decode = ready.filter(sequence => sequence.remainingRows === 1)
+    const prefill = ready.filter(sequence => sequence.remainingRows > 1)
+    for (const sequence of [...decode, ...prefill]) {
+      const budget = this.#core.options.maxBatchTokens - draft.rowCount
+      if (budget === 0) break
+      if (sequence.leaving !== null) continue
+      const count = this.#findSlots(sequence, Math.min(sequence.remainingRows, budget))
+      if (count === 0) starved(sequence)
+      else this.#addRows(draft, sequence, count)
+    }
+    if (draft.rowCount === 0) return null
+    this.#nextStep++
+    return draft.finish()
+  }
+
+  /** Gives the sequence slots for its next `count` rows; answers for how many there are slots. */
+  #findSlots(sequence: Sequence, count: number): number {
+    const from = sequence.planned
+    for (let index = Math.floor(from / BLOCK_TOKENS); index * BLOCK_TOKENS < from + count; index++) {
+      if (sequence.table[index]) continue
+      const slot = this.#room.take('hbm')
+      if (slot < 0) return Math.max(0, index * BLOCK_TOKENS - from)
+      sequence.table[index] = { slot, block: null }
+    }
+    return count
+  }
+
+  #addRows(draft: DraftBuilder, sequence: Sequence, count: number): void {
+    const from = sequence.planned
+    draft.announce(sequence)
+    const sample = from + count === sequence.expectedLength
+    draft.addRow({ sequence: sequence.id, from, count, sample })
+    if (this.#core.tiers.saves) this.#addSaves(draft, sequence, from, from + count)
+    sequence.planned += count
+    if (sample) sequence.expectedLength++
+    sequence.lastStep = draft.step
+  }
+
+  /** Every block that these rows fill is saved beside the step. */
+  #addSaves(draft: DraftBuilder, sequence: Sequence, from: number, to: number): void {
+    for (let index = Math.floor(from / BLOCK_TOKENS); (index + 1) * BLOCK_TOKENS <= to; index++) {
+      const entry = sequence.table[index]
+      const planned = entry && this.#saver.plan(sequence.id, index, entry.slot)
+      if (planned) draft.addSave(planned.save, planned.record)
+    }
+  }
+}
+
+class DraftBuilder {
+  rowCount = 0
+  readonly #resets: number[] = []
+  readonly #tables: TableUpdate[] = []
+  readonly #rows: PlanRow[] = []
+  readonly #saves: PlanSave[] = []
+  readonly #records: PlannedSave[] = []
+
+  constructor(readonly step: number) {}
+
+  /** What the engine does not know of the sequence's block table yet. */
+  announce(sequence: Sequence): void {
+    if (sequence.needsReset) this.#resets.push(sequence.id)
+    sequence.needsReset = false
+    for (; sequence.tableSent < sequence.table.length; sequence.tableSent++) {
+      const entry = sequence.table[sequence.tableSent]
+      if (entry) this.#tables.push({ sequence: sequence.id, index: sequence.tableSent, slot: entry.slot })
+    }
+  }
+
+  addRow(row: PlanRow): void {
+    this.#rows.push(row)
+    this.rowCount += row.count
+  }
+
+  addSave(save: PlanSave, record: PlannedSave): void {
+    this.#saves.push(save)
+    this.#records.push(record)
+  }
+
+  finish(): Draft {
+    const { step, rowCount } = this
+    const plan = { step, resets: this.#resets, tables: this.#tables, rows: this.#rows, saves: this.#saves }
+    return { plan, saves: this.#records, rowCount }
+  }
+}

@@ -1,0 +1,101 @@
+// Promotion: ssd → dram, in the order asked for, a bounded number at a time.
+
+import type { Block } from '../directory/block.js'
+import type { TransferDone } from '../engine/types.js'
+import type { Core } from './core.js'
+import type { Room } from './room.js'
+
+/** Reads under way at once: enough to keep an SSD busy, few enough that dram slots are not all taken by them. */
+const MOST_READS = 16
+
+export interface ReadWaiter {
+  /** The block's bytes are in dram. */
+  promoted(): void
+  /** They cannot be had; the block is gone. */
+  lost(): void
+}
+
+interface Read {
+  readonly block: Block
+  readonly ssdSlot: number
+  readonly waiters: ReadWaiter[]
+}
+
+export class Reads {
+  readonly #core: Core
+  readonly #room: Room
+  readonly #reads = new Map<Block, Read>()
+  readonly #queue: Read[] = []
+  #inFlight = 0
+
+  constructor(core: Core, room: Room) {
+    this.#core = core
+    this.#room = room
+  }
+
+  get isIdle(): boolean {
+    return this.#reads.size === 0
+  }
+
+  /** Brings a block that lies on ssd only into dram. The ssd slot cannot be rewritten from now on. */
+  want(block: Block, waiter: ReadWaiter): void {
+    const known = this.#reads.get(block)
+    if (known) {
+      known.waiters.push(waiter)
+      return
+    }
+    const read: Read = { block, ssdSlot: block.copies.ssd.slot, waiters: [waiter] }
+    this.#core.directory.pools.ssd.pin(read.ssdSlot)
+    this.#reads.set(block, read)
+    this.#queue.push(read)
+  }
+
+  /** Starts what may start. */
+  pump(): void {
+    while (this.#inFlight < MOST_READS && this.#queue.length > 0) {
+      const slot = this.#room.take('dram')
+      if (slot < 0) return
+      this.#start(this.#queue.shift() as Read, slot)
+    }
+  }
+
+  #start(read: Read, slot: number): void {
+    const { directory, desk } = this.#core
+    const { block, ssdSlot } = read
+    if (block.gone || block.copies.dram.state !== 'absent') {
+      directory.unreserve('dram', slot)
+      this.#settle(read, !block.gone && block.has('dram'))
+      return
+    }
+    directory.adopt(block, 'dram', slot, 'filling')
+    directory.pools.dram.pin(slot)
+    this.#inFlight++
+    const { key, valid } = block
+    desk.send({ kind: 'read', ssdSlot, dramSlot: slot, key, valid }, done => this.#ended(read, slot, done))
+  }
+
+  #ended(read: Read, slot: number, done: TransferDone): void {
+    const { directory, counters } = this.#core
+    this.#inFlight--
+    directory.pools.dram.unpin(slot)
+    const { block } = read
+    if (block.gone) return this.#settle(read, false)
+    if (done.error === undefined) {
+      directory.complete(block, 'dram')
+      counters.promotedBlocks++
+    } else {
+      directory.orphan(block)
+      counters.dropped.damaged++
+    }
+    this.#settle(read, done.error === undefined)
+  }
+
+  #settle(read: Read, isPromoted: boolean): void {
+    this.#reads.delete(read.block)
+    for (const waiter of read.waiters) {
+      if (isPromoted) waiter.promoted()
+      else waiter.lost()
+    }
+    this.#core.directory.pools.ssd.unpin(read.ssdSlot)
+  }
+}

@@ -1,0 +1,72 @@
+// The one door through which a sequence leaves hbm: finished, cancelled, preempted or with a failed load.
+
+import { BLOCK_TOKENS } from '../engine/types.js'
+import type { Core } from './core.js'
+import type { Loader } from './loader.js'
+import type { Saver } from './saver.js'
+import type { Sequence, TableEntry } from './sequence.js'
+
+export class Releaser {
+  readonly #core: Core
+  readonly #loader: Loader
+  readonly #saver: Saver
+
+  constructor(core: Core, loader: Loader, saver: Saver) {
+    this.#core = core
+    this.#loader = loader
+    this.#saver = saver
+  }
+
+  /**
+   * Empties the block table. What is shared stays as a cache; the last, partly filled block becomes one; the rest is
+   * given back. A slot that an unanswered step or a transfer still names is not handed out before that has ended.
+   */
+  release(sequence: Sequence): void {
+    const tail = this.#tailIndex(sequence)
+    const now = this.#core.clock.now()
+    sequence.table.forEach((entry, index) => {
+      if (entry.block) this.#leaveShared(sequence, entry, now)
+      else if (index === tail) this.#keepTail(sequence, entry.slot, index, now)
+      else this.#giveBack(sequence, entry.slot)
+    })
+    sequence.table = []
+    sequence.tableSent = 0
+    sequence.needsReset = sequence.isAdded
+    this.#loader.forget(sequence)
+    sequence.loadFailed = false
+  }
+
+  #leaveShared(sequence: Sequence, { block }: TableEntry, now: number): void {
+    if (!block) return
+    block.lastUse = now
+    const { gone } = block
+    this.#core.directory.unref(block, sequence.lastStep)
+    if (gone) return
+    block.releasable = block.releasable && !block.has('hbm')
+    this.#saver.want(block)
+  }
+
+  /** Index of the partly filled block that can be kept; -1: none. */
+  #tailIndex(sequence: Sequence): number {
+    const isUsable = this.#core.tiers.keeps && sequence.isTailSettled && !sequence.loadFailed && sequence.leaving !== 'void'
+    return isUsable && sequence.computed % BLOCK_TOKENS > 0 ? Math.floor(sequence.computed / BLOCK_TOKENS) : -1
+  }
+
+  #keepTail(sequence: Sequence, slot: number, index: number, now: number): void {
+    const { directory, engine } = this.#core
+    const tokens = sequence.tokens.copy(index * BLOCK_TOKENS, sequence.computed)
+    const parent = sequence.parentKey(index)
+    const key = sequence.tailKey ?? engine.text.childKey(parent, tokens)
+    const block = directory.obtain(key, parent, index, tokens)
+    block.lastUse = now
+    if (block.copies.hbm.state !== 'absent') return this.#giveBack(sequence, slot)
+    directory.pools.hbm.nameInStep(slot, sequence.lastStep)
+    directory.adopt(block, 'hbm', slot, 'present')
+    this.#saver.want(block)
+  }
+
+  #giveBack(sequence: Sequence, slot: number): void {
+    this.#core.directory.pools.hbm.nameInStep(slot, sequence.lastStep)
+    this.#core.directory.unreserve('hbm', slot)
+  }
+}

@@ -1,0 +1,39 @@
+// Lines of `--request-log`: what a trace needs to be replayed, without text.
+
+import { createHmac } from 'node:crypto'
+import type { Core } from './core.js'
+import type { RequestLogRecord } from './options.js'
+import type { Sequence } from './sequence.js'
+import type { TurnUsage } from './types.js'
+
+export class RequestLog {
+  readonly #core: Core
+  readonly #salt: Uint8Array
+  readonly #write: (record: RequestLogRecord) => void
+  readonly #startedAt: number
+
+  constructor(core: Core, salt: Uint8Array, write: (record: RequestLogRecord) => void) {
+    this.#core = core
+    this.#salt = salt
+    this.#write = write
+    this.#startedAt = core.clock.now()
+  }
+
+  async add(sequence: Sequence, usage: TurnUsage): Promise<void> {
+    const keys = await this.#core.engine.text.keys(sequence.root, sequence.tokens.copy(0, sequence.tokens.length))
+    const { hbm, dram, ssd } = usage.reusedTokens
+    this.#write({
+      t_ms: sequence.times.accepted - this.#startedAt,
+      conversation: usage.conversation,
+      tenant: sequence.tenant,
+      input_tokens: usage.promptTokens,
+      output_tokens: usage.completionTokens,
+      block_hashes: keys.map(key => this.#hash(key)),
+      reused: hbm + dram + ssd,
+    })
+  }
+
+  #hash(key: string): string {
+    return createHmac('sha256', this.#salt).update(key, 'latin1').digest('hex').slice(0, 16)
+  }
+}

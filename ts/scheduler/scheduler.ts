@@ -1,0 +1,281 @@
+// The step loop: admit, join, plan one step ahead, read the reply.
+
+import type { EngineEvent, RowResult, StepReply } from '../engine/types.js'
+import type { AttentionStoreError } from '../protocol/errors.js'
+import { Acquirer } from './acquire.js'
+import { Samples } from './counters.js'
+import type { Core } from './core.js'
+import { Loader } from './loader.js'
+import { Planner, type Draft } from './planner.js'
+import { WaitingQueue } from './queue.js'
+import { mayJoin } from './rates.js'
+import { Reads } from './reads.js'
+import { Releaser } from './release.js'
+import { ReplyReader } from './replies.js'
+import { Room } from './room.js'
+import { Saver } from './saver.js'
+import type { LeaveReason, Sequence } from './sequence.js'
+import type { BlockStore } from '../directory/store.js'
+import { Writer } from './writer.js'
+
+export interface SchedulerListener {
+  /** The answer is complete, and the sequence's blocks are released. */
+  finished(sequence: Sequence, row: RowResult): void
+  /** The engine can do no more. */
+  failed(code: string, message: string): void
+  /** Something ended: a step, a transfer, a sequence. */
+  settled(): void
+}
+
+export class Scheduler {
+  readonly waiting = new WaitingQueue()
+  readonly saver: Saver
+  readonly writer: Writer
+  readonly reads: Reads
+  readonly loader: Loader
+  /** Milliseconds of this code a step. */
+  readonly stepCost = new Samples(1024)
+  readonly #core: Core
+  readonly #listener: SchedulerListener
+  readonly #room: Room
+  readonly #acquirer: Acquirer
+  readonly #planner: Planner
+  readonly #replies: ReplyReader
+  readonly #releaser: Releaser
+  /** By id: everything the engine may still report about. */
+  readonly #living = new Map<number, Sequence>()
+  /** Preparing and running, oldest first. */
+  readonly #active: Sequence[] = []
+  /** Ended, but a step that names them is unanswered. */
+  #leftovers: Sequence[] = []
+  /** Submitted and not answered, by step. */
+  readonly #drafts = new Map<number, Draft>()
+  #answered = -1
+  #isPumping = false
+  #isBroken = false
+
+  constructor(core: Core, store: BlockStore | null, listener: SchedulerListener) {
+    this.#core = core
+    this.#listener = listener
+    const room = new Room(core)
+    this.#room = room
+    this.writer = new Writer(core, room, store)
+    this.saver = new Saver(core, room, this.writer)
+    this.reads = new Reads(core, room)
+    this.loader = new Loader(core, this.reads)
+    this.loader.onSourceReleased = block => this.writer.releaseStaging(block)
+    this.#acquirer = new Acquirer(core, room, this.loader)
+    this.#planner = new Planner(core, room, this.saver)
+    this.#replies = new ReplyReader(core, this.saver, { finished: (sequence, row) => this.#finish(sequence, row) })
+    this.#releaser = new Releaser(core, this.loader, this.saver)
+    core.engine.onEvents = events => this.#onEvents(events)
+  }
+
+  get active(): readonly Sequence[] {
+    return this.#active
+  }
+
+  /** Nothing waits, runs or moves. */
+  get isIdle(): boolean {
+    const hasWork = this.waiting.length > 0 || this.#active.length > 0 || this.#drafts.size > 0
+    return !hasWork && this.areTransfersIdle
+  }
+
+  get areTransfersIdle(): boolean {
+    return this.saver.isIdle && this.writer.isIdle && this.reads.isIdle && this.loader.isIdle && this.#core.desk.inFlight === 0
+  }
+
+  enqueue(sequence: Sequence): void {
+    this.#acquirer.noteWants(sequence)
+    this.waiting.add(sequence)
+    this.pump()
+  }
+
+  /** Nobody wants the answer any more: no plan after the next unsent one names the sequence. */
+  cancel(sequence: Sequence): void {
+    if (sequence.state === 'ended') return
+    if (sequence.state === 'waiting') {
+      this.waiting.remove(sequence)
+      this.#acquirer.dropWants(sequence)
+      this.#end(sequence)
+    } else {
+      sequence.leaving = 'cancelled'
+    }
+    this.pump()
+  }
+
+  /** Everything that can be decided now, is. */
+  pump(): void {
+    if (this.#isPumping || this.#isBroken) return
+    this.#isPumping = true
+    try {
+      do {
+        if (!this.#settleLeavers()) this.#admit()
+        this.#join()
+        this.saver.pump()
+        this.writer.pump()
+        this.reads.pump()
+      } while (this.#submitNext())
+      this.#core.desk.flush()
+    } finally {
+      this.#isPumping = false
+    }
+  }
+
+  /** Fails everything that waits or runs. */
+  failAll(error: AttentionStoreError): void {
+    this.#isBroken = true
+    for (const sequence of [...this.waiting, ...this.#active]) sequence.turn.fail(error)
+  }
+
+  #onEvents(events: readonly EngineEvent[]): void {
+    if (this.#isBroken) return
+    const start = performance.now()
+    let steps = 0
+    for (const event of events) {
+      if (event.kind === 'transfer') this.#core.desk.ended(event)
+      else if (event.kind === 'step') steps += this.#readReply(event)
+      else return this.#listener.failed(event.code, event.message)
+    }
+    this.pump()
+    if (steps > 0) this.stepCost.add((performance.now() - start) / steps)
+    this.#listener.settled()
+  }
+
+  #readReply(reply: StepReply): number {
+    const draft = this.#drafts.get(reply.step)
+    if (!draft) return 0
+    this.#drafts.delete(reply.step)
+    this.#answered = reply.step
+    this.#replies.read(reply, draft, this.#living)
+    const isNamed = (sequence: Sequence) => sequence.lastStep > this.#answered
+    for (const sequence of this.#leftovers) if (!isNamed(sequence)) this.#core.engine.dropSequence(sequence.id)
+    this.#leftovers = this.#leftovers.filter(isNamed)
+    return 1
+  }
+
+  /** One plan ahead: at most one is unanswered when the next is sent. */
+  #submitNext(): boolean {
+    const { options, desk, engine } = this.#core
+    if (this.#drafts.size >= (options.overlap ? 2 : 1)) return false
+    if (options.syncSave && this.saver.inFlight > 0) return false
+    let hasPreempted = false
+    const running = this.#active.filter(sequence => sequence.state === 'running')
+    const draft = this.#planner.draft(running, starved => (hasPreempted = this.#makeRoomFor(starved) || hasPreempted))
+    if (!draft) return hasPreempted
+    desk.flush()
+    this.#drafts.set(draft.plan.step, draft)
+    engine.submit(draft.plan)
+    return true
+  }
+
+  /** The youngest goes back to the queue, if anything is younger; one at a time, and only if no slot is on its way. */
+  #makeRoomFor(starved: Sequence): boolean {
+    const youngest = this.#active.at(-1)
+    if (!youngest || youngest === starved || this.#active.some(sequence => sequence.leaving !== null)) return false
+    if (this.#room.isHbmOnItsWay) return false
+    youngest.leaving = 'preempted'
+    this.#core.counters.preemptions++
+    return true
+  }
+
+  /** Sequences that no unanswered step names any more leave. True: one of them was preempted just now. */
+  #settleLeavers(): boolean {
+    let isPreempted = false
+    for (const sequence of [...this.#active]) {
+      if (sequence.loadFailed) sequence.leaving ??= 'void'
+      const reason = sequence.leaving
+      if (reason === null || sequence.lastStep > this.#answered) continue
+      this.#leave(sequence, reason)
+      isPreempted ||= reason === 'preempted'
+    }
+    return isPreempted
+  }
+
+  #leave(sequence: Sequence, reason: LeaveReason): void {
+    this.#releaser.release(sequence)
+    this.#deactivate(sequence)
+    sequence.leaving = null
+    if (reason === 'cancelled') return this.#end(sequence)
+    sequence.state = 'waiting'
+    sequence.refusedAt = -1
+    this.#acquirer.noteWants(sequence)
+    this.waiting.add(sequence)
+  }
+
+  /** Takes requests from the queue as long as there is room. What is loading does not block what is behind it. */
+  #admit(): void {
+    const { options, directory, clock } = this.#core
+    for (let next = this.waiting.first(); next; next = this.waiting.first()) {
+      if (this.#active.length >= options.maxRunning || next.refusedAt === directory.version) return
+      if (!this.#acquirer.acquire(next, this.#active.length)) {
+        next.refusedAt = directory.version
+        return
+      }
+      this.waiting.remove(next)
+      next.state = 'preparing'
+      next.loadsStartedAt = clock.now()
+      if (next.times.prepared === 0) next.times.prepared = next.loadsStartedAt
+      this.#activate(next)
+    }
+  }
+
+  #join(): void {
+    for (const sequence of this.#active) {
+      if (sequence.state === 'preparing' && sequence.leaving === null && this.#isReady(sequence)) this.#start(sequence)
+    }
+  }
+
+  #isReady(sequence: Sequence): boolean {
+    const { options, rates, engine, clock } = this.#core
+    if (sequence.loadFailed || sequence.pendingReads > 0) return false
+    if (sequence.pendingLoads === 0) return true
+    if (!options.preload) return false
+    const others = this.#active.filter(other => other.state === 'running' && other.remainingRows > 0)
+    if (others.length === 0 && this.#drafts.size === 0) return true
+    const totalMs = rates.loadMs(sequence.loadBytes)
+    const elapsed = clock.now() - sequence.loadsStartedAt
+    const outstandingMs = rates.loadMs(sequence.pendingLoads * engine.info.blockBytes)
+    const remainingMs = Math.min(outstandingMs, Math.max(0, totalMs - elapsed))
+    const stepMs = rates.stepMs(others.length + Math.min(sequence.remainingRows, options.maxBatchTokens))
+    return mayJoin({ remainingMs, totalMs, stepMs, layers: engine.info.layers, preloadLayers: options.preloadLayers })
+  }
+
+  #start(sequence: Sequence): void {
+    const { engine, clock } = this.#core
+    sequence.state = 'running'
+    if (sequence.times.joined === 0) sequence.times.joined = clock.now()
+    if (sequence.isAdded) return
+    sequence.isAdded = true
+    this.#living.set(sequence.id, sequence)
+    engine.addSequence(sequence.spec)
+  }
+
+  #finish(sequence: Sequence, row: RowResult): void {
+    if (sequence.state === 'ended') return
+    sequence.computed = row.computedTokens ?? sequence.computed
+    sequence.tailKey = row.tailKey ?? null
+    this.#releaser.release(sequence)
+    this.#deactivate(sequence)
+    this.#end(sequence)
+    this.#listener.finished(sequence, row)
+  }
+
+  #end(sequence: Sequence): void {
+    sequence.state = 'ended'
+    this.#living.delete(sequence.id)
+    if (!sequence.isAdded) return
+    if (sequence.lastStep > this.#answered) this.#leftovers.push(sequence)
+    else this.#core.engine.dropSequence(sequence.id)
+  }
+
+  #activate(sequence: Sequence): void {
+    const younger = this.#active.findIndex(other => other.ticket > sequence.ticket)
+    this.#active.splice(younger < 0 ? this.#active.length : younger, 0, sequence)
+  }
+
+  #deactivate(sequence: Sequence): void {
+    const at = this.#active.indexOf(sequence)
+    if (at >= 0) this.#active.splice(at, 1)
+  }
+}

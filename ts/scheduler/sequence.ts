@@ -1,0 +1,124 @@
+// One request as the scheduler knows it, from the queue to the end of its answer.
+
+import type { Block } from '../directory/block.js'
+import { BLOCK_TOKENS, type BlockKey, type SequenceSpec, type TierName } from '../engine/types.js'
+import type { AnswerHash } from '../conversations/chain.js'
+import type { Load } from './loader.js'
+import { TokenList } from './tokens.js'
+import type { TurnOutput } from './turn.js'
+
+/**
+ * waiting (in the queue) → preparing (its blocks are being loaded) → running → ended; preemption and failed loads
+ * lead back to waiting. `leaving` says that no further plan names it, and why.
+ */
+export type SequenceState = 'waiting' | 'preparing' | 'running' | 'ended'
+export type LeaveReason = 'cancelled' | 'preempted' | 'void'
+
+/** View block i of the sequence: shared through the directory, or (block null) its own. */
+export interface TableEntry {
+  readonly slot: number
+  block: Block | null
+}
+
+/** How the prompt was served, settled when the first of its rows is computed. */
+export interface PromptSplit {
+  readonly reused: Record<TierName, number>
+  readonly computed: number
+  readonly outsideView: number
+}
+
+export interface SequenceTimes {
+  readonly accepted: number
+  prepared: number
+  joined: number
+  firstToken: number
+}
+
+export class Sequence {
+  state: SequenceState = 'waiting'
+  leaving: LeaveReason | null = null
+  readonly tokens: TokenList
+  readonly promptLength: number
+  /** Keys of the full blocks known so far, in chain order. */
+  readonly keys: BlockKey[]
+  table: TableEntry[] = []
+  /** Table entries that the engine knows of. */
+  tableSent = 0
+  /** The engine's table must be emptied first. */
+  needsReset = false
+  /** The engine knows the sequence. */
+  isAdded = false
+  /** Tokens whose KV is computed, as far as answered steps say. */
+  computed = 0
+  /** Tokens whose KV is computed once every submitted plan has run. */
+  planned = 0
+  /** Length once every submitted plan has run: known tokens and one more for each plan that samples. */
+  expectedLength: number
+  /** The most that was ever computed: what is computed again below it counts as recomputed. */
+  highWater = 0
+  recomputed = 0
+  lastStep = -1
+  split: PromptSplit | null = null
+  isSplitFinal = false
+  /** Loads under way for the block table, and of these, those whose bytes are not in dram yet. */
+  readonly loads = new Set<Load>()
+  pendingLoads = 0
+  pendingReads = 0
+  /** Bytes to load in this preparation, all together. */
+  loadBytes = 0
+  /** Milliseconds, as the clock says. */
+  loadsStartedAt = 0
+  loadFailed = false
+  /** The rows of its own last block are complete: it ran since it got its slots, or extends a block in place. */
+  isTailSettled = false
+  /** Key of the last, partly filled block, once the engine has said it. */
+  tailKey: BlockKey | null = null
+  /** Blocks it wants while it waits. */
+  wanted: Block[] = []
+  /** Tier of each matched view block when the request was queued. */
+  queuedTiers: Array<TierName | undefined> = []
+  /** Directory version at which it last could not be admitted. */
+  refusedAt = -1
+  readonly times: SequenceTimes
+
+  constructor(
+    readonly spec: SequenceSpec,
+    /** Arrival number; smaller is older. */
+    readonly ticket: number,
+    keys: readonly BlockKey[],
+    readonly turn: TurnOutput,
+    readonly answer: AnswerHash | null,
+    readonly tenant: string,
+    acceptedAt: number,
+  ) {
+    this.tokens = new TokenList(spec.tokens)
+    this.promptLength = spec.tokens.length
+    this.keys = keys.slice(0, Math.floor(spec.tokens.length / BLOCK_TOKENS))
+    this.expectedLength = this.promptLength
+    this.times = { accepted: acceptedAt, prepared: 0, joined: 0, firstToken: 0 }
+  }
+
+  get id(): number {
+    return this.spec.sequence
+  }
+
+  get root(): BlockKey {
+    return this.spec.root
+  }
+
+  /** Tokens sampled so far. */
+  get answerLength(): number {
+    return this.tokens.length - this.promptLength
+  }
+
+  /** Key of the block before view block `index`. */
+  parentKey(index: number): BlockKey {
+    return index === 0 ? this.root : (this.keys[index - 1] as BlockKey)
+  }
+
+  /** Tokens that may still be planned: the rest of what is known, and one for each token yet to be sampled. */
+  get remainingRows(): number {
+    const mostRows = this.promptLength + this.spec.maxTokens - 1
+    return Math.min(this.expectedLength, mostRows) - this.planned
+  }
+}

@@ -1,0 +1,275 @@
+// The inference service: what the HTTP API talks to.
+
+import { Conversations } from '../conversations/conversations.js'
+import { messageSecret } from '../conversations/secret.js'
+import { openDatabase, type Database } from '../directory/database.js'
+import { BlockStore } from '../directory/store.js'
+import type { Engine, RowResult } from '../engine/types.js'
+import { ApiError, ExitError } from '../protocol/errors.js'
+import { CacheControls } from './controls.js'
+import { createCore, type Core } from './core.js'
+import { IntakeDesk, type Intake } from './intake.js'
+import { contextThatFits, serviceOptions, type ServiceOptions } from './options.js'
+import { RequestLog } from './request-log.js'
+import { Scheduler } from './scheduler.js'
+import type { Sequence } from './sequence.js'
+import { cacheStatus, serviceCounters } from './status.js'
+import type { CacheStatus, DemoteReceipt, InferenceService, ResetReceipt, ServiceCounters, Turn, TurnRequest } from './types.js'
+import { usageOf } from './usage.js'
+
+/** Milliseconds between rounds of housekeeping. */
+const HOUSEKEEPING_MS = 10_000
+
+/**
+ * Serves turns with an engine, which stays the caller's: it is closed after the service. Throws an ExitError where the
+ * options do not fit the engine.
+ */
+export function createInferenceService(engine: Engine, given: Partial<ServiceOptions> = {}): InferenceService {
+  const options = serviceOptions(engine.info, given)
+  const mostContext = Math.min(engine.info.modelContext, contextThatFits(engine.info.slots.hbm))
+  if (options.maxContext > mostContext || options.maxContext < 2) {
+    const message = `a context of ${options.maxContext} tokens does not fit: model and hbm tier allow ${mostContext}`
+    throw new ExitError(2, 'context_does_not_fit', message, { max_context: options.maxContext, fits: mostContext })
+  }
+  return new Service(createCore(engine, options))
+}
+
+class Service implements InferenceService {
+  readonly #core: Core
+  readonly #database: Database | null
+  readonly #conversations: Conversations
+  readonly #scheduler: Scheduler
+  readonly #intake: IntakeDesk
+  readonly #controls: CacheControls
+  readonly #log: RequestLog | null
+  readonly #resolutions = new Map<Sequence, Intake['resolution']>()
+  readonly #store: BlockStore | null
+  /** Requests that are being tokenised: they count as queued. */
+  #arriving = 0
+  #state: 'open' | 'draining' | 'failed' = 'open'
+  #failure: ApiError | null = null
+  #closed: Promise<void> | null = null
+  #onChange: Array<() => void> = []
+  #cancelHousekeeping: () => void = () => {}
+
+  constructor(core: Core) {
+    const { options, engine } = core
+    const dataDir = options.noReuse ? null : options.dataDir
+    const secret = messageSecret(dataDir)
+    this.#core = core
+    this.#database = dataDir === null ? null : openDatabase(dataDir)
+    this.#conversations = new Conversations({
+      database: this.#database,
+      secret,
+      textFingerprint: engine.info.textFingerprint,
+      maxRecordBytes: options.maxRecordBytes,
+      maxConversations: options.maxConversations,
+      newId: options.newConversationId,
+      now: () => core.clock.now(),
+    })
+    this.#store = this.#restore()
+    this.#scheduler = new Scheduler(core, this.#store, {
+      finished: (sequence, row) => this.#finished(sequence, row),
+      failed: (code, message) => this.#failed(code, message),
+      settled: () => this.#changed(),
+    })
+    this.#intake = new IntakeDesk(core, this.#conversations)
+    this.#controls = new CacheControls(core, this.#scheduler, () => this.#nextChange())
+    this.#log = options.onRequestLogged ? new RequestLog(core, secret, options.onRequestLogged) : null
+    this.#scheduleHousekeeping()
+  }
+
+  get modelContext(): number {
+    return this.#core.options.maxContext
+  }
+
+  get ready(): boolean {
+    return this.#state === 'open'
+  }
+
+  async start(request: TurnRequest): Promise<Turn> {
+    try {
+      this.#checkOpen()
+      this.#checkQueue()
+      const { sequence, resolution } = await this.#arrive(request)
+      this.#checkOpen()
+      this.#conversations.accept(resolution)
+      this.#resolutions.set(sequence, resolution)
+      this.#scheduler.enqueue(sequence)
+      return sequence.turn
+    } catch (error) {
+      this.#core.counters.requests.rejected++
+      throw error
+    }
+  }
+
+  cacheStatus(): CacheStatus {
+    return cacheStatus(this.#core)
+  }
+
+  counters(): ServiceCounters {
+    return serviceCounters(this.#core, this.#scheduler)
+  }
+
+  demote(to: 'dram' | 'ssd'): Promise<DemoteReceipt> {
+    return this.#controls.demote(to)
+  }
+
+  async reset(): Promise<ResetReceipt> {
+    return this.#controls.reset()
+  }
+
+  checkIntegrity(): void {
+    this.#core.directory.checkIntegrity()
+  }
+
+  close(graceMs: number): Promise<void> {
+    this.#closed ??= this.#close(graceMs)
+    return this.#closed
+  }
+
+  async #arrive(request: TurnRequest): Promise<Intake> {
+    this.#arriving++
+    try {
+      return await this.#intake.take(request, sequence => this.#cancelled(sequence))
+    } finally {
+      this.#arriving--
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#failure) throw this.#failure
+    if (this.#state === 'draining') throw new ApiError('draining', 'the server is shutting down')
+  }
+
+  #checkQueue(): void {
+    const queued = this.#scheduler.waiting.length + this.#arriving
+    if (queued < this.#core.options.maxQueue) return
+    const message = `${queued} requests wait, which is the most that may`
+    throw new ApiError('queue_full', message, null, { queued, max_queue: this.#core.options.maxQueue, retry_after: this.#retryAfter() })
+  }
+
+  /** Seconds until the queue is likely shorter: what waits before a newcomer at the pace of the running ones. */
+  #retryAfter(): number {
+    const { ok } = this.#core.counters.requests
+    const meanMs = ok === 0 ? 1000 : this.#turnMs / ok
+    const rounds = this.#scheduler.waiting.length / Math.max(1, this.#scheduler.active.length)
+    return Math.min(60, Math.max(1, Math.ceil((rounds * meanMs) / 1000)))
+  }
+
+  #turnMs = 0
+
+  #finished(sequence: Sequence, row: RowResult): void {
+    const { counters, clock } = this.#core
+    const resolution = this.#resolutions.get(sequence)
+    this.#resolutions.delete(sequence)
+    const inside = sequence.tokens.copy(sequence.promptLength, sequence.promptLength + (row.insideTokens ?? 0))
+    if (resolution) this.#conversations.answered(resolution, sequence.answer?.end() ?? null, inside, row.insideBytes ?? 0)
+    const usage = usageOf(sequence, sequence.answerLength)
+    counters.requests.ok++
+    this.#turnMs += clock.now() - sequence.times.accepted
+    this.#count(sequence)
+    sequence.turn.finish({ type: 'done', finish: row.finish ?? 'stop', stopReason: row.stopped ?? null, usage })
+    void this.#log?.add(sequence, usage)
+  }
+
+  #cancelled(sequence: Sequence): void {
+    this.#resolutions.delete(sequence)
+    if (this.#state === 'failed') return
+    this.#core.counters.requests.cancelled++
+    this.#count(sequence)
+    this.#scheduler.cancel(sequence)
+    this.#changed()
+  }
+
+  #count(sequence: Sequence): void {
+    const { counters } = this.#core
+    const { split } = sequence
+    counters.promptTokens += sequence.promptLength
+    counters.completionTokens += sequence.answerLength
+    counters.recomputedTokens += sequence.recomputed
+    if (!split || !sequence.isSplitFinal) return
+    counters.computedTokens += split.computed
+    for (const tier of ['hbm', 'dram', 'ssd'] as const) counters.reused[tier] += split.reused[tier]
+  }
+
+  #failed(code: string, message: string): void {
+    this.#state = 'failed'
+    this.#failure = new ApiError('engine_error', `the engine stopped: ${message}`, null, { engine_code: code })
+    this.#core.counters.requests.failed += this.#resolutions.size
+    this.#scheduler.failAll(this.#failure)
+    this.#resolutions.clear()
+    this.#changed()
+  }
+
+  /** Blocks on ssd from before; what belongs to another model or layout is dropped. */
+  #restore(): BlockStore | null {
+    const { tiers, directory, engine, counters } = this.#core
+    if (!this.#database || !tiers.ssd) return null
+    const store = new BlockStore(this.#database.table('blocks'))
+    const report = store.restore(directory, engine.info.fingerprint)
+    counters.dropped.foreign += report.foreign
+    counters.dropped.damaged += report.damaged
+    directory.ssdListener = store
+    return store
+  }
+
+  #scheduleHousekeeping(): void {
+    const { clock, options } = this.#core
+    const { sessionTtlMs } = options
+    const period = sessionTtlMs === null ? HOUSEKEEPING_MS : Math.max(100, Math.min(HOUSEKEEPING_MS, sessionTtlMs / 4))
+    const run = (): void => {
+      if (sessionTtlMs !== null) this.#controls.dropIdle(clock.now() - sessionTtlMs)
+      if (this.#scheduler.isIdle) this.checkIntegrity()
+      this.#cancelHousekeeping = clock.after(period, run, { background: true })
+    }
+    this.#cancelHousekeeping = clock.after(period, run, { background: true })
+  }
+
+  #nextChange(): Promise<void> {
+    return new Promise(resolve => this.#onChange.push(resolve))
+  }
+
+  #changed(): void {
+    const waiting = this.#onChange
+    this.#onChange = []
+    for (const resolve of waiting) resolve()
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    this.#cancelHousekeeping()
+    if (this.#state === 'open') this.#state = 'draining'
+    const draining = new ApiError('draining', 'the server is shutting down')
+    for (const sequence of [...this.#scheduler.waiting]) if (!sequence.isAdded) this.#refuse(sequence, draining)
+    await this.#drain(graceMs, draining)
+    this.#scheduler.writer.isUrgent = true
+    while (this.#state !== 'failed' && !this.#scheduler.isIdle) {
+      this.#scheduler.pump()
+      if (this.#scheduler.isIdle || this.#core.desk.inFlight === 0) break
+      await this.#nextChange()
+    }
+    this.#scheduler.writer.close()
+    await this.#database?.close()
+  }
+
+  /** Running answers have `graceMs`; then they are cut off. */
+  async #drain(graceMs: number, error: ApiError): Promise<void> {
+    let isOver = graceMs <= 0
+    const cancelTimer = this.#core.clock.after(Math.max(0, graceMs), () => {
+      isOver = true
+      this.#changed()
+    })
+    while (this.#state !== 'failed' && !isOver && this.#scheduler.active.length + this.#scheduler.waiting.length > 0) {
+      await this.#nextChange()
+    }
+    cancelTimer()
+    for (const sequence of [...this.#scheduler.waiting, ...this.#scheduler.active]) this.#refuse(sequence, error)
+  }
+
+  #refuse(sequence: Sequence, error: ApiError): void {
+    sequence.turn.fail(error)
+    this.#resolutions.delete(sequence)
+    this.#core.counters.requests.failed++
+    this.#scheduler.cancel(sequence)
+  }
+}

@@ -1,0 +1,64 @@
+// Snapshots for /admin/cache, /metrics and the dashboard.
+
+import { TIERS } from '../directory/block.js'
+import type { TierName } from '../engine/types.js'
+import type { Core } from './core.js'
+import type { Scheduler } from './scheduler.js'
+import type { CacheStatus, ServiceCounters, TierStatus } from './types.js'
+
+export function cacheStatus(core: Core): CacheStatus {
+  return {
+    tiers: TIERS.map(tier => tierStatus(core, tier)),
+    policy: core.options.policy,
+    ioEngine: core.engine.info.ioEngine,
+  }
+}
+
+function tierStatus(core: Core, tier: TierName): TierStatus {
+  const { directory, engine, counters } = core
+  const pool = directory.pools[tier]
+  const slotBytes = tier === 'hbm' ? engine.info.blockBytes : engine.info.hostSlotBytes
+  let running = 0
+  for (const block of directory.inTier[tier]) if (block.refs > 0) running++
+  const ownSlots = tier === 'hbm' ? directory.reserved.hbm.size : 0
+  const total = directory.inTier[tier].size + ownSlots
+  return {
+    name: tier,
+    medium: mediumOf(core, tier),
+    capacityBytes: pool.total * slotBytes,
+    usedBytes: (pool.total - pool.free) * slotBytes,
+    capacityBlocks: pool.total,
+    blocks: { total, running: running + ownSlots, cached: total - running - ownSlots },
+    hitTokens: counters.reused[tier],
+  }
+}
+
+function mediumOf(core: Core, tier: TierName): string {
+  if (tier === 'ssd') return 'disk'
+  if (tier === 'dram') return 'host memory'
+  return core.engine.info.device.startsWith('cuda') ? 'gpu' : 'arena'
+}
+
+export function serviceCounters(core: Core, scheduler: Scheduler): ServiceCounters {
+  const { counters } = core
+  let preparing = 0
+  for (const sequence of scheduler.active) if (sequence.state === 'preparing') preparing++
+  return {
+    requestsTotal: { ...counters.requests },
+    queued: scheduler.waiting.length,
+    preparing,
+    running: scheduler.active.length - preparing,
+    promptTokens: counters.promptTokens,
+    completionTokens: counters.completionTokens,
+    computedTokens: counters.computedTokens,
+    recomputedTokens: counters.recomputedTokens,
+    reusedTokens: { ...counters.reused },
+    preemptions: counters.preemptions,
+    droppedBlocks: { ...counters.dropped },
+    savedBlocks: counters.savedBlocks,
+    loadedBlocks: counters.loadedBlocks,
+    promotedBlocks: counters.promotedBlocks,
+    demotedBlocks: counters.demotedBlocks,
+    scheduleMs: { p50: scheduler.stepCost.quantile(0.5), p99: scheduler.stepCost.quantile(0.99) },
+  }
+}
