@@ -130,3 +130,87 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::buffer::AlignedBuffer;
+    use crate::file::{Direct, IoFile};
+
+    struct Bench(Arc<IoFile>, Lanes);
+
+    impl Bench {
+        fn new(capacity: usize, depth: usize) -> Self {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            Self(Arc::new(IoFile::open(file.path(), Direct::Never).unwrap()), Lanes::new(capacity, depth))
+        }
+
+        fn push(&self, operation: Operation) -> Result<(), Request> {
+            let buffer = AlignedBuffer::zeroed(1).unwrap();
+            self.1.push(match operation {
+                Operation::Read => Request::read(self.0.clone(), 0, buffer, |_| {}),
+                Operation::Write => Request::write(self.0.clone(), 0, buffer, |_| {}),
+                Operation::Sync => Request::sync(self.0.clone(), |_| {}),
+            })
+        }
+
+        fn pop(&self) -> Option<Operation> {
+            match self.1.try_pop() {
+                Next::Request(request) => Some(request.operation),
+                Next::Nothing | Next::Finished => None,
+            }
+        }
+    }
+
+    #[test]
+    fn reads_go_first_but_one_write_is_always_under_way() {
+        let bench = Bench::new(8, 8);
+        for operation in [Operation::Write, Operation::Write, Operation::Read, Operation::Read] {
+            assert!(bench.push(operation).is_ok());
+        }
+        assert_eq!(bench.pop(), Some(Operation::Write));
+        assert_eq!(bench.pop(), Some(Operation::Read));
+        bench.1.ended(Operation::Write);
+        assert_eq!(bench.pop(), Some(Operation::Write));
+        assert_eq!(bench.pop(), Some(Operation::Read));
+    }
+
+    #[test]
+    fn writes_and_syncs_take_at_most_half_of_the_places() {
+        let bench = Bench::new(8, 4);
+        for operation in [Operation::Write, Operation::Sync, Operation::Write] {
+            assert!(bench.push(operation).is_ok());
+        }
+        assert_eq!(
+            [bench.pop(), bench.pop(), bench.pop()],
+            [Some(Operation::Write), Some(Operation::Sync), None]
+        );
+        assert!(bench.push(Operation::Read).is_ok());
+        assert_eq!(bench.pop(), Some(Operation::Read));
+        bench.1.ended(Operation::Sync);
+        assert_eq!(bench.pop(), Some(Operation::Write));
+    }
+
+    #[test]
+    fn a_full_lane_does_not_hold_up_the_other_one() {
+        let bench = Bench::new(1, 2);
+        assert!(bench.push(Operation::Write).is_ok());
+        // Would hang if the lanes shared their room.
+        assert!(bench.push(Operation::Read).is_ok());
+    }
+
+    #[test]
+    fn a_closed_queue_refuses_and_is_finished_only_when_all_has_begun() {
+        let bench = Bench::new(8, 1);
+        assert!(bench.push(Operation::Write).is_ok() && bench.push(Operation::Write).is_ok());
+        bench.1.close();
+        assert!(bench.push(Operation::Read).is_err());
+        assert_eq!(bench.pop(), Some(Operation::Write));
+        assert!(matches!(bench.1.try_pop(), Next::Nothing));
+        bench.1.ended(Operation::Write);
+        assert_eq!(bench.pop(), Some(Operation::Write));
+        assert!(matches!(bench.1.try_pop(), Next::Finished));
+    }
+}

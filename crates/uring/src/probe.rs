@@ -86,13 +86,24 @@ pub fn open_engine(
         EngineChoice::Auto => &[EngineKind::UringRegistered, EngineKind::Uring, EngineKind::Pool],
         EngineChoice::Only(kind) => &[kind],
     };
-    let mut reasons = Vec::new();
+    choose(kinds, regions, |kind| {
+        let engine = start(kind, regions, options)?;
+        let direct = try_out(&*engine, directory, regions)?;
+        Ok((engine, direct))
+    })
+}
+
+/// The first of `kinds` that `attempt` can start, with the reasons against the ones before.
+fn choose(
+    kinds: &[EngineKind],
+    regions: &[Arc<dyn Region>],
+    mut attempt: impl FnMut(EngineKind) -> Result<(Arc<dyn Engine>, bool), IoError>,
+) -> Result<OpenedEngine, IoError> {
+    let mut reasons: Vec<String> = Vec::new();
     let mut last = IoError::Closed;
     for &kind in kinds {
-        match start(kind, regions, options)
-            .and_then(|engine| Ok((try_out(&*engine, directory, regions)?, engine)))
-        {
-            Ok((direct, engine)) => {
+        match attempt(kind) {
+            Ok((engine, direct)) => {
                 if !direct {
                     reasons.push("O_DIRECT is refused by the file system: buffered I/O is used".to_owned());
                 }
@@ -197,5 +208,62 @@ fn try_file(
             what: "trial of the disk I/O engine",
             detail: format!("{} read back other bytes than were written", path.display()),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [EngineKind; 3] = [EngineKind::UringRegistered, EngineKind::Uring, EngineKind::Pool];
+
+    /// Engines that fail to start with these errors, one after another; later ones start.
+    fn choose_after(errors: &[Errno], direct: bool) -> Result<IoLevel, IoError> {
+        let mut errors = errors.iter();
+        let attempt = |_| match errors.next() {
+            Some(&errno) => Err(IoError::Start { what: "io_uring", errno }),
+            None => Ok((start(EngineKind::Pool, &[], EngineOptions::default())?, direct)),
+        };
+        choose(&ALL, &[], attempt).map(|opened| opened.level)
+    }
+
+    #[test]
+    fn where_io_uring_is_forbidden_or_missing_the_pool_runs_and_one_remark_says_why() {
+        for (errno, remark) in
+            [(Errno::PERM, "is forbidden here"), (Errno::NOSYS, "this kernel has no io_uring")]
+        {
+            let level = choose_after(&[errno, errno], true).unwrap();
+            assert_eq!((level.engine, level.direct), (EngineKind::Pool, true));
+            let reason = level.reason.unwrap();
+            assert_eq!(reason.matches(remark).count(), 1, "{reason}");
+        }
+    }
+
+    #[test]
+    fn without_locked_memory_io_uring_runs_unregistered() {
+        let level = choose_after(&[Errno::NOMEM], true).unwrap();
+        assert_eq!(level.engine, EngineKind::Uring);
+        assert!(level.reason.unwrap().contains("ulimit -l"));
+    }
+
+    #[test]
+    fn an_error_that_no_other_engine_avoids_is_not_hidden_by_a_fallback() {
+        for errno in [Errno::FAULT, Errno::NOENT, Errno::NOSPC, Errno::MFILE] {
+            assert_eq!(choose_after(&[errno], true).unwrap_err().errno(), Some(errno));
+        }
+        assert!(choose_after(&[Errno::NOSYS, Errno::NOSYS, Errno::NOSYS], true).is_err());
+    }
+
+    #[test]
+    fn buffered_io_is_said_also_beside_another_reason() {
+        assert_eq!(choose_after(&[], true).unwrap().reason, None);
+        assert!(
+            choose_after(&[], false)
+                .unwrap()
+                .to_string()
+                .contains("io_uring_registered, buffered (O_DIRECT is")
+        );
+        let reason = choose_after(&[Errno::NOMEM], false).unwrap().reason.unwrap();
+        assert!(reason.contains("ulimit -l") && reason.contains("O_DIRECT is refused"), "{reason}");
     }
 }

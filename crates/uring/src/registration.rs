@@ -8,7 +8,7 @@ use io_uring::IoUring;
 use crate::buffer::Region;
 
 /// The kernel takes at most 1 GiB in one registered buffer.
-const CHUNK_BYTES_MAX: usize = 1 << 30;
+pub(crate) const CHUNK_BYTES_MAX: usize = 1 << 30;
 
 /// Registered pieces of regions, in address order, with their index at the kernel.
 ///
@@ -38,14 +38,18 @@ impl Registration {
         Self { chunks: Vec::new(), _regions: Vec::new() }
     }
 
-    /// Registers all regions with `ring`.
+    /// Registers all regions with `ring`, in chunks of at most `chunk_bytes`.
     ///
     /// # Errors
     /// What the kernel says: ENOMEM if the user may not lock that much memory.
-    pub(crate) fn register(ring: &IoUring, regions: Vec<Arc<dyn Region>>) -> io::Result<Self> {
+    pub(crate) fn register(
+        ring: &IoUring,
+        regions: Vec<Arc<dyn Region>>,
+        chunk_bytes: usize,
+    ) -> io::Result<Self> {
         let mut spans: Vec<_> = regions.iter().map(|r| (r.base().as_ptr().addr(), r.len())).collect();
         spans.sort_unstable();
-        let chunks = split(&spans, CHUNK_BYTES_MAX);
+        let chunks = split(&spans, chunk_bytes);
         if chunks.is_empty() {
             return Ok(Self::none());
         }

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use crate::buffer::Region;
 use crate::error::{IoError, Operation};
 use crate::lanes::{Lanes, Next};
-use crate::registration::Registration;
+use crate::registration::{CHUNK_BYTES_MAX, Registration};
 use crate::request::{Engine, EngineOptions, Request};
 use crate::transfer::{Step, Transfer};
 
@@ -34,10 +34,18 @@ impl RingEngine {
     /// [`IoError::Start`], which says what failed: EPERM or ENOSYS where io_uring may not be used, ENOMEM where
     /// the user may not lock the regions.
     pub fn start(options: EngineOptions, regions: Vec<Arc<dyn Region>>) -> Result<Self, IoError> {
+        Self::start_in_chunks(options, regions, CHUNK_BYTES_MAX)
+    }
+
+    fn start_in_chunks(
+        options: EngineOptions,
+        regions: Vec<Arc<dyn Region>>,
+        chunk_bytes: usize,
+    ) -> Result<Self, IoError> {
         let depth = options.depth.clamp(1, 4096);
         let entries = u32::try_from(depth + 1).unwrap_or(u32::MAX).next_power_of_two();
         let ring = IoUring::new(entries).map_err(|error| failed("io_uring", &error))?;
-        let registration = Registration::register(&ring, regions)
+        let registration = Registration::register(&ring, regions, chunk_bytes)
             .map_err(|error| failed("registering the arena with io_uring", &error))?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC).map_err(|errno| failed("eventfd", &errno.into()))?;
         let (lanes, wake) = (Arc::new(Lanes::new(options.queue, depth)), Arc::new(wake));
@@ -272,5 +280,53 @@ fn entry(flight: &Flight, registration: &Registration, max_transfer: usize) -> s
             opcode::WriteFixed::new(fd, pointer, size(len), index).offset(offset).build()
         }
         (_, None) => opcode::Write::new(fd, pointer, size(len)).offset(offset).build(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ptr::NonNull;
+
+    use super::*;
+    use crate::buffer::{AlignedBuffer, IO_ALIGNMENT, RegionRange};
+    use crate::file::{Direct, IoFile};
+    use crate::request::wait;
+
+    struct Memory(NonNull<u8>, AlignedBuffer);
+    // SAFETY: reached only through the ranges of the test below.
+    unsafe impl Send for Memory {}
+    // SAFETY: as above.
+    unsafe impl Sync for Memory {}
+    // SAFETY: the buffer lives as long as the region.
+    unsafe impl Region for Memory {
+        fn base(&self) -> NonNull<u8> {
+            self.0
+        }
+        fn len(&self) -> usize {
+            self.1.len()
+        }
+    }
+
+    #[test]
+    fn a_transfer_across_registered_chunks_is_done_piece_by_piece() {
+        let bytes: Vec<u8> = (0..16 * IO_ALIGNMENT).map(|at| (at / 7 % 251) as u8).collect();
+        let mut buffer = AlignedBuffer::copy_of(&bytes).unwrap();
+        let memory: Arc<dyn Region> = Arc::new(Memory(NonNull::from(&mut buffer[0]), buffer));
+        let started =
+            RingEngine::start_in_chunks(EngineOptions::default(), vec![memory.clone()], 3 * IO_ALIGNMENT);
+        let engine = match started {
+            Ok(engine) => engine,
+            Err(error) => return println!("skipped: io_uring does not run here: {error}"),
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let file = Arc::new(IoFile::open(&directory.path().join("file"), Direct::Try).unwrap());
+        // SAFETY: one request at a time.
+        let range = |offset, len| unsafe { RegionRange::new(memory.clone(), offset, len).unwrap() };
+        let (from, len) = (2 * IO_ALIGNMENT, 10 * IO_ALIGNMENT);
+        wait(&engine, |done| Request::write(file.clone(), 0, range(from, len), done)).result.unwrap();
+        assert!(std::fs::read(file.path()).unwrap() == bytes[from..from + len]);
+        let back = wait(&engine, |done| Request::read(file.clone(), 0, range(IO_ALIGNMENT, len), done));
+        back.result.unwrap();
+        assert!(back.buffer.unwrap().bytes() == &bytes[from..from + len]);
     }
 }
