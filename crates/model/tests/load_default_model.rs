@@ -37,7 +37,7 @@ fn the_default_model_loads_with_its_shape_tokenizer_and_template() {
     assert_eq!(model.quantisation, "Q4_1+Q8_0");
     assert_eq!(model.weights.embedding.dtype, WeightDtype::Q8_0);
     assert_eq!(model.weight_files, [path]);
-    assert_eq!(model.generation.eos_ids, [0, 2]);
+    assert_eq!(model.generation.eos_ids, [2]);
     assert_eq!(model.text.eos_token.as_deref(), Some("<|im_end|>"));
     assert!(model.text.chat_template.is_some_and(|template| template.contains("add_generation_prompt")));
 }

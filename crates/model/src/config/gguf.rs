@@ -13,8 +13,11 @@ use crate::weights::{Tensor, WeightDtype};
 const DEFAULT_ROPE_THETA: f32 = 10_000.0;
 
 /// Keys under the architecture's name that stand for computations we do not have.
-const UNSUPPORTED_IF_PRESENT: [&str; 9] = [
+const UNSUPPORTED_IF_PRESENT: [&str; 12] = [
     "attention.scale",
+    "attention.output_scale",
+    "attention.temperature_scale",
+    "swiglu_clamp_exp",
     "attention.clamp_kqv",
     "attention.max_alibi_bias",
     "attention.layer_norm_epsilon",

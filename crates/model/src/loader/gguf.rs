@@ -5,15 +5,10 @@ use std::path::Path;
 use super::{GenerationDefaults, LoadedModel, Progress, TextSource, TokenizerSource, name_of};
 use crate::config::gguf::read_config;
 use crate::error::ModelError;
-use crate::text::{GgufTokenizer, TokenType};
+use crate::text::GgufTokenizer;
 use crate::weights::assemble::assemble;
 use crate::weights::gguf::{GgufFile, is_gguf};
 use crate::weights::store::map_file;
-
-/// Control tokens that end an answer whatever the metadata says: Llama 3's files name only one of its three, and an
-/// instruct model that falls back to its base model's end token means it.
-const END_TOKENS: [&str; 6] =
-    ["<|im_end|>", "<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "<|eom_id|>", "<|end|>"];
 
 pub(super) fn load(path: &Path, progress: &dyn Fn(Progress)) -> Result<LoadedModel, ModelError> {
     let mapped = map_file(path)?;
@@ -29,7 +24,7 @@ pub(super) fn load(path: &Path, progress: &dyn Fn(Progress)) -> Result<LoadedMod
     };
     let (config, convention) = read_config(&file, &name)?;
     let tokenizer = read_tokenizer(&file, config.vocab_size)?;
-    let generation = generation_defaults(&tokenizer);
+    let generation = generation_defaults(&file, &tokenizer)?;
     generation.check(path, config.vocab_size)?;
     let weights =
         assemble(&file, convention, &config, &|placed, total| progress(Progress::Layers { placed, total }))?;
@@ -107,15 +102,21 @@ fn token_id(file: &GgufFile, which: &str) -> Result<Option<u32>, ModelError> {
     }
 }
 
-fn generation_defaults(tokenizer: &GgufTokenizer) -> GenerationDefaults {
-    let named = [tokenizer.eos, tokenizer.eot, tokenizer.eom].into_iter().flatten();
-    let known = tokenizer.tokens.iter().enumerate().filter(|(id, text)| {
-        tokenizer.token_type(*id) == TokenType::Control && END_TOKENS.contains(&text.as_str())
-    });
-    let mut eos_ids: Vec<u32> = named.chain(known.map(|(id, _)| id as u32)).collect();
+/// Sampling defaults have keys of their own since 2025; most files have none.
+fn generation_defaults(file: &GgufFile, tokenizer: &GgufTokenizer) -> Result<GenerationDefaults, ModelError> {
+    let mut eos_ids: Vec<u32> = [tokenizer.eos, tokenizer.eot, tokenizer.eom].into_iter().flatten().collect();
     eos_ids.sort_unstable();
     eos_ids.dedup();
-    GenerationDefaults { eos_ids, bos_id: tokenizer.bos, ..GenerationDefaults::default() }
+    let number = |key: &str| file.f32(&format!("general.sampling.{key}"));
+    Ok(GenerationDefaults {
+        eos_ids,
+        bos_id: tokenizer.bos,
+        temperature: number("temp")?,
+        top_p: number("top_p")?,
+        top_k: file.u64("general.sampling.top_k")?.map(|top_k| u32::try_from(top_k).unwrap_or(u32::MAX)),
+        min_p: number("min_p")?,
+        repetition_penalty: number("penalty_repeat")?,
+    })
 }
 
 fn text_source(path: &Path, tokenizer: GgufTokenizer) -> TextSource {

@@ -4,7 +4,6 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
-use super::vocabulary::check_vocabulary;
 use super::{GenerationDefaults, LoadedModel, Progress, TextSource, TokenizerSource, name_of};
 use crate::config::huggingface::read_config;
 use crate::config::json::{Fields, read_text};
@@ -24,7 +23,6 @@ pub(super) fn load(directory: &Path, progress: &dyn Fn(Progress)) -> Result<Load
     if !tokenizer_path.exists() {
         return Err(ModelError::malformed(directory, "no tokenizer.json in this directory"));
     }
-    check_vocabulary(&tokenizer_path, config.vocab_size)?;
     let store = open_weights(directory, progress)?;
     let weights = assemble(&store, Convention::HuggingFace, &config, &|placed, total| {
         progress(Progress::Layers { placed, total });
@@ -88,8 +86,7 @@ fn is_plain_name(name: &str) -> bool {
 
 /// `generation_config.json`, and for token ids that it does not name `config.json`.
 fn generation_defaults(directory: &Path, config: &Fields) -> Result<GenerationDefaults, ModelError> {
-    let path = directory.join("generation_config.json");
-    let generation = if path.exists() { Some(Fields::read(&path)?) } else { None };
+    let generation = read_if_present(&directory.join("generation_config.json"))?;
     let ids = |key: &str| -> Result<Vec<u32>, ModelError> {
         let own = generation.as_ref().map_or(Ok(Vec::new()), |fields| fields.token_ids(key))?;
         if own.is_empty() { config.token_ids(key) } else { Ok(own) }
@@ -114,9 +111,11 @@ fn generation_defaults(directory: &Path, config: &Fields) -> Result<GenerationDe
 }
 
 fn text_source(directory: &Path, tokenizer: PathBuf) -> Result<TextSource, ModelError> {
-    let path = directory.join("tokenizer_config.json");
-    let fields = if path.exists() { Some(Fields::read(&path)?) } else { None };
-    let token = |key: &str| fields.as_ref().and_then(|fields| token_text(fields.get(key)?));
+    let fields = read_if_present(&directory.join("tokenizer_config.json"))?;
+    // Older directories name the tokens here only.
+    let named = read_if_present(&directory.join("special_tokens_map.json"))?;
+    let token =
+        |key: &str| [&fields, &named].into_iter().flatten().find_map(|file| token_text(file.get(key)?));
     Ok(TextSource {
         tokenizer: TokenizerSource::HuggingFace { path: tokenizer },
         chat_template: chat_template(directory, fields.as_ref())?,
@@ -125,6 +124,10 @@ fn text_source(directory: &Path, tokenizer: PathBuf) -> Result<TextSource, Model
         unk_token: token("unk_token"),
         pad_token: token("pad_token"),
     })
+}
+
+fn read_if_present(path: &Path) -> Result<Option<Fields>, ModelError> {
+    path.exists().then(|| Fields::read(path)).transpose()
 }
 
 /// A token is stored as its text, or as an object with the text as `content`.

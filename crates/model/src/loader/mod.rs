@@ -4,7 +4,6 @@
 
 mod gguf;
 mod huggingface;
-mod vocabulary;
 
 use std::path::{Path, PathBuf};
 
@@ -36,7 +35,8 @@ pub struct LoadedModel {
     pub quantisation: String,
 }
 
-/// Where tokenizer and chat template come from, unread.
+/// Where tokenizer and chat template come from, unread: [`crate::text::TextModel`] builds them, and refuses a
+/// tokenizer that does not fit the embedding.
 #[derive(Clone, Debug)]
 pub struct TextSource {
     pub tokenizer: TokenizerSource,
@@ -61,7 +61,7 @@ pub enum TokenizerSource {
 /// What the model's authors say about generating with it (`generation_config.json`, GGUF token ids).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GenerationDefaults {
-    /// Tokens that end an answer, ascending.
+    /// Tokens that end an answer as the files name them, ascending.
     pub eos_ids: Vec<u32>,
     pub bos_id: Option<u32>,
     pub temperature: Option<f32>,
