@@ -1,8 +1,18 @@
 // Runs the named suites (default: all of `make test`), shows what was skipped and what failed, ends with the sum.
 
+import { findModel } from '../ts/config/model.js'
 import { runSuite } from './testing/run-suite.js'
-import { DEFAULT_SUITES, SUITES } from './testing/suites.js'
+import { DEFAULT_SUITES, SUITES, SUITES_WITH_MODEL } from './testing/suites.js'
 import { closingLine, sumTallies, type Tally } from './testing/tally.js'
+
+/** The suites find the model in the cache; without it they skip by name, or fail where REQUIRE names it. */
+async function fetchModel(): Promise<void> {
+  try {
+    await findModel(null, process.env, console.log)
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error)
+  }
+}
 
 async function main(names: readonly string[]): Promise<number> {
   const unknown = names.filter((name) => !(name in SUITES))
@@ -10,6 +20,7 @@ async function main(names: readonly string[]): Promise<number> {
     console.error(`unknown suite ${unknown.join(', ')}; there are ${Object.keys(SUITES).join(', ')}`)
     return 2
   }
+  if (names.some((name) => SUITES_WITH_MODEL.has(name))) await fetchModel()
   const tallies = new Map<string, Tally>()
   for (const name of names) {
     const suite = SUITES[name]

@@ -1,5 +1,6 @@
 // Reads what cargo's own test runner writes. A Rust test cannot skip itself; one that lacks something outside the
-// repository prints `skipped: REASON` (shown because of --show-output) and returns, and is counted as skipped here.
+// repository prints `skipped: REASON` (shown because of --show-output) and returns, and is counted as skipped here; as
+// failed where REQUIRE names what the reason names.
 
 import { emptyTally, type OutputReader, type Tally } from './tally.js'
 
@@ -11,6 +12,9 @@ const END = /^test result: /
 export class LibtestReader implements OutputReader {
   readonly tally: Tally = emptyTally()
   private outputOf: string | null = null
+
+  /** @param required Words of REQUIRE, e.g. `model`. */
+  constructor(private readonly required: readonly string[] = []) {}
 
   line(text: string): void {
     const result = RESULT.exec(text)
@@ -31,7 +35,10 @@ export class LibtestReader implements OutputReader {
     const skipped = SKIPPED.exec(text)
     if (!skipped) return
     this.tally.passed -= 1
-    this.tally.skipped.push(`${name} (${skipped[1]})`)
+    const reason = skipped[1] ?? ''
+    const isRequired = this.required.some((word) => new RegExp(`\\b${word}\\b`).test(reason))
+    const list = isRequired ? this.tally.failed : this.tally.skipped
+    list.push(`${name} (${reason})`)
     this.outputOf = null
   }
 }

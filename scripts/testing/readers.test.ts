@@ -43,6 +43,12 @@ test('libtest: a test that says it skipped is not counted as passed', (t) => {
   })
 })
 
+test('libtest: a skip for what REQUIRE names is a failure', (t) => {
+  const text = 'test a ... ok\n---- a stdout ----\nskipped: the default model is not there\ntest result: ok.'
+  t.deepEqual(read(new LibtestReader(['model']), text), { passed: 0, failed: ['a (the default model is not there)'], skipped: [] })
+  t.deepEqual(read(new LibtestReader(['browser']), text), { passed: 0, failed: [], skipped: ['a (the default model is not there)'] })
+})
+
 test('the closing line sums all suites', (t) => {
   const sum = sumTallies(
     new Map([

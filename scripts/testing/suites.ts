@@ -18,11 +18,13 @@ function ava(name: string): Suite {
   }
 }
 
+const REQUIRED = (process.env['REQUIRE'] ?? '').split(',').filter((word) => word !== '')
+
 // The binding has no logic and no tests, and links only into Node.
 const CARGO_ARGS = ['test', '--release', '--locked', '--workspace', '--exclude', 'attentionstore-binding', '--no-fail-fast']
 
 export const SUITES: Readonly<Record<string, Suite>> = {
-  rust: { command: 'cargo', args: [...CARGO_ARGS, '--', '--show-output'], reader: () => new LibtestReader() },
+  rust: { command: 'cargo', args: [...CARGO_ARGS, '--', '--show-output'], reader: () => new LibtestReader(REQUIRED) },
   unit: ava('unit'),
   contracts: ava('contracts'),
   e2e: ava('e2e'),
@@ -33,3 +35,6 @@ export const SUITES: Readonly<Record<string, Suite>> = {
 
 /** What `make test` runs when no suite is named. Tidy rules belong to `make check`. */
 export const DEFAULT_SUITES: readonly string[] = ['rust', 'unit', 'contracts', 'e2e', 'browser', 'soak']
+
+/** Suites with tests that need the default model. */
+export const SUITES_WITH_MODEL: ReadonlySet<string> = new Set(['rust', 'contracts', 'e2e', 'soak'])
