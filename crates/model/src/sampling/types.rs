@@ -1,4 +1,4 @@
-//! From logits to a token: penalties, temperature, truncation, seeded choice, log probabilities.
+//! What a sampler is asked, and what it answers.
 
 use std::collections::HashMap;
 

@@ -1,0 +1,260 @@
+//! Attention of one query head group over one block: scores, exponentials and weighted values, each block on its
+//! own, then folded into the running result in view order.
+//!
+//! A row of the result never depends on which rows are computed beside it: every score is one chain over the
+//! head's elements, every value one chain over the 64 keys of a block (what a row cannot see has weight exactly
+//! zero), and blocks are folded one after another.
+
+use super::buffer::{as_lanes, as_lanes_mut};
+use super::math::exp2_at_most_one;
+use super::rope::RopeTable;
+use super::simd::{LANES, Lanes, Simd, padded};
+use super::slots::{Half, SliceView};
+use super::tile::{Strided, product};
+use attentionstore_kv::BLOCK_TOKENS;
+
+const KEY_GROUPS: usize = BLOCK_TOKENS / LANES;
+
+/// Dimensions of a model's attention.
+#[derive(Clone, Copy, Debug)]
+pub struct Geometry {
+    pub heads: usize,
+    pub kv_heads: usize,
+    pub head_dim: usize,
+}
+
+impl Geometry {
+    /// Query heads that share a K/V head.
+    pub fn group(&self) -> usize {
+        self.heads / self.kv_heads
+    }
+
+    /// Elements of a head in whole lanes.
+    pub fn padded_dim(&self) -> usize {
+        padded(self.head_dim)
+    }
+}
+
+/// A thread's memory for attention over one block at a time.
+pub struct AttentionScratch {
+    /// Expanded keys: `[16 keys][dim]`, a lane a key.
+    pub keys: Vec<Lanes>,
+    /// Expanded values: `[16 elements][key]`, a lane an element.
+    pub values: Vec<Lanes>,
+    /// Queries rotated for the block: `[query][dim]`.
+    pub queries: Vec<f32>,
+    /// Scores, then probabilities: `[query][key]`.
+    pub scores: Vec<f32>,
+    /// The block's own result.
+    pub block: Partial,
+    /// The result of all blocks so far.
+    pub running: Partial,
+    /// Vectors of a head while K and V are prepared: `[token][dim]`.
+    pub head: Vec<f32>,
+}
+
+impl AttentionScratch {
+    /// For up to `queries` query vectors at once.
+    pub fn new(geometry: Geometry, queries: usize) -> AttentionScratch {
+        let dim = geometry.padded_dim();
+        AttentionScratch {
+            keys: vec![[0.0; LANES]; KEY_GROUPS * geometry.head_dim],
+            values: vec![[0.0; LANES]; dim / LANES * BLOCK_TOKENS],
+            queries: vec![0.0; queries * geometry.head_dim],
+            scores: vec![0.0; queries * BLOCK_TOKENS],
+            block: Partial::new(queries, dim),
+            running: Partial::new(queries, dim),
+            head: vec![0.0; (BLOCK_TOKENS + 2) * dim],
+        }
+    }
+}
+
+/// Softmax over some keys, not yet divided: for each query the greatest score, the sum of exponentials relative
+/// to it, and the values weighted by them. Exponents are base 2.
+pub struct Partial {
+    pub max: Vec<f32>,
+    pub sum: Vec<f32>,
+    /// `[query][padded dim]`
+    pub value: Vec<f32>,
+    pub dim: usize,
+}
+
+impl Partial {
+    pub fn new(queries: usize, dim: usize) -> Partial {
+        let lanes = padded(queries);
+        Partial { max: vec![0.0; lanes], sum: vec![0.0; lanes], value: vec![0.0; queries * dim], dim }
+    }
+
+    /// The result over no keys.
+    pub fn clear(&mut self) {
+        self.max.fill(f32::NEG_INFINITY);
+        self.sum.fill(0.0);
+        self.value.fill(0.0);
+    }
+}
+
+/// Expands a head's K and V of one slice. Values of rows at and beyond `valid` become zero, whatever bytes lie
+/// there; keys there may be anything, their scores are never used.
+#[inline(always)]
+pub fn expand_block<S: Simd>(
+    s: S,
+    geometry: Geometry,
+    slice: SliceView<'_>,
+    kv_head: usize,
+    valid: usize,
+    scratch: &mut AttentionScratch,
+) {
+    let dim = geometry.head_dim;
+    for d in 0..dim {
+        for group in 0..KEY_GROUPS {
+            let at = (kv_head * dim + d) * BLOCK_TOKENS + group * LANES;
+            s.store(slice.lanes(s, Half::Keys, at), &mut scratch.keys[group * dim + d]);
+        }
+    }
+    let whole = dim / LANES;
+    for token in 0..valid {
+        let at = (kv_head * BLOCK_TOKENS + token) * dim;
+        for group in 0..whole {
+            let lanes = slice.lanes(s, Half::Values, at + group * LANES);
+            s.store(lanes, &mut scratch.values[group * BLOCK_TOKENS + token]);
+        }
+        if whole * LANES < dim {
+            let tail = &mut scratch.values[whole * BLOCK_TOKENS + token];
+            *tail = [0.0; LANES];
+            for (lane, out) in tail.iter_mut().enumerate().take(dim - whole * LANES) {
+                *out = slice.one(Half::Values, at + whole * LANES + lane);
+            }
+        }
+    }
+    for group in scratch.values.chunks_exact_mut(BLOCK_TOKENS) {
+        group[valid..].fill([0.0; LANES]);
+    }
+}
+
+/// The queries of some rows of one K/V head.
+#[derive(Clone, Copy)]
+pub struct Queries<'a> {
+    /// Rows as the projection wrote them: query head h at `h · head_dim`, scaled by log2(e) / √dim, not rotated.
+    pub rows: Strided<'a>,
+    pub kv_head: usize,
+    /// Position of the first row in its view.
+    pub position: usize,
+}
+
+/// Attention of queries over the expanded block that starts at position `start`; every row must see its first
+/// key. The result is `scratch.block`, query by query: row, then head of the group.
+#[inline(always)]
+pub fn attend_block<S: Simd>(
+    s: S,
+    geometry: Geometry,
+    rope: &RopeTable,
+    queries: Queries<'_>,
+    start: usize,
+    scratch: &mut AttentionScratch,
+) {
+    let (dim, group, rows) = (geometry.head_dim, geometry.group(), queries.rows.rows);
+    rotate_queries(s, geometry, rope, queries, start, &mut scratch.queries);
+    let rotated = Strided { data: &scratch.queries, stride: dim, rows: rows * group };
+    for (at, keys) in scratch.keys.chunks_exact(dim).enumerate() {
+        product(s, rotated, keys, &mut scratch.scores[at * LANES..], BLOCK_TOKENS, true);
+    }
+    let scores = scratch.scores.as_chunks_mut::<BLOCK_TOKENS>().0;
+    for query in 0..rows * group {
+        let visible = BLOCK_TOKENS.min(queries.position + query / group + 1 - start);
+        let (max, sum) = soften(s, &mut scores[query], visible);
+        scratch.block.max[query] = max;
+        scratch.block.sum[query] = sum;
+    }
+    let weights = Strided { data: &scratch.scores, stride: BLOCK_TOKENS, rows: rows * group };
+    for (at, values) in scratch.values.chunks_exact(BLOCK_TOKENS).enumerate() {
+        product(s, weights, values, &mut scratch.block.value[at * LANES..], geometry.padded_dim(), true);
+    }
+}
+
+/// Rotates every query by its distance from the block's start.
+#[inline(always)]
+fn rotate_queries<S: Simd>(
+    s: S,
+    geometry: Geometry,
+    rope: &RopeTable,
+    queries: Queries<'_>,
+    start: usize,
+    out: &mut [f32],
+) {
+    let (dim, group) = (geometry.head_dim, geometry.group());
+    let heads = queries.kv_head * group * dim;
+    let rows = queries.rows.data.chunks(queries.rows.stride).take(queries.rows.rows);
+    for (row, (x, out)) in rows.zip(out.chunks_exact_mut(group * dim)).enumerate() {
+        let rotation = rope.at(queries.position + row - start);
+        let x = x[heads..heads + group * dim].chunks_exact(dim);
+        for (x, out) in x.zip(out.chunks_exact_mut(dim)) {
+            rotation.apply(s, x, out);
+        }
+    }
+}
+
+/// Turns the scores of a block into exponentials relative to the greatest visible one; invisible keys get zero.
+/// Returns that greatest score and the sum.
+#[inline(always)]
+fn soften<S: Simd>(s: S, scores: &mut [f32; BLOCK_TOKENS], visible: usize) -> (f32, f32) {
+    let scores = scores.as_chunks_mut::<LANES>().0;
+    let mut lanes: [S::F; KEY_GROUPS] = std::array::from_fn(|at| s.load(&scores[at]));
+    if visible < BLOCK_TOKENS {
+        let hidden = s.splat(f32::NEG_INFINITY);
+        for (at, lanes) in lanes.iter_mut().enumerate() {
+            *lanes = s.first(visible.saturating_sub(at * LANES), *lanes, hidden);
+        }
+    }
+    let max = s.max_lanes(s.max(s.max(lanes[0], lanes[1]), s.max(lanes[2], lanes[3])));
+    for lanes in &mut lanes {
+        *lanes = exp2_at_most_one(s, s.sub(*lanes, s.splat(max)));
+    }
+    if visible < BLOCK_TOKENS {
+        for (at, lanes) in lanes.iter_mut().enumerate() {
+            *lanes = s.first(visible.saturating_sub(at * LANES), *lanes, s.splat(0.0));
+        }
+    }
+    for (lanes, out) in lanes.iter().zip(scores) {
+        s.store(*lanes, out);
+    }
+    let sum = s.sum_lanes(s.add(s.add(lanes[0], lanes[1]), s.add(lanes[2], lanes[3])));
+    (max, sum)
+}
+
+/// What one block found for some queries.
+#[derive(Clone, Copy)]
+pub struct BlockResult<'a> {
+    pub max: &'a [f32],
+    pub sum: &'a [f32],
+    /// `[query][padded dim]`
+    pub value: &'a [f32],
+}
+
+/// Folds a block's result into the running one, for the queries from `first` on.
+#[inline(always)]
+pub fn fold<S: Simd>(s: S, running: &mut Partial, first: usize, block: BlockResult<'_>, queries: usize) {
+    let dim = running.dim;
+    for query in 0..queries {
+        let at = first + query;
+        let max = if running.max[at] > block.max[query] { running.max[at] } else { block.max[query] };
+        let (keep, take) = scales(s, running.max[at] - max, block.max[query] - max);
+        running.max[at] = max;
+        running.sum[at] = block.sum[query].mul_add(take, running.sum[at] * keep);
+        let old = as_lanes_mut(&mut running.value[at * dim..(at + 1) * dim]);
+        let new = as_lanes(&block.value[query * dim..(query + 1) * dim]);
+        let (keep, take) = (s.splat(keep), s.splat(take));
+        for (old, new) in old.iter_mut().zip(new) {
+            s.store(s.fma(s.load(new), take, s.mul(s.load(old), keep)), old);
+        }
+    }
+}
+
+/// 2^a and 2^b.
+#[inline(always)]
+fn scales<S: Simd>(s: S, a: f32, b: f32) -> (f32, f32) {
+    let mut both = [0.0; LANES];
+    (both[0], both[1]) = (a, b);
+    let powers = exp2_at_most_one(s, s.load(&both));
+    s.store(powers, &mut both);
+    (both[0], both[1])
+}

@@ -1,0 +1,56 @@
+//! Weights repacked once at load: panels of sixteen outputs, of the same bits a weight as stored, expanded to f32
+//! tile by tile as `fma(d, q, m)`.
+
+mod blocks;
+mod k_blocks;
+mod matrix;
+mod quants;
+
+pub(super) use matrix::with_panels;
+pub use matrix::{PackedMatrix, Panels};
+
+use super::simd::{LANES, Simd};
+
+/// Weights expanded together from one u32 a column (or eight rows of whole numbers): a group.
+pub const GROUP: usize = 8;
+
+/// `d` and `m` of a run of weights, one column a lane.
+#[derive(Clone, Copy)]
+pub struct Factors<S: Simd> {
+    pub d: S::F,
+    pub m: S::F,
+}
+
+/// Sixteen columns of one stored block: `WEIGHTS` consecutive inputs of sixteen outputs.
+pub trait PanelBlock: Copy + Send + Sync + 'static {
+    /// Inputs of a block; a multiple of [`PanelBlock::RUN`].
+    const WEIGHTS: usize;
+    /// Inputs that share `d` and `m`; a multiple of [`GROUP`].
+    const RUN: usize;
+
+    /// A block of zeros.
+    fn zero() -> Self;
+
+    /// Puts one column's stored block in place. `stored` is what the file holds for these weights; of formats
+    /// without blocks it may be shorter at a row's end, and what is missing is zero.
+    fn pack(&mut self, column: usize, stored: &[u8]);
+
+    /// `d` and `m` of run `run`.
+    fn factors<S: Simd>(&self, s: S, run: usize) -> Factors<S>;
+
+    /// Input `group · GROUP + index` of all sixteen columns.
+    fn weight<S: Simd>(&self, s: S, group: usize, index: usize, factors: Factors<S>) -> S::F;
+}
+
+/// Expands a block: `out[k]` is input k of the sixteen columns.
+#[inline(always)]
+pub fn expand<S: Simd, B: PanelBlock>(s: S, block: &B, out: &mut [[f32; LANES]]) {
+    for (run, out) in out.chunks_exact_mut(B::RUN).enumerate() {
+        let factors = block.factors(s, run);
+        for (group, out) in out.chunks_exact_mut(GROUP).enumerate() {
+            for (index, out) in out.iter_mut().enumerate() {
+                s.store(block.weight(s, run * (B::RUN / GROUP) + group, index, factors), out);
+            }
+        }
+    }
+}
