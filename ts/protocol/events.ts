@@ -12,6 +12,8 @@ export interface ServerInfo {
   readonly device: string
   /** Longest sequence in tokens, `max_model_len`. */
   readonly maxModelLen: number
+  /** Longest sequence the model itself allows. */
+  readonly modelContext: number
   readonly layers: number
   readonly blockTokens: number
   /** All layers of one block, in bytes. */

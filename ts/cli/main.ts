@@ -1,0 +1,49 @@
+// The program: commands, help, and what becomes of errors.
+
+import { Command, CommanderError } from 'commander'
+import { AttentionStoreError, ExitError } from '../protocol/errors.js'
+import { VERSION } from '../version.js'
+import { benchCommand } from './bench/command.js'
+import { chatCommand } from './chat.js'
+import { serveCommand } from './serve.js'
+import { processTerminal, type Terminal } from './terminal.js'
+
+const DESCRIPTION = 'A self-hosted LLM inference server that never computes the same conversation twice.'
+
+/**
+ * Runs a command line.
+ * @returns the exit code: 0 done, 1 found what it was asked to look for, 2 wrong usage, configuration or model, 3
+ * something outside is missing.
+ */
+export async function main(args: readonly string[], terminal: Terminal = processTerminal): Promise<number> {
+  let exitCode = 0
+  const program = new Command('attentionstore')
+    .description(DESCRIPTION)
+    .version(VERSION)
+    .exitOverride()
+    .configureOutput({ writeOut: terminal.out, writeErr: terminal.err })
+  for (const create of [serveCommand, chatCommand, benchCommand]) {
+    // Commands that are built apart do not inherit these.
+    program.addCommand(create(terminal, (code) => (exitCode = code)).exitOverride().copyInheritedSettings(program))
+  }
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+    return exitCode
+  } catch (thrown) {
+    return exitCodeOf(thrown, terminal)
+  }
+}
+
+function exitCodeOf(thrown: unknown, terminal: Terminal): number {
+  // Commander has printed its message, or the help, already.
+  if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2
+  if (thrown instanceof ExitError) {
+    terminal.err(`attentionstore: ${thrown.message}\n`)
+    return thrown.exitCode
+  }
+  if (thrown instanceof AttentionStoreError) {
+    terminal.err(`attentionstore: ${thrown.message} (${thrown.code})\n`)
+    return 3
+  }
+  throw thrown
+}

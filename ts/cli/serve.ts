@@ -1,0 +1,78 @@
+// `serve`: runs until it is told to stop.
+
+import { Command } from 'commander'
+import { formatBytes } from '../config/units.js'
+import { startResolvedServer, type RunningServer } from '../server.js'
+import { addServeOptions, resolveFromCommand } from './options.js'
+import { loadingProgress } from './progress.js'
+import type { Terminal } from './terminal.js'
+
+type SetExitCode = (code: number) => void
+
+export function serveCommand(terminal: Terminal, setExitCode: SetExitCode): Command {
+  return addServeOptions(new Command('serve'))
+    .description('serve a model over HTTP')
+    .action(async (values: Record<string, unknown>) => setExitCode(await serve(values, terminal)))
+}
+
+async function serve(values: Record<string, unknown>, terminal: Terminal): Promise<number> {
+  const options = resolveFromCommand(values, terminal.env)
+  const stop = stopRequest(terminal)
+  void stop.second.then(stopAtOnce)
+  try {
+    const progress = loadingProgress(terminal)
+    const server = await startResolvedServer(options, {
+      env: terminal.env,
+      onNotice: (sentence) => terminal.out(`${sentence}\n`),
+      onProgress: progress,
+    })
+    terminal.out(startLines(server).join(''))
+    await stop.first
+    terminal.out('stopping: running answers have 10 s; a second signal stops at once\n')
+    await server.close()
+    return 0
+  } finally {
+    stop.forget()
+  }
+}
+
+/** The last line is the one that says where. */
+function startLines({ info, tiers, url }: RunningServer): string[] {
+  const sizes = [
+    `hbm ${formatBytes(tiers.hbmBytes)}`,
+    tiers.dramBytes > 0 ? `dram ${formatBytes(tiers.dramBytes)}` : 'dram off',
+    tiers.ssdBytes > 0 ? `ssd ${formatBytes(tiers.ssdBytes)}, ${info.ioEngine}` : 'ssd off',
+  ]
+  return [
+    `model    ${info.models.join(', ')}\n`,
+    `device   ${info.device}\n`,
+    `tiers    ${info.reuse ? sizes.join('; ') : `${sizes[0]}; no reuse: nothing is kept`}\n`,
+    `context  ${contextLine(info)}\n`,
+    `listening on ${url}\n`,
+  ]
+}
+
+function contextLine({ maxModelLen, modelContext }: RunningServer['info']): string {
+  if (maxModelLen >= modelContext) return `${maxModelLen} tokens`
+  return `${maxModelLen} tokens (the model has ${modelContext}; --max-context or the hbm tier caps it)`
+}
+
+interface StopRequest {
+  readonly first: Promise<void>
+  readonly second: Promise<void>
+  forget(): void
+}
+
+/** Two promises, one a signal. Signals during the start count too. */
+function stopRequest(terminal: Terminal): StopRequest {
+  const resolvers: Array<() => void> = []
+  const first = new Promise<void>((resolve) => resolvers.push(resolve))
+  const second = new Promise<void>((resolve) => resolvers.push(resolve))
+  const forget = terminal.onStop(() => resolvers.shift()?.())
+  return { first, second, forget }
+}
+
+/** Shell convention for an end by a signal. What was not flushed is a miss later, never a wrong answer. */
+function stopAtOnce(): never {
+  process.exit(130)
+}

@@ -1,0 +1,31 @@
+// The terminal as commands see it, so that tests can be one.
+
+import type { Readable } from 'node:stream'
+
+export interface Terminal {
+  readonly out: (text: string) => void
+  readonly err: (text: string) => void
+  readonly input: Readable
+  /** A person types: prompts are shown. */
+  readonly isInteractive: boolean
+  /** Standard error is a screen: one line can show progress. */
+  readonly showsProgress: boolean
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Calls `listener` for SIGINT and SIGTERM until the returned function is called. */
+  onStop(listener: (signal: NodeJS.Signals) => void): () => void
+}
+
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const
+
+export const processTerminal: Terminal = {
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  input: process.stdin,
+  isInteractive: process.stdin.isTTY && process.stdout.isTTY,
+  showsProgress: process.stderr.isTTY,
+  env: process.env,
+  onStop(listener) {
+    for (const signal of STOP_SIGNALS) process.on(signal, listener)
+    return () => STOP_SIGNALS.forEach((signal) => process.off(signal, listener))
+  },
+}

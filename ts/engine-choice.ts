@@ -1,0 +1,111 @@
+// Which engine serves: the model on this machine's CPU, or the simulated one.
+
+import { lockDataDir } from './config/data-dir-lock.js'
+import type { TierBytes } from './config/machine.js'
+import { findModel } from './config/model.js'
+import type { ServeOptions } from './config/options.js'
+import { invalidOption } from './config/units.js'
+import { createNativeEngine, type NativeEngineOptions } from './engine/native/index.js'
+import { SimulatedEngine } from './engine/simulated/engine.js'
+import { cpu2 } from './engine/simulated/profiles/cpu-2.js'
+import type { Engine } from './engine/types.js'
+
+export interface EnginePlaces {
+  readonly options: ServeOptions
+  readonly dataDir: string
+  readonly ssdDir: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Tier sizes beside weights of so many bytes. */
+  readonly fit: (weightBytes: number) => Promise<TierBytes>
+}
+
+/** Who is told of what takes time. */
+export interface OpenListeners {
+  readonly onNotice?: (sentence: string) => void
+  readonly onProgress?: (share: number) => void
+}
+
+export interface OpenedEngine {
+  readonly engine: Engine
+  readonly tiers: TierBytes
+  close(): Promise<void>
+}
+
+/** Dram slots that remain for staging when the dram tier is off and there is an ssd tier; the native engine's number. */
+const STAGING_SLOTS = 64
+
+export function openEngine(places: EnginePlaces, listeners: OpenListeners): Promise<OpenedEngine> {
+  return places.options.device === 'simulated' ? openSimulated(places) : openNative(places, listeners)
+}
+
+async function openNative(places: EnginePlaces, { onNotice, onProgress }: OpenListeners): Promise<OpenedEngine> {
+  const { options, env } = places
+  const model = await findModel(options.model, env, onNotice ?? (() => {}))
+  const tiers = await places.fit(model.weightBytes)
+  const engine = await createNativeEngine(nativeOptions(places, model.path, tiers), onProgress)
+  return { engine, tiers, close: () => engine.close() }
+}
+
+function nativeOptions({ options, dataDir, ssdDir }: EnginePlaces, modelPath: string, tiers: TierBytes): NativeEngineOptions {
+  const { threads, maxBatchTokens, noReuse, ssdReadLimit, ssdWriteLimit, preloadLayers } = options
+  return {
+    modelPath,
+    threads,
+    maxBatchTokens,
+    kvDtype: 'bf16',
+    ...tiers,
+    // Without reuse no file is opened.
+    ...(noReuse ? {} : { dataDir }),
+    ...(tiers.ssdBytes > 0 ? { ssdDir } : {}),
+    ...(ssdReadLimit === null ? {} : { ssdReadLimit }),
+    ...(ssdWriteLimit === null ? {} : { ssdWriteLimit }),
+    ...(preloadLayers === null ? {} : { preloadLayers }),
+  }
+}
+
+/** A server on the wall clock whose steps and transfers cost what the profile says. Its disk tier is in memory. */
+async function openSimulated({ options, dataDir, fit }: EnginePlaces): Promise<OpenedEngine> {
+  const tiers = await fit(0)
+  const lock = options.noReuse ? null : await lockDataDir(dataDir)
+  const engine = new SimulatedEngine({
+    profile: limitedProfile(options),
+    slots: simulatedSlots(tiers),
+    dramStagingOnly: isStagingOnly(tiers),
+    maxBatchTokens: options.maxBatchTokens,
+  })
+  return {
+    engine,
+    tiers,
+    async close() {
+      await engine.close()
+      lock?.release()
+    },
+  }
+}
+
+/** `--ssd-read-limit` and `--ssd-write-limit` slow the simulated disk; profiles count bytes a millisecond. */
+function limitedProfile({ ssdReadLimit, ssdWriteLimit }: ServeOptions): typeof cpu2 {
+  return {
+    ...cpu2,
+    readRate: Math.min(cpu2.readRate, (ssdReadLimit ?? Number.POSITIVE_INFINITY) / 1000),
+    writeRate: Math.min(cpu2.writeRate, (ssdWriteLimit ?? Number.POSITIVE_INFINITY) / 1000),
+  }
+}
+
+function isStagingOnly({ dramBytes, ssdBytes }: TierBytes): boolean {
+  return dramBytes === 0 && ssdBytes > 0
+}
+
+function simulatedSlots(tiers: TierBytes): Record<'hbm' | 'dram' | 'ssd', number> {
+  // What a block takes is the engine's to say; one that is never started can be asked.
+  const { blockBytes, hostSlotBytes } = new SimulatedEngine({ profile: cpu2 }).info
+  const slots = (option: string, bytes: number, slotBytes: number): number => {
+    if (bytes > 0 && bytes < slotBytes) throw invalidOption(option, `${bytes} bytes hold no block of ${slotBytes} bytes`)
+    return Math.floor(bytes / slotBytes)
+  }
+  return {
+    hbm: slots('--hbm-bytes', tiers.hbmBytes, blockBytes),
+    dram: isStagingOnly(tiers) ? STAGING_SLOTS : slots('--dram-bytes', tiers.dramBytes, hostSlotBytes),
+    ssd: slots('--ssd-bytes', tiers.ssdBytes, hostSlotBytes),
+  }
+}

@@ -1,0 +1,162 @@
+// The composition root: options → engine → scheduler → telemetry → HTTP.
+
+import { join } from 'node:path'
+import { openHttpApi, type HttpApi } from './api/listen.js'
+import { fitTiers, readMachine, type TierBytes } from './config/machine.js'
+import type { RawOptions, ServeOptions } from './config/options.js'
+import { absolutePath, dataDirectory } from './config/paths.js'
+import { resolveOptions } from './config/resolve.js'
+import { openEngine, type OpenedEngine, type OpenListeners } from './engine-choice.js'
+import { BLOCK_TOKENS, type Engine } from './engine/types.js'
+import type { ServerInfo } from './protocol/events.js'
+import { createInferenceService } from './scheduler/service.js'
+import type { InferenceService } from './scheduler/types.js'
+import { createLogger } from './telemetry/logger.js'
+import { RequestLogFile } from './telemetry/request-log.js'
+import { Telemetry } from './telemetry/telemetry.js'
+import { PACKAGE_ROOT, VERSION } from './version.js'
+
+/** Who is told of what takes time at the start: sentences, and the share of the model that is loaded, 0…1. */
+export interface ServerHooks extends OpenListeners {
+  /** Where the base directories are looked up. @default process.env */
+  readonly env?: Readonly<Record<string, string | undefined>>
+}
+
+export interface RunningServer {
+  readonly url: string
+  readonly info: ServerInfo
+  readonly tiers: TierBytes
+  readonly service: InferenceService
+  /**
+   * New work gets 503, running answers have `graceMs` (default 10 s), saves are flushed, everything is released. May be
+   * called twice.
+   */
+  close(graceMs?: number): Promise<void>
+}
+
+const GRACE_MS = 10_000
+
+/** Starts a server with options as texts or values; what is left out has the default of `attentionstore serve`. */
+export function startServer(options: RawOptions = {}, hooks: ServerHooks = {}): Promise<RunningServer> {
+  return startResolvedServer(resolveOptions({ flags: options }), hooks)
+}
+
+/** As `startServer`, with options that are resolved already. */
+export async function startResolvedServer(options: ServeOptions, hooks: ServerHooks = {}): Promise<RunningServer> {
+  const env = hooks.env ?? process.env
+  const parts = new Parts()
+  try {
+    const dataDir = absolutePath(options.dataDir ?? dataDirectory(env), env)
+    const ssdDir = options.ssdPath === null ? join(dataDir, 'ssd') : absolutePath(options.ssdPath, env)
+    const fit = async (weightBytes: number) => fitTiers(options, await readMachine(ssdDir), weightBytes)
+    const opened = await openEngine({ options, dataDir, ssdDir, env, fit }, hooks)
+    parts.add(() => opened.close())
+    return await serve(options, opened, dataDir, parts, env)
+  } catch (thrown) {
+    await parts.close()
+    throw thrown
+  }
+}
+
+async function serve(
+  options: ServeOptions,
+  opened: OpenedEngine,
+  dataDir: string,
+  parts: Parts,
+  env: NonNullable<ServerHooks['env']>,
+): Promise<RunningServer> {
+  const { engine } = opened
+  const log = createLogger(options.logLevel)
+  const requestLog = options.requestLog === null ? null : new RequestLogFile(absolutePath(options.requestLog, env), log)
+  parts.add(async () => requestLog?.close())
+  const service = createInferenceService(engine, {
+    dataDir: options.noReuse ? null : dataDir,
+    maxQueue: options.maxQueue,
+    policy: options.policy,
+    noReuse: options.noReuse,
+    preload: !options.noPreload,
+    preloadLayers: options.preloadLayers,
+    syncSave: options.syncSave,
+    sessionTtlMs: options.sessionTtl,
+    onRequestLogged: requestLog === null ? null : (record) => requestLog.add(record),
+    ...(options.maxContext === null ? {} : { maxContext: options.maxContext }),
+  })
+  let graceMs = GRACE_MS
+  parts.add(() => service.close(graceMs))
+  const info = serverInfo(options, engine, service)
+  const telemetry = new Telemetry(info, { service, stats: () => engine.stats() })
+  parts.add(async () => telemetry.close())
+  const http = await listen(options, engine, service, telemetry, info, log)
+  parts.add(() => http.close())
+  return {
+    url: http.url,
+    info,
+    tiers: opened.tiers,
+    service,
+    async close(grace = GRACE_MS) {
+      graceMs = grace
+      // While answers end, the port stays open: new work is told that the server drains.
+      await service.close(graceMs)
+      await parts.close()
+    },
+  }
+}
+
+function listen(
+  options: ServeOptions,
+  engine: Engine,
+  service: InferenceService,
+  telemetry: Telemetry,
+  info: ServerInfo,
+  log: ReturnType<typeof createLogger>,
+): Promise<HttpApi> {
+  const startedAtS = Math.floor(info.startedAtMs / 1000)
+  return openHttpApi(
+    { service, engine, telemetry, log, models: info.models, startedAtS, version: VERSION },
+    {
+      host: options.host,
+      port: options.port,
+      maxBodyBytes: options.maxBodyBytes,
+      access: { allowedHosts: options.allowedHosts, corsOrigins: options.corsOrigin },
+      webDirectory: join(PACKAGE_ROOT, 'web-dist'),
+    },
+  )
+}
+
+function serverInfo(options: ServeOptions, { info }: Engine, service: InferenceService): ServerInfo {
+  return {
+    version: VERSION,
+    models: options.servedModelName ?? [info.modelName],
+    engine: info.kind,
+    device: info.device,
+    maxModelLen: service.modelContext,
+    modelContext: info.modelContext,
+    layers: info.layers,
+    blockTokens: BLOCK_TOKENS,
+    blockBytes: info.blockBytes,
+    maxBatchTokens: info.maxBatchTokens,
+    policy: options.policy,
+    ioEngine: info.ioEngine,
+    reuse: !options.noReuse,
+    startedAtMs: Date.now(),
+  }
+}
+
+/** What a server is made of, closed in the reverse order of its making. */
+class Parts {
+  readonly #closers: Array<() => Promise<void>> = []
+  #closing: Promise<void> | undefined
+
+  add(close: () => Promise<void>): void {
+    this.#closers.push(close)
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#closeAll()
+    return this.#closing
+  }
+
+  async #closeAll(): Promise<void> {
+    for (const close of this.#closers.toReversed()) await close()
+  }
+}
