@@ -86,7 +86,7 @@ bench: build benches/node_modules/.package-lock.json
 	ONLY='$(ONLY)' QUICK='$(QUICK)' $(BIN)/tsx benches/run.ts
 
 benches/node_modules/.package-lock.json: benches/package.json benches/package-lock.json
-	npm ci --prefix benches --no-audit --no-fund
+	npm ci --prefix benches --ignore-scripts --no-audit --no-fund
 	touch $@
 
 ## soak: 32 clients for SOAK_SECONDS (600) that come, go, break off and stop reading

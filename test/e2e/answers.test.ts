@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava'
 import { ask, Conversation, reuseBound, reusedFrom, type Answer, type TurnOptions } from '../support/conversation.js'
 import { has, testNeeding } from '../support/requirements.js'
 import { SCRIPTS } from '../support/scripts.js'
-import { TestServer } from '../support/server.js'
+import { TestServer, tokensOf } from '../support/server.js'
 
 const modelTest = testNeeding('model')
 let reusing: TestServer
@@ -60,11 +60,6 @@ function cutInside(answer: Answer): { readonly stop: string; readonly before: st
     before += token
   }
   throw new Error(`no token can be cut inside: ${JSON.stringify(answer.text)}`)
-}
-
-async function tokensOf(server: TestServer, text: string): Promise<number[]> {
-  const response = await server.post('/tokenize', { prompt: text, add_special_tokens: false })
-  return ((await response.json()) as { tokens: number[] }).tokens
 }
 
 modelTest('a stop string that cuts inside a token ends the text before it, and the whole tokens are reused', async (t) => {

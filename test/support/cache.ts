@@ -15,14 +15,21 @@ export async function demoteAll(server: TestServer, to: Exclude<TierName, 'hbm'>
   if (!response.ok) throw new Error(`POST /admin/cache/demote: ${response.status} ${await response.text()}`)
 }
 
-/** Sum of a Prometheus metric's samples, over all labels; null where there is none. */
-export async function metric(server: TestServer, name: string): Promise<number | null> {
+/** Sum of a Prometheus metric's samples that carry `labels` (all of them, if empty); null where there is none. */
+export async function metric(server: TestServer, name: string, labels = ''): Promise<number | null> {
   const text = await (await server.get('/metrics')).text()
   const values = text
     .split('\n')
-    .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
+    .filter((line) => (line.startsWith(`${name} `) || line.startsWith(`${name}{`)) && line.includes(labels))
     .map((line) => Number(line.slice(line.lastIndexOf(' ') + 1)))
   return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0)
+}
+
+/** The same, where a missing metric is an error. */
+export async function metricWith(server: TestServer, name: string, labels = ''): Promise<number> {
+  const value = await metric(server, name, labels)
+  if (value === null) throw new Error(`/metrics has no ${name}{${labels}}`)
+  return value
 }
 
 /** Tiers whose used bytes or blocks exceed their bound, in words. */

@@ -104,3 +104,10 @@ async function firstUrl(child: ChildProcess, lines: string[]): Promise<string> {
     child.once('close', (code) => reject(new Error(`the server ended with ${code}:\n${lines.join('\n')}`)))
   })
 }
+
+/** Token ids of a text, without special ones. */
+export async function tokensOf(server: TestServer, text: string): Promise<number[]> {
+  const response = await server.post('/tokenize', { prompt: text, add_special_tokens: false })
+  if (!response.ok) throw new Error(`/tokenize: ${response.status} ${await response.text()}`)
+  return ((await response.json()) as { tokens: number[] }).tokens
+}

@@ -1,0 +1,40 @@
+// A conversation with a history of a given length, and returning turns that add a few tokens to it.
+
+import { modelName, type Message } from '../../test/support/conversation.js'
+import { tokensOf, type TestServer } from '../../test/support/server.js'
+import { proseOf } from '../support/prompts.js'
+import { timeAnswer, type TimedAnswer } from '../support/server.js'
+
+const ROUTE = '/v1/chat/completions'
+const ANSWER_TOKENS = 16
+/** Tokens of the template around a message, its question's own ones left out. */
+const TEMPLATE_TOKENS = 34
+
+/** Words whose number makes the text about `tokens` long. */
+async function textOf(server: TestServer, tokens: number): Promise<string> {
+  const words = proseOf(300).split(' ')
+  const perWord = (await tokensOf(server, words.join(' '))).length / words.length
+  return words.slice(0, Math.round(tokens / perWord)).join(' ')
+}
+
+export interface History {
+  readonly messages: readonly Message[]
+  /** Prompt and answer tokens of its only turn. */
+  readonly tokens: number
+}
+
+/** Plays the first turn; both servers of a comparison may be given the same history. */
+export async function playHistory(server: TestServer, tokens: number): Promise<History> {
+  const question: Message = { role: 'user', content: await textOf(server, tokens - ANSWER_TOKENS - TEMPLATE_TOKENS) }
+  const options = { temperature: 0, max_tokens: ANSWER_TOKENS }
+  const response = await server.client.chat.completions.create({ model: await modelName(server), messages: [question], ...options })
+  const text = response.choices[0]?.message.content ?? ''
+  return { messages: [question, { role: 'assistant', content: text }], tokens: response.usage?.total_tokens ?? 0 }
+}
+
+/** A returning turn; `round` makes its question one that was never asked before. */
+export async function returnTo(server: TestServer, history: History, round: number): Promise<TimedAnswer> {
+  const content = `Round ${round}: which of these notes is about water, and what does it say about the season?`
+  const messages = [...history.messages, { role: 'user', content }]
+  return timeAnswer(server, ROUTE, { model: await modelName(server), messages, temperature: 0, max_tokens: 4 })
+}
