@@ -3,11 +3,11 @@
 import { chainOf, chainStart, type ChainHash, type ChainMessage } from './chain.js'
 import { AnswerRecords, type AnswerRecord } from './records.js'
 import { ConversationRegistry, conversationKey, type Conversation } from './registry.js'
-import type { Database } from '../directory/database.js'
+import type { Tables } from './table.js'
 
 export interface ConversationOptions {
   /** null: in memory only. */
-  readonly database: Database | null
+  readonly database: Tables | null
   /** Keys the message hashes; the same as long as the store lives. */
   readonly secret: Uint8Array
   readonly textFingerprint: string

@@ -1,7 +1,7 @@
 // Token records of answers: the ids an answer was generated with, found by the hash of the chain it ends.
 
-import type { Table } from '../directory/database.js'
 import type { ChainHash } from './chain.js'
+import type { Table } from './table.js'
 
 export interface AnswerRecord {
   readonly conversation: string

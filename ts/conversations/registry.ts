@@ -1,7 +1,7 @@
 // Conversations: ids, the points where each can go on, and where it was forked from. No text.
 
-import type { Table } from '../directory/database.js'
 import type { ChainHash } from './chain.js'
+import type { Table } from './table.js'
 
 export interface Conversation {
   readonly id: string
@@ -82,10 +82,9 @@ export class ConversationRegistry {
   }
 
   #trim(): void {
-    for (const [key, { tenant, id }] of this.#conversations) {
+    for (const { tenant, id } of this.#conversations.values()) {
       if (this.#conversations.size <= this.#most) return
       this.erase(tenant, id)
-      this.#conversations.delete(key)
     }
   }
 }

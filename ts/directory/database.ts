@@ -18,14 +18,17 @@ export interface Database {
   close(): Promise<void>
 }
 
-/** Opens, or creates, `store/` in the data directory. The caller holds the directory's lock. */
+/**
+ * Opens, or creates, `store/` in the data directory. The caller holds the directory's lock. A commit is on disk before it
+ * is reported: with overlapping syncs, closing and opening again in one process races with the sync thread.
+ */
 export function openDatabase(dataDir: string): Database {
   const path = join(dataDir, 'store')
   mkdirSync(path, { recursive: true, mode: 0o700 })
-  const root = open({ path, maxDbs: 8, keyEncoding: 'binary', encoding: 'binary', noSubdir: false })
+  const root = open({ path, maxDbs: 8, keyEncoding: 'binary', encoding: 'binary', noSubdir: false, overlappingSync: false })
   let isClosed = false
   return {
-    table: name => lmdbTable(root, name),
+    table: name => lmdbTable(root, name, () => isClosed),
     flushed: async () => {
       await root.flushed
     },
@@ -38,13 +41,18 @@ export function openDatabase(dataDir: string): Database {
   }
 }
 
-function lmdbTable(root: RootDatabase, name: string): Table {
+/** Writes after `close` are dropped: lmdb would write to memory that is gone. */
+function lmdbTable(root: RootDatabase, name: string, isClosed: () => boolean): Table {
   const database = root.openDB<Uint8Array, Uint8Array>({ name, keyEncoding: 'binary', encoding: 'binary' })
   return {
     *entries() {
       for (const { key, value } of database.getRange()) yield { key, value: Uint8Array.from(value) }
     },
-    put: (key, value) => void database.put(key, Buffer.from(value)),
-    remove: key => void database.remove(key),
+    put: (key, value) => {
+      if (!isClosed()) void database.put(key, Buffer.from(value))
+    },
+    remove: key => {
+      if (!isClosed()) void database.remove(key)
+    },
   }
 }

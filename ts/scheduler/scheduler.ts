@@ -52,7 +52,7 @@ export class Scheduler {
   readonly #drafts = new Map<number, Draft>()
   #answered = -1
   #isPumping = false
-  #isBroken = false
+  #isStopped = false
 
   constructor(core: Core, store: BlockStore | null, listener: SchedulerListener) {
     this.#core = core
@@ -85,6 +85,17 @@ export class Scheduler {
     return this.saver.isIdle && this.writer.isIdle && this.reads.isIdle && this.loader.isIdle && this.#core.desk.inFlight === 0
   }
 
+  /** A step or a transfer is under way: something will be reported. */
+  get isMoving(): boolean {
+    return this.#drafts.size > 0 || this.#core.desk.inFlight > 0
+  }
+
+  /** Nothing is planned or read any more. */
+  stop(): void {
+    this.#isStopped = true
+    this.writer.close()
+  }
+
   enqueue(sequence: Sequence): void {
     this.#acquirer.noteWants(sequence)
     this.waiting.add(sequence)
@@ -106,7 +117,7 @@ export class Scheduler {
 
   /** Everything that can be decided now, is. */
   pump(): void {
-    if (this.#isPumping || this.#isBroken) return
+    if (this.#isPumping || this.#isStopped) return
     this.#isPumping = true
     try {
       do {
@@ -124,12 +135,12 @@ export class Scheduler {
 
   /** Fails everything that waits or runs. */
   failAll(error: AttentionStoreError): void {
-    this.#isBroken = true
+    this.#isStopped = true
     for (const sequence of [...this.waiting, ...this.#active]) sequence.turn.fail(error)
   }
 
   #onEvents(events: readonly EngineEvent[]): void {
-    if (this.#isBroken) return
+    if (this.#isStopped) return
     const start = performance.now()
     let steps = 0
     for (const event of events) {

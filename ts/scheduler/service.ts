@@ -245,10 +245,10 @@ class Service implements InferenceService {
     this.#scheduler.writer.isUrgent = true
     while (this.#state !== 'failed' && !this.#scheduler.isIdle) {
       this.#scheduler.pump()
-      if (this.#scheduler.isIdle || this.#core.desk.inFlight === 0) break
+      if (!this.#scheduler.isMoving) break
       await this.#nextChange()
     }
-    this.#scheduler.writer.close()
+    this.#scheduler.stop()
     await this.#database?.close()
   }
 
