@@ -57,8 +57,7 @@ fn twins_tokenise_and_end_answers_alike() {
         let [directory, file] = texts.map(|text| {
             let encode =
                 |prompt| text.tokenizer.encode_prompt(prompt, attentionstore_model::text::Specials::Plain);
-            let tokens =
-                ["The keys and values, 1234 <|im_end|>", "", " ünï\n\t"].map(|prompt| encode(prompt));
+            let tokens = ["The keys and values, 1234 <|im_end|>", "", " ünï\n\t"].map(encode);
             (tokens, text.end_tokens.clone(), text.template.is_some())
         });
         assert_eq!(directory, file, "{name}");

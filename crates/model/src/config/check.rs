@@ -37,7 +37,7 @@ fn dimension_problem(config: &ModelConfig) -> Option<String> {
     if !config.heads.is_multiple_of(config.kv_heads) {
         return Some(format!("{} heads cannot share {} KV heads", config.heads, config.kv_heads));
     }
-    if config.rotary_dim == 0 || config.rotary_dim % 2 != 0 || config.rotary_dim > config.head_dim {
+    if config.rotary_dim == 0 || !config.rotary_dim.is_multiple_of(2) || config.rotary_dim > config.head_dim {
         return Some(format!("{} rotated elements in heads of {}", config.rotary_dim, config.head_dim));
     }
     None

@@ -137,7 +137,7 @@ fn refuse_unsupported(keys: &Keys<'_>) -> Result<(), ModelError> {
 fn head_dim(keys: &Keys<'_>, hidden: usize, heads: usize) -> Result<usize, ModelError> {
     let head_dim = match keys.count("attention.key_length")? {
         Some(head_dim) => head_dim,
-        None if heads > 0 && hidden % heads == 0 => hidden / heads,
+        None if heads > 0 && hidden.is_multiple_of(heads) => hidden / heads,
         None => {
             let detail = format!("embedding length {hidden} is no multiple of {heads} heads");
             return Err(ModelError::malformed(keys.file.path(), detail));

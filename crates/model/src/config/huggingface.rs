@@ -107,7 +107,7 @@ fn refuse_unsupported(fields: &Fields) -> Result<(), ModelError> {
 fn head_dim(fields: &Fields, hidden: usize, heads: usize) -> Result<usize, ModelError> {
     match fields.count("head_dim")? {
         Some(head_dim) => Ok(head_dim),
-        None if heads > 0 && hidden % heads == 0 => Ok(hidden / heads),
+        None if heads > 0 && hidden.is_multiple_of(heads) => Ok(hidden / heads),
         None => {
             let detail = format!("hidden_size {hidden} is no multiple of num_attention_heads {heads}");
             Err(ModelError::malformed(fields.path(), detail))

@@ -149,7 +149,7 @@ impl GgufFile {
     fn locate(&self, name: &str, entry: &TensorEntry, dtype: WeightDtype) -> Result<TensorBytes, ModelError> {
         let wrong = |detail: String| ModelError::malformed(&self.path, format!("tensor {name}: {detail}"));
         let columns = entry.shape.last().copied().unwrap_or(0);
-        if columns % dtype.block_len() != 0 {
+        if !columns.is_multiple_of(dtype.block_len()) {
             return Err(wrong(format!(
                 "rows of {columns} weights are no multiple of {dtype}'s block of {}",
                 dtype.block_len()
@@ -265,7 +265,7 @@ fn read_tensor_entry(reader: &mut Reader<'_>, alignment: u64) -> Parsed<(String,
     shape.reverse();
     let type_id = reader.u32()?;
     let offset = reader.u64()?;
-    if offset % alignment != 0 {
+    if !offset.is_multiple_of(alignment) {
         return Err(format!("tensor {name} lies at {offset}, which is not aligned to {alignment}"));
     }
     Ok((name, TensorEntry { shape, type_id, offset }))
