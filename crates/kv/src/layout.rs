@@ -124,3 +124,60 @@ impl KvLayout {
             .try_for_each(|slice| self.zero_tail(slice, valid))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ORDERS: [SliceOrder; 2] = [SliceOrder::KeysByDim, SliceOrder::TokensFirst];
+
+    fn layout(order: SliceOrder) -> KvLayout {
+        KvLayout { layers: 2, kv_heads: 3, head_dim: 5, dtype: KvDtype::Bf16, order }
+    }
+
+    /// The token whose row byte `at` of a slice belongs to, from the documented order of elements.
+    fn token_of(layout: &KvLayout, at: usize) -> usize {
+        let (half, element) = (layout.half_slice_bytes(), layout.dtype.bytes());
+        let (values, element) = (at >= half, at % half / element);
+        match (layout.order, values) {
+            (SliceOrder::KeysByDim, false) => element % BLOCK_TOKENS,
+            (SliceOrder::KeysByDim, true) => element / layout.head_dim % BLOCK_TOKENS,
+            (SliceOrder::TokensFirst, _) => element / (layout.kv_heads * layout.head_dim),
+        }
+    }
+
+    #[test]
+    fn exactly_the_rows_beyond_the_valid_length_are_zeroed_in_every_layer() {
+        for (order, valid) in
+            ORDERS.into_iter().flat_map(|order| [0, 1, 17, 63, 64].map(|valid| (order, valid)))
+        {
+            let layout = layout(order);
+            let mut slot = vec![0xff; layout.host_slot_bytes()];
+            layout.zero_tails(&mut slot, valid).unwrap();
+            for (at, &byte) in slot.iter().enumerate() {
+                let inside = at.checked_sub(HEADER_BYTES).filter(|&at| at < layout.block_bytes());
+                let zeroed = inside.is_some_and(|at| token_of(&layout, at % layout.slice_bytes()) >= valid);
+                assert_eq!(byte == 0, zeroed, "{order:?}, valid {valid}, byte {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn slices_fill_a_slot_without_gaps_and_the_slot_is_whole_pages() {
+        let layout = layout(SliceOrder::KeysByDim);
+        assert_eq!(layout.slice_bytes(), 2 * 64 * 3 * 5 * 2);
+        assert_eq!(layout.slice_offset(0), HEADER_BYTES);
+        assert_eq!(layout.slice_offset(1), HEADER_BYTES + layout.slice_bytes());
+        assert_eq!(layout.host_slot_bytes(), HEADER_BYTES + 2 * PAGE_BYTES);
+    }
+
+    #[test]
+    fn wrong_lengths_are_refused_and_change_nothing() {
+        let layout = layout(SliceOrder::TokensFirst);
+        let mut slot = vec![0xff; layout.host_slot_bytes()];
+        assert_eq!(layout.zero_tails(&mut slot, 65).unwrap_err().code(), "kv_invalid");
+        assert_eq!(layout.zero_tails(&mut slot[1..], 3).unwrap_err().code(), "kv_invalid");
+        assert_eq!(layout.zero_tail(&mut slot[..10], 3).unwrap_err().code(), "kv_invalid");
+        assert!(slot.iter().all(|&byte| byte == 0xff));
+    }
+}

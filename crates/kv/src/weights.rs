@@ -206,7 +206,8 @@ mod tests {
         let model = Model::new();
         let right = model.hash();
         let cache = std::fs::read(model.cache()).unwrap();
-        for at in 0..cache.len() {
+        // Not every byte, because every try makes the file durable anew.
+        for at in (0..cache.len()).step_by(13) {
             let mut damaged = cache.clone();
             damaged[at] ^= 1;
             std::fs::write(model.cache(), &damaged).unwrap();

@@ -2,16 +2,238 @@
 
 mod support;
 
-use support::{Bench, Block};
+use std::time::Duration;
+
+use attentionstore_kv::{BlockTransfer, DiskOperation, DiskOptions, KvError};
+use attentionstore_uring::fault::Fault;
+use attentionstore_uring::{EngineChoice, EngineKind, Operation, RateLimits};
+use rustix::io::Errno;
+use support::{Bench, Block, options, slot_bytes};
 use tempfile::tempdir;
 
 #[test]
-fn a_block_comes_back_as_it_was_written() {
+fn a_block_comes_back_as_it_was_written_through_every_engine() {
+    for kind in [EngineKind::UringRegistered, EngineKind::Uring, EngineKind::Pool] {
+        let directory = tempdir().unwrap();
+        let options = DiskOptions { choice: EngineChoice::Only(kind), ..options(directory.path(), 4) };
+        let bench = match Bench::try_open(&options) {
+            Ok(bench) => bench,
+            Err(error) if kind != EngineKind::Pool => {
+                println!("skipped: {} does not run here: {error}", kind.name());
+                continue;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        assert_eq!(bench.tier.level().engine, kind);
+        let (full, partial) = (Block::full(1), Block { seed: 2, valid: 17 });
+        bench.write(3, &full).unwrap();
+        bench.write(0, &partial).unwrap();
+        bench.flush().unwrap();
+        bench.read(3, &full).unwrap();
+        bench.read(0, &partial).unwrap();
+    }
+}
+
+#[test]
+fn completions_carry_tag_kind_bytes_and_time() {
     let directory = tempdir().unwrap();
     let bench = Bench::open(directory.path(), 4);
-    let (full, partial) = (Block::full(1), Block { seed: 2, valid: 17 });
-    bench.write(3, &full).unwrap();
-    bench.write(0, &partial).unwrap();
-    bench.read(3, &full).unwrap();
-    bench.read(0, &partial).unwrap();
+    bench.begin_write(0, 2, &Block::full(1)).unwrap();
+    let written = bench.next();
+    assert_eq!((written.tag, written.operation, written.bytes), (2, DiskOperation::Write, slot_bytes()));
+    assert!(written.duration > Duration::ZERO);
+    bench.begin_flush(77).unwrap();
+    let flushed = bench.next();
+    assert_eq!((flushed.tag, flushed.operation, flushed.bytes), (77, DiskOperation::Flush, 0));
+    bench.begin_read(1, 2, &Block::full(9)).unwrap();
+    let damaged = bench.next();
+    assert_eq!((damaged.tag, damaged.operation, damaged.bytes), (2, DiskOperation::Read, 0));
+    assert_eq!(damaged.result.unwrap_err().code(), "kv_damaged");
+}
+
+#[test]
+fn what_is_out_of_range_is_refused_before_anything_begins() {
+    let directory = tempdir().unwrap();
+    let bench = Bench::open(directory.path(), 4);
+    let good = bench.transfer(0, 0, &Block::full(1));
+    let elsewhere = Bench::open(tempdir().unwrap().path(), 1);
+    // SAFETY: stays inside the arena, or one page before its end.
+    let (odd, last) = unsafe { (good.host.add(8), bench.arena.base().add(bench.arena.len() - 4096)) };
+    let bad = [
+        BlockTransfer { slot: 4, ..good },
+        BlockTransfer { slot: u32::MAX, ..good },
+        BlockTransfer { valid: 0, ..good },
+        BlockTransfer { valid: 65, ..good },
+        BlockTransfer { host: odd, ..good },
+        BlockTransfer { host: last, ..good },
+        BlockTransfer { host: elsewhere.arena.base(), ..good },
+    ];
+    for transfer in bad {
+        // SAFETY: nothing is begun.
+        let (read, write) =
+            unsafe { (bench.tier.read(transfer, bench.done()), bench.tier.write(transfer, bench.done())) };
+        assert_eq!(read.unwrap_err().code(), "kv_invalid", "{transfer:?}");
+        assert_eq!(write.unwrap_err().code(), "kv_invalid", "{transfer:?}");
+    }
+    assert_eq!(bench.tier.stats().io, Default::default());
+}
+
+#[test]
+fn another_blocks_slot_an_empty_slot_and_another_valid_length_are_damage_and_counted() {
+    let directory = tempdir().unwrap();
+    let bench = Bench::open(directory.path(), 4);
+    bench.write(0, &Block { seed: 1, valid: 17 }).unwrap();
+    for (slot, asked) in
+        [(0, Block { seed: 2, valid: 17 }), (0, Block { seed: 1, valid: 18 }), (1, Block::full(1))]
+    {
+        let error = bench.read(slot, &asked).unwrap_err();
+        assert!(matches!(error, KvError::Damaged { slot: found, .. } if found == slot), "{error}");
+    }
+    assert_eq!(bench.tier.stats().damaged, 3);
+    bench.read(0, &Block { seed: 1, valid: 17 }).unwrap();
+    assert_eq!(bench.tier.stats().damaged, 3);
+}
+
+#[test]
+fn a_bit_that_flips_on_the_way_or_on_the_disk_is_damage() {
+    let directory = tempdir().unwrap();
+    let bench = Bench::open(directory.path(), 4);
+    let block = Block::full(1);
+    let bits = slot_bytes() as usize * 8;
+    for bit in [0, 8 * 50 + 3, 8 * 4000, 8 * 4090 + 7, 8 * 4096, bits / 2, bits - 1] {
+        bench.write(0, &block).unwrap();
+        bench.faults.inject(Operation::Read, Fault::FlipBit { bit });
+        assert_eq!(bench.read(0, &block).unwrap_err().code(), "kv_damaged", "bit {bit} in a read");
+        bench.read(0, &block).unwrap();
+        bench.faults.inject(Operation::Write, Fault::FlipBit { bit });
+        bench.write(0, &block).unwrap();
+        assert_eq!(bench.read(0, &block).unwrap_err().code(), "kv_damaged", "bit {bit} in a write");
+    }
+}
+
+#[test]
+fn an_error_of_the_disk_reaches_its_own_waiter_and_no_other() {
+    let directory = tempdir().unwrap();
+    let bench = Bench::open(directory.path(), 4);
+    let block = Block::full(1);
+    for operation in [Operation::Read, Operation::Write, Operation::Sync] {
+        bench.faults.inject(operation, Fault::Fail(Errno::IO));
+    }
+    assert_eq!(bench.write(0, &block).unwrap_err().code(), "kv_io");
+    bench.write(0, &block).unwrap();
+    assert_eq!(bench.read(0, &block).unwrap_err().code(), "kv_io");
+    bench.read(0, &block).unwrap();
+    assert_eq!(bench.flush().unwrap_err().code(), "kv_io");
+    bench.flush().unwrap();
+    bench.faults.inject(Operation::Read, Fault::Short { bytes: 4096 });
+    assert_eq!(bench.read(0, &block).unwrap_err().code(), "kv_damaged");
+    let stats = bench.tier.stats();
+    assert_eq!((stats.io.read.errors, stats.io.write.errors, stats.io.sync.errors), (2, 1, 1));
+    assert_eq!(stats.damaged, 1);
+}
+
+#[test]
+fn each_direction_is_bounded_and_has_room_again_after_completions() {
+    let directory = tempdir().unwrap();
+    let bench = Bench::open_with(&DiskOptions { queue: 2, ..options(directory.path(), 8) });
+    bench.faults.hold();
+    for index in 0..2 {
+        bench.begin_write(index, index as u32, &Block::full(1)).unwrap();
+        bench.begin_read(2 + index, 4 + index as u32, &Block::full(1)).unwrap();
+    }
+    let full = bench.begin_write(4, 4, &Block::full(1)).unwrap_err();
+    assert!(matches!(full, KvError::QueueFull { direction: "write", limit: 2 }), "{full}");
+    assert_eq!(bench.begin_read(4, 4, &Block::full(1)).unwrap_err().code(), "kv_queue_full");
+    bench.begin_flush(0).unwrap();
+    bench.begin_flush(1).unwrap();
+    assert_eq!(bench.begin_flush(2).unwrap_err().code(), "kv_queue_full");
+    bench.faults.release();
+    (0..6).for_each(|_| drop(bench.next()));
+    bench.write(0, &Block::full(1)).unwrap();
+    bench.read(0, &Block::full(1)).unwrap();
+    bench.flush().unwrap();
+}
+
+#[test]
+fn a_flush_completes_after_the_writes_before_it() {
+    let directory = tempdir().unwrap();
+    let bench = Bench::open(directory.path(), 8);
+    bench.faults.hold();
+    for index in 0..3 {
+        bench.begin_write(index, index as u32, &Block::full(1)).unwrap();
+    }
+    bench.begin_flush(9).unwrap();
+    bench.wait_until_held(3);
+    assert_eq!(bench.pending(), 0);
+    bench.faults.release();
+    let order: Vec<_> = (0..4).map(|_| bench.next().operation).collect();
+    assert_eq!(order[3], DiskOperation::Flush, "{order:?}");
+}
+
+#[test]
+fn closing_waits_for_what_was_accepted_and_then_refuses() {
+    let directory = tempdir().unwrap();
+    let bench = Bench::open(directory.path(), 8);
+    bench.faults.hold();
+    for index in 0..3 {
+        bench.begin_write(index, index as u32, &Block::full(1)).unwrap();
+        bench.begin_read(3 + index, 4, &Block::full(1)).unwrap();
+    }
+    bench.begin_flush(9).unwrap();
+    std::thread::scope(|scope| {
+        let closing = scope.spawn(|| {
+            bench.tier.close();
+            bench.pending()
+        });
+        bench.wait_until_held(6);
+        bench.faults.release();
+        assert_eq!(closing.join().unwrap(), 7);
+    });
+    bench.tier.close();
+    assert_eq!(bench.begin_write(0, 0, &Block::full(1)).unwrap_err().code(), "kv_closed");
+    assert_eq!(bench.begin_read(0, 0, &Block::full(1)).unwrap_err().code(), "kv_closed");
+    assert_eq!(bench.begin_flush(0).unwrap_err().code(), "kv_closed");
+}
+
+#[test]
+fn a_panic_in_a_callback_does_not_stop_the_tier() {
+    let directory = tempdir().unwrap();
+    let bench = Bench::open_with(&DiskOptions { workers: 1, ..options(directory.path(), 4) });
+    let block = Block::full(1);
+    bench.write(0, &block).unwrap();
+    for host in 3..6 {
+        let done = Box::new(|_| std::panic::resume_unwind(Box::new("the callback's own affair")));
+        // SAFETY: the host slot is not used otherwise before the tier is closed.
+        unsafe { bench.tier.read(bench.transfer(host, 0, &block), done) }.unwrap();
+    }
+    bench.read(0, &block).unwrap();
+}
+
+#[test]
+fn traffic_is_measured() {
+    let directory = tempdir().unwrap();
+    let bench = Bench::open(directory.path(), 4);
+    for slot in 0..3 {
+        bench.write(slot, &Block::full(u64::from(slot))).unwrap();
+    }
+    bench.read(1, &Block::full(1)).unwrap();
+    bench.flush().unwrap();
+    let io = bench.tier.stats().io;
+    assert_eq!((io.write.operations, io.write.bytes), (3, 3 * slot_bytes()));
+    assert_eq!((io.read.operations, io.read.bytes), (1, slot_bytes()));
+    assert_eq!(io.sync.operations, 1);
+    assert!(io.write.in_flight == 0 && io.write.in_flight_max >= 1);
+    assert!(io.read.busy > Duration::ZERO && io.read.latency >= io.read.busy);
+}
+
+#[test]
+fn a_rate_limit_delays_its_own_direction() {
+    let directory = tempdir().unwrap();
+    let limits = RateLimits { read: Some(slot_bytes() * 20), write: None };
+    let bench = Bench::open_with(&DiskOptions { limits, ..options(directory.path(), 4) });
+    let block = Block::full(1);
+    bench.write(0, &block).unwrap();
+    bench.begin_read(1, 0, &block).unwrap();
+    // A lower bound cannot fail on a slow machine: 50 ms a block, less the burst of 5 ms.
+    assert!(bench.next().duration >= Duration::from_millis(45));
 }

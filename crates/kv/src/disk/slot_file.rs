@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use attentionstore_uring::{Direct, IoFile};
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{FallocateFlags, fallocate, fstat, fstatvfs, ftruncate};
 use rustix::io::Errno;
 
 use crate::error::KvError;
@@ -81,25 +81,18 @@ pub fn remove_foreign(
 /// stays there.
 ///
 /// # Errors
-/// [`KvError::NoSpace`] if the disk has no room (a file that is new is then removed, an old one left as it
-/// was), [`KvError::Io`] otherwise.
+/// [`KvError::NoSpace`] if the disk has no room (a file that is new is then removed, an old one keeps its
+/// length or the shorter one), [`KvError::Io`] otherwise.
 pub fn open_allocated(path: &Path, bytes: u64, direct: Direct) -> Result<IoFile, KvError> {
     let existed = path.exists();
     let file = IoFile::open(path, direct).map_err(KvError::io(path))?;
-    let before = file.file().metadata().map_err(KvError::io(path))?.len();
-    if before > bytes {
-        file.file().set_len(bytes).map_err(KvError::io(path))?;
-    }
-    match fallocate(&file, FallocateFlags::empty(), 0, bytes) {
+    let before = file.file().metadata().map_err(KvError::io(path))?.len().min(bytes);
+    file.file().set_len(before).map_err(KvError::io(path))?;
+    match allocate(&file, bytes) {
         Ok(()) => Ok(file),
-        // A file system without preallocation (some network ones): room then runs out at a write, if at all.
-        Err(Errno::OPNOTSUPP) => {
-            file.file().set_len(bytes).map_err(KvError::io(path))?;
-            Ok(file)
-        }
         Err(errno) => {
             if existed {
-                file.file().set_len(before.min(bytes)).map_err(KvError::io(path))?;
+                file.file().set_len(before).map_err(KvError::io(path))?;
             } else {
                 std::fs::remove_file(path).map_err(KvError::io(path))?;
             }
@@ -108,5 +101,20 @@ pub fn open_allocated(path: &Path, bytes: u64, direct: Direct) -> Result<IoFile,
                 errno => KvError::Io { path: path.into(), source: errno.into() },
             })
         }
+    }
+}
+
+fn allocate(file: &IoFile, bytes: u64) -> Result<(), Errno> {
+    // Asked first, because some file systems fill the disk to the brim before they find out, at the cost of
+    // everyone else.
+    let system = fstatvfs(file)?;
+    let present = u64::try_from(fstat(file)?.st_blocks).unwrap_or(0).saturating_mul(512);
+    if bytes.saturating_sub(present) > system.f_bavail.saturating_mul(system.f_frsize) {
+        return Err(Errno::NOSPC);
+    }
+    match fallocate(file, FallocateFlags::empty(), 0, bytes) {
+        // A file system without preallocation (some network ones): room then runs out at a write, if at all.
+        Err(Errno::OPNOTSUPP) => ftruncate(file, bytes),
+        outcome => outcome,
     }
 }

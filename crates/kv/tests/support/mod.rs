@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use attentionstore_kv::{
-    BlockKey, BlockTransfer, DiskCompletion, DiskOptions, DiskTier, HostArena, KvDtype, KvError, KvLayout,
-    SliceOrder,
+    BlockKey, BlockTransfer, DiskCompletion, DiskDone, DiskOptions, DiskTier, HostArena, KvDtype, KvError,
+    KvLayout, SliceOrder,
 };
 use attentionstore_uring::fault::FaultEngine;
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -76,6 +76,18 @@ impl Bench {
         unsafe { self.tier.read(transfer, DiskCompletion::to(&self.sender)) }
     }
 
+    /// A callback that sends to this bench.
+    pub fn done(&self) -> DiskDone {
+        DiskCompletion::to(&self.sender)
+    }
+
+    /// Until the engine has so many requests in its hands; the tier's workers need a moment.
+    pub fn wait_until_held(&self, count: usize) {
+        while self.faults.held() < count {
+            std::thread::yield_now();
+        }
+    }
+
     pub fn begin_flush(&self, tag: u64) -> Result<(), KvError> {
         self.tier.flush(tag, DiskCompletion::to(&self.sender))
     }
@@ -108,6 +120,11 @@ impl Bench {
         assert!(self.payload(1) == expected, "the tier served other bytes than {block:?}");
         Ok(())
     }
+}
+
+/// Bytes of a slot of [`layout`].
+pub fn slot_bytes() -> u64 {
+    layout().host_slot_bytes() as u64
 }
 
 pub fn options(directory: &Path, slots: u64) -> DiskOptions {
