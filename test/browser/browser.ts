@@ -1,7 +1,7 @@
 // A headless browser with nothing that talks to the outside.
 
 import { chromium, type Browser } from 'playwright-core'
-import { browserPath } from '../support/requirements.js'
+import { browserPath } from '../support/browser-path.js'
 
 const QUIET = [
   '--no-sandbox',

@@ -1,24 +1,12 @@
 // Tests that need something from outside the repository: skipped by name where it is missing, failed where
 // REQUIRE=model,browser names it.
 
-import { existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { browserPath, BROWSERS } from './browser-path.js'
 import { corpusFile } from './corpus.js'
 import { defaultModelPath } from './model.js'
 
 export type Requirement = 'model' | 'browser' | 'corpus'
-
-const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome'] as const
-
-/** A browser's executable: CHROMIUM_PATH or the first on the path. */
-export function browserPath(): string | null {
-  const named = process.env['CHROMIUM_PATH']
-  if (named) return existsSync(named) ? named : null
-  const folders = (process.env['PATH'] ?? '').split(delimiter)
-  const candidates = BROWSERS.flatMap((name) => folders.map((folder) => join(folder, name)))
-  return candidates.find((path) => existsSync(path)) ?? null
-}
 
 const MISSING: Readonly<Record<Requirement, () => string | null>> = {
   model: () => (defaultModelPath() === null ? 'the default model is not in the cache' : null),

@@ -19,5 +19,6 @@ test('a share of nothing is a dash, not zero', (t) => {
 
 test('times change their unit at a second, and none is a dash', (t) => {
   t.deepEqual([null, 1.25, 850, 2100].map(formatMs), ['–', '1.3 ms', '850 ms', '2.1 s'])
+  t.is(formatMs(-1e-9), '0 ms')
   t.is(formatClock(3723.9), '1:02:03')
 })

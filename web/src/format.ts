@@ -10,7 +10,9 @@ export function formatBytes(bytes: number): string {
 }
 
 export function formatNumber(value: number, digits = 0): string {
-  return value.toLocaleString('en', { maximumFractionDigits: digits })
+  const text = value.toLocaleString('en', { maximumFractionDigits: digits })
+  // What rounds to nothing has no sign.
+  return /^-0(\.0+)?$/.test(text) ? text.slice(1) : text
 }
 
 /** `43.2 %`; a dash where nothing was counted yet. */

@@ -1,0 +1,153 @@
+// Drives an engine by hand: plans and transfers in, their replies as promises.
+
+import {
+  BLOCK_TOKENS,
+  type Engine,
+  type EngineEvent,
+  type PlanRow,
+  type PlanSave,
+  type RowResult,
+  type SamplingParams,
+  type SequenceSpec,
+  type StepPlan,
+  type StepReply,
+  type TableUpdate,
+  type TransferDone,
+} from '../../ts/engine/types.js'
+import type { TransferRequest } from '../../ts/scheduler/io.js'
+
+export const greedy: SamplingParams = {
+  temperature: 0,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  repetitionPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  logitBias: [],
+  seed: 0n,
+  logprobs: null,
+}
+
+export class EngineDriver {
+  readonly engine: Engine
+  readonly events: EngineEvent[] = []
+  readonly #steps = new Map<number, (reply: StepReply) => void>()
+  readonly #transfers = new Map<number, (done: TransferDone) => void>()
+  readonly #fails: Array<(error: Error) => void> = []
+  #nextStep = 0
+  #nextId = 0
+  #nextSequence = 0
+
+  constructor(engine: Engine) {
+    this.engine = engine
+    engine.onEvents = events => {
+      for (const event of events) this.#receive(event)
+    }
+  }
+
+  /** Adds a sequence over `tokens`; end tokens do not end it unless `spec` says so. */
+  add(tokens: Uint32Array, spec: Partial<SequenceSpec> = {}): SequenceSpec {
+    const added: SequenceSpec = {
+      sequence: this.#nextSequence++,
+      tokens,
+      root: this.engine.text.root('', ''),
+      sampling: greedy,
+      stop: [],
+      stopTokens: [],
+      ignoreEos: true,
+      maxTokens: 10_000,
+      ...spec,
+    }
+    this.engine.addSequence(added)
+    return added
+  }
+
+  step(plan: Partial<StepPlan>): Promise<StepReply> {
+    const step = this.#nextStep++
+    const reply = new Promise<StepReply>((resolve, reject) => {
+      this.#steps.set(step, resolve)
+      this.#fails.push(reject)
+    })
+    try {
+      this.engine.submit({ resets: [], tables: [], rows: [], saves: [], ...plan, step })
+    } catch (error) {
+      this.#steps.delete(step)
+      throw error
+    }
+    return reply
+  }
+
+  async transfer(request: TransferRequest): Promise<TransferDone> {
+    const id = this.#nextId++
+    const done = this.#expect(id)
+    this.engine.transfer([{ ...request, id }])
+    return done
+  }
+
+  /** A save for a plan, and its end. */
+  save(save: Omit<PlanSave, 'id'>): { readonly save: PlanSave; readonly done: Promise<TransferDone> } {
+    const id = this.#nextId++
+    return { save: { ...save, id }, done: this.#expect(id) }
+  }
+
+  #expect(id: number): Promise<TransferDone> {
+    return new Promise((resolve, reject) => {
+      this.#transfers.set(id, resolve)
+      this.#fails.push(reject)
+    })
+  }
+
+  #receive(event: EngineEvent): void {
+    this.events.push(event)
+    if (event.kind === 'step') this.#steps.get(event.step)?.(event)
+    else if (event.kind === 'transfer') this.#transfers.get(event.id)?.(event)
+    else for (const fail of this.#fails) fail(new Error(`${event.code}: ${event.message}`))
+  }
+}
+
+/** Table updates that put blocks 0, 1, … of a sequence into `slots`. */
+export function tablesOf(sequence: number, slots: readonly number[], first = 0): TableUpdate[] {
+  return slots.map((slot, i) => ({ sequence, index: first + i, slot }))
+}
+
+/** The slots [from, from + blocks that `tokens` tokens need). */
+export function slotsFrom(from: number, tokens: number): number[] {
+  return Array.from({ length: Math.ceil(tokens / BLOCK_TOKENS) }, (_, i) => from + i)
+}
+
+export interface Generation {
+  readonly rows: readonly RowResult[]
+  readonly tokens: readonly number[]
+  readonly text: string
+}
+
+/**
+ * Computes tokens [computed, known) in chunks and samples `count` tokens. The table must already be sent, or be given
+ * with `tables` for the first plan.
+ */
+export async function generate(
+  driver: EngineDriver,
+  spec: SequenceSpec,
+  count: number,
+  { computed = 0, chunk = 1000, tables = [] as readonly TableUpdate[] } = {},
+): Promise<Generation> {
+  const rows: RowResult[] = []
+  const tokens: number[] = []
+  const limit = Math.min(chunk, driver.engine.info.maxBatchTokens)
+  let from = computed
+  let first = tables
+  while (tokens.length < count) {
+    const known = spec.tokens.length + tokens.length
+    const rowCount = Math.min(limit, known - from)
+    const row: PlanRow = { sequence: spec.sequence, from, count: rowCount, sample: from + rowCount === known }
+    const reply = await driver.step({ tables: first, rows: [row] })
+    first = []
+    from += rowCount
+    const result = reply.rows[0] as RowResult
+    rows.push(result)
+    if (result.token !== undefined) tokens.push(result.token)
+    if (result.finish !== undefined || result.status !== 'ok') break
+  }
+  return { rows, tokens, text: rows.map(row => row.text).join('') }
+}

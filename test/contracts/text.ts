@@ -1,0 +1,65 @@
+// The text half of the engine contract: tokens, templates, keys.
+
+import { BLOCK_TOKENS } from '../../ts/engine/types.js'
+import type { EngineTest } from './engine.js'
+
+const TRICKY = ['plain', '', ' leading and trailing ', 'naïve façade, 日本語, 🦊', '<|im_end|><|endoftext|>', 'tabs\tand\n\nlines']
+const DATE = '2026-01-02'
+
+export function textContract(test: EngineTest): void {
+  test('decoding what was tokenised gives the text back, also where it looks like a special token', async (t, { engine }) => {
+    for (const text of TRICKY) {
+      const tokens = await engine.text.tokenize(text, false)
+      t.is(await engine.text.decode(tokens), text)
+      for (const end of engine.info.endTokens) t.false(tokens.includes(end), `"${text}" became an end token`)
+    }
+  })
+
+  test('the bytes of an ordinary text’s tokens are the bytes of the text', async (t, { engine }) => {
+    for (const text of TRICKY) {
+      const tokens = await engine.text.tokenize(text, false)
+      t.is(Buffer.concat([...tokens].map(token => engine.text.tokenBytes(token))).toString('utf8'), text)
+    }
+  })
+
+  test('a longer chat begins with the tokens of the shorter one, up to the answer', async (t, { engine }) => {
+    const user = { role: 'user', content: 'How are you?' }
+    const short = await engine.text.encodeChat([user], DATE)
+    const answer = { role: 'assistant', content: 'Fine.' }
+    const long = await engine.text.encodeChat([user, answer, user], DATE)
+    t.deepEqual(long.tokens.slice(0, short.tokens.length), short.tokens)
+  })
+
+  test('a stored answer keeps its token ids, and the rest of its text is tokenised', async (t, { engine }) => {
+    const user = { role: 'user', content: 'Hi' }
+    const before = await engine.text.encodeChat([user], DATE)
+    // Letter by letter: not what the tokenizer would choose.
+    const letters = await Promise.all([...'the other'].map(letter => engine.text.tokenize(letter, false)))
+    const ids = Uint32Array.from(letters.flatMap(tokens => [...tokens]))
+    const stored = { role: 'assistant', content: 'the other end', stored: { tokens: ids, bytes: 9 } }
+    const chat = await engine.text.encodeChat([user, stored], DATE)
+    const at = before.tokens.length
+    t.deepEqual(chat.tokens.slice(at, at + ids.length), ids)
+    const canonical = await engine.text.encodeChat([user, { role: 'assistant', content: 'the other end' }], DATE)
+    t.is(await engine.text.decode(chat.tokens), await engine.text.decode(canonical.tokens))
+  })
+
+  test('keys are a chain: each is the child of the one before, the last partial block included', async (t, { engine }) => {
+    const tokens = Uint32Array.from({ length: 2 * BLOCK_TOKENS + 7 }, (_, i) => i)
+    const root = engine.text.root('', '')
+    const keys = await engine.text.keys(root, tokens)
+    t.is(keys.length, 3)
+    let parent = root
+    keys.forEach((key, i) => {
+      t.is(key.length, 32)
+      t.is(key, engine.text.childKey(parent, tokens.slice(i * BLOCK_TOKENS, (i + 1) * BLOCK_TOKENS)))
+      parent = key
+    })
+  })
+
+  test('tenants and salts have roots of their own', async (t, { engine }) => {
+    const roots = [engine.text.root('', ''), engine.text.root('a', ''), engine.text.root('', 'a'), engine.text.root('a', 'a')]
+    t.is(new Set(roots).size, 4)
+    t.is(engine.text.root('a', 'b'), engine.text.root('a', 'b'))
+  })
+}

@@ -1,0 +1,94 @@
+// The routes beside the two that generate.
+
+import test from 'ava'
+import { openTestApi } from './support/api.js'
+
+async function openJson(t: { teardown: (close: () => Promise<void>) => void }) {
+  const api = await openTestApi()
+  t.teardown(() => api.close())
+  const get = async (path: string) => (await fetch(api.url + path)).json() as Promise<unknown>
+  const post = async (path: string, body: unknown) => (await api.post(path, body)).json() as Promise<unknown>
+  return { api, get, post }
+}
+
+test('the model is listed under each name with its longest context', async (t) => {
+  const { api } = await openJson(t)
+  const { data } = await api.client.models.list()
+  t.deepEqual(data.map((model) => ({ ...model })) as unknown[], [
+    { id: 'fake-model', object: 'model', created: 1, owned_by: 'attentionstore', max_model_len: 2048 },
+    { id: 'other-name', object: 'model', created: 1, owned_by: 'attentionstore', max_model_len: 2048 },
+  ])
+})
+
+test('a text is tokenised with special tokens unless they are unwanted', async (t) => {
+  const { post } = await openJson(t)
+  t.deepEqual(await post('/tokenize', { prompt: 'ab' }), { count: 3, max_model_len: 2048, tokens: [256, 97, 98], token_strs: null })
+  t.deepEqual(await post('/tokenize', { prompt: 'ab', add_special_tokens: false, return_token_strs: true }), {
+    count: 2,
+    max_model_len: 2048,
+    tokens: [97, 98],
+    token_strs: ['a', 'b'],
+  })
+})
+
+test('messages are tokenised as the template renders them', async (t) => {
+  const { post } = await openJson(t)
+  const reply = await post('/tokenize', { messages: [{ role: 'developer', content: 'x' }] })
+  t.deepEqual(reply, { count: 9, max_model_len: 2048, tokens: [...Buffer.from('<system>x')], token_strs: null })
+})
+
+test('tokens are turned back into text, and foreign ones refused', async (t) => {
+  const { post } = await openJson(t)
+  t.deepEqual(await post('/detokenize', { tokens: [104, 105] }), { prompt: 'hi' })
+  t.like(await post('/detokenize', { tokens: [512] }), { error: { code: 'invalid_value', param: 'tokens' } })
+})
+
+test('the server is alive until it ends, and ready until it drains', async (t) => {
+  const { api, get } = await openJson(t)
+  t.deepEqual(await get('/health'), { status: 'ok' })
+  t.deepEqual(await get('/ready'), { status: 'ready' })
+  api.service.ready = false
+  t.deepEqual(await get('/health'), { status: 'ok' })
+  const response = await fetch(`${api.url}/ready`)
+  t.is(response.status, 503)
+  t.like(await response.json(), { error: { code: 'draining' } })
+})
+
+test('the cache shows its tiers', async (t) => {
+  const { get } = await openJson(t)
+  const tier = { capacity_bytes: 2000, used_bytes: 200, capacity_blocks: 20, blocks: { total: 2, running: 1, cached: 1 }, hit_tokens: 2 }
+  t.like(await get('/admin/cache'), { tiers: [{ name: 'hbm', medium: 'arena', ...tier }, { name: 'dram' }], policy: 'lru', io_engine: 'none' })
+})
+
+test('copies are demoted and blocks removed, with receipts', async (t) => {
+  const { api, post } = await openJson(t)
+  t.deepEqual(await post('/admin/cache/demote', { to: 'dram' }), { demoted_blocks: 4, skipped_in_use: 2 })
+  t.deepEqual(api.service.demoted, ['dram'])
+  t.deepEqual(await post('/admin/cache/reset', {}), { removed_blocks: 9, skipped_in_use: 1 })
+  t.is((await api.post('/admin/cache/demote', { to: 'ssd' })).status, 409)
+  t.is((await api.post('/admin/cache/demote', { to: 'hbm' })).status, 400)
+})
+
+interface Operation {
+  readonly requestBody?: { content: Record<string, { schema: { $ref: string } }> }
+  readonly responses: Record<string, { content?: Record<string, unknown> }>
+}
+
+test('the OpenAPI document describes every route from the schemas that validate', async (t) => {
+  const { api, get } = await openJson(t)
+  const document = (await get('/openapi.json')) as {
+    openapi: string
+    paths: Record<string, Record<string, Operation>>
+    components: { schemas: Record<string, { properties?: Record<string, unknown> }> }
+  }
+  t.is(document.openapi, '3.1.0')
+  const { ROUTES } = await import('../../ts/api/routes.js')
+  t.is(Object.values(document.paths).flatMap(Object.keys).length, ROUTES.length)
+  for (const { method, path } of ROUTES) t.truthy(document.paths[path]?.[method], `${method} ${path}`)
+  const chat = document.paths['/v1/chat/completions']?.['post']
+  t.is(chat?.requestBody?.content['application/json']?.schema.$ref, '#/components/schemas/ChatCompletionRequest')
+  t.deepEqual(Object.keys(chat?.responses['200']?.content ?? {}), ['application/json', 'text/event-stream'])
+  const properties = Object.keys(document.components.schemas['ChatCompletionRequest']?.properties ?? {})
+  for (const field of ['messages', 'cache_salt', 'conversation', 'min_p', 'ignore_eos', 'truncation']) t.true(properties.includes(field), field)
+  t.is((await fetch(`${api.url}/openapi.json`)).headers.get('content-type'), 'application/json; charset=utf-8')
+})

@@ -1,0 +1,185 @@
+// docs/interface.md, "Safety".
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test from 'ava'
+import { io, type Socket } from 'socket.io-client'
+import type { Sample, Snapshot } from '../../ts/protocol/index.js'
+import { errorOf, openTestApi, rawRequest } from './support/api.js'
+import { delta, done } from './support/fake-service.js'
+
+const JSON_TYPE = { 'content-type': 'application/json' }
+const HELLO = JSON.stringify({ messages: [{ role: 'user', content: 'Hi' }] })
+
+test('a Host that is neither loopback nor allowed is misdirected', async (t) => {
+  const api = await openTestApi({ access: { allowedHosts: ['box.example'], corsOrigins: [] } })
+  t.teardown(() => api.close())
+  const status = async (host: string) => (await rawRequest(`${api.url}/health`, 'GET', { host })).status
+  for (const host of ['localhost', 'LOCALHOST:8080', '127.0.0.1:1', '127.9.9.9', '[::1]:8080', 'box.example:443', 'Box.Example']) {
+    t.is(await status(host), 200, host)
+  }
+  for (const host of ['evil.example', '10.0.0.1', 'localhost.evil.example', '127.0.0.1.evil.example', 'a@localhost', '127.0.0.1/x']) {
+    t.is(await status(host), 421, host)
+  }
+  const refused = await rawRequest(`${api.url}/v1/models`, 'GET', { host: 'evil.example' })
+  t.is(JSON.parse(refused.body).error.code, 'misdirected')
+})
+
+test('requests that are not GET need the JSON content type', async (t) => {
+  const api = await openTestApi()
+  t.teardown(() => api.close())
+  const send = (headers: Record<string, string>) => rawRequest(`${api.url}/v1/chat/completions`, 'POST', headers, HELLO)
+  for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data', 'text/plain; application/json']) {
+    const reply = await send({ 'content-type': type })
+    t.is(reply.status, 400, type)
+    t.is(JSON.parse(reply.body).error.param, 'content-type')
+  }
+  t.is((await rawRequest(`${api.url}/admin/cache/reset`, 'POST')).status, 400)
+  t.is((await send({ 'content-type': 'Application/JSON; charset=utf-8' })).status, 200)
+  t.is((await rawRequest(`${api.url}/admin/cache/reset`, 'POST', JSON_TYPE)).status, 200)
+})
+
+test('pages from elsewhere are refused, wherever they come from', async (t) => {
+  const api = await openTestApi()
+  t.teardown(() => api.close())
+  const { host } = new URL(api.url)
+  const status = async (headers: Record<string, string>, path = '/v1/chat/completions') =>
+    (await rawRequest(api.url + path, 'POST', { ...JSON_TYPE, ...headers }, HELLO)).status
+  t.is(await status({ origin: 'https://evil.example' }), 403)
+  t.is(await status({ origin: 'null' }), 403)
+  t.is(await status({ origin: `http://localhost:1` }), 403)
+  t.is(await status({ 'sec-fetch-site': 'cross-site' }), 403)
+  t.is(await status({ 'sec-fetch-site': 'same-site' }), 403)
+  t.is(await status({ origin: `http://${host}`, 'sec-fetch-site': 'same-origin' }), 200)
+  t.is(await status({ 'sec-fetch-site': 'none' }), 200)
+  t.is((await rawRequest(`${api.url}/admin/cache`, 'GET', { 'sec-fetch-site': 'cross-site' })).status, 403)
+  t.deepEqual(api.service.demoted, [])
+})
+
+test('an allowed origin may call /v1 and nothing else', async (t) => {
+  const origin = 'https://app.example'
+  const api = await openTestApi({ access: { allowedHosts: [], corsOrigins: [origin] } })
+  t.teardown(() => api.close())
+  const headers = { origin, 'sec-fetch-site': 'cross-site' }
+  const preflight = await rawRequest(`${api.url}/v1/chat/completions`, 'OPTIONS', { ...headers, 'access-control-request-headers': 'content-type' })
+  t.is(preflight.status, 204)
+  t.is(preflight.headers['access-control-allow-origin'], origin)
+  const answer = await rawRequest(`${api.url}/v1/chat/completions`, 'POST', { ...JSON_TYPE, ...headers }, HELLO)
+  t.deepEqual([answer.status, answer.headers['access-control-allow-origin']], [200, origin])
+  t.is((await rawRequest(`${api.url}/admin/cache`, 'GET', headers)).status, 403)
+  t.is((await rawRequest(`${api.url}/v1x`, 'GET', headers)).status, 403)
+  t.is((await rawRequest(`${api.url}/v1/models`, 'GET', { ...headers, origin: 'https://other.example' })).status, 403)
+})
+
+test('every answer has strict headers, and styles come from this server only', async (t) => {
+  const api = await openTestApi()
+  t.teardown(() => api.close())
+  for (const path of ['/', '/v1/models', '/no-such-route']) {
+    const { headers } = await fetch(api.url + path)
+    const policy = headers.get('content-security-policy') ?? ''
+    t.true(policy.split(';').includes("style-src 'self'"), path)
+    t.false(policy.includes('unsafe'))
+    t.is(headers.get('x-content-type-options'), 'nosniff')
+    t.is(headers.get('x-powered-by'), null)
+  }
+})
+
+test('the page and its assets are open, and nothing outside its directory', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'attentionstore-page-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const web = join(folder, 'web')
+  mkdirSync(join(web, 'assets'), { recursive: true })
+  writeFileSync(join(web, 'index.html'), '<title>page</title>')
+  writeFileSync(join(web, 'assets/app.js'), 'app()')
+  writeFileSync(join(folder, 'secret.txt'), 'secret')
+  const api = await openTestApi({ webDirectory: web })
+  t.teardown(() => api.close())
+  const headers = { 'sec-fetch-site': 'cross-site' }
+  t.is((await rawRequest(`${api.url}/`, 'GET', headers)).body, '<title>page</title>')
+  t.is((await rawRequest(`${api.url}/assets/app.js`, 'GET', headers)).body, 'app()')
+  t.not((await rawRequest(`${api.url}/..%2fsecret.txt`, 'GET')).status, 200)
+  t.is((await rawRequest(`${api.url}/`, 'GET', { host: 'evil.example' })).status, 421)
+})
+
+test('without the page, / says so', async (t) => {
+  const api = await openTestApi()
+  t.teardown(() => api.close())
+  t.regex(await (await fetch(`${api.url}/`)).text(), /make build/)
+})
+
+test("no user's text reaches the log", async (t) => {
+  const api = await openTestApi()
+  t.teardown(() => api.close())
+  const secret = 'xyzzy-secret'
+  const chat = (more: object) => api.post('/v1/chat/completions', { messages: [{ role: 'user', content: secret }], ...more })
+  api.service.answer = () => [delta(secret), done()]
+  await (await chat({ stream: true })).text()
+  await chat({ stop: [secret], temperature: 7000 })
+  await chat({ model: secret })
+  await chat({ truncation: secret })
+  await api.post('/v1/completions', { prompt: [1, secret] })
+  await rawRequest(`${api.url}/${secret}?q=${secret}`, 'POST', JSON_TYPE, `{"a": ${secret}`)
+  await rawRequest(`${api.url}/v1/chat/completions?q=${secret}`, 'POST', JSON_TYPE, `{"a": ${secret}`)
+  await rawRequest(`${api.url}/v1/models`, 'GET', { 'x-secret': secret, cookie: secret, 'user-agent': secret })
+  api.service.answer = () => [new TypeError(secret)]
+  t.is((await chat({})).status, 500)
+  t.true(api.log.length >= 8)
+  t.true(api.log.some((line) => line.includes('/v1/chat/completions')))
+  t.false(api.log.join('').includes(secret))
+  t.false((await (await fetch(`${api.url}/metrics`)).text()).includes(secret))
+})
+
+test('a request id is taken if it is one, and made if not', async (t) => {
+  const api = await openTestApi()
+  t.teardown(() => api.close())
+  const id = async (given: string) => (await fetch(`${api.url}/health`, { headers: { 'x-request-id': given } })).headers.get('x-request-id')
+  t.is(await id('mine:1'), 'mine:1')
+  t.regex((await id('has spaces')) ?? '', /^req_/)
+  t.regex((await id('x'.repeat(200))) ?? '', /^req_/)
+})
+
+test('a body over the limit never reaches its handler', async (t) => {
+  const api = await openTestApi({ maxBodyBytes: 1024 })
+  t.teardown(() => api.close())
+  const body = { messages: [{ role: 'user', content: 'x'.repeat(2000) }] }
+  t.deepEqual(await errorOf(await api.post('/v1/chat/completions', body)), { status: 413, code: 'body_too_large', param: null })
+  t.deepEqual(await errorOf(await api.post('/admin/cache/reset', body)), { status: 413, code: 'body_too_large', param: null })
+  t.is(api.service.turns.length, 0)
+})
+
+const connect = (url: string, headers: Record<string, string> = {}): Socket =>
+  io(url, { transports: ['websocket'], extraHeaders: headers, reconnection: false })
+
+test('a socket gets the whole state, then samples', async (t) => {
+  const api = await openTestApi()
+  t.teardown(() => api.close())
+  const socket = connect(api.url)
+  t.teardown(() => socket.close())
+  const snapshot = await new Promise<Snapshot>((resolve) => socket.once('snapshot', resolve))
+  t.is(snapshot.info.models[0], 'fake-model')
+  t.is(snapshot.sample.tokens.reused.dram, 13)
+  const sample = await new Promise<Sample>((resolve) => socket.once('sample', resolve))
+  t.true(sample.uptimeMs > snapshot.sample.uptimeMs)
+  t.deepEqual(Object.keys(sample).toSorted(), Object.keys(snapshot.sample).toSorted())
+})
+
+test('sockets are refused as requests are', async (t) => {
+  const api = await openTestApi({ access: { allowedHosts: [], corsOrigins: ['https://app.example'] } })
+  t.teardown(() => api.close())
+  const outcome = (headers: Record<string, string>) =>
+    new Promise<string>((resolve) => {
+      const socket = connect(api.url, headers)
+      t.teardown(() => socket.close())
+      socket.once('connect', () => resolve('connected'))
+      socket.once('connect_error', () => resolve('refused'))
+    })
+  t.is(await outcome({ origin: 'https://evil.example' }), 'refused')
+  // --cors-origin opens /v1 only.
+  t.is(await outcome({ origin: 'https://app.example' }), 'refused')
+  t.is(await outcome({ host: 'evil.example' }), 'refused')
+  t.is(await outcome({ 'sec-fetch-site': 'cross-site' }), 'refused')
+  t.is(await outcome({ origin: api.url }), 'connected')
+  const polled = await rawRequest(`${api.url}/socket.io/?EIO=4&transport=polling`, 'GET', { host: 'evil.example' })
+  t.is(polled.status, 403)
+})

@@ -1,0 +1,163 @@
+import { readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import test from 'ava'
+import fc from 'fast-check'
+import { errorOf, openTestApi, rawRequest, type TestApi } from './support/api.js'
+
+const HELLO = [{ role: 'user', content: 'Hi' }]
+const CHAT = '/v1/chat/completions'
+
+test('errorBody is the only way error text leaves the server', (t) => {
+  const root = join(import.meta.dirname, '../../ts/api')
+  const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts') && name !== 'errors.ts')
+  t.true(files.length > 15)
+  for (const name of files) {
+    const source = readFileSync(join(root, name), 'utf8')
+    t.notRegex(source, /\berror\s*:\s*[{'"`]|['"]error['"]:/, `${name} makes an error body of its own; use errorBody()`)
+    t.notRegex(source, /sendStatus\(|\.status\((?!204\)|statusOf\()/, `${name} sets a status of its own; throw an ApiError`)
+  }
+})
+
+test('what is known but not served is refused by name', async (t) => {
+  const api = await openTestApi()
+  t.teardown(() => api.close())
+  const fields = {
+    tools: [],
+    response_format: { type: 'text' },
+    n: 2,
+    echo: true,
+    suffix: 'x',
+    best_of: 2,
+    prompt_cache_retention: '24h',
+    truncation: 'auto',
+  }
+  for (const [field, value] of Object.entries(fields)) {
+    const expected = { status: 400, code: 'unsupported_parameter', param: field }
+    t.deepEqual(await errorOf(await api.post(CHAT, { messages: HELLO, [field]: value })), expected)
+    t.deepEqual(await errorOf(await api.post('/v1/completions', { prompt: 'x', [field]: value })), expected)
+  }
+  t.is(api.service.turns.length, 0)
+})
+
+test('what is unknown, or asks for nothing more, is ignored', async (t) => {
+  const api = await openTestApi()
+  t.teardown(() => api.close())
+  const harmless = { n: 1, echo: false, suffix: null, best_of: 1, tools: null, truncation: 'disabled', made_up: { deep: [1] }, user: 'me' }
+  t.is((await api.post(CHAT, { messages: HELLO, ...harmless })).status, 200)
+})
+
+test('a wrong value is refused with the path of its field', async (t) => {
+  const api = await openTestApi()
+  t.teardown(() => api.close())
+  const part = { type: 'image_url', image_url: { url: 'x' } }
+  const cases: ReadonlyArray<readonly [param: string, body: object]> = [
+    ['messages', {}],
+    ['messages', { messages: [] }],
+    ['messages.0.role', { messages: [{ role: 'tool', content: 'x' }] }],
+    ['messages.0.content', { messages: [{ role: 'user', content: null }] }],
+    ['messages.1.content.0.type', { messages: [...HELLO, { role: 'user', content: [part] }] }],
+    ['temperature', { messages: HELLO, temperature: -1 }],
+    ['temperature', { messages: HELLO, temperature: '1' }],
+    ['top_p', { messages: HELLO, top_p: 0 }],
+    ['min_p', { messages: HELLO, min_p: 2 }],
+    ['repetition_penalty', { messages: HELLO, repetition_penalty: 0 }],
+    ['presence_penalty', { messages: HELLO, presence_penalty: 3 }],
+    ['max_tokens', { messages: HELLO, max_tokens: 0 }],
+    ['max_completion_tokens', { messages: HELLO, max_completion_tokens: 1.5 }],
+    ['top_logprobs', { messages: HELLO, logprobs: true, top_logprobs: 21 }],
+    ['top_logprobs', { messages: HELLO, top_logprobs: 2 }],
+    ['stop', { messages: HELLO, stop: '' }],
+    ['stop', { messages: HELLO, stop: Array.from({ length: 17 }, String) }],
+    ['stop_token_ids', { messages: HELLO, stop_token_ids: [512] }],
+    ['logit_bias.x', { messages: HELLO, logit_bias: { x: 1 } }],
+    ['logit_bias', { messages: HELLO, logit_bias: { 512: 1 } }],
+    ['conversation', { messages: HELLO, conversation: 'has spaces' }],
+    ['conversation', { messages: HELLO, conversation: 'x'.repeat(129) }],
+    ['cache_salt', { messages: HELLO, cache_salt: 5 }],
+    ['truncation', { messages: HELLO, truncation: 'sometimes' }],
+    ['stream', { messages: HELLO, stream: 'yes' }],
+    ['seed', { messages: HELLO, seed: 2 ** 60 }],
+  ]
+  for (const [param, body] of cases) {
+    t.deepEqual(await errorOf(await api.post(CHAT, body)), { status: 400, code: 'invalid_value', param }, JSON.stringify(body))
+  }
+  const expected = { status: 400, code: 'invalid_value', param: 'prompt' }
+  for (const prompt of [undefined, '', [], [[]], [512], [['x']], [1, 'x']]) {
+    const { status, code, param } = await errorOf(await api.post('/v1/completions', { prompt }))
+    t.deepEqual({ status, code, param: param?.split('.')[0] }, expected, JSON.stringify(prompt))
+  }
+})
+
+test('a model of another name is not found', async (t) => {
+  const api = await openTestApi()
+  t.teardown(() => api.close())
+  const expected = { status: 404, code: 'model_not_found', param: 'model' }
+  t.deepEqual(await errorOf(await api.post(CHAT, { model: 'gpt-4', messages: HELLO })), expected)
+  t.is((await api.post(CHAT, { model: 'other-name', messages: HELLO })).status, 200)
+})
+
+test('an unknown route or method is not found', async (t) => {
+  const api = await openTestApi()
+  t.teardown(() => api.close())
+  const expected = { status: 404, code: 'not_found', param: null }
+  t.deepEqual(await errorOf(await fetch(`${api.url}/v2`)), expected)
+  t.deepEqual(await errorOf(await fetch(`${api.url}${CHAT}`)), expected)
+  t.deepEqual(await errorOf(await api.post('/v1/models', {})), expected)
+})
+
+test('a body that is not JSON is refused', async (t) => {
+  const api = await openTestApi()
+  t.teardown(() => api.close())
+  const send = (body: string, headers = {}) => rawRequest(api.url + CHAT, 'POST', { 'content-type': 'application/json', ...headers }, body)
+  const depth = 20_000
+  for (const body of ['', '{', 'null', '"x"', '[1]', `${'['.repeat(depth)}${']'.repeat(depth)}`]) {
+    t.is((await send(body)).status, 400, body.slice(0, 10))
+  }
+  t.is((await send('{}', { 'content-encoding': 'snappy' })).status, 400)
+  t.is((await send('{}', { 'content-type': 'application/json; charset=utf-7' })).status, 400)
+})
+
+test('JSON is never merged into objects', async (t) => {
+  const api = await openTestApi()
+  t.teardown(() => api.close())
+  const polluting = '{"messages":[{"role":"user","content":"x","__proto__":{"polluted":1}}],"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}'
+  const headers = { 'content-type': 'application/json' }
+  t.is((await rawRequest(api.url + CHAT, 'POST', headers, polluting)).status, 200)
+  const biased = '{"messages":[{"role":"user","content":"x"}],"logit_bias":{"__proto__":{"polluted":1}}}'
+  await rawRequest(api.url + CHAT, 'POST', headers, biased)
+  t.is(({} as Record<string, unknown>)['polluted'], undefined)
+  t.deepEqual(api.service.turns.at(-1)?.request.sampling.logitBias, [])
+})
+
+const FIELDS = [
+  'messages', 'prompt', 'model', 'stream', 'stream_options', 'temperature', 'top_p', 'top_k', 'min_p', 'logit_bias', 'seed',
+  'stop', 'logprobs', 'top_logprobs', 'conversation', 'cache_salt', 'tokens', 'to', 'n', 'tools', 'truncation', 'max_tokens',
+] as const
+
+const message = fc.record(
+  { role: fc.oneof(fc.constantFrom('user', 'assistant', 'system'), fc.jsonValue()), content: fc.oneof(fc.string({ unit: 'binary' }), fc.jsonValue()) },
+  { requiredKeys: [] },
+)
+const value = fc.oneof(fc.jsonValue(), fc.array(message), fc.array(fc.integer({ min: -1, max: 600 })), fc.double(), fc.boolean())
+const body = fc.oneof(
+  { weight: 4, arbitrary: fc.dictionary(fc.constantFrom(...FIELDS), value) },
+  { weight: 1, arbitrary: fc.record({ messages: fc.array(message, { minLength: 1 }) }) },
+  { weight: 1, arbitrary: fc.jsonValue() },
+)
+
+/** Arbitrary JSON at every route that takes a body: answered or refused, never a failure of the server. */
+async function neverFails(api: TestApi, path: string, input: unknown): Promise<void> {
+  const response = await api.post(path, input)
+  const text = await response.text()
+  if (response.status === 200 || (response.status >= 400 && response.status < 500)) return
+  throw new Error(`status ${response.status}: ${text}`)
+}
+
+test('arbitrary JSON never makes the server fail', async (t) => {
+  const api = await openTestApi()
+  t.teardown(() => api.close())
+  const seed = Number(process.env['FUZZ_SEED'] ?? 20_240_319)
+  t.log(`seed ${seed}`)
+  const paths = fc.constantFrom(CHAT, '/v1/completions', '/tokenize', '/detokenize', '/admin/cache/demote', '/admin/cache/reset')
+  await t.notThrowsAsync(fc.assert(fc.asyncProperty(paths, body, (path, input) => neverFails(api, path, input)), { seed, numRuns: 400 }))
+})

@@ -1,0 +1,107 @@
+// The HTTP API over a fake service, on a port of its own.
+
+import { request, type IncomingHttpHeaders } from 'node:http'
+import OpenAI from 'openai'
+import { openHttpApi, type ListenOptions } from '../../../ts/api/listen.js'
+import type { ServerInfo } from '../../../ts/protocol/events.js'
+import { createLogger } from '../../../ts/telemetry/logger.js'
+import { Telemetry } from '../../../ts/telemetry/telemetry.js'
+import { fakeInfo, FakeService, fakeStats, fakeText } from './fake-service.js'
+
+const info: ServerInfo = {
+  version: '0.0.0',
+  models: ['fake-model', 'other-name'],
+  engine: 'simulated',
+  device: 'fake',
+  maxModelLen: 2048,
+  modelContext: 4096,
+  layers: 2,
+  blockTokens: 64,
+  blockBytes: 128,
+  maxBatchTokens: 64,
+  policy: 'lru',
+  ioEngine: 'none',
+  reuse: true,
+  startedAtMs: 0,
+}
+
+export interface TestApi {
+  readonly url: string
+  readonly service: FakeService
+  readonly client: OpenAI
+  /** Lines of the log, at the most talkative level. */
+  readonly log: readonly string[]
+  post(path: string, body: unknown, headers?: Readonly<Record<string, string>>): Promise<Response>
+  close(): Promise<void>
+}
+
+export async function openTestApi(options: Partial<ListenOptions> = {}, engine: Partial<typeof fakeInfo> = {}): Promise<TestApi> {
+  const service = new FakeService()
+  const log: string[] = []
+  const telemetry = new Telemetry(info, { service, stats: () => fakeStats })
+  const http = await openHttpApi(
+    {
+      service,
+      telemetry,
+      engine: { info: { ...fakeInfo, ...engine }, text: fakeText },
+      log: createLogger('debug', (line) => log.push(line)),
+      models: info.models,
+      startedAtS: 1,
+      version: info.version,
+    },
+    {
+      host: '127.0.0.1',
+      port: 0,
+      maxBodyBytes: 64 * 1024,
+      access: { allowedHosts: [], corsOrigins: [] },
+      webDirectory: 'no-such-directory',
+      ...options,
+    },
+  )
+  return {
+    url: http.url,
+    service,
+    log,
+    client: new OpenAI({ baseURL: `${http.url}/v1`, apiKey: 'none', maxRetries: 0 }),
+    post: (path, body, headers = {}) =>
+      fetch(http.url + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: JSON.stringify(body),
+      }),
+    async close() {
+      telemetry.close()
+      await http.close()
+    },
+  }
+}
+
+export interface RawReply {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+}
+
+/** A request with headers that `fetch` does not let one set, such as Host. */
+export function rawRequest(
+  url: string,
+  method: string,
+  headers: Readonly<Record<string, string>> = {},
+  body = '',
+): Promise<RawReply> {
+  return new Promise((resolve, reject) => {
+    const sent = request(url, { method, headers }, (response) => {
+      let text = ''
+      response.setEncoding('utf8')
+      response.on('data', (part: string) => (text += part))
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text }))
+    })
+    sent.on('error', reject)
+    sent.end(body)
+  })
+}
+
+export async function errorOf(response: Response): Promise<{ status: number; code: string; param: string | null }> {
+  const { error } = (await response.json()) as { error?: { code: string; param: string | null } }
+  return { status: response.status, code: error?.code ?? '', param: error?.param ?? null }
+}

@@ -1,0 +1,221 @@
+// An InferenceService without a scheduler: a test writes the answers, and reads what was asked.
+
+import type { EngineInfo, EngineStats, EngineText } from '../../../ts/engine/types.js'
+import { ApiError } from '../../../ts/protocol/errors.js'
+import type {
+  CacheStatus,
+  InferenceService,
+  ServiceCounters,
+  Turn,
+  TurnEvent,
+  TurnRequest,
+  TurnUsage,
+} from '../../../ts/scheduler/types.js'
+
+export const VOCABULARY = 512
+
+export const fakeInfo: EngineInfo = {
+  kind: 'simulated',
+  device: 'fake',
+  modelName: 'fake-model',
+  layers: 2,
+  vocabSize: VOCABULARY,
+  modelContext: 4096,
+  sliceBytes: 64,
+  blockBytes: 128,
+  hostSlotBytes: 4096,
+  slots: { hbm: 10, dram: 20, ssd: 30 },
+  dramStagingOnly: false,
+  ioEngine: 'none',
+  maxBatchTokens: 64,
+  fingerprint: '00',
+  textFingerprint: '00',
+  endTokens: [0],
+  defaults: { temperature: 0.6, topP: 0.95 },
+  hasChatTemplate: true,
+}
+
+/** A token is a byte; 256 and above have no text. */
+export const fakeText: EngineText = {
+  encodeChat: async (messages) => ({
+    tokens: Uint32Array.from(Buffer.from(messages.map(({ role, content }) => `<${role}>${content}`).join(''))),
+    systemTokens: 0,
+  }),
+  encodePrompt: async (text) => Uint32Array.from(Buffer.from(text)),
+  tokenize: async (text, special) => Uint32Array.from([...(special ? [256] : []), ...Buffer.from(text)]),
+  decode: async (tokens) => Buffer.from(tokens).toString(),
+  tokenBytes: (token) => (token < 256 ? Uint8Array.of(token) : new Uint8Array()),
+  root: () => '\0'.repeat(32),
+  keys: async () => [],
+  childKey: () => '\0'.repeat(32),
+}
+
+export const fakeStats: EngineStats = {
+  steps: 7,
+  computeMs: 1500,
+  loadStallMs: 20,
+  stalledLayers: 3,
+  loadBytes: 100,
+  loadMs: 2,
+  saveBytes: 200,
+  saveMs: 4,
+  readBytes: 300,
+  readMs: 6,
+  writeBytes: 400,
+  writeMs: 8,
+  damagedReads: 1,
+  readQueueDepth: 0,
+  writeQueueDepth: 0,
+  saveQueueDepth: 0,
+  loadQueueDepth: 0,
+}
+
+export function usage(changes: Partial<TurnUsage> = {}): TurnUsage {
+  return {
+    promptTokens: 100,
+    completionTokens: 5,
+    conversation: 'conv_fake',
+    reusedTokens: { hbm: 64, dram: 16, ssd: 8 },
+    computedTokens: 12,
+    recomputedTokens: 0,
+    outsideViewTokens: 0,
+    queueMs: 1,
+    loadMs: 2,
+    prefillMs: 3,
+    ttftMs: 6,
+    ...changes,
+  }
+}
+
+export function delta(text: string, more: Partial<Extract<TurnEvent, { type: 'delta' }>> = {}): TurnEvent {
+  return { type: 'delta', text, tokens: [...Buffer.from(text)], logprobs: [], ...more }
+}
+
+export function done(more: Partial<Extract<TurnEvent, { type: 'done' }>> = {}): TurnEvent {
+  return { type: 'done', finish: 'stop', stopReason: null, usage: usage(), ...more }
+}
+
+/** A turn that yields what the test pushes. */
+export class FakeTurn implements Turn {
+  readonly conversation: string
+  isCancelled = false
+  #events: Array<TurnEvent | Error> = []
+  #wake: () => void = () => {}
+  /** Resolves when the turn is cancelled. */
+  readonly cancelled: Promise<void>
+  #onCancelled: () => void = () => {}
+
+  constructor(
+    readonly request: TurnRequest,
+    events: ReadonlyArray<TurnEvent | Error> = [],
+  ) {
+    this.conversation = request.conversation ?? 'conv_fake'
+    this.#events = [...events]
+    this.cancelled = new Promise((resolve) => (this.#onCancelled = resolve))
+  }
+
+  push(event: TurnEvent | Error): void {
+    this.#events.push(event)
+    this.#wake()
+  }
+
+  cancel(): void {
+    this.isCancelled = true
+    this.#onCancelled()
+    this.#wake()
+  }
+
+  async *[Symbol.asyncIterator](): AsyncIterator<TurnEvent> {
+    for (;;) {
+      const event = this.#events.shift()
+      if (event instanceof Error) throw event
+      if (event) yield event
+      if (event?.type === 'done') return
+      if (event) continue
+      if (this.isCancelled) return
+      await new Promise<void>((resolve) => (this.#wake = resolve))
+    }
+  }
+}
+
+export class FakeService implements InferenceService {
+  readonly modelContext = 2048
+  ready = true
+  readonly turns: FakeTurn[] = []
+  /** What each turn answers; replaced by tests. An ApiError refuses the request. */
+  answer: (request: TurnRequest) => ReadonlyArray<TurnEvent | Error> | ApiError = () => [delta('Hello'), delta(' you'), done()]
+  demoted: Array<'dram' | 'ssd'> = []
+  #onStarted: Array<(turn: FakeTurn) => void> = []
+
+  async start(request: TurnRequest): Promise<Turn> {
+    if (!this.ready) throw new ApiError('draining', 'the server is shutting down')
+    const answer = this.answer(request)
+    if (answer instanceof ApiError) throw answer
+    const turn = new FakeTurn(request, answer)
+    this.turns.push(turn)
+    for (const resolve of this.#onStarted.splice(0)) resolve(turn)
+    return turn
+  }
+
+  /** The next turn that starts. */
+  nextTurn(): Promise<FakeTurn> {
+    return new Promise((resolve) => this.#onStarted.push(resolve))
+  }
+
+  get lastRequest(): TurnRequest {
+    const turn = this.turns.at(-1)
+    if (!turn) throw new Error('no turn was started')
+    return turn.request
+  }
+
+  cacheStatus(): CacheStatus {
+    const tier = (name: 'hbm' | 'dram' | 'ssd', medium: string, total: number) => ({
+      name,
+      medium,
+      capacityBytes: 1000 * total,
+      usedBytes: 100 * total,
+      capacityBlocks: 10 * total,
+      blocks: { total, running: 1, cached: total - 1 },
+      hitTokens: total,
+    })
+    return { tiers: [tier('hbm', 'arena', 2), tier('dram', 'host memory', 3)], policy: 'lru', ioEngine: 'none' }
+  }
+
+  counters(): ServiceCounters {
+    return {
+      requestsTotal: { ok: 1, cancelled: 2, failed: 3, rejected: 4 },
+      queued: 5,
+      preparing: 6,
+      running: 7,
+      promptTokens: 8,
+      completionTokens: 9,
+      computedTokens: 10,
+      recomputedTokens: 11,
+      reusedTokens: { hbm: 12, dram: 13, ssd: 14 },
+      preemptions: 15,
+      droppedBlocks: { evicted: 16, reset: 17 },
+      savedBlocks: 18,
+      loadedBlocks: 19,
+      promotedBlocks: 20,
+      demotedBlocks: 21,
+      scheduleMs: { p50: 0.25, p99: 0.5 },
+    }
+  }
+
+  async demote(to: 'dram' | 'ssd') {
+    if (to === 'ssd') throw new ApiError('tier_disabled', 'there is no ssd tier', 'to')
+    this.demoted.push(to)
+    return { demotedBlocks: 4, skippedInUse: 2 }
+  }
+
+  async reset() {
+    return { removedBlocks: 9, skippedInUse: 1 }
+  }
+
+  checkIntegrity(): void {}
+
+  async close(): Promise<void> {
+    this.ready = false
+    for (const turn of this.turns) turn.cancel()
+  }
+}
