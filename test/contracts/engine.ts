@@ -272,7 +272,7 @@ function ending(test: EngineTest): void {
     t.is(last.stopped, stop)
     const inside = generated.tokens.slice(0, last.insideTokens)
     const bytes = Buffer.concat(inside.map(token => driver.engine.text.tokenBytes(token)))
-    t.is(bytes.length, last.insideBytes)
+    t.is(bytes.length, last.insideBytes as number)
     t.deepEqual(bytes, Buffer.from(generated.text).subarray(0, bytes.length))
   })
 
