@@ -14,8 +14,8 @@ export type StreamEnd = 'done' | 'failed' | 'cut off' | 'gone'
 
 /**
  * Writes each event as one `data:` line of JSON (which has no line breaks), then `[DONE]`. An error after the first
- * byte becomes `data: {"error": …}` and the stream closes without `[DONE]`. A client with more than the bound unread is
- * disconnected.
+ * byte becomes a `data:` line with an error body, and the stream closes without `[DONE]`. A client with more than the
+ * bound unread is disconnected.
  */
 export async function writeEventStream(
   response: ServerResponse,

@@ -22,12 +22,15 @@ export class Telemetry {
   readonly #startedAt = performance.now()
   readonly #listeners = new Set<SampleListener>()
   readonly #timer: NodeJS.Timeout
+  /** All metrics of one scrape read the same sample. */
+  #scraped: Sample
 
   constructor(info: ServerInfo, sources: SampleSources) {
     this.info = info
     this.#sources = sources
-    registerMetrics(this.#registry, info, () => this.sample())
     this.#turnTimes = new TurnTimes(this.#registry)
+    this.#scraped = this.sample()
+    registerMetrics(this.#registry, info, () => this.#scraped)
     this.#cutOff = new Counter({
       name: 'attentionstore_streams_cut_off_total',
       help: 'Streams closed because their client did not read',
@@ -65,6 +68,7 @@ export class Telemetry {
   }
 
   async prometheus(): Promise<{ text: string; contentType: string }> {
+    this.#scraped = this.sample()
     return { text: await this.#registry.metrics(), contentType: this.#registry.contentType }
   }
 

@@ -6,13 +6,15 @@ import { Usage } from './usage.js'
 /** Most prompts of one request. */
 export const MAX_PROMPTS = 64
 
+const text = z.string().min(1)
+
 export const CompletionRequest = z
   .object({
     ...generationFields,
     prompt: z.union([
-      z.string(),
+      text,
       promptTokens,
-      z.array(z.string()).min(1).max(MAX_PROMPTS),
+      z.array(text).min(1).max(MAX_PROMPTS),
       z.array(promptTokens).min(1).max(MAX_PROMPTS),
     ]),
     max_tokens: maxTokens.nullish().meta({ description: 'default 16' }),
