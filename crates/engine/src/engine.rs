@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use attentionstore_kv::lock::DirectoryLock;
 use attentionstore_model::text::{AnswerText, StopStrings};
 use crossbeam_channel::Sender;
 
@@ -31,6 +32,8 @@ pub struct Engine {
     pub(crate) transfers: Sender<Vec<Transfer>>,
     pub(crate) disk: Option<Disk>,
     pub(crate) thread: Mutex<Option<JoinHandle<()>>>,
+    /// Keeps other servers off the data directory. Dropped last.
+    pub(crate) _lock: Option<DirectoryLock>,
 }
 
 impl Engine {

@@ -7,8 +7,9 @@ use std::thread;
 use attentionstore_kv::arena::HostArena;
 use attentionstore_kv::disk::{DiskOptions, DiskTier};
 use attentionstore_kv::key::Identity;
+use attentionstore_kv::lock::DirectoryLock;
 use attentionstore_kv::secret::{Secrets, random_secrets};
-use attentionstore_kv::weights::{WeightsHashCache, weights_hash};
+use attentionstore_kv::weights::weights_hash;
 use attentionstore_kv::{KvDtype, KvError, KvLayout};
 use attentionstore_model::backend::Backend;
 use attentionstore_model::backend::cpu::{CpuBackend, CpuOptions, Isa};
@@ -60,6 +61,7 @@ impl Engine {
         wake: Box<dyn Fn() + Send + Sync>,
         wrap: impl FnOnce(Box<dyn Backend>) -> Box<dyn Backend>,
     ) -> Result<Self, EngineError> {
+        let lock = options.data_dir.as_deref().map(DirectoryLock::acquire).transpose()?;
         let model = load(&options.model, &|step| report(progress, step))?;
         let text = TextService::open(&model)?;
         let backend = wrap(open_backend(&options, &model)?);
@@ -68,7 +70,7 @@ impl Engine {
         let tiers = Tiers::open(&options, backend.layout(), &outbox)?;
         let info = describe(&options, &model, backend.as_ref(), &text, &roots, &tiers);
         progress(1, 1);
-        start(options, text, backend, roots, outbox, tiers, info)
+        start(&options, (text, backend, roots, outbox, tiers, lock), info)
     }
 }
 
@@ -103,7 +105,9 @@ fn open_backend(options: &EngineOptions, model: &LoadedModel) -> Result<Box<dyn 
 }
 
 fn instruction_set(name: &str) -> Result<Isa, EngineError> {
-    Isa::from_name(name)
+    [Isa::Portable, Isa::Avx2, Isa::Avx512]
+        .into_iter()
+        .find(|isa| isa.name() == name)
         .ok_or_else(|| invalid("instruction set", format!("{name} is none of avx512, avx2, portable")))
 }
 
@@ -206,15 +210,11 @@ fn describe(
     }
 }
 
-fn start(
-    options: EngineOptions,
-    text: TextService,
-    backend: Box<dyn Backend>,
-    roots: Roots,
-    outbox: Arc<Outbox>,
-    tiers: Tiers,
-    info: EngineInfo,
-) -> Result<Engine, EngineError> {
+/// Everything that was opened, in the order of opening.
+type Opened = (TextService, Box<dyn Backend>, Roots, Arc<Outbox>, Tiers, Option<DirectoryLock>);
+
+fn start(options: &EngineOptions, opened: Opened, info: EngineInfo) -> Result<Engine, EngineError> {
+    let (text, backend, roots, outbox, tiers, lock) = opened;
     let meters = Arc::new(Meters::new());
     let (commands, command_queue) = unbounded();
     let (transfers, transfer_queue) = unbounded();
@@ -236,5 +236,5 @@ fn start(
         .spawn(move || worker.run())
         .map_err(|source| KvError::Io { path: Path::new("engine thread").to_owned(), source })?;
     let thread = Mutex::new(Some(thread));
-    Ok(Engine { info, text, roots, outbox, meters, commands, transfers, disk: tiers.disk, thread })
+    Ok(Engine { info, text, roots, outbox, meters, commands, transfers, disk: tiers.disk, thread, _lock: lock })
 }

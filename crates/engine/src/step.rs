@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use attentionstore_kv::BLOCK_TOKENS;
-use attentionstore_model::backend::{Backend, BatchSequence, LogitsWanted};
+use attentionstore_model::backend::{BatchSequence, LogitsWanted};
 use attentionstore_model::sampling::{SampleRequest, Sampled};
 
 use crate::error::EngineError;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use attentionstore_kv::key::BlockKey;
-use attentionstore_model::loader::{LoadedModel, TokenizerSource};
+use attentionstore_model::loader::LoadedModel;
 use attentionstore_model::text::{ChatDate, ChatMessage, ChatRequest, Specials, TextModel, Tokenizer};
 
 use crate::engine::Engine;
@@ -16,14 +16,7 @@ pub(crate) struct TextService {
 
 impl TextService {
     pub fn open(model: &LoadedModel) -> Result<Self, EngineError> {
-        let rows = model.config.vocab_size;
-        let model = match &model.text.tokenizer {
-            TokenizerSource::HuggingFace { path } => {
-                TextModel::from_directory(path.parent().unwrap_or(path), rows)?
-            }
-            TokenizerSource::Gguf { path, tokenizer } => TextModel::from_gguf(path, tokenizer, rows)?,
-        };
-        Ok(Self { model })
+        Ok(Self { model: TextModel::from_loaded(model)? })
     }
 
     pub fn tokenizer(&self) -> Arc<Tokenizer> {

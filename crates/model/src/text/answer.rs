@@ -11,8 +11,8 @@ use super::utf8::Utf8Stream;
 pub struct Delta {
     /// Text that is now certain; deltas and the rest of [`FinishedText`], joined, are the answer.
     pub text: String,
-    /// A stop string was completed: the answer ends before it, and no further token changes it.
-    pub stopped: bool,
+    /// The stop string that was completed: the answer ends before it, and no further token changes it.
+    pub stopped: Option<String>,
 }
 
 /// An answer that has ended.
@@ -46,7 +46,7 @@ pub struct AnswerText {
     ends: Vec<Option<usize>>,
     /// No token counts as inside from here on: one without text came.
     broken: bool,
-    stopped: bool,
+    stopped: Option<String>,
 }
 
 impl AnswerText {
@@ -61,14 +61,14 @@ impl AnswerText {
             given: 0,
             ends: Vec::new(),
             broken: false,
-            stopped: false,
+            stopped: None,
         }
     }
 
     /// Adds the next token of the answer.
     pub fn push(&mut self, token: u32) -> Delta {
-        if self.stopped {
-            return Delta { text: String::new(), stopped: true };
+        if self.stopped.is_some() {
+            return Delta { text: String::new(), stopped: self.stopped.clone() };
         }
         let known = self.held.len();
         match self.tokenizer.token_bytes(token) {
@@ -78,10 +78,11 @@ impl AnswerText {
         let inside = !self.broken && self.stream.is_clean();
         self.ends.push(inside.then_some(self.given + self.held.len()));
         if let Some((end, length)) = self.watch.push(&self.stops, &self.held[known..]) {
-            self.held.truncate(known + end - length);
-            self.stopped = true;
+            let start = known + end - length;
+            self.stopped = Some(self.held[start..known + end].to_owned());
+            self.held.truncate(start);
         }
-        Delta { text: self.release(), stopped: self.stopped }
+        Delta { text: self.release(), stopped: self.stopped.clone() }
     }
 
     /// Ends the answer: what was held back comes out, an incomplete character does not.
@@ -98,7 +99,7 @@ impl AnswerText {
 
     /// Takes out what can no longer become part of a stop string.
     fn release(&mut self) -> String {
-        let keep = if self.stopped { 0 } else { self.watch.held() };
+        let keep = if self.stopped.is_some() { 0 } else { self.watch.held() };
         let certain = self.held.len() - keep;
         let rest = self.held.split_off(certain);
         self.given += certain;
