@@ -24,8 +24,8 @@ const RUST_BANS: readonly Ban[] = [
     message: 'no sleeps in tests: wait on a channel, a barrier or a condition variable',
   },
   {
-    // `Instant::now()` alone may be the origin of an injected clock; subtracting or comparing it is measuring.
-    pattern: /\.elapsed\(\)|\bSystemTime::now\(|\bInstant::now\(\)\s*[-<>.]|[-<>]\s*Instant::now\(\)/,
+    // `now()` alone may be the origin of an injected clock or a file's date; its difference to another time is measuring.
+    pattern: /\.elapsed\(\)|\b(Instant|SystemTime)::now\(\)\s*\.duration_since|\bInstant::now\(\)\s*[-<>.]|[-<>]\s*Instant::now\(\)/,
     message: 'no wall clock in tests: inject a clock, or measure it in benches/',
   },
 ]
