@@ -78,7 +78,7 @@ async function openSimulated({ options, dataDir, fit }: EnginePlaces): Promise<O
     tiers,
     async close() {
       await engine.close()
-      lock?.release()
+      await lock?.release()
     },
   }
 }

@@ -19,7 +19,8 @@ export function requestLog(log: Logger, routes: readonly Route[]): HttpLogger {
     wrapSerializers: false,
     quietReqLogger: true,
     genReqId: (request) => request.id,
-    customLogLevel: (_, response) => (response.statusCode >= 500 ? 'error' : 'debug'),
+    // Why a request failed is said by logFailure, once.
+    customLogLevel: () => 'debug',
     serializers: {
       req: (request: IncomingMessage & { originalUrl?: string }) => ({
         id: request.id,

