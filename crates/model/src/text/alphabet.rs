@@ -38,6 +38,11 @@ const BYTES: [Option<u8>; CODES] = {
     bytes
 };
 
+/// The character that stands for `byte`.
+pub(crate) fn char_of_byte(byte: u8) -> char {
+    CHARS[byte as usize]
+}
+
 /// The byte that `char` stands for, if it is of the alphabet.
 pub(crate) fn byte_of_char(char: char) -> Option<u8> {
     BYTES.get(char as usize).copied().flatten()

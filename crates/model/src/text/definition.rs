@@ -18,13 +18,14 @@ pub(crate) enum Prefix {
     FirstStretch,
 }
 
-/// Builds the library's tokenizer, without truncation and padding.
+/// Builds the library's tokenizer for plain text, without truncation and padding.
 pub(crate) fn build(path: &Path, definition: &Value) -> Result<Core, ModelError> {
     let malformed = |detail: String| ModelError::Malformed { path: path.to_owned(), detail };
     let json = serde_json::to_vec(definition).map_err(|error| malformed(error.to_string()))?;
     let mut core = Core::from_bytes(json).map_err(|error| malformed(format!("tokenizer: {error}")))?;
     core.with_padding(None);
     core.with_truncation(None).map_err(|error| malformed(error.to_string()))?;
+    core.set_encode_special_tokens(true);
     Ok(core)
 }
 
@@ -83,6 +84,17 @@ fn pair_of(merge: &Value) -> Option<[&str; 2]> {
         },
         _ => None,
     }
+}
+
+/// The most bytes of text that one token can stand for, when the longest has `longest`: a normaliser may shorten text
+/// (NFC by up to three), a token that swallows white space or stands for all unknown text knows no bound.
+pub(crate) fn most_bytes_per_token(definition: &Value, longest: usize) -> Option<usize> {
+    let added = definition["added_tokens"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let swallows = added.iter().any(|token| token["lstrip"] == true || token["rstrip"] == true);
+    let covers_bytes =
+        definition["model"]["byte_fallback"] == true || definition["decoder"]["type"] == "ByteLevel";
+    let known_normalizer = [Value::Null, "NFC".into()].contains(&definition["normalizer"]["type"]);
+    (!swallows && covers_bytes && known_normalizer).then_some(longest * 3)
 }
 
 /// What the post-processor puts before a single text: BOS, or nothing.

@@ -20,6 +20,7 @@ mod template;
 mod tokenizer;
 mod trace;
 mod utf8;
+mod words;
 
 pub use answer::{AnswerText, Delta, FinishedText};
 pub use chat::{ChatMessage, ChatRequest, EncodedPrompt, StoredAnswer};

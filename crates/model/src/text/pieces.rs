@@ -132,6 +132,11 @@ impl TokenPieces {
         self.kinds.len()
     }
 
+    /// Bytes of the longest token.
+    pub fn longest(&self) -> usize {
+        self.starts.windows(2).map(|bounds| (bounds[1] - bounds[0]) as usize).max().unwrap_or(0)
+    }
+
     /// The bytes that `id` adds to a text; `None` for special tokens and unused ids.
     pub fn text(&self, id: u32) -> Option<&[u8]> {
         (self.kinds.get(id as usize) == Some(&Kind::Text)).then(|| self.raw(id))

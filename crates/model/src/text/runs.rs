@@ -77,13 +77,12 @@ impl Layout<'_> {
         encoded: &mut Encoded,
     ) -> Result<(), TextError> {
         let text = &self.text[range.clone()];
+        let ids = tokenizer.encode_plain(text, place)?;
         if range.start < self.mark && self.mark < range.end {
-            let (ids, ends) = tokenizer.encode_plain_with_ends(text, place)?;
-            encoded.before_mark =
-                encoded.tokens.len() + ends.iter().take_while(|end| range.start + **end <= self.mark).count();
+            let before = tokens_within(tokenizer, &ids, &text[..self.mark - range.start]);
+            encoded.before_mark = encoded.tokens.len() + before;
             encoded.tokens.extend(ids);
         } else {
-            let ids = tokenizer.encode_plain(text, place)?;
             encoded.add(&ids, range.end <= self.mark);
         }
         Ok(())
@@ -155,6 +154,20 @@ fn push_special(runs: &mut Vec<Run>, id: u32, range: Range<usize>, tokenizer: &T
         last.end = last.start + text[last.clone()].trim_end().len();
     }
     runs.push(Run::Special { id, range });
+}
+
+/// How many of `ids` lie within `beginning`, the beginning of the text they encode. A space that the tokenizer put in
+/// front is not counted; where it changes lengths otherwise (NFC), the result may be off by what that changes.
+fn tokens_within(tokenizer: &Tokenizer, ids: &[u32], beginning: &str) -> usize {
+    let first = ids.first().map_or(&[][..], |id| tokenizer.raw_token_bytes(*id));
+    let added_space = first.starts_with(b" ") && !beginning.starts_with(' ');
+    let room = beginning.len() + usize::from(added_space);
+    let lengths = ids.iter().map(|id| tokenizer.raw_token_bytes(*id).len());
+    let ends = lengths.scan(0, |end, length| {
+        *end += length;
+        Some(*end)
+    });
+    ends.take_while(|end| *end <= room).count()
 }
 
 impl Encoded {

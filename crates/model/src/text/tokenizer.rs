@@ -12,6 +12,7 @@ use super::error::TextError;
 use super::gguf::GgufTokenizer;
 use super::pieces::{DecodeRule, TokenPieces};
 use super::runs::Layout;
+use super::words::WordEncoder;
 use crate::ModelError;
 
 /// Whether the text of a special token becomes that token.
@@ -40,11 +41,15 @@ pub struct Tokenizer {
     /// The same without a space put in front, where `core` puts one.
     continuing: Option<Core>,
     prefix: Prefix,
+    /// The fast way, for the kinds it knows.
+    words: Option<WordEncoder>,
     /// Finds special and other added tokens in trusted text.
     added: AddedVocabulary,
     /// Some added tokens are looked for in the normalised text.
     normalizes_added: bool,
     pieces: TokenPieces,
+    /// No token stands for more bytes of text than this; `None` where that cannot be said.
+    most_bytes: Option<usize>,
     /// What the tokenizer itself puts before a raw prompt.
     prompt_prefix: Vec<u32>,
     fingerprint: [u8; 32],
@@ -69,30 +74,26 @@ impl Tokenizer {
         definition::check(path, &definition)?;
         let rule = DecodeRule::from_definition(path, &definition["decoder"])?;
         let fingerprint = *blake3::hash(definition.to_string().as_bytes()).as_bytes();
-        let mut core = definition::build(path, &definition)?;
-        let prompt_prefix = definition::prompt_prefix(&core);
-        core.set_encode_special_tokens(true);
+        let core = definition::build(path, &definition)?;
+        let pieces = TokenPieces::new(path, &core, &rule)?;
+        let words = WordEncoder::from_definition(&definition);
+        let most_bytes = definition::most_bytes_per_token(&definition, pieces.longest());
         let prefix = definition::take_prefix(&mut definition);
         let continuing =
             if prefix == Prefix::None { None } else { Some(definition::build(path, &definition)?) };
-        let continuing = continuing.map(|mut core| {
-            core.set_encode_special_tokens(true);
-            core
-        });
         let mut added = core.get_added_vocabulary().clone();
         added.set_encode_special_tokens(false);
-        let normalizes_added = added.get_added_tokens_decoder().values().any(|token| token.normalized);
-        let pieces = TokenPieces::new(path, &core, &rule)?;
-        let path = path.to_owned();
         Ok(Self {
-            path,
+            path: path.to_owned(),
+            prompt_prefix: definition::prompt_prefix(&core),
+            normalizes_added: added.get_added_tokens_decoder().values().any(|token| token.normalized),
             core,
             continuing,
             prefix,
+            words,
             added,
-            normalizes_added,
             pieces,
-            prompt_prefix,
+            most_bytes,
             fingerprint,
         })
     }
@@ -117,6 +118,11 @@ impl Tokenizer {
             path: self.path.clone(),
             detail: format!("its vocabulary has ids up to {largest}, the model has {rows} embeddings"),
         })
+    }
+
+    /// A text of so many bytes has at least this many tokens: enough to refuse what cannot fit before encoding it.
+    pub fn fewest_tokens(&self, bytes: usize) -> usize {
+        self.most_bytes.map_or(0, |most| bytes.div_ceil(most.max(1)))
     }
 
     /// BLAKE3 of the definition: equal fingerprints tokenise alike.
@@ -176,19 +182,17 @@ impl Tokenizer {
     }
 
     pub(crate) fn encode_plain(&self, text: &str, place: Stretch) -> Result<Vec<u32>, TextError> {
-        let encoding = self.core_at(place).encode_fast(text, false).map_err(library_error)?;
-        Ok(encoding.get_ids().to_vec())
+        if let Some(words) = &self.words
+            && let Some(ids) = words.encode(self.core.get_model(), text)?
+        {
+            return Ok(ids);
+        }
+        self.encode_by_library(text, place)
     }
 
-    /// Ids, and for each where it ends in `text`, in bytes.
-    pub(crate) fn encode_plain_with_ends(
-        &self,
-        text: &str,
-        place: Stretch,
-    ) -> Result<(Vec<u32>, Vec<usize>), TextError> {
-        let encoding = self.core_at(place).encode(text, false).map_err(library_error)?;
-        let ends = encoding.get_offsets().iter().map(|(_, end)| *end).collect();
-        Ok((encoding.get_ids().to_vec(), ends))
+    pub(crate) fn encode_by_library(&self, text: &str, place: Stretch) -> Result<Vec<u32>, TextError> {
+        let encoding = self.core_at(place).encode_fast(text, false).map_err(library_error)?;
+        Ok(encoding.get_ids().to_vec())
     }
 
     fn core_at(&self, place: Stretch) -> &Core {
