@@ -9,6 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use attentionstore_model::LoadedModel;
+use attentionstore_model::text::TextModel;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -67,7 +68,13 @@ fn load_and_walk(path: &Path, file_bytes: usize) {
     let used = PEAK.with(Cell::get) - before;
     assert!(used <= 16 * file_bytes + (64 << 10), "{used} bytes held for files of {file_bytes}");
     match loaded {
-        Ok(model) => walk(&model),
+        Ok(model) => {
+            walk(&model);
+            // The text side reads metadata of the same file.
+            if let Err(error) = TextModel::from_loaded(&model) {
+                assert!(!error.to_string().is_empty());
+            }
+        }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
 }
@@ -204,10 +211,11 @@ fn damaged_files_of_a_directory_never_panic_or_take_memory() {
         ("model-00001-of-00003.safetensors", 200),
         ("generation_config.json", 60),
         ("tokenizer_config.json", 60),
+        ("tokenizer.json", 150),
     ] {
         let copy = Copy::of("mistral");
         let whole = fs::read(copy.file(name)).expect("fixture");
-        for_damage(cases, whole.len().min(1500), |list| {
+        for_damage(cases, whole.len().min(5000), |list| {
             let mut bytes = whole.clone();
             list.iter().for_each(|damage| damage.apply(&mut bytes));
             fs::write(copy.file(name), &bytes).expect("write");

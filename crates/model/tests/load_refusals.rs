@@ -48,13 +48,14 @@ const UNSUPPORTED: &str = "model_unsupported";
 
 #[test]
 fn configurations_that_would_be_computed_wrongly_are_refused() {
-    let cases: [(&str, &str, Value); 19] = [
+    let cases: [(&str, &str, Value); 20] = [
         ("llama", "model_type", json!("gpt2")),
         ("llama", "model_type", json!("mixtral")),
         ("llama", "architectures", json!(["LlamaForSequenceClassification"])),
         ("llama", "attention_bias", json!(true)),
         ("llama", "mlp_bias", json!(true)),
         ("llama", "hidden_act", json!("gelu")),
+        ("llama", "rope_interleaved", json!(true)),
         ("llama", "num_local_experts", json!(8)),
         ("llama", "quantization_config", json!({"quant_method": "gptq"})),
         ("llama", "attn_logit_softcapping", json!(50.0)),

@@ -15,8 +15,9 @@ const DEFAULT_RMS_EPS: f64 = 1e-6;
 const DEFAULT_MISTRAL_WINDOW: usize = 4096;
 
 /// Keys that stand for computations we do not have, unless absent, null or false.
-const UNSUPPORTED_IF_SET: [&str; 11] = [
+const UNSUPPORTED_IF_SET: [&str; 12] = [
     "quantization_config",
+    "rope_interleaved",
     "attention_bias",
     "mlp_bias",
     "num_experts",
