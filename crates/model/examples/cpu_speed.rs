@@ -1,0 +1,213 @@
+//! Measures the CPU backend: `cargo run --release --example cpu_speed -- MODEL.gguf [THREADS]`.
+//!
+//! Prints tokens a second for prefill of 512 and 4,096 tokens and for decoding after 512 and 4,096, and what
+//! share of the machine's own arithmetic and read bandwidth (both measured first) that is.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use attentionstore_kv::KvDtype;
+use attentionstore_model::backend::cpu::{CpuBackend, CpuOptions};
+use attentionstore_model::backend::{Backend, BatchSequence, LogitsWanted};
+use attentionstore_model::config::ModelConfig;
+use attentionstore_model::load;
+use attentionstore_model::sampling::{SampleRequest, SamplingParams, TokenCounts};
+use attentionstore_model::weights::ModelWeights;
+
+const CHUNK: usize = 256;
+const ROUNDS: usize = 3;
+const DECODED: usize = 32;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let path = arguments.next().ok_or("usage: cpu_speed MODEL.gguf [THREADS]")?;
+    let threads = arguments.next().map_or(Ok(2), |threads| threads.parse())?;
+    let peak = measure(threads, fma_chains) / 1e9;
+    let bandwidth = measure(threads, read_memory) / 1e9;
+    println!("machine: {peak:.0} GFLOP/s f32 FMA, {bandwidth:.1} GB/s read, {threads} threads");
+
+    let model = load(path.as_ref(), &|_| {})?;
+    let started = Instant::now();
+    let options =
+        CpuOptions { threads, max_batch_tokens: CHUNK, slots: 72, kv_dtype: KvDtype::Bf16, isa: None };
+    let mut backend = CpuBackend::new(model.config.clone(), &model.weights, options)?;
+    println!(
+        "{}: packed in {:.2} s on {}",
+        model.config.name,
+        started.elapsed().as_secs_f64(),
+        backend.describe()
+    );
+
+    for tokens in [512, 4096] {
+        let seconds = fastest(|| prefill(&mut backend, tokens, threads));
+        let work = prefill_flops(&model.config, tokens) / seconds / 1e9;
+        let (rate, share) = (tokens as f64 / seconds, 100.0 * work / peak);
+        println!("prefill {tokens}: {rate:.0} tokens/s, {work:.0} GFLOP/s, {share:.0} % of peak");
+        let seconds = fastest(|| decode(&mut backend, tokens, threads)) / DECODED as f64;
+        let bytes =
+            weight_bytes(&model.weights) + backend.layout().block_bytes() as f64 / 64.0 * tokens as f64;
+        let (rate, read) = (1.0 / seconds, bytes / seconds / 1e9);
+        let share = 100.0 * read / bandwidth;
+        println!("decode after {tokens}: {rate:.0} tokens/s, {read:.1} GB/s, {share:.0} % of read bandwidth");
+    }
+    Ok(())
+}
+
+/// The fastest of a few rounds, in seconds: the others were disturbed.
+fn fastest(mut round: impl FnMut() -> Duration) -> f64 {
+    (0..ROUNDS).map(|_| round()).min().unwrap_or_default().as_secs_f64()
+}
+
+/// A clock: with one thread its time on a processor, so that a busy machine disturbs little; else wall time.
+struct Clock {
+    started: Instant,
+    on_processor: Option<Duration>,
+}
+
+impl Clock {
+    fn start(threads: usize) -> Clock {
+        Clock { started: Instant::now(), on_processor: if threads == 1 { processor_time() } else { None } }
+    }
+
+    fn elapsed(&self) -> Duration {
+        match (self.on_processor, processor_time()) {
+            (Some(started), Some(now)) => now - started,
+            _ => self.started.elapsed(),
+        }
+    }
+}
+
+/// This thread's time on a processor so far, as Linux tells it.
+fn processor_time() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(Duration::from_nanos(text.split_whitespace().next()?.parse().ok()?))
+}
+
+fn prefill(backend: &mut CpuBackend, tokens: usize, threads: usize) -> Duration {
+    let started = Clock::start(threads);
+    for position in (0..tokens).step_by(CHUNK) {
+        let last = position + CHUNK >= tokens;
+        step(backend, position, CHUNK.min(tokens - position), last);
+    }
+    started.elapsed()
+}
+
+/// Decodes after `tokens` tokens, which are in the slots already.
+fn decode(backend: &mut CpuBackend, tokens: usize, threads: usize) -> Duration {
+    let started = Clock::start(threads);
+    for position in tokens..tokens + DECODED {
+        step(backend, position, 1, true);
+    }
+    started.elapsed()
+}
+
+fn step(backend: &mut CpuBackend, position: usize, count: usize, sampled: bool) {
+    let tokens: Vec<u32> = (position..position + count).map(|n| (n * 7919 % 40_000) as u32).collect();
+    let slots: Vec<u32> = (0..72).collect();
+    let logits = if sampled { LogitsWanted::Last } else { LogitsWanted::None };
+    let sequence = BatchSequence { tokens: &tokens, position: position as u32, slots: &slots, logits };
+    backend.begin_step(&[sequence]).expect("a valid batch");
+    for layer in 0..backend.config().layers {
+        backend.run_layer(layer).expect("a layer");
+    }
+    if sampled {
+        let (params, counts) = (greedy(), TokenCounts::default());
+        let request = SampleRequest {
+            row: 0,
+            params: &params,
+            counts: &counts,
+            token_index: position as u64,
+            banned: &[],
+        };
+        black_box(backend.sample(&[request]).expect("a sample"));
+    }
+}
+
+fn greedy() -> SamplingParams {
+    SamplingParams {
+        temperature: 0.0,
+        top_k: 0,
+        top_p: 1.0,
+        min_p: 0.0,
+        repetition_penalty: 1.0,
+        presence_penalty: 0.0,
+        frequency_penalty: 0.0,
+        logit_bias: Vec::new(),
+        seed: 0,
+        logprobs: None,
+    }
+}
+
+/// Multiplications and additions of a prefill: matrices of the layers, attention over what each token sees, and
+/// one row of the head.
+fn prefill_flops(config: &ModelConfig, tokens: usize) -> f64 {
+    let attention = config.hidden * config.head_dim * (2 * config.heads + 2 * config.kv_heads);
+    let weights = config.layers * (attention + 3 * config.hidden * config.intermediate);
+    let seen = tokens as f64 * (tokens as f64 + 1.0) / 2.0;
+    let scores = 4.0 * (config.layers * config.heads * config.head_dim) as f64 * seen;
+    2.0 * weights as f64 * tokens as f64 + scores + 2.0 * (config.vocab_size * config.hidden) as f64
+}
+
+/// Bytes of weights that one token reads.
+fn weight_bytes(weights: &ModelWeights) -> f64 {
+    let all: usize = weights.tensors().map(|tensor| tensor.bytes().len()).sum();
+    let unread = if weights.head.is_some() { weights.embedding.bytes().len() } else { 0 };
+    (all - unread) as f64
+}
+
+/// The best of some rounds of `work` on all threads, in its units a second.
+fn measure(threads: usize, work: fn() -> f64) -> f64 {
+    let timed = move || {
+        let started = Clock::start(threads);
+        work() / started.elapsed().as_secs_f64()
+    };
+    let round = || {
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(timed)).collect();
+            workers.into_iter().map(|worker| worker.join().expect("measured")).sum()
+        })
+    };
+    (0..ROUNDS).map(|_| round()).fold(0.0, f64::max)
+}
+
+/// Independent chains of fused multiply-adds in registers; returns floating-point operations.
+fn fma_chains() -> f64 {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("fma") {
+        // SAFETY: just detected.
+        return unsafe { fma_chains_x86() };
+    }
+    chains()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn fma_chains_x86() -> f64 {
+    chains()
+}
+
+#[inline(always)]
+fn chains() -> f64 {
+    const ROUNDS: usize = 50_000_000;
+    let (a, b) = (black_box([0.999_f32; 8]), black_box([0.001_f32; 8]));
+    let mut sums = [[1.0_f32; 8]; 10];
+    for _ in 0..ROUNDS {
+        for sum in &mut sums {
+            for lane in 0..8 {
+                sum[lane] = sum[lane].mul_add(a[lane], b[lane]);
+            }
+        }
+    }
+    black_box(sums);
+    (ROUNDS * 2 * 80) as f64
+}
+
+/// Reads memory far larger than any cache; returns bytes.
+fn read_memory() -> f64 {
+    const WORDS: usize = 32 << 20;
+    let memory = vec![1u64; WORDS];
+    let sum = (0..4).map(|_| black_box(&memory).iter().fold(0u64, |sum, word| sum.wrapping_add(*word)));
+    black_box(sum.sum::<u64>());
+    // The first pass is the one that fills the memory.
+    (5 * 8 * WORDS) as f64
+}
