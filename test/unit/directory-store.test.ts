@@ -1,0 +1,92 @@
+import test from 'ava'
+import type { Table } from '../../ts/directory/database.js'
+import { Directory } from '../../ts/directory/directory.js'
+import { BlockStore } from '../../ts/directory/store.js'
+
+const ROOT = 'r'.repeat(32)
+
+class MemoryTable implements Table {
+  readonly records = new Map<string, Uint8Array>()
+
+  entries() {
+    return [...this.records].map(([key, value]) => ({ key: Buffer.from(key, 'latin1'), value }))
+  }
+  put(key: Uint8Array, value: Uint8Array): void {
+    this.records.set(Buffer.from(key).toString('latin1'), Uint8Array.from(value))
+  }
+  remove(key: Uint8Array): void {
+    this.records.delete(Buffer.from(key).toString('latin1'))
+  }
+}
+
+/** A directory with two stored blocks, the second partly filled, and the table they were stored in. */
+function stored(): { table: MemoryTable; keys: string[] } {
+  const table = new MemoryTable()
+  const store = new BlockStore(table)
+  const directory = new Directory({ hbm: 1, dram: 1, ssd: 4 })
+  store.restore(directory, 'this model')
+  const keys = ['a'.repeat(32), 'b'.repeat(32)]
+  const chain = [Uint32Array.from({ length: 64 }, (_, i) => i), Uint32Array.of(70_000, 2)]
+  chain.forEach((tokens, index) => {
+    const block = directory.obtain(keys[index] as string, index === 0 ? ROOT : (keys[0] as string), index, tokens)
+    directory.adopt(block, 'ssd', directory.reserve('ssd'), 'present')
+    block.lastUse = 1000.5 + index
+    store.put(block)
+  })
+  return { table, keys }
+}
+
+function reopen(table: Table, fingerprint = 'this model', ssd = 4) {
+  const directory = new Directory({ hbm: 1, dram: 1, ssd })
+  const report = new BlockStore(table).restore(directory, fingerprint)
+  directory.checkIntegrity()
+  return { directory, report }
+}
+
+test('blocks come back after a restart, with their tokens, parents and slots', t => {
+  const { table, keys } = stored()
+  const { directory, report } = reopen(table)
+  t.deepEqual(report, { restored: 2, foreign: 0, damaged: 0 })
+  const tail = directory.blocks.get(keys[1] as string)
+  t.deepEqual(tail?.tokens, Uint32Array.of(70_000, 2))
+  t.is(tail?.parent, keys[0])
+  t.is(tail?.lastUse, 1001.5)
+  t.true(tail?.durable)
+  t.is(directory.pools.ssd.free, 2)
+})
+
+test('blocks of another fingerprint are foreign: dropped, and gone for good', t => {
+  const { table } = stored()
+  t.deepEqual(reopen(table, 'another model').report, { restored: 0, foreign: 2, damaged: 0 })
+  t.deepEqual(reopen(table, 'another model').report, { restored: 0, foreign: 0, damaged: 0 })
+})
+
+test('records that cannot be read, and slots that no longer exist, are dropped', t => {
+  const { table } = stored()
+  const [first] = [...table.records.keys()].filter(key => key.startsWith('s'))
+  table.records.set(first as string, Uint8Array.of(1, 2, 3))
+  t.deepEqual(reopen(table).report, { restored: 1, foreign: 0, damaged: 1 })
+  const smaller = stored()
+  t.deepEqual(reopen(smaller.table, 'this model', 1).report, { restored: 1, foreign: 0, damaged: 1 })
+})
+
+test('two records of one key give one block, and the other slot is free', t => {
+  const { table } = stored()
+  const [first, second] = [...table.records].filter(([key]) => key.startsWith('s')) as [[string, Uint8Array], [string, Uint8Array]]
+  const twin = Buffer.from(first[1])
+  twin.writeUInt32LE(Buffer.from(second[0], 'latin1').readUInt32BE(1), 64)
+  table.records.set(second[0], twin)
+  const { directory, report } = reopen(table)
+  t.deepEqual(report, { restored: 1, foreign: 0, damaged: 1 })
+  t.is(directory.pools.ssd.free, 3)
+})
+
+test('a slot that is given up is no longer in the store', t => {
+  const { table, keys } = stored()
+  const directory = new Directory({ hbm: 1, dram: 1, ssd: 4 })
+  const store = new BlockStore(table)
+  store.restore(directory, 'this model')
+  directory.ssdListener = store
+  directory.removeCopy(directory.blocks.get(keys[1] as string)!, 'ssd')
+  t.is(reopen(table).report.restored, 1)
+})
