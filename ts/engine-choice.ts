@@ -5,7 +5,7 @@ import type { TierBytes } from './config/machine.js'
 import { findModel } from './config/model.js'
 import type { ServeOptions } from './config/options.js'
 import { invalidOption } from './config/units.js'
-import { createNativeEngine, type NativeEngineOptions } from './engine/native/index.js'
+import { createNativeEngine, detectCuda, type NativeEngineOptions } from './engine/native/index.js'
 import { SimulatedEngine } from './engine/simulated/engine.js'
 import { cpu2 } from './engine/simulated/profiles/cpu-2.js'
 import type { Engine } from './engine/types.js'
@@ -42,8 +42,15 @@ async function openNative(places: EnginePlaces, { onNotice, onProgress }: OpenLi
   const { options, env } = places
   const model = await findModel(options.model, env, onNotice ?? (() => {}))
   const tiers = await places.fit(model.weightBytes)
+  onNotice?.(deviceNotice(detectCuda()))
   const engine = await createNativeEngine(nativeOptions(places, model.path, tiers), onProgress)
   return { engine, tiers, close: () => engine.close() }
+}
+
+/** GPUs are looked for, so that nobody wonders why theirs is idle. */
+function deviceNotice({ devices, reason }: ReturnType<typeof detectCuda>): string {
+  const names = devices.map(({ name }) => name).join(', ')
+  return names === '' ? `computing on the CPU: ${reason ?? 'no GPU was found'}` : `computing on the CPU; this version does not use ${names}`
 }
 
 function nativeOptions({ options, dataDir, ssdDir }: EnginePlaces, modelPath: string, tiers: TierBytes): NativeEngineOptions {

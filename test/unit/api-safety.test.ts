@@ -139,6 +139,16 @@ test('a request id is taken if it is one, and made if not', async (t) => {
   t.regex((await id('x'.repeat(200))) ?? '', /^req_/)
 })
 
+test('a conversation id may come in a header; that of the body wins', async (t) => {
+  const api = await openTestApi()
+  t.teardown(() => api.close())
+  const send = (header: string, more: object = {}) =>
+    api.post('/v1/completions', { prompt: 'x', ...more }, { 'x-conversation-id': header })
+  t.is((await send('mine')).headers.get('x-conversation-id'), 'mine')
+  t.is((await send('mine', { conversation: 'other' })).headers.get('x-conversation-id'), 'other')
+  t.deepEqual(await errorOf(await send('not an id')), { status: 400, code: 'invalid_value', param: 'x-conversation-id' })
+})
+
 test('a body over the limit never reaches its handler', async (t) => {
   const api = await openTestApi({ maxBodyBytes: 1024 })
   t.teardown(() => api.close())

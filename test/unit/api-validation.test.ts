@@ -2,6 +2,7 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import fc from 'fast-check'
+import { EngineError } from '../../ts/protocol/errors.js'
 import { errorOf, openTestApi, rawRequest, type TestApi } from './support/api.js'
 
 const HELLO = [{ role: 'user', content: 'Hi' }]
@@ -86,6 +87,34 @@ test('a wrong value is refused with the path of its field', async (t) => {
     const { status, code, param } = await errorOf(await api.post('/v1/completions', { prompt }))
     t.deepEqual({ status, code, param: param?.split('.')[0] }, expected, JSON.stringify(prompt))
   }
+})
+
+test('lists that cannot be right are refused before they are walked through', async (t) => {
+  const api = await openTestApi({ maxBodyBytes: 8 * 2 ** 20 })
+  t.teardown(() => api.close())
+  const refusal = async (path: string, body: unknown) => {
+    const { code, param } = await errorOf(await api.post(path, body))
+    return [code, param]
+  }
+  const items = (length: number, item: unknown) => Array.from({ length }, () => item)
+  const tooLong = 'context_length_exceeded'
+  t.deepEqual(await refusal('/v1/completions', { prompt: items(2048, 1) }), [tooLong, 'prompt'])
+  t.deepEqual(await refusal('/v1/completions', { prompt: [items(3000, 1)] }), [tooLong, 'prompt'])
+  t.deepEqual(await refusal('/v1/completions', { prompt: items(65, 'x') }), ['invalid_value', 'prompt'])
+  t.deepEqual(await refusal(CHAT, { messages: items(2048, HELLO[0]) }), [tooLong, 'messages'])
+  t.deepEqual(await refusal(CHAT, { messages: HELLO, stop: items(1e6, 'x') }), ['invalid_value', 'stop'])
+  t.deepEqual(await refusal('/detokenize', { tokens: items(200_000, 1) }), ['invalid_value', 'tokens'])
+  const biases = Object.fromEntries(Array.from({ length: 2000 }, (_, token) => [token, 1]))
+  t.deepEqual(await refusal(CHAT, { messages: HELLO, logit_bias: biases }), ['invalid_value', 'logit_bias'])
+})
+
+test('messages that the template refuses are the client\'s error, with its reason', async (t) => {
+  const api = await openTestApi()
+  t.teardown(() => api.close())
+  api.service.answer = () => [new EngineError('template', 'roles must alternate')]
+  const response = await api.post(CHAT, { messages: HELLO })
+  t.is(response.status, 400)
+  t.like(await response.json(), { error: { code: 'invalid_value', param: 'messages', message: 'messages: roles must alternate' } })
 })
 
 test('a model of another name is not found', async (t) => {

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler, type Response } from 'express'
 import helmet from 'helmet'
 import { ApiError } from '../protocol/errors.js'
+import { CONVERSATION_ID } from '../protocol/schemas/generation.js'
 import { ClientGone, errorBody, errorHeaders, statusOf, toApiError } from './errors.js'
 import { checkContentType, checkHost, checkOrigin, type AccessRules } from './guards.js'
 import { logFailure, requestLog } from './log.js'
@@ -99,9 +100,18 @@ function serve(route: Route, context: ApiContext, options: AppOptions): RequestH
     const gone = new AbortController()
     response.once('close', () => gone.abort())
     const { signal } = gone
-    const reply = await route.handler({ body: request.body, requestId: String(request.id), signal }, context)
+    const conversation = conversationHeader(request)
+    const { body, id } = request
+    const reply = await route.handler({ body, requestId: String(id), conversation, signal }, context)
     await send(reply, request, response, context, options)
   }
+}
+
+function conversationHeader(request: Request): string | null {
+  const given = request.get('x-conversation-id')
+  if (given === undefined) return null
+  if (CONVERSATION_ID.test(given)) return given
+  throw new ApiError('invalid_value', 'x-conversation-id: 1 to 128 of A-Z a-z 0-9 . _ : -', 'x-conversation-id')
 }
 
 async function send(reply: Reply, request: Request, response: Response, context: ApiContext, options: AppOptions): Promise<void> {
@@ -114,7 +124,7 @@ async function send(reply: Reply, request: Request, response: Response, context:
       return
     case 'stream': {
       response.set({ ...STREAM_HEADERS, ...reply.headers }).flushHeaders()
-      const onError = (thrown: unknown): void => logFailure(context.log, String(request.id), thrown)
+      const onError = (error: ApiError): void => logFailure(context.log, String(request.id), error)
       const end = await writeEventStream(response, reply.events, options.stream, onError)
       if (end === 'cut off') context.telemetry.streamCutOff()
     }
@@ -128,8 +138,8 @@ const notFound: RequestHandler = () => {
 function answerError({ log }: ApiContext): ErrorRequestHandler {
   return (thrown: unknown, request, response, _next) => {
     if (response.destroyed || thrown instanceof ClientGone) return
-    logFailure(log, String(request.id), thrown)
     const error = toApiError(thrown)
+    logFailure(log, String(request.id), error)
     if (response.headersSent) {
       response.destroy()
       return

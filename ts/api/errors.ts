@@ -1,6 +1,6 @@
 // The only way error text leaves the server: one function makes every error body, one table every status.
 
-import { ApiError, AttentionStoreError, type ApiErrorCode } from '../protocol/errors.js'
+import { ApiError, AttentionStoreError, EngineError, type ApiErrorCode } from '../protocol/errors.js'
 import type { ErrorBody } from '../protocol/index.js'
 
 type ErrorType = ErrorBody['error']['type']
@@ -25,6 +25,9 @@ const KINDS: Readonly<Record<ApiErrorCode, readonly [status: number, type: Error
 /** Seconds after which a client may try again, where the error itself does not say. */
 const RETRY_AFTER_S: Partial<Record<ApiErrorCode, number>> = { queue_full: 1, draining: 10 }
 
+/** The engine's code for messages that the model's template refuses, for instance two user messages in a row. */
+const TEMPLATE_CODE = 'template'
+
 export function statusOf(error: ApiError): number {
   return KINDS[error.code][0]
 }
@@ -47,6 +50,9 @@ export class ClientGone extends Error {
 export function toApiError(thrown: unknown): ApiError {
   if (thrown instanceof ApiError) return thrown
   if (isBodyError(thrown)) return bodyError(thrown)
+  if (thrown instanceof EngineError && thrown.code === TEMPLATE_CODE) {
+    return new ApiError('invalid_value', `messages: ${thrown.message}`, 'messages', thrown.context)
+  }
   const code = thrown instanceof AttentionStoreError ? ` (${thrown.code})` : ''
   return new ApiError('engine_error', `the server failed to answer${code}; its log says more`, null, {}, { cause: thrown })
 }

@@ -4,7 +4,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
 import { pinoHttp, type HttpLogger } from 'pino-http'
-import { ApiError, AttentionStoreError } from '../protocol/errors.js'
+import { AttentionStoreError, type ApiError } from '../protocol/errors.js'
 import type { Route } from './route.js'
 
 /** One line a request. */
@@ -34,12 +34,12 @@ export function requestLog(log: Logger, routes: readonly Route[]): HttpLogger {
 }
 
 /** Logs why a request failed, unless the request itself was wrong. */
-export function logFailure(log: Logger, requestId: string, thrown: unknown): void {
-  if (thrown instanceof ApiError && thrown.code !== 'engine_error') {
-    log.debug({ requestId, code: thrown.code }, 'request refused')
+export function logFailure(log: Logger, requestId: string, error: ApiError): void {
+  if (error.code !== 'engine_error') {
+    log.debug({ requestId, code: error.code }, 'request refused')
     return
   }
-  log.error({ requestId, failure: describeError(thrown) }, 'request failed')
+  log.error({ requestId, failure: describeError(error) }, 'request failed')
 }
 
 /** Messages of our own errors name no user's text; of others only the kind and the place are logged. */

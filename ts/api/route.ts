@@ -24,6 +24,8 @@ export interface ApiRequest {
   /** Parsed JSON; undefined without a body. */
   readonly body: unknown
   readonly requestId: string
+  /** The `x-conversation-id` header. */
+  readonly conversation: string | null
   /** Aborts when the client goes away. */
   readonly signal: AbortSignal
 }

@@ -1,6 +1,7 @@
 // Server-sent events: the only writer of `text/event-stream`.
 
 import type { ServerResponse } from 'node:http'
+import type { ApiError } from '../protocol/errors.js'
 import { errorBody, toApiError } from './errors.js'
 
 export interface StreamBounds {
@@ -21,7 +22,7 @@ export async function writeEventStream(
   response: ServerResponse,
   events: AsyncIterable<unknown>,
   bounds: StreamBounds,
-  onError: (thrown: unknown) => void,
+  onError: (error: ApiError) => void,
 ): Promise<StreamEnd> {
   const timer = setInterval(() => response.write(': keep-alive\n\n'), bounds.keepAliveMs)
   try {
@@ -38,8 +39,9 @@ export async function writeEventStream(
     return 'done'
   } catch (thrown) {
     if (response.destroyed) return 'gone'
-    onError(thrown)
-    response.end(`data: ${JSON.stringify(errorBody(toApiError(thrown)))}\n\n`)
+    const error = toApiError(thrown)
+    onError(error)
+    response.end(`data: ${JSON.stringify(errorBody(error))}\n\n`)
     return 'failed'
   } finally {
     clearInterval(timer)

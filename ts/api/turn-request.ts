@@ -13,6 +13,8 @@ export type GenerationFields = z.output<z.ZodObject<typeof generationFields>>
 
 export interface TurnParts {
   readonly requestId: string
+  /** From the header; the body's field wins. */
+  readonly conversation: string | null
   readonly prompt: TurnRequest['prompt']
   readonly maxTokens: number | null
   readonly logprobs: number | null
@@ -24,7 +26,7 @@ export function turnRequest(fields: GenerationFields, info: EngineInfo, parts: T
     requestId: parts.requestId,
     tenant: '',
     cacheSalt: fields.cache_salt ?? '',
-    conversation: fields.conversation ?? null,
+    conversation: fields.conversation ?? parts.conversation,
     conversationHint: CONVERSATION_ID.test(hint) ? hint : null,
     prompt: parts.prompt,
     sampling: samplingParams(fields, info, parts.logprobs),

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { ApiError } from '../../protocol/errors.js'
 import { ChatRequest } from '../../protocol/schemas/chat.js'
+import { checkLengths } from '../bounds.js'
 import { chatBody, chatChunks } from '../format/chat.js'
 import { turnMessages } from '../messages.js'
 import { json, type Handler } from '../route.js'
@@ -10,8 +11,9 @@ import { refuseUnsupported } from '../unsupported.js'
 import { validate } from '../validate.js'
 
 /** POST /v1/chat/completions */
-export const chatCompletions: Handler = async ({ body, requestId, signal }, context) => {
+export const chatCompletions: Handler = async ({ body, requestId, conversation, signal }, context) => {
   refuseUnsupported(body)
+  checkLengths(body, context.service.modelContext)
   const fields = validate(ChatRequest, body)
   const model = checkModel(fields.model, context.models)
   const { info, text } = context.engine
@@ -24,6 +26,7 @@ export const chatCompletions: Handler = async ({ body, requestId, signal }, cont
   }
   const request = turnRequest(fields, info, {
     requestId,
+    conversation,
     prompt: { kind: 'chat', messages: turnMessages(fields.messages) },
     maxTokens: fields.max_completion_tokens ?? fields.max_tokens ?? null,
     logprobs: logprobs ? (fields.top_logprobs ?? 0) : null,

@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import type { EngineInfo } from '../../engine/types.js'
 import { CompletionRequest } from '../../protocol/schemas/completions.js'
 import type { TurnRequest } from '../../scheduler/types.js'
+import { checkLengths } from '../bounds.js'
 import { completionBody, completionChunks } from '../format/completions.js'
 import { json, type Handler } from '../route.js'
 import { checkModel, inVocabulary, turnRequest, wellFormed } from '../turn-request.js'
@@ -14,8 +15,9 @@ import { validate } from '../validate.js'
 const DEFAULT_MAX_TOKENS = 16
 
 /** POST /v1/completions */
-export const completions: Handler = async ({ body, requestId, signal }, context) => {
+export const completions: Handler = async ({ body, requestId, conversation, signal }, context) => {
   refuseUnsupported(body)
+  checkLengths(body, context.service.modelContext)
   const fields = validate(CompletionRequest, body)
   const model = checkModel(fields.model, context.models)
   const { info, text } = context.engine
@@ -23,6 +25,7 @@ export const completions: Handler = async ({ body, requestId, signal }, context)
   const requests = prompts.map((prompt, index) =>
     turnRequest(fields, info, {
       requestId: prompts.length === 1 ? requestId : `${requestId}-${index}`,
+      conversation,
       prompt,
       maxTokens: fields.max_tokens ?? DEFAULT_MAX_TOKENS,
       logprobs: fields.logprobs ?? null,

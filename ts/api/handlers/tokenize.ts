@@ -1,6 +1,7 @@
 import { ApiError } from '../../protocol/errors.js'
 import type { DetokenizeResponse, TokenizeResponse } from '../../protocol/index.js'
 import { DetokenizeRequest, TokenizeChatRequest, TokenizeTextRequest } from '../../protocol/schemas/tokenize.js'
+import { checkLengths } from '../bounds.js'
 import { turnMessages } from '../messages.js'
 import { json, type ApiContext, type Handler } from '../route.js'
 import { checkModel, inVocabulary, wellFormed } from '../turn-request.js'
@@ -8,6 +9,7 @@ import { validate } from '../validate.js'
 
 /** POST /tokenize: of a text, or of chat messages with the generation prompt. */
 export const tokenize: Handler = async ({ body }, context) => {
+  checkLengths(body, context.service.modelContext)
   const isChat = typeof body === 'object' && body !== null && Object.hasOwn(body, 'messages')
   const [tokens, wantsTexts] = isChat ? await chatTokens(body, context) : await textTokens(body, context)
   const { text } = context.engine
@@ -39,7 +41,8 @@ async function chatTokens(body: unknown, { engine, models }: ApiContext): Promis
 }
 
 /** POST /detokenize */
-export const detokenize: Handler = async ({ body }, { engine, models }) => {
+export const detokenize: Handler = async ({ body }, { engine, models, service }) => {
+  checkLengths(body, service.modelContext)
   const fields = validate(DetokenizeRequest, body)
   checkModel(fields.model, models)
   const tokens = Uint32Array.from(inVocabulary(fields.tokens, engine.info, 'tokens'))

@@ -7,9 +7,10 @@ export const MAX_STOPS = 16
 export const MAX_STOP_LENGTH = 1024
 /** Most alternatives a token's log probabilities list. */
 export const MAX_TOP_LOGPROBS = 20
-const MAX_LOGIT_BIASES = 1024
+/** Most tokens of `logit_bias`. */
+export const MAX_LOGIT_BIASES = 1024
 
-const tokenId = z.int().nonnegative().max(0xffff_ffff)
+export const tokenId = z.int().nonnegative().max(0xffff_ffff)
 const stopString = z.string().min(1).max(MAX_STOP_LENGTH)
 
 export const CONVERSATION_ID = /^[A-Za-z0-9._:-]{1,128}$/
@@ -41,5 +42,4 @@ export const generationFields = {
 }
 
 export const promptTokens = z.array(tokenId).min(1)
-export { tokenId }
 export const maxTokens = z.int().min(1).max(0x7fff_ffff)
