@@ -190,6 +190,11 @@ impl Tokenizer {
         self.encode_by_library(text, place)
     }
 
+    #[cfg(test)]
+    pub(crate) fn has_word_encoder(&self) -> bool {
+        self.words.is_some()
+    }
+
     pub(crate) fn encode_by_library(&self, text: &str, place: Stretch) -> Result<Vec<u32>, TextError> {
         let encoding = self.core_at(place).encode_fast(text, false).map_err(library_error)?;
         Ok(encoding.get_ids().to_vec())
