@@ -1,8 +1,8 @@
 //! The engine as a class. After `close` every method answers `engine_closed`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use attentionstore_engine::{Engine, EngineError};
+use attentionstore_engine::{Engine, EngineError, EventSource};
 use napi::bindgen_prelude::{AsyncTask, Uint8Array, Uint32Array};
 use napi::{Env, Result, Task};
 use napi_derive::napi;
@@ -14,16 +14,24 @@ use crate::stats::BindingStats;
 
 #[napi]
 pub struct BindingEngine {
-    inner: Option<Arc<Engine>>,
+    inner: Mutex<Option<Arc<Engine>>>,
+    events: EventSource,
 }
 
 impl BindingEngine {
     pub fn new(engine: Engine) -> Self {
-        Self { inner: Some(Arc::new(engine)) }
+        Self { events: engine.events(), inner: Mutex::new(Some(Arc::new(engine))) }
     }
 
-    pub fn open(&self) -> Result<&Arc<Engine>> {
-        self.inner.as_ref().ok_or_else(|| thrown(EngineError::Closed))
+    /// The engine, unless it was closed.
+    pub fn open(&self) -> Result<Arc<Engine>> {
+        self.inner().clone().ok_or_else(|| thrown(EngineError::Closed))
+    }
+
+    // Behind a lock rather than `&mut self`: napi keeps a class borrowed while one of its tasks runs, and a wake-up
+    // may come in meanwhile.
+    fn inner(&self) -> std::sync::MutexGuard<'_, Option<Arc<Engine>>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -57,13 +65,12 @@ impl BindingEngine {
         self.open()?.transfer(words).map_err(thrown)
     }
 
-    /// Moves packed events into `into`; returns the length moved, or needed if that is more.
+    /// Moves packed events into `into`; returns the length moved, or needed if that is more. Works after `close` too.
     #[napi(catch_unwind)]
     pub fn take_events(&self, mut into: Uint8Array) -> Result<u32> {
         // SAFETY: JavaScript gives up the event loop to this call: nobody else touches the array meanwhile.
         let into = unsafe { into.as_mut() };
-        // After close nothing is pending: the reader of a late wake-up finds an empty outbox.
-        Ok(self.inner.as_ref().map_or(0, |engine| engine.take_events(into) as u32))
+        Ok(self.events.take(into) as u32)
     }
 
     #[napi(catch_unwind)]
@@ -73,8 +80,8 @@ impl BindingEngine {
 
     /// Waits for the work in flight and releases everything. May be called twice.
     #[napi(catch_unwind)]
-    pub fn close(&mut self) -> AsyncTask<Close> {
-        AsyncTask::new(Close { engine: self.inner.take() })
+    pub fn close(&self) -> AsyncTask<Close> {
+        AsyncTask::new(Close { engine: self.inner().take() })
     }
 }
 

@@ -125,23 +125,23 @@ impl BindingEngine {
     ) -> Result<AsyncTask<TextTask<(Vec<u32>, u32)>>> {
         let date = ChatDate::from_unix_seconds(date_seconds as i64);
         let messages: Vec<ChatMessage> = messages.into_iter().map(ChatMessage::from).collect();
-        Ok(TextTask::new(self.open()?, move |engine| engine.encode_chat(&messages, date)))
+        Ok(TextTask::new(&self.open()?, move |engine| engine.encode_chat(&messages, date)))
     }
 
     #[napi(catch_unwind)]
     pub fn encode_prompt(&self, text: String) -> Result<AsyncTask<TextTask<Vec<u32>>>> {
-        Ok(TextTask::new(self.open()?, move |engine| engine.encode_prompt(&text)))
+        Ok(TextTask::new(&self.open()?, move |engine| engine.encode_prompt(&text)))
     }
 
     #[napi(catch_unwind)]
     pub fn tokenize(&self, text: String, add_special: bool) -> Result<AsyncTask<TextTask<Vec<u32>>>> {
-        Ok(TextTask::new(self.open()?, move |engine| engine.tokenize(&text, add_special)))
+        Ok(TextTask::new(&self.open()?, move |engine| engine.tokenize(&text, add_special)))
     }
 
     #[napi(catch_unwind)]
     pub fn decode(&self, tokens: Uint32Array) -> Result<AsyncTask<TextTask<String>>> {
         let tokens = tokens.to_vec();
-        Ok(TextTask::new(self.open()?, move |engine| engine.decode(&tokens)))
+        Ok(TextTask::new(&self.open()?, move |engine| engine.decode(&tokens)))
     }
 
     #[napi(catch_unwind)]
@@ -158,7 +158,7 @@ impl BindingEngine {
     #[napi(catch_unwind)]
     pub fn keys(&self, root: &[u8], tokens: Uint32Array) -> Result<AsyncTask<TextTask<Vec<u8>>>> {
         let (root, tokens) = (key(root)?, tokens.to_vec());
-        Ok(TextTask::new(self.open()?, move |engine| Ok(engine.keys(&root, &tokens).concat())))
+        Ok(TextTask::new(&self.open()?, move |engine| Ok(engine.keys(&root, &tokens).concat())))
     }
 
     #[napi(catch_unwind)]

@@ -20,6 +20,16 @@ use crate::text::TextService;
 use crate::wire::{decode_plan, decode_transfers};
 use crate::worker::Command;
 
+/// The reading end of an engine's events; outlives it, so that nothing posted is lost.
+pub struct EventSource(Arc<Outbox>);
+
+impl EventSource {
+    /// Moves packed events into `into`; returns their length, which is more than `into` holds if nothing was moved.
+    pub fn take(&self, into: &mut [u8]) -> usize {
+        self.0.take(into)
+    }
+}
+
 /// One model on one device over its tiers. Every method may be called from any thread and returns at once, except
 /// [`Engine::open`] and [`Engine::close`].
 pub struct Engine {
@@ -83,9 +93,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Moves packed events into `into`; returns their length, which is more than `into` holds if nothing was moved.
-    pub fn take_events(&self, into: &mut [u8]) -> usize {
-        self.outbox.take(into)
+    /// Where its events are taken from, also after it was closed.
+    pub fn events(&self) -> EventSource {
+        EventSource(self.outbox.clone())
     }
 
     pub fn stats(&self) -> EngineStats {
@@ -128,6 +138,7 @@ impl Engine {
         if let Some(disk) = &self.disk {
             disk.tier().close();
         }
+        self.outbox.hang_up();
     }
 
     fn command(&self, command: Command) -> Result<(), EngineError> {

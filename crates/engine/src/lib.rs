@@ -23,7 +23,7 @@ mod worker;
 
 pub use attentionstore_model::sampling::SamplingParams;
 pub use attentionstore_model::text::{ChatDate, ChatMessage, StoredAnswer};
-pub use engine::Engine;
+pub use engine::{Engine, EventSource};
 pub use error::EngineError;
 pub use info::{EngineInfo, EngineStats};
 pub use options::EngineOptions;

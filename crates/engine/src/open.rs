@@ -25,7 +25,7 @@ use crate::identity::Roots;
 use crate::info::EngineInfo;
 use crate::loads::Loads;
 use crate::options::EngineOptions;
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Wake};
 use crate::saves::Saves;
 use crate::stats::Meters;
 use crate::text::TextService;
@@ -46,7 +46,7 @@ impl Engine {
     pub fn open(
         options: EngineOptions,
         progress: &dyn Fn(u64, u64),
-        wake: Box<dyn Fn() + Send + Sync>,
+        wake: Wake,
     ) -> Result<Self, EngineError> {
         Self::open_with(options, progress, wake, |backend| backend)
     }
@@ -58,7 +58,7 @@ impl Engine {
     pub fn open_with(
         options: EngineOptions,
         progress: &dyn Fn(u64, u64),
-        wake: Box<dyn Fn() + Send + Sync>,
+        wake: Wake,
         wrap: impl FnOnce(Box<dyn Backend>) -> Box<dyn Backend>,
     ) -> Result<Self, EngineError> {
         let lock = options.data_dir.as_deref().map(DirectoryLock::acquire).transpose()?;

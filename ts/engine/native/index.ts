@@ -64,10 +64,18 @@ class NativeEngine implements Engine {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#binding.close().catch((thrown: unknown) => {
-      throw engineError(thrown)
-    })
+    this.#closing ??= this.#close()
     return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await this.#binding.close()
+    } catch (thrown) {
+      throw engineError(thrown)
+    }
+    // What ended while closing is told before close says that it is done.
+    this.takeEvents()
   }
 
   /** Called on the event loop when the addon's outbox stops being empty. */
