@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use attentionstore_kv::{BlockTransfer, DiskOperation, DiskOptions, KvError};
+use attentionstore_kv::{BlockTransfer, DiskCompletion, DiskOperation, DiskOptions, KvError};
 use attentionstore_uring::fault::Fault;
 use attentionstore_uring::{EngineChoice, EngineKind, Operation, RateLimits};
 use rustix::io::Errno;
@@ -31,6 +31,28 @@ fn a_block_comes_back_as_it_was_written_through_every_engine() {
         bench.flush().unwrap();
         bench.read(3, &full).unwrap();
         bench.read(0, &partial).unwrap();
+    }
+}
+
+#[test]
+fn one_tier_serves_several_threads() {
+    let directory = tempdir().unwrap();
+    let tier = &Bench::open(directory.path(), 8).tier;
+    let flushes = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4u64)
+            .map(|tag| {
+                scope.spawn(move || {
+                    let (sender, receiver) = crossbeam_channel::unbounded();
+                    tier.flush(tag, DiskCompletion::to(&sender)).unwrap();
+                    receiver.recv().unwrap()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    for (tag, flush) in (0..).zip(flushes) {
+        assert_eq!(flush.tag, tag);
+        flush.result.unwrap();
     }
 }
 
