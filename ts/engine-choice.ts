@@ -43,7 +43,13 @@ async function openNative(places: EnginePlaces, { onNotice, onProgress }: OpenLi
   const model = await findModel(options.model, env, onNotice ?? (() => {}))
   const tiers = await places.fit(model.weightBytes)
   onNotice?.(deviceNotice(detectCuda()))
-  const engine = await createNativeEngine(nativeOptions(places, model.path, tiers), onProgress)
+  let isOpen = false
+  const engine = await createNativeEngine(nativeOptions(places, model.path, tiers), (share) => {
+    // Progress comes from another thread, the last of it after the engine is there.
+    if (!isOpen) onProgress?.(share)
+  })
+  isOpen = true
+  onProgress?.(1)
   return { engine, tiers, close: () => engine.close() }
 }
 

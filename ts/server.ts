@@ -6,9 +6,11 @@ import { fitTiers, readMachine, type TierBytes } from './config/machine.js'
 import type { RawOptions, ServeOptions } from './config/options.js'
 import { absolutePath, dataDirectory } from './config/paths.js'
 import { resolveOptions } from './config/resolve.js'
+import { invalidOption } from './config/units.js'
 import { openEngine, type OpenedEngine, type OpenListeners } from './engine-choice.js'
 import { BLOCK_TOKENS, type Engine } from './engine/types.js'
 import type { ServerInfo } from './protocol/events.js'
+import { contextThatFits } from './scheduler/options.js'
 import { createInferenceService } from './scheduler/service.js'
 import type { InferenceService } from './scheduler/types.js'
 import { createLogger } from './telemetry/logger.js'
@@ -66,6 +68,7 @@ async function serve(
   env: NonNullable<ServerHooks['env']>,
 ): Promise<RunningServer> {
   const { engine } = opened
+  checkContext(options, engine)
   const log = createLogger(options.logLevel)
   const requestLog = options.requestLog === null ? null : new RequestLogFile(absolutePath(options.requestLog, env), log)
   parts.add(async () => requestLog?.close())
@@ -142,6 +145,15 @@ function serverInfo(options: ServeOptions, { info }: Engine, service: InferenceS
   }
 }
 
+/** @throws ExitError with exit code 2 that names the option. */
+function checkContext({ maxContext }: ServeOptions, { info }: Engine): void {
+  const held = contextThatFits(info.slots.hbm)
+  if (held === 0) throw invalidOption('--hbm-bytes', `${info.slots.hbm} blocks of ${info.blockBytes} bytes hold no context`)
+  if (maxContext === null || maxContext <= Math.min(held, info.modelContext)) return
+  const limits = `the model has ${info.modelContext}, the hbm tier holds ${held}`
+  throw invalidOption('--max-context', `${maxContext} tokens are too many: ${limits}`)
+}
+
 /** What a server is made of, closed in the reverse order of its making. */
 class Parts {
   readonly #closers: Array<() => Promise<void>> = []
@@ -157,6 +169,10 @@ class Parts {
   }
 
   async #closeAll(): Promise<void> {
-    for (const close of this.#closers.toReversed()) await close()
+    const failures: unknown[] = []
+    for (const close of this.#closers.toReversed()) {
+      await close().catch((failure: unknown) => failures.push(failure))
+    }
+    if (failures.length > 0) throw failures[0]
   }
 }

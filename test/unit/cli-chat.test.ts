@@ -48,6 +48,26 @@ test('a server that cannot be reached is named, exit 3', async (t) => {
   t.true(terminal.stderr.includes(api.url))
 })
 
+test('a signal ends the conversation in the middle of an answer', async (t) => {
+  const api = await openTestApi()
+  t.teardown(() => api.close())
+  api.service.answer = () => [delta('Hel')]
+  const terminal = new FakeTerminal()
+  const ended = terminal.run('chat', '--url', api.url)
+  terminal.input.write('Hi\n')
+  await terminal.shows(/Hel/)
+  terminal.stop()
+  t.is(await ended, 0)
+  await api.service.turns[0]?.cancelled
+  t.is(terminal.stderr, '')
+})
+
+test('options of a server do not go with the URL of another', async (t) => {
+  const terminal = new FakeTerminal()
+  t.is(await terminal.run('chat', '--url', 'http://localhost:1', '--no-reuse'), 2)
+  t.regex(terminal.stderr, /--no-reuse/)
+})
+
 test('without a URL the server runs in this process', async (t) => {
   const terminal = new FakeTerminal({ HOME: 'no-such-home' })
   terminal.type('Hi', 'Again')

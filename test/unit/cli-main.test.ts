@@ -103,7 +103,9 @@ test('a second server on a data directory exits with 2 and names the first', asy
 test('a context that the first tier cannot hold exits with 2', async (t) => {
   const terminal = new FakeTerminal({ XDG_DATA_HOME: folder(t) })
   t.is(await terminal.run('serve', ...SIMULATED, '--max-context', '8000'), 2)
-  t.true(terminal.stderr.includes('8000'))
+  t.regex(terminal.stderr, /--max-context: 8000 .* 8192, the hbm tier holds \d+/)
+  t.is(await terminal.run('serve', ...SIMULATED, '--hbm-bytes', '2MiB'), 2)
+  t.regex(terminal.stderr, /--hbm-bytes/)
 })
 
 test('options come from the environment and from a file too', async (t) => {

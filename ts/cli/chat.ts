@@ -6,7 +6,7 @@ import { invalidOption, wholeNumber } from '../config/units.js'
 import type { ChatChunk, Usage } from '../protocol/index.js'
 import { startResolvedServer, type RunningServer } from '../server.js'
 import { postStream, RequestFailed } from './client.js'
-import { addServeOptions, resolveFromCommand } from './options.js'
+import { addServeOptions, givenOptions, resolveFromCommand } from './options.js'
 import { loadingProgress } from './progress.js'
 import type { Terminal } from './terminal.js'
 
@@ -19,6 +19,7 @@ interface ChatSettings {
   readonly url: string
   readonly system: string | null
   readonly sampling: Readonly<Record<string, number>>
+  readonly stop: AbortSignal
 }
 
 const MAX_TOKENS = 2 ** 31 - 1
@@ -36,14 +37,26 @@ export function chatCommand(terminal: Terminal, setExitCode: (code: number) => v
 
 async function chat(values: Record<string, unknown>, terminal: Terminal): Promise<number> {
   const sampling = samplingOf(values)
+  const stop = stopSignal(terminal)
   const own = values['url'] === undefined ? await startOwn(values, terminal) : null
   try {
-    const url = own?.url ?? serverUrl(values['url'])
+    const url = own?.url ?? serverUrl(values)
     const system = typeof values['system'] === 'string' ? values['system'] : null
-    return await converse({ url, system, sampling }, terminal)
+    return await converse({ url, system, sampling, stop: stop.signal }, terminal)
   } finally {
     await own?.close(0)
+    stop.forget()
   }
+}
+
+/** The first SIGINT or SIGTERM ends the conversation, a second one the process. */
+function stopSignal(terminal: Terminal): { signal: AbortSignal; forget: () => void } {
+  const controller = new AbortController()
+  const forget = terminal.onStop(() => {
+    if (controller.signal.aborted) process.exit(130)
+    controller.abort()
+  })
+  return { signal: controller.signal, forget }
 }
 
 function startOwn(values: Record<string, unknown>, terminal: Terminal): Promise<RunningServer> {
@@ -52,8 +65,10 @@ function startOwn(values: Record<string, unknown>, terminal: Terminal): Promise<
   return startResolvedServer(options, { env: terminal.env, onNotice, onProgress: loadingProgress(terminal) })
 }
 
-function serverUrl(url: unknown): string {
-  const given = String(url)
+function serverUrl(values: Readonly<Record<string, unknown>>): string {
+  const given = String(values['url'])
+  const [unused] = givenOptions(values)
+  if (unused !== undefined) throw invalidOption(unused, 'is for a server of its own, and --url names another')
   if (URL.canParse(given) && /^https?:/.test(given)) return given.replace(/\/(v1\/?)?$/, '')
   throw invalidOption('--url', `${JSON.stringify(given)} is not an http or https URL`)
 }
@@ -75,7 +90,7 @@ function temperature(value: unknown): number {
 /** One turn a line, until `/quit` or the end of the input. */
 async function converse(settings: ChatSettings, terminal: Terminal): Promise<number> {
   const messages: Message[] = settings.system === null ? [] : [{ role: 'system', content: settings.system }]
-  const lines = createInterface({ input: terminal.input })
+  const lines = createInterface({ input: terminal.input, signal: settings.stop })
   const prompt = (): void => {
     if (terminal.isInteractive) terminal.out('> ')
   }
@@ -86,6 +101,7 @@ async function converse(settings: ChatSettings, terminal: Terminal): Promise<num
     const content = line.trim()
     if (content === '/quit') break
     if (content !== '') exitCode = await takeTurn(settings, messages, content, terminal)
+    if (settings.stop.aborted) break
     prompt()
   }
   lines.close()
@@ -99,6 +115,7 @@ async function takeTurn(settings: ChatSettings, messages: Message[], content: st
     messages.push({ role: 'assistant', content: await answer(settings, messages, terminal) })
     return 0
   } catch (thrown) {
+    if (settings.stop.aborted) return 0
     if (!(thrown instanceof RequestFailed)) throw thrown
     messages.pop()
     terminal.err(`\nerror: ${thrown.message}\n`)
@@ -106,13 +123,13 @@ async function takeTurn(settings: ChatSettings, messages: Message[], content: st
   }
 }
 
-async function answer({ url, sampling }: ChatSettings, messages: readonly Message[], terminal: Terminal): Promise<string> {
+async function answer({ url, sampling, stop }: ChatSettings, messages: readonly Message[], terminal: Terminal): Promise<string> {
   const body = { messages, ...sampling, stream: true, stream_options: { include_usage: true } }
   const sentAt = performance.now()
   let firstAt: number | null = null
   let text = ''
   let usage: Usage | null = null
-  for await (const { value, at } of postStream(`${url}/v1/chat/completions`, body)) {
+  for await (const { value, at } of postStream(`${url}/v1/chat/completions`, body, stop)) {
     const chunk = value as ChatChunk
     usage = chunk.usage ?? usage
     const piece = chunk.choices[0]?.delta.content ?? ''

@@ -41,6 +41,11 @@ function givenValue(values: Readonly<Record<string, unknown>>, key: OptionKey): 
   return values[`${negated[1]?.toLowerCase()}${negated[2]}`] === false ? true : undefined
 }
 
+/** Options of `serve` that a command line names, as flags. */
+export function givenOptions(values: Readonly<Record<string, unknown>>): string[] {
+  return OPTION_KEYS.filter((key) => givenValue(values, key) !== undefined).map((key) => `--${kebab(key)}`)
+}
+
 /** Flags over environment over file. */
 export function resolveFromCommand(
   values: Readonly<Record<string, unknown>>,
