@@ -92,7 +92,7 @@ impl FileIdentity {
 
 /// The file that remembers hashes: JSON, a record a file, each with a checksum of its own.
 #[derive(Default, Serialize, Deserialize)]
-pub struct WeightsHashCache {
+struct WeightsHashCache {
     format: u32,
     files: Vec<Record>,
 }
