@@ -63,7 +63,7 @@ test('blocks of another fingerprint are foreign: dropped, and gone for good', t 
 
 test('records that cannot be read, and slots that no longer exist, are dropped', t => {
   const { table } = stored()
-  const [first] = [...table.records.keys()].filter(key => key.startsWith('s'))
+  const first = [...table.records.keys()].find(key => key.startsWith('s'))
   table.records.set(first as string, Uint8Array.of(1, 2, 3))
   t.deepEqual(reopen(table).report, { restored: 1, foreign: 0, damaged: 1 })
   const smaller = stored()
@@ -81,12 +81,24 @@ test('two records of one key give one block, and the other slot is free', t => {
   t.is(directory.pools.ssd.free, 3)
 })
 
+test('a later last use is known after a restart, if the store was told', t => {
+  const { table, keys } = stored()
+  const directory = new Directory({ hbm: 1, dram: 1, ssd: 4 })
+  const store = new BlockStore(table)
+  store.restore(directory, 'this model')
+  const block = directory.blocks.get(keys[0] as string)
+  if (block) block.lastUse = 5000
+  store.refresh(directory.inTier.ssd)
+  t.is(reopen(table).directory.blocks.get(keys[0] as string)?.lastUse, 5000)
+})
+
 test('a slot that is given up is no longer in the store', t => {
   const { table, keys } = stored()
   const directory = new Directory({ hbm: 1, dram: 1, ssd: 4 })
   const store = new BlockStore(table)
   store.restore(directory, 'this model')
   directory.ssdListener = store
-  directory.removeCopy(directory.blocks.get(keys[1] as string)!, 'ssd')
+  const tail = directory.blocks.get(keys[1] as string)
+  if (tail) directory.removeCopy(tail, 'ssd')
   t.is(reopen(table).report.restored, 1)
 })

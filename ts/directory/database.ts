@@ -13,8 +13,7 @@ export interface Table {
 
 export interface Database {
   table(name: string): Table
-  /** Every write so far is on disk. */
-  flushed(): Promise<void>
+  /** Ends when every write so far is on disk. */
   close(): Promise<void>
 }
 
@@ -29,9 +28,6 @@ export function openDatabase(dataDir: string): Database {
   let isClosed = false
   return {
     table: name => lmdbTable(root, name, () => isClosed),
-    flushed: async () => {
-      await root.flushed
-    },
     close: async () => {
       if (isClosed) return
       isClosed = true

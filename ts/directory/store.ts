@@ -4,7 +4,7 @@
 // checksum against the record: such an entry is a counted miss.
 
 import { BLOCK_TOKENS, type BlockKey } from '../engine/types.js'
-import { Block } from './block.js'
+import type { Block } from './block.js'
 import type { Table } from './database.js'
 import type { Directory, SsdListener } from './directory.js'
 
@@ -33,6 +33,8 @@ export interface RestoreReport {
 
 export class BlockStore implements SsdListener {
   readonly #table: Table
+  /** As the records say it. */
+  readonly #lastUse = new WeakMap<Block, number>()
 
   constructor(table: Table) {
     this.#table = table
@@ -75,7 +77,13 @@ export class BlockStore implements SsdListener {
 
   /** The block's ssd copy is durable. */
   put(block: Block): void {
+    this.#lastUse.set(block, block.lastUse)
     this.#table.put(slotKey(block.copies.ssd.slot), encodeEntry(block))
+  }
+
+  /** Writes the last use of every durable block again, so that it is known after a restart. */
+  refresh(blocks: Iterable<Block>): void {
+    for (const block of blocks) if (block.durable && this.#lastUse.get(block) !== block.lastUse) this.put(block)
   }
 
   /** The slot no longer holds a block. */

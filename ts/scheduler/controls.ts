@@ -38,7 +38,8 @@ export class CacheControls {
         else skippedInUse++
       }
       this.#scheduler.pump()
-      if (pending.size === 0 || this.#scheduler.areTransfersIdle) break
+      // Nothing under way: what is still pending finds no room below.
+      if (pending.size === 0 || !this.#scheduler.isMoving) break
       await this.#nextChange()
     }
     this.#scheduler.writer.isUrgent = false

@@ -11,6 +11,7 @@ export class RequestLog {
   readonly #salt: Uint8Array
   readonly #write: (record: RequestLogRecord) => void
   readonly #startedAt: number
+  #last: Promise<void> = Promise.resolve()
 
   constructor(core: Core, salt: Uint8Array, write: (record: RequestLogRecord) => void) {
     this.#core = core
@@ -19,8 +20,23 @@ export class RequestLog {
     this.#startedAt = core.clock.now()
   }
 
-  async add(sequence: Sequence, usage: TurnUsage): Promise<void> {
-    const keys = await this.#core.engine.text.keys(sequence.root, sequence.tokens.copy(0, sequence.tokens.length))
+  /** Lines come in the order in which answers end. */
+  add(sequence: Sequence, usage: TurnUsage): void {
+    const before = this.#last
+    const keys = this.#core.engine.text.keys(sequence.root, sequence.tokens.copy(0, sequence.tokens.length))
+    // An engine that is closing may refuse to make keys: the line is lost, the server is not.
+    this.#last = keys.then(
+      found => before.then(() => this.#line(sequence, usage, found)),
+      () => before,
+    )
+  }
+
+  /** Ends when every line is written. */
+  close(): Promise<void> {
+    return this.#last
+  }
+
+  #line(sequence: Sequence, usage: TurnUsage, keys: readonly string[]): void {
     const { hbm, dram, ssd } = usage.reusedTokens
     this.#write({
       t_ms: sequence.times.accepted - this.#startedAt,

@@ -170,7 +170,7 @@ class Service implements InferenceService {
     this.#turnMs += clock.now() - sequence.times.accepted
     this.#count(sequence)
     sequence.turn.finish({ type: 'done', finish: row.finish ?? 'stop', stopReason: row.stopped ?? null, usage })
-    void this.#log?.add(sequence, usage)
+    this.#log?.add(sequence, usage)
   }
 
   #cancelled(sequence: Sequence): void {
@@ -249,6 +249,8 @@ class Service implements InferenceService {
       await this.#nextChange()
     }
     this.#scheduler.stop()
+    await this.#log?.close()
+    this.#store?.refresh(this.#core.directory.inTier.ssd)
     await this.#database?.close()
   }
 

@@ -4,6 +4,14 @@ export class ContractViolation extends Error {
   override readonly name = 'ContractViolation'
 }
 
+/** One more; answers what takes it back. */
+function count(counts: Uint16Array, slot: number): () => void {
+  counts[slot] = (counts[slot] ?? 0) + 1
+  return () => {
+    counts[slot] = (counts[slot] ?? 0) - 1
+  }
+}
+
 /** Who reads and who writes each slot of a tier right now. */
 export class SlotUse {
   readonly #tier: string
@@ -22,23 +30,20 @@ export class SlotUse {
   read(slot: number, what: string): () => void {
     this.#check(slot, what)
     if (this.#writers[slot]) throw new ContractViolation(`${what}: ${this.#tier} slot ${slot} is being written`)
-    this.#readers[slot]!++
-    return () => this.#readers[slot]!--
+    return count(this.#readers, slot)
   }
 
   /** Begins to write; answers what ends it. Nobody may be reading or writing. */
   write(slot: number, what: string): () => void {
     this.#check(slot, what)
     if (this.#writers[slot] || this.#readers[slot] || this.#names[slot]) throw new ContractViolation(`${what}: ${this.#tier} slot ${slot} is in use`)
-    this.#writers[slot]!++
-    return () => this.#writers[slot]!--
+    return count(this.#writers, slot)
   }
 
   /** A step names the slot: nothing but that step may write it. Loads that began before are waited for. */
   name(slot: number): () => void {
     this.#check(slot, 'step')
-    this.#names[slot]!++
-    return () => this.#names[slot]!--
+    return count(this.#names, slot)
   }
 
   #check(slot: number, what: string): void {
