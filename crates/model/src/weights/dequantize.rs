@@ -106,7 +106,7 @@ fn expand_nibbles(qs: &[u8], d: f32, m: f32, out: &mut [f32]) {
 }
 
 /// The 6-bit scale and min of run `run` (0…7) out of the 12 packed bytes of Q4_K and Q5_K.
-pub fn k_scale_min(packed: &[u8], run: usize) -> (u8, u8) {
+fn k_scale_min(packed: &[u8], run: usize) -> (u8, u8) {
     if run < 4 {
         (packed[run] & 63, packed[run + 4] & 63)
     } else {

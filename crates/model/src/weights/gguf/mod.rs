@@ -79,11 +79,6 @@ impl GgufFile {
         self.metadata.contains_key(key)
     }
 
-    /// The first of `keys` that metadata has.
-    pub fn first_present<'a>(&self, keys: &[&'a str]) -> Option<&'a str> {
-        keys.iter().copied().find(|key| self.has(key))
-    }
-
     fn get<T>(
         &self,
         key: &str,
