@@ -38,7 +38,7 @@ function countInside(tokens: readonly Uint8Array[], text: string): number {
 /** Asks for one answer; logprobs are always on, because they say where the tokens end. */
 export async function ask(server: TestServer, messages: readonly Message[], options: TurnOptions): Promise<Answer> {
   const body = { model: await modelName(server), messages: [...messages], logprobs: true, ...options }
-  const response = await server.client.chat.completions.create({ ...body, stream: false })
+  const response = await server.explained(() => server.client.chat.completions.create({ ...body, stream: false }))
   const choice = response.choices[0]
   if (!choice) throw new Error('the response has no choice')
   const text = choice.message.content ?? ''

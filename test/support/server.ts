@@ -59,6 +59,19 @@ export class TestServer {
     return this.lines.filter((line) => /"level":(50|60|"error"|"fatal")/.test(line))
   }
 
+  /** Runs a request; if it fails, the error says how the server fares and what it printed last. */
+  async explained<T>(request: () => Promise<T>): Promise<T> {
+    try {
+      return await request()
+    } catch (error) {
+      const state = this.child.exitCode ?? this.child.signalCode ?? 'running'
+      const reasons: string[] = []
+      for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) reasons.push(cause.message)
+      const message = `${reasons.join(' ← ')}\nserver: ${state}\n${this.lines.slice(-20).join('\n')}`
+      throw new Error(message, { cause: error })
+    }
+  }
+
   async get(path: string): Promise<Response> {
     return fetch(this.url + path)
   }
