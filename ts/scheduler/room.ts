@@ -20,7 +20,7 @@ export class Room {
     this.#evictors = {
       hbm: [
         new Evictor(policy, inTier.hbm, block => this.#isIdle(block, 'hbm') && this.#isSafeToDrop(block)),
-        new Evictor(policy, inTier.hbm, block => this.#isIdle(block, 'hbm') && block.wants === 0),
+        new Evictor(policy, inTier.hbm, block => this.#isIdle(block, 'hbm') && this.#mayGoUnsaved(block)),
       ],
       dram: [new Evictor(policy, inTier.dram, block => this.#isIdle(block, 'dram') && this.#mayLeaveDram(block))],
       ssd: [new Evictor(policy, inTier.ssd, block => this.#isIdle(block, 'ssd'))],
@@ -47,7 +47,7 @@ export class Room {
     let lacking = count - this.#core.directory.pools.hbm.free
     if (lacking <= 0) return true
     for (const block of this.#core.directory.inTier.hbm) {
-      const mayGo = this.#isIdle(block, 'hbm') && (block.wants === 0 || this.#isSafeToDrop(block))
+      const mayGo = this.#isIdle(block, 'hbm') && (this.#isSafeToDrop(block) || this.#mayGoUnsaved(block))
       if (mayGo && --lacking === 0) return true
     }
     return false
@@ -58,7 +58,9 @@ export class Room {
     const { pools, inTier } = this.#core.directory
     if (pools.hbm.cooling > 0) return true
     for (const block of inTier.hbm) {
-      if (block.refs === 0 && block.wants === 0 && !pools.hbm.isIdle(block.copies.hbm.slot)) return true
+      if (block.refs > 0) continue
+      const isBusy = !pools.hbm.isIdle(block.copies.hbm.slot)
+      if (isBusy || (!this.isDramShort && !this.#isSafeToDrop(block))) return true
     }
     return false
   }
@@ -79,6 +81,11 @@ export class Room {
   /** Its bytes are below, or nothing below would take them. */
   #isSafeToDrop(block: Block): boolean {
     return !this.#core.tiers.saves || isSaved(block) || block.releasable
+  }
+
+  /** Compute never waits for the ssd: what nobody wants is dropped, but only while dram cannot take it. */
+  #mayGoUnsaved(block: Block): boolean {
+    return block.wants === 0 && this.isDramShort
   }
 
   /** Nothing leaves dram before its copy on ssd is durable. */

@@ -18,6 +18,12 @@ import type { LeaveReason, Sequence } from './sequence.js'
 import type { BlockStore } from '../directory/store.js'
 import { Writer } from './writer.js'
 
+/**
+ * Slots left free when a request is admitted beside others. More would keep the batch small for growth that mostly does
+ * not come; a sequence that is preempted because of it loses little, since its blocks are saved.
+ */
+const GROWTH_SLOTS = 1
+
 export interface SchedulerListener {
   /** The answer is complete, and the sequence's blocks are released. */
   finished(sequence: Sequence, row: RowResult): void
@@ -121,10 +127,12 @@ export class Scheduler {
     this.#isPumping = true
     try {
       do {
-        if (!this.#settleLeavers()) this.#admit()
-        this.#join()
+        const isPreempted = this.#settleLeavers()
+        // Before anything is evicted: what can be saved need not be dropped.
         this.saver.pump()
         this.writer.pump()
+        if (!isPreempted) this.#admit()
+        this.#join()
         this.reads.pump()
       } while (this.#submitNext())
       this.#core.desk.flush()
@@ -219,7 +227,7 @@ export class Scheduler {
     const { options, directory, clock } = this.#core
     for (let next = this.waiting.first(); next; next = this.waiting.first()) {
       if (this.#active.length >= options.maxRunning || next.refusedAt === directory.version) return
-      if (!this.#acquirer.acquire(next, this.#active.length)) {
+      if (!this.#acquirer.acquire(next, this.#active.length === 0 ? 0 : GROWTH_SLOTS)) {
         next.refusedAt = directory.version
         return
       }
