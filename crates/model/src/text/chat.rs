@@ -92,7 +92,7 @@ fn check_roles(messages: &[ChatMessage]) -> Result<(), TextError> {
 }
 
 /// Encodes a text whose parts could not be traced, trusting all of it, if that cannot do harm: the special tokens
-/// in it must be those that the template writes around empty contents.
+/// in it must be those that the template writes around harmless contents.
 fn encode_untraced(
     tokenizer: &Tokenizer,
     template: &ChatTemplate,
@@ -104,8 +104,7 @@ fn encode_untraced(
         let parts = tokenizer.split_added(text);
         parts.into_iter().filter_map(|(id, _)| id).filter(|id| tokenizer.is_special(*id)).collect()
     };
-    let own = skeleton(template, messages, options)?.map(|own| specials(&own));
-    if own != Some(specials(&text)) {
+    if specials(&skeleton(template, messages, options)?) != specials(&text) {
         let suspect =
             |m: &TemplateMessage<'_>| tokenizer.special_texts().any(|special| m.content.contains(special));
         return Err(TextError::Untraceable { message: messages.iter().position(suspect).unwrap_or(0) });
@@ -122,7 +121,8 @@ fn end_of_system(messages: &[ChatMessage], spans: &[Span], text_bytes: usize) ->
 }
 
 /// Puts stored ids where their messages lie. Of every stored answer the longest run of ids is taken whose decoding
-/// is what the text says there: a template may have trimmed the end.
+/// is what the text says there: a template may have trimmed the end. Where none can be taken, a run without ids still
+/// marks where the answer began, because nothing before it was merged with it when it was generated.
 fn place_stored<'a>(
     tokenizer: &Tokenizer,
     messages: &'a [ChatMessage],
@@ -141,10 +141,9 @@ fn place_stored<'a>(
             continue;
         };
         let range = range.start..range.end.min(range.start.saturating_add(stored.covered_bytes));
-        if let Some((count, end)) = matching_prefix(tokenizer, &stored.ids, text, range.clone()) {
-            taken[span.message] = count;
-            runs.push(StoredRun { range: range.start..end, ids: &stored.ids[..count] });
-        }
+        let (count, end) = matching_prefix(tokenizer, &stored.ids, text, range.clone());
+        taken[span.message] = count;
+        runs.push(StoredRun { range: range.start..end, ids: &stored.ids[..count] });
     }
     runs
 }
@@ -163,15 +162,10 @@ fn range_of_content(text: &str, span: &Span, content: &str, room: Range<usize>) 
 }
 
 /// The longest prefix of `ids` whose decoding lies in `range` of the text, and where it ends there.
-fn matching_prefix(
-    tokenizer: &Tokenizer,
-    ids: &[u32],
-    text: &str,
-    range: Range<usize>,
-) -> Option<(usize, usize)> {
+fn matching_prefix(tokenizer: &Tokenizer, ids: &[u32], text: &str, range: Range<usize>) -> (usize, usize) {
     let rest = &text.as_bytes()[range.clone()];
     let (mut stream, mut decoded) = (Utf8Stream::default(), String::new());
-    let (mut matched, mut found) = (0, None);
+    let (mut matched, mut found) = (0, (0, range.start));
     for (index, id) in ids.iter().enumerate() {
         let Some(bytes) = tokenizer.token_bytes(*id) else { break };
         stream.push(bytes, &mut decoded);
@@ -180,7 +174,7 @@ fn matching_prefix(
         }
         matched = decoded.len();
         if stream.is_clean() {
-            found = Some((index + 1, range.start + matched));
+            found = (index + 1, range.start + matched);
         }
     }
     found

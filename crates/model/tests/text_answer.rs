@@ -1,0 +1,213 @@
+//! The text of an answer while its tokens arrive, against a plain definition of what it must be.
+
+mod text_support;
+
+use std::sync::Arc;
+
+use attentionstore_model::text::{AnswerText, FinishedText, StopStrings, TextError, TextModel, Tokenizer};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use text_support::{FAMILIES, default_model, family};
+
+/// What an answer is: the tokens' bytes as text, without an incomplete character at the end, up to the stop string
+/// that is complete first (of those the longest).
+fn expected_text(tokenizer: &Tokenizer, tokens: &[u32], stops: &[String]) -> (String, Option<String>) {
+    let bytes: Vec<u8> =
+        tokens.iter().filter_map(|id| tokenizer.token_bytes(*id)).flatten().copied().collect();
+    let text = complete(&bytes);
+    for end in 1..=text.len() {
+        let found = stops.iter().filter(|stop| text.as_bytes()[..end].ends_with(stop.as_bytes()));
+        if let Some(length) = found.map(String::len).max() {
+            return (text[..end - length].to_owned(), Some(text[end - length..end].to_owned()));
+        }
+    }
+    (text, None)
+}
+
+/// `bytes` as text, without an incomplete character at the end.
+fn complete(bytes: &[u8]) -> String {
+    let incomplete = bytes.utf8_chunks().last().map_or(0, |last| match std::str::from_utf8(last.invalid()) {
+        Err(error) if error.error_len().is_none() => last.invalid().len(),
+        _ => 0,
+    });
+    String::from_utf8_lossy(&bytes[..bytes.len() - incomplete]).into_owned()
+}
+
+/// The most tokens whose decoding is the beginning of `text`: none after a token without text, and never up to the
+/// middle of a character.
+fn expected_inside(tokenizer: &Tokenizer, tokens: &[u32], text: &str) -> (usize, usize) {
+    let mut best = (0, 0);
+    let mut bytes = Vec::new();
+    for (index, id) in tokens.iter().enumerate() {
+        let Some(more) = tokenizer.token_bytes(*id) else { break };
+        bytes.extend_from_slice(more);
+        let lossy = String::from_utf8_lossy(&bytes);
+        if lossy == complete(&bytes) && text.starts_with(&*lossy) {
+            best = (index + 1, lossy.len());
+        }
+    }
+    best
+}
+
+/// Deltas, the end, and the stop string with the index of the token that completed it.
+fn run(
+    model: &TextModel,
+    tokens: &[u32],
+    stops: &[String],
+) -> (Vec<String>, FinishedText, Option<(usize, String)>) {
+    let stops = Arc::new(StopStrings::new(stops).unwrap());
+    let mut answer = AnswerText::new(model.tokenizer.clone(), stops);
+    let mut deltas = Vec::new();
+    let mut stopped = None;
+    for (index, token) in tokens.iter().enumerate() {
+        let delta = answer.push(*token);
+        deltas.push(delta.text);
+        stopped = stopped.or(delta.stopped.map(|stop| (index, stop)));
+    }
+    (deltas, answer.finish(), stopped)
+}
+
+fn check(model: &TextModel, tokens: &[u32], stops: &[String]) {
+    let (deltas, finished, stopped) = run(model, tokens, stops);
+    let text = deltas.concat() + &finished.rest;
+    let (expected, stop) = expected_text(&model.tokenizer, tokens, stops);
+    assert_eq!(text, expected, "tokens {tokens:?}, stops {stops:?}");
+    assert_eq!(stopped.map(|(_, stop)| stop), stop, "tokens {tokens:?}, stops {stops:?}");
+    assert_eq!(finished.text_bytes, text.len());
+    let inside = expected_inside(&model.tokenizer, tokens, &text);
+    assert_eq!((finished.inside_tokens, finished.inside_bytes), inside, "tokens {tokens:?}, stops {stops:?}");
+    // What a client has seen before the end is never more than the answer, and never runs behind without need.
+    let longest = stops.iter().map(String::len).max().unwrap_or(0);
+    let seen: usize = deltas.iter().map(String::len).sum();
+    assert!(text.len() - seen <= longest.saturating_sub(1), "{} bytes held back", text.len() - seen);
+}
+
+/// Stop strings cut out of what the tokens say, which stop for certain and often inside tokens, and some others.
+fn stops_for(tokenizer: &Tokenizer, tokens: &[u32], cuts: &[(Index, usize)]) -> Vec<String> {
+    let (text, _) = expected_text(tokenizer, tokens, &[]);
+    let chars: Vec<char> = text.chars().collect();
+    let mut stops: Vec<String> = Vec::new();
+    for (start, length) in cuts {
+        if !chars.is_empty() {
+            let start = start.index(chars.len());
+            stops.push(chars[start..(start + length).min(chars.len())].iter().collect());
+        }
+    }
+    stops.push("\n\n\u{1F600}".to_owned());
+    stops
+}
+
+/// A token as a number below the vocabulary's size; many of the low ones are special or single bytes.
+fn random_tokens() -> impl Strategy<Value = Vec<Index>> {
+    proptest::collection::vec(any::<Index>(), 0..40)
+}
+
+fn random_cuts() -> impl Strategy<Value = Vec<(Index, usize)>> {
+    proptest::collection::vec((any::<Index>(), 1usize..6), 0..3)
+}
+
+fn check_random(model: &TextModel, tokens: &[Index], cuts: &[(Index, usize)], bytes_only: bool) {
+    let size = model.tokenizer.vocab_size();
+    let tokens: Vec<u32> =
+        tokens.iter().map(|token| token.index(if bytes_only { 270 } else { size }) as u32).collect();
+    check(model, &tokens, &[]);
+    check(model, &tokens, &stops_for(&model.tokenizer, &tokens, cuts));
+}
+
+#[test]
+fn answers_of_random_tokens_are_cut_where_the_definition_says() {
+    for (name, _) in FAMILIES {
+        let model = family(name);
+        proptest!(ProptestConfig::with_cases(300), |(tokens in random_tokens(), cuts in random_cuts(), bytes_only: bool)| {
+            check_random(&model, &tokens, &cuts, bytes_only);
+        });
+    }
+}
+
+#[test]
+fn answers_of_the_default_model_are_cut_where_the_definition_says() {
+    let test = "answers_of_the_default_model_are_cut_where_the_definition_says";
+    let Some(model) = default_model(test) else { return };
+    proptest!(ProptestConfig::with_cases(1000), |(tokens in random_tokens(), cuts in random_cuts(), bytes_only: bool)| {
+        check_random(model, &tokens, &cuts, bytes_only);
+    });
+}
+
+#[test]
+fn a_real_text_streams_out_character_by_character_and_whole() {
+    let model = family("gpt2");
+    let text = "Größe 👨‍👩‍👧‍👦 and 日本語, café\r\n\tend ";
+    let tokens = model.tokenizer.encode(text, attentionstore_model::text::Specials::Plain).unwrap();
+    let (deltas, finished, _) = run(&model, &tokens, &[]);
+    assert_eq!(deltas.concat(), text);
+    assert_eq!((finished.rest.as_str(), finished.inside_tokens), ("", tokens.len()));
+    assert!(deltas.iter().filter(|delta| !delta.is_empty()).count() > 20);
+}
+
+/// Ids of single bytes in a byte-level vocabulary.
+fn byte_ids(model: &TextModel, bytes: &[u8]) -> Vec<u32> {
+    let of_byte = |byte: &u8| {
+        let ids = 0..model.tokenizer.vocab_size() as u32;
+        ids.into_iter().find(|id| model.tokenizer.token_bytes(*id) == Some(&[*byte])).unwrap()
+    };
+    bytes.iter().map(of_byte).collect()
+}
+
+#[test]
+fn an_incomplete_character_at_the_end_is_dropped_and_its_tokens_are_not_inside() {
+    let model = family("gpt2");
+    let tokens = byte_ids(&model, b"a\xE2\x82");
+    let (deltas, finished, _) = run(&model, &tokens, &[]);
+    assert_eq!(deltas, ["a", "", ""]);
+    assert_eq!(
+        finished,
+        FinishedText { rest: String::new(), text_bytes: 1, inside_tokens: 1, inside_bytes: 1 }
+    );
+    let (deltas, finished, _) = run(&model, &byte_ids(&model, b"\xE2\x82\xAC"), &[]);
+    assert_eq!((deltas.concat().as_str(), finished.inside_tokens), ("€", 3));
+    let (deltas, finished, _) = run(&model, &byte_ids(&model, b"\xE2\x82!"), &[]);
+    assert_eq!((deltas.concat().as_str(), finished.inside_tokens), ("\u{FFFD}!", 3));
+}
+
+#[test]
+fn a_stop_string_inside_a_token_leaves_that_token_outside() {
+    let model = family("gpt2");
+    let tokenizer = &model.tokenizer;
+    let word =
+        (0..tokenizer.vocab_size() as u32).find(|id| tokenizer.token_bytes(*id) == Some(b" the")).unwrap();
+    let tokens = [byte_ids(&model, b"a"), vec![word], byte_ids(&model, b"b")].concat();
+    let (deltas, finished, stopped_at) = run(&model, &tokens, &["he".to_owned()]);
+    assert_eq!(
+        (deltas.concat() + &finished.rest, stopped_at),
+        ("a t".to_owned(), Some((1, "he".to_owned())))
+    );
+    assert_eq!((finished.inside_tokens, finished.inside_bytes, finished.text_bytes), (1, 1, 3));
+}
+
+#[test]
+fn what_may_become_a_stop_string_is_held_back_and_comes_out_when_it_does_not() {
+    let model = family("gpt2");
+    let (deltas, finished, _) =
+        run(&model, &byte_ids(&model, b"xababac"), &["abac".to_owned(), "zz".to_owned()]);
+    assert_eq!(deltas, ["x", "", "", "", "ab", "", ""]);
+    assert_eq!((finished.rest.as_str(), finished.text_bytes), ("", 3));
+    let (deltas, finished, _) = run(&model, &byte_ids(&model, b"xab"), &["abc".to_owned()]);
+    assert_eq!((deltas.concat().as_str(), finished.rest.as_str(), finished.inside_tokens), ("x", "ab", 3));
+}
+
+#[test]
+fn special_tokens_and_ids_without_a_token_give_no_text_and_end_the_record() {
+    let model = family("gpt2");
+    let [a, b] = byte_ids(&model, b"ab")[..] else { panic!("two ids") };
+    let end = model.tokenizer.token_id("<|im_end|>").unwrap();
+    for silent in [end, model.tokenizer.vocab_size() as u32, u32::MAX] {
+        let (deltas, finished, _) = run(&model, &[a, silent, b], &["<|im_end|>".to_owned()]);
+        assert_eq!((deltas.concat() + &finished.rest, finished.text_bytes), ("ab".to_owned(), 2));
+        assert_eq!((finished.inside_tokens, finished.inside_bytes), (1, 1));
+    }
+}
+
+#[test]
+fn an_empty_stop_string_is_refused() {
+    assert_eq!(StopStrings::new(&["a", ""]).err(), Some(TextError::EmptyStop));
+}
