@@ -1,4 +1,4 @@
-//! Conversations to tokens, as DESIGN's third idea has it: template text may become special tokens, users' text
+//! Conversations to tokens (`docs/architecture.md`, third idea): template text may become special tokens, users' text
 //! never does, and an answer keeps the tokens it was generated with.
 
 use std::ops::Range;
