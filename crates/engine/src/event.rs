@@ -81,5 +81,8 @@ pub enum EngineEvent {
     Step(StepReply),
     Transfer(TransferDone),
     /// The engine can do no more.
-    Failed { code: &'static str, message: String },
+    Failed {
+        code: &'static str,
+        message: String,
+    },
 }

@@ -52,13 +52,9 @@ impl HostSlots {
     /// # Safety
     /// Nobody else reads or writes the slot meanwhile.
     pub unsafe fn zero_tails(&self, slot: u32, valid: u32) -> Result<(), KvError> {
-        for layer in 0..self.layout.layers {
-            // SAFETY: the slice lies inside the arena; the caller keeps others away.
-            let slice = unsafe {
-                std::slice::from_raw_parts_mut(self.slice(slot, layer), self.layout.slice_bytes())
-            };
-            self.layout.zero_tail(slice, valid as usize)?;
-        }
-        Ok(())
+        let bytes = self.layout.host_slot_bytes();
+        // SAFETY: the slot lies inside the arena; the caller keeps others away.
+        let host_slot = unsafe { std::slice::from_raw_parts_mut(self.slot(slot), bytes) };
+        self.layout.zero_tails(host_slot, valid as usize)
     }
 }

@@ -93,7 +93,8 @@ impl Loads {
         let mut stalled = false;
         for &number in awaited {
             self.enqueue_up_to(backend, number, layer + 1 + self.ahead);
-            let Some(event) = self.batches.get(&number).and_then(|batch| batch.layers.get(layer)).copied() else {
+            let Some(event) = self.batches.get(&number).and_then(|batch| batch.layers.get(layer)).copied()
+            else {
                 continue;
             };
             stalled |= !backend.is_done(event);

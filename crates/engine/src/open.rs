@@ -157,7 +157,8 @@ impl Tiers {
         }
         let arena = Arc::new(HostArena::new((dram_slots.max(1) * slot_bytes) as usize)?);
         let host = HostSlots::new(arena.clone(), layout, dram_slots as u32);
-        let disk = open_disk(options, layout, &arena)?.map(|tier| Disk::new(tier, host.clone(), outbox.clone()));
+        let disk =
+            open_disk(options, layout, &arena)?.map(|tier| Disk::new(tier, host.clone(), outbox.clone()));
         Ok(Self { host, dram_slots: dram_slots as u32, staging_only, disk })
     }
 }
@@ -170,9 +171,10 @@ fn open_disk(
     if options.ssd_bytes == 0 {
         return Ok(None);
     }
-    let directory = options.ssd_dir.as_deref().ok_or_else(|| {
-        invalid("--ssd-bytes", "an ssd tier needs a directory".to_owned())
-    })?;
+    let directory = options
+        .ssd_dir
+        .as_deref()
+        .ok_or_else(|| invalid("--ssd-bytes", "an ssd tier needs a directory".to_owned()))?;
     let limits = RateLimits { read: options.ssd_read_limit, write: options.ssd_write_limit };
     let disk = DiskOptions { limits, ..DiskOptions::new(directory, layout, options.ssd_bytes) };
     Ok(Some(DiskTier::open(&disk, std::slice::from_ref(arena))?))
@@ -198,7 +200,10 @@ fn describe(
         dram_slots: tiers.dram_slots,
         ssd_slots: tiers.disk.as_ref().map_or(0, |disk| disk.tier().slots()),
         dram_staging_only: tiers.staging_only,
-        io_engine: tiers.disk.as_ref().map_or_else(|| "none".to_owned(), |disk| disk.tier().level().to_string()),
+        io_engine: tiers
+            .disk
+            .as_ref()
+            .map_or_else(|| "none".to_owned(), |disk| disk.tier().level().to_string()),
         max_batch_tokens: options.max_batch_tokens,
         fingerprint: roots.fingerprint(),
         text_fingerprint: text.fingerprint(),
@@ -236,5 +241,16 @@ fn start(options: &EngineOptions, opened: Opened, info: EngineInfo) -> Result<En
         .spawn(move || worker.run())
         .map_err(|source| KvError::Io { path: Path::new("engine thread").to_owned(), source })?;
     let thread = Mutex::new(Some(thread));
-    Ok(Engine { info, text, roots, outbox, meters, commands, transfers, disk: tiers.disk, thread, _lock: lock })
+    Ok(Engine {
+        info,
+        text,
+        roots,
+        outbox,
+        meters,
+        commands,
+        transfers,
+        disk: tiers.disk,
+        thread,
+        _lock: lock,
+    })
 }

@@ -89,7 +89,12 @@ impl Saves {
                     // SAFETY: the slot belongs to this save until it is reported.
                     let zeroed = unsafe { host.zero_tails(save.dram_slot, save.valid) };
                     let error = zeroed.err().map(|error| error.code());
-                    outbox.post(&EngineEvent::Transfer(TransferDone { id: save.id, error, bytes: bytes_each, ms }));
+                    outbox.post(&EngineEvent::Transfer(TransferDone {
+                        id: save.id,
+                        error,
+                        bytes: bytes_each,
+                        ms,
+                    }));
                 }
             }),
         );

@@ -37,6 +37,7 @@ pub struct Sequence {
     /// Keys of full blocks, as far as they were asked for.
     chain: Vec<BlockKey>,
     sampled: u32,
+    void: bool,
 }
 
 impl Sequence {
@@ -61,6 +62,7 @@ impl Sequence {
             table: Vec::new(),
             chain: Vec::new(),
             sampled: 0,
+            void: false,
         })
     }
 
@@ -89,8 +91,26 @@ impl Sequence {
         self.spec.ignore_eos
     }
 
+    /// Begins a new table, and with it a new chance for a sequence that was void.
     pub fn reset_table(&mut self) {
         self.table.clear();
+        self.void = false;
+    }
+
+    /// A load that its history needed failed.
+    pub fn make_void(&mut self) {
+        self.void = true;
+    }
+
+    pub fn is_void(&self) -> bool {
+        self.void
+    }
+
+    /// The slots that hold history of `row` (checked before), and those that it fills from their first token.
+    pub fn slots_of(&self, row: &PlanRow) -> (&[u32], &[u32]) {
+        let end = (row.from + row.count) as usize;
+        let last = end.div_ceil(BLOCK_TOKENS);
+        self.table[..last].split_at((row.from as usize).div_ceil(BLOCK_TOKENS).min(last))
     }
 
     /// # Errors

@@ -31,8 +31,13 @@ impl Worker {
         let started = Instant::now();
         self.apply_tables(&plan)?;
         let fates = self.fates(&plan.rows)?;
-        let work: Vec<PlanRow> =
-            plan.rows.iter().zip(&fates).filter(|(_, fate)| **fate == RowStatus::Ok).map(|(row, _)| *row).collect();
+        let work: Vec<PlanRow> = plan
+            .rows
+            .iter()
+            .zip(&fates)
+            .filter(|(_, fate)| **fate == RowStatus::Ok)
+            .map(|(row, _)| *row)
+            .collect();
         let saves = self.step_saves(&plan, &work)?;
         let mut stalls = Stalls::default();
         let sampled = if work.is_empty() { Vec::new() } else { self.compute(&work, &saves, &mut stalls)? };
@@ -57,27 +62,27 @@ impl Worker {
 
     /// Which rows are computed: not those of finished sequences, nor those whose history failed to load.
     fn fates(&mut self, rows: &[PlanRow]) -> Result<Vec<RowStatus>, EngineError> {
-        let mut fates = Vec::with_capacity(rows.len());
-        for row in rows {
-            let Some(sequence) = self.sequences.get(&row.sequence) else {
-                let detail = format!("row of unknown sequence {}", row.sequence);
-                return Err(EngineError::Protocol { detail });
-            };
-            if sequence.finished() {
-                fates.push(RowStatus::Noop);
-                continue;
-            }
-            sequence.check_row(row)?;
-            let first_new = (row.from as usize).div_ceil(BLOCK_TOKENS);
-            let last = (row.from + row.count).div_ceil(BLOCK_TOKENS as u32) as usize;
-            let (history, new) = sequence.table()[..last].split_at(first_new.min(last));
-            let void = history.iter().any(|&slot| self.loads.has_failed(slot));
-            if !void {
-                new.iter().for_each(|&slot| self.loads.forgive(slot));
-            }
-            fates.push(if void { RowStatus::Void } else { RowStatus::Ok });
+        rows.iter().map(|row| self.fate(row)).collect()
+    }
+
+    fn fate(&mut self, row: &PlanRow) -> Result<RowStatus, EngineError> {
+        let sequence = self.sequence_mut(row.sequence)?;
+        if sequence.finished() {
+            return Ok(RowStatus::Noop);
         }
-        Ok(fates)
+        // Void until its table is reset: a plan that was one ahead counts on a token that was never sampled.
+        if sequence.is_void() {
+            return Ok(RowStatus::Void);
+        }
+        sequence.check_row(row)?;
+        let (history, new) = sequence.slots_of(row);
+        let (history, new) = (history.to_vec(), new.to_vec());
+        if history.iter().any(|&slot| self.loads.has_failed(slot)) {
+            self.sequence_mut(row.sequence)?.make_void();
+            return Ok(RowStatus::Void);
+        }
+        new.iter().for_each(|&slot| self.loads.forgive(slot));
+        Ok(RowStatus::Ok)
     }
 
     /// The saves of rows that are computed; the others are reported at once.

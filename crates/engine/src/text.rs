@@ -40,7 +40,11 @@ impl TextService {
 impl Engine {
     /// Renders and tokenises a chat, the generation prompt included; also the tokens of its system prompt.
     /// `date` is for templates that ask for one.
-    pub fn encode_chat(&self, messages: &[ChatMessage], date: ChatDate) -> Result<(Vec<u32>, u32), EngineError> {
+    pub fn encode_chat(
+        &self,
+        messages: &[ChatMessage],
+        date: ChatDate,
+    ) -> Result<(Vec<u32>, u32), EngineError> {
         let request = ChatRequest { messages, add_generation_prompt: true, date };
         let encoded = self.text().model.encode_chat(&request)?;
         Ok((encoded.tokens, encoded.system_tokens as u32))

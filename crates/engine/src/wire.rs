@@ -47,7 +47,13 @@ pub fn decode_plan(words: &[u32]) -> Result<StepPlan, EngineError> {
             .collect(),
         saves: saves
             .iter()
-            .map(|&[id, sequence, index, dram_slot, valid]| PlanSave { id, sequence, index, dram_slot, valid })
+            .map(|&[id, sequence, index, dram_slot, valid]| PlanSave {
+                id,
+                sequence,
+                index,
+                dram_slot,
+                valid,
+            })
             .collect(),
     })
 }
@@ -59,7 +65,9 @@ pub fn decode_plan(words: &[u32]) -> Result<StepPlan, EngineError> {
 pub fn decode_transfers(words: &[u32]) -> Result<Vec<Transfer>, EngineError> {
     let (records, rest) = words.as_chunks::<TRANSFER_WORDS>();
     if !rest.is_empty() {
-        return Err(EngineError::Protocol { detail: format!("{} words after the last transfer", rest.len()) });
+        return Err(EngineError::Protocol {
+            detail: format!("{} words after the last transfer", rest.len()),
+        });
     }
     records.iter().map(decode_transfer).collect()
 }
