@@ -3,13 +3,14 @@
 import type { ExecutionContext } from 'ava'
 import { brokenBounds, cacheStatus } from '../support/cache.js'
 import { Conversation } from '../support/conversation.js'
-import { openHandles, residentBytes } from '../support/process.js'
+import { residentBytes } from '../support/process.js'
 import { Random } from '../support/random.js'
 import { testNeeding } from '../support/requirements.js'
 import { SCRIPTS } from '../support/scripts.js'
 import { TestServer } from '../support/server.js'
 import { runClient, SOAK_SAMPLING, type Soak, type SoakScript } from './clients.js'
 import { soakTimer } from './duration.js'
+import { settled, startingHandles } from './idle.js'
 
 const CLIENTS = 32
 const SCRIPTS_USED = 8
@@ -19,9 +20,6 @@ const TIERS = ['--hbm-bytes', '48MiB', '--dram-bytes', '96MiB', '--ssd-bytes', '
 const LOOK_EVERY = 20
 /** What memory may grow by after the first third: the allocator's and the garbage collector's slack. */
 const SLACK_BYTES = 64 * 2 ** 20
-/** Requests to an idle server while handles of broken connections are closed. */
-const SETTLE_REQUESTS = 20_000
-
 /** The right answers, from a server that keeps nothing. */
 async function computeScripts(): Promise<SoakScript[]> {
   const server = await TestServer.start({ args: ['--no-reuse', '--hbm-bytes', '256MiB'] })
@@ -69,26 +67,6 @@ class Watch {
   }
 }
 
-interface Idle {
-  readonly handles: number
-  readonly runningBlocks: number
-}
-
-async function lookIdle(server: TestServer): Promise<Idle> {
-  const { tiers } = await cacheStatus(server)
-  return { handles: openHandles(server.pid), runningBlocks: tiers.reduce((sum, { blocks }) => sum + blocks.running, 0) }
-}
-
-/** An idle server: asked again until requests just cut off have ended and their handles are closed. */
-async function settled(server: TestServer, handles: number): Promise<Idle> {
-  let idle = await lookIdle(server)
-  for (let request = 0; request < SETTLE_REQUESTS; request += 1) {
-    if (idle.handles <= handles && idle.runningBlocks === 0) break
-    idle = await lookIdle(server)
-  }
-  return idle
-}
-
 async function runSoak(t: ExecutionContext, server: TestServer, scripts: readonly SoakScript[]): Promise<Watch> {
   const seed = Number(process.env['SOAK_SEED'] ?? 1)
   const timer = soakTimer()
@@ -113,8 +91,7 @@ testNeeding('model')('32 clients that come, go, break off and stop reading leave
   t.timeout(2 ** 31 - 1)
   const scripts = await computeScripts()
   const server = await TestServer.start({ args: TIERS })
-  await server.get('/health')
-  const handlesBefore = openHandles(server.pid)
+  const handlesBefore = await startingHandles(server)
   const watch = await runSoak(t, server, scripts)
   t.deepEqual(watch.broken, [])
   t.true(watch.excessGrowth() <= 0, `memory grew by ${watch.excessGrowth()} bytes too much`)
