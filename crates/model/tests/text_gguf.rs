@@ -18,7 +18,9 @@ fn metadata_of(family: &str, pre: &str) -> GgufTokenizer {
     let definition = fixture(&format!("{family}/tokenizer.json"));
     let vocabulary = definition["model"]["vocab"].as_object().unwrap();
     let added = definition["added_tokens"].as_array().unwrap();
-    let count = vocabulary.len().max(added.iter().map(|token| token["id"].as_u64().unwrap() as usize + 1).max().unwrap());
+    let count = vocabulary
+        .len()
+        .max(added.iter().map(|token| token["id"].as_u64().unwrap() as usize + 1).max().unwrap());
     let mut gguf = GgufTokenizer {
         model: "gpt2".to_owned(),
         pre: Some(pre.to_owned()),
@@ -46,7 +48,12 @@ fn sentencepiece() -> GgufTokenizer {
         model: "llama".to_owned(),
         tokens: texts(&model["tokens"]),
         token_types: ids(&model["token_types"]).into_iter().map(|stored| stored as i32).collect(),
-        scores: model["scores"].as_array().unwrap().iter().map(|score| score.as_f64().unwrap() as f32).collect(),
+        scores: model["scores"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|score| score.as_f64().unwrap() as f32)
+            .collect(),
         bos: id("bos"),
         eos: id("eos"),
         unknown: id("unknown"),
@@ -64,7 +71,9 @@ fn refused(gguf: &GgufTokenizer) -> ModelError {
 
 #[test]
 fn a_gguf_tokenizer_encodes_as_its_twin_from_tokenizer_json() {
-    for (family, pre) in [("gpt2", "gpt-2"), ("llama3", "llama-bpe"), ("qwen2", "qwen2"), ("tekken", "tekken")] {
+    for (family, pre) in
+        [("gpt2", "gpt-2"), ("llama3", "llama-bpe"), ("qwen2", "qwen2"), ("tekken", "tekken")]
+    {
         let gguf = built(&metadata_of(family, pre));
         let path = fixture_path(&format!("{family}/tokenizer.json"));
         let twin = Tokenizer::from_json(&path, &std::fs::read(&path).unwrap()).unwrap();
@@ -149,12 +158,15 @@ fn a_tokenizer_json_that_the_library_would_panic_on_is_refused() {
     let refused = |change: &dyn Fn(&mut Value)| {
         let mut definition = good.clone();
         change(&mut definition);
-        let error = Tokenizer::from_json(&path, definition.to_string().as_bytes()).err().expect("should be refused");
+        let error =
+            Tokenizer::from_json(&path, definition.to_string().as_bytes()).err().expect("should be refused");
         assert!(error.to_string().contains("gpt2/tokenizer.json: "), "{error}");
         error.to_string()
     };
     assert!(Tokenizer::from_json(&path, b"{").is_err());
-    assert!(refused(&|d| d["model"]["merges"][0] = serde_json::json!(["nowhere", "a"])).contains("\"nowhere\""));
+    assert!(
+        refused(&|d| d["model"]["merges"][0] = serde_json::json!(["nowhere", "a"])).contains("\"nowhere\"")
+    );
     assert!(refused(&|d| d["model"]["vocab"]["a"] = 4_000_000_000u64.into()).contains("4000000000"));
     assert!(refused(&|d| d["model"]["type"] = "WordPiece".into()).contains("WordPiece"));
     assert!(refused(&|d| d["model"]["end_of_word_suffix"] = "</w>".into()).contains("end_of_word_suffix"));
