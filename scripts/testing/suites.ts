@@ -20,8 +20,8 @@ function ava(name: string): Suite {
 
 const REQUIRED = (process.env['REQUIRE'] ?? '').split(',').filter((word) => word !== '')
 
-// The binding has no logic and no tests, and links only into Node.
-const CARGO_ARGS = ['test', '--release', '--locked', '--workspace', '--exclude', 'attentionstore-binding', '--no-fail-fast']
+// The whole workspace, the binding too: cargo then chooses the features that the addon was built with.
+const CARGO_ARGS = ['test', '--release', '--locked', '--workspace', '--no-fail-fast']
 
 export const SUITES: Readonly<Record<string, Suite>> = {
   rust: { command: 'cargo', args: [...CARGO_ARGS, '--', '--show-output'], reader: () => new LibtestReader(REQUIRED) },
