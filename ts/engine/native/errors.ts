@@ -1,6 +1,6 @@
 // The one place where what Rust reports becomes an error object.
 
-import { AttentionStoreError, EngineError, ExitError } from '../../protocol/errors.js'
+import { type AttentionStoreError, EngineError, ExitError } from '../../protocol/errors.js'
 
 interface NativeErrorBody {
   readonly code: string
