@@ -1,5 +1,7 @@
-//! Measures the CPU backend: `cargo run --release --example cpu_speed -- MODEL.gguf [THREADS]`.
+//! Measures the CPU backend: `cargo run --release --example cpu_speed -- MODEL [THREADS] [ISA]`.
 //!
+//! MODEL is a path, or `synthetic:LAYERS` for random weights in SmolLM2-135M's shape and formats (30 layers are
+//! the whole model; with one, its weights stay in the cache). ISA is `portable`, `avx2` or `avx512`.
 //! Prints tokens a second for prefill of 512 and 4,096 tokens and for decoding after 512 and 4,096, and what
 //! share of the machine's own arithmetic and read bandwidth (both measured first) that is.
 
@@ -7,12 +9,16 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use attentionstore_kv::KvDtype;
-use attentionstore_model::backend::cpu::{CpuBackend, CpuOptions};
+use attentionstore_model::backend::cpu::{CpuBackend, CpuOptions, Isa};
 use attentionstore_model::backend::{Backend, BatchSequence, LogitsWanted};
 use attentionstore_model::config::ModelConfig;
 use attentionstore_model::load;
 use attentionstore_model::sampling::{SampleRequest, SamplingParams, TokenCounts};
-use attentionstore_model::weights::ModelWeights;
+use attentionstore_model::weights::{ModelWeights, WeightDtype};
+
+#[path = "../tests/cpu_support/models.rs"]
+#[allow(dead_code, reason = "tests use the rest")]
+mod models;
 
 const CHUNK: usize = 256;
 const ROUNDS: usize = 3;
@@ -20,37 +26,59 @@ const DECODED: usize = 32;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let path = arguments.next().ok_or("usage: cpu_speed MODEL.gguf [THREADS]")?;
+    let model = arguments.next().ok_or("usage: cpu_speed MODEL [THREADS] [ISA]")?;
     let threads = arguments.next().map_or(Ok(2), |threads| threads.parse())?;
+    let isa = arguments.next().map(|name| isa_named(&name).ok_or("an ISA that is not known")).transpose()?;
     let peak = measure(threads, fma_chains) / 1e9;
     let bandwidth = measure(threads, read_memory) / 1e9;
     println!("machine: {peak:.0} GFLOP/s f32 FMA, {bandwidth:.1} GB/s read, {threads} threads");
 
-    let model = load(path.as_ref(), &|_| {})?;
+    let (config, weights) = match model.strip_prefix("synthetic:") {
+        Some(layers) => synthetic(layers.parse()?),
+        None => load(model.as_ref(), &|_| {}).map(|model| (model.config, model.weights))?,
+    };
     let started = Instant::now();
-    let options =
-        CpuOptions { threads, max_batch_tokens: CHUNK, slots: 72, kv_dtype: KvDtype::Bf16, isa: None };
-    let mut backend = CpuBackend::new(model.config.clone(), &model.weights, options)?;
-    println!(
-        "{}: packed in {:.2} s on {}",
-        model.config.name,
-        started.elapsed().as_secs_f64(),
-        backend.describe()
-    );
+    let options = CpuOptions { threads, max_batch_tokens: CHUNK, slots: 72, kv_dtype: KvDtype::Bf16, isa };
+    let mut backend = CpuBackend::new(config.clone(), &weights, options)?;
+    println!("{}: packed in {:.2} s on {}", config.name, started.elapsed().as_secs_f64(), backend.describe());
 
     for tokens in [512, 4096] {
         let seconds = fastest(|| prefill(&mut backend, tokens, threads));
-        let work = prefill_flops(&model.config, tokens) / seconds / 1e9;
+        let work = prefill_flops(&config, tokens) / seconds / 1e9;
         let (rate, share) = (tokens as f64 / seconds, 100.0 * work / peak);
         println!("prefill {tokens}: {rate:.0} tokens/s, {work:.0} GFLOP/s, {share:.0} % of peak");
         let seconds = fastest(|| decode(&mut backend, tokens, threads)) / DECODED as f64;
-        let bytes =
-            weight_bytes(&model.weights) + backend.layout().block_bytes() as f64 / 64.0 * tokens as f64;
+        let bytes = weight_bytes(&weights) + backend.layout().block_bytes() as f64 / 64.0 * tokens as f64;
         let (rate, read) = (1.0 / seconds, bytes / seconds / 1e9);
         let share = 100.0 * read / bandwidth;
         println!("decode after {tokens}: {rate:.0} tokens/s, {read:.1} GB/s, {share:.0} % of read bandwidth");
     }
     Ok(())
+}
+
+fn isa_named(name: &str) -> Option<Isa> {
+    [Isa::Portable, Isa::Avx2, Isa::Avx512].into_iter().find(|isa| isa.name() == name)
+}
+
+/// Random weights in SmolLM2-135M's shape: Q8_0 embedding and head, Q4_1 matrices.
+fn synthetic(layers: usize) -> (ModelConfig, ModelWeights) {
+    let config = ModelConfig {
+        name: format!("synthetic, {layers} layers"),
+        vocab_size: 49_152,
+        hidden: 576,
+        intermediate: 1536,
+        layers,
+        heads: 9,
+        kv_heads: 3,
+        head_dim: 64,
+        rotary_dim: 64,
+        max_context: 8192,
+        ..models::config()
+    };
+    let formats: Vec<WeightDtype> =
+        (0..1 + 7 * layers).map(|at| if at == 0 { WeightDtype::Q8_0 } else { WeightDtype::Q4_1 }).collect();
+    let weights = models::weights(&config, 1, &formats);
+    (config, weights)
 }
 
 /// The fastest of a few rounds, in seconds: the others were disturbed.
@@ -155,23 +183,30 @@ fn weight_bytes(weights: &ModelWeights) -> f64 {
     (all - unread) as f64
 }
 
-/// The best of some rounds of `work` on all threads, in its units a second.
-fn measure(threads: usize, work: fn() -> f64) -> f64 {
-    let timed = move || {
-        let started = Clock::start(threads);
-        work() / started.elapsed().as_secs_f64()
+/// The best of some rounds of `work` on all threads, in its units a second. `work` says what it did, and in
+/// what time.
+fn measure(threads: usize, work: fn(usize) -> (f64, Duration)) -> f64 {
+    let rate = move || {
+        let (done, time) = work(threads);
+        done / time.as_secs_f64()
     };
     let round = || {
         std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(timed)).collect();
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(rate)).collect();
             workers.into_iter().map(|worker| worker.join().expect("measured")).sum()
         })
     };
     (0..ROUNDS).map(|_| round()).fold(0.0, f64::max)
 }
 
-/// Independent chains of fused multiply-adds in registers; returns floating-point operations.
-fn fma_chains() -> f64 {
+/// Independent chains of fused multiply-adds in registers, in floating-point operations.
+fn fma_chains(threads: usize) -> (f64, Duration) {
+    let clock = Clock::start(threads);
+    let done = widest_chains();
+    (done, clock.elapsed())
+}
+
+fn widest_chains() -> f64 {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("fma") {
         // SAFETY: just detected.
@@ -202,12 +237,21 @@ fn chains() -> f64 {
     (ROUNDS * 2 * 80) as f64
 }
 
-/// Reads memory far larger than any cache; returns bytes.
-fn read_memory() -> f64 {
+/// Reads memory far larger than any cache, in bytes.
+fn read_memory(threads: usize) -> (f64, Duration) {
     const WORDS: usize = 32 << 20;
+    const PASSES: usize = 8;
     let memory = vec![1u64; WORDS];
-    let sum = (0..4).map(|_| black_box(&memory).iter().fold(0u64, |sum, word| sum.wrapping_add(*word)));
-    black_box(sum.sum::<u64>());
-    // The first pass is the one that fills the memory.
-    (5 * 8 * WORDS) as f64
+    let clock = Clock::start(threads);
+    for _ in 0..PASSES {
+        let lines = black_box(&memory).as_chunks::<8>().0;
+        let mut sums = [0u64; 8];
+        for line in lines {
+            for (sum, word) in sums.iter_mut().zip(line) {
+                *sum ^= word;
+            }
+        }
+        black_box(sums);
+    }
+    ((PASSES * WORDS * 8) as f64, clock.elapsed())
 }

@@ -1,20 +1,19 @@
 //! Attention of a whole step, cut into tasks.
 //!
-//! Sequences with many rows: a task is some rows of one K/V head over all blocks they see, folded as they come.
-//! Sequences with few rows: a task is a few blocks of one K/V head; what each block found is kept and folded
-//! afterwards. The operations on each number are the same.
+//! Usually a task is some rows of one K/V head over all blocks they see, folded as they come. Where that gives
+//! too few tasks for the threads, as with one sequence that decodes, a task is a few blocks of one K/V head; what
+//! each block found is kept and folded afterwards (`attend_split`). The operations on each number are the same.
 
-use attentionstore_kv::BLOCK_TOKENS;
+use attentionstore_kv::{BLOCK_TOKENS, KvDtype};
 
-use super::attention::{
-    AttentionScratch, BlockResult, Geometry, Partial, Queries, attend_block, expand_block, fold,
-};
+use super::attend_split::run_split;
+use super::attention::{AttentionScratch, Block, Geometry, Partial, Queries, attend_block};
 use super::buffer::{Rows, SharedRows};
 use super::compute::Compute;
 use super::pool::TaskPanicked;
 use super::rope::RopeTable;
 use super::simd::{Kernel, LANES, Simd};
-use super::slots::SlotArena;
+use super::slots::{Bf16, Element, SlotArena};
 use super::step::{Step, StepSequence};
 use super::tile::Strided;
 
@@ -45,11 +44,24 @@ pub struct Attention<'a> {
 
 /// Rows `first…first + rows` of a sequence, for one K/V head.
 #[derive(Clone, Copy, Debug)]
-struct RowTask {
-    sequence: usize,
-    kv_head: usize,
-    first: usize,
-    rows: usize,
+pub struct RowTask {
+    pub sequence: usize,
+    pub kv_head: usize,
+    pub first: usize,
+    pub rows: usize,
+}
+
+impl RowTask {
+    /// The rows that see block `block`, and how many rows before them do not: those that stand before it.
+    pub fn seeing(self, sequence: &StepSequence, block: usize) -> (RowTask, usize) {
+        let unseeing = (block * BLOCK_TOKENS).saturating_sub(sequence.position + self.first);
+        (RowTask { first: self.first + unseeing, rows: self.rows - unseeing, ..self }, unseeing)
+    }
+
+    /// Blocks that the last row sees.
+    pub fn blocks(self, sequence: &StepSequence) -> usize {
+        (sequence.position + self.first + self.rows).div_ceil(BLOCK_TOKENS)
+    }
 }
 
 /// Attends over all sequences of `step`.
@@ -62,6 +74,9 @@ pub fn run_attention(
     attention: Attention<'_>,
 ) -> Result<(), TaskPanicked> {
     let tasks = row_tasks(step, attention.geometry);
+    if tasks.len() < 2 * compute.pool.threads() && run_split(compute, step, attention, &tasks)? {
+        return Ok(());
+    }
     let (isa, workspaces) = (compute.isa, &compute.workspaces);
     compute.pool.run(tasks.len(), &|task, thread| {
         let task = tasks[task];
@@ -86,7 +101,7 @@ fn row_tasks(step: &Step, geometry: Geometry) -> Vec<RowTask> {
     tasks
 }
 
-/// One task of a sequence with many rows.
+/// One task over all blocks.
 struct AttendRows<'a> {
     attention: Attention<'a>,
     sequence: &'a StepSequence,
@@ -102,17 +117,12 @@ impl Kernel for AttendRows<'_> {
         let AttendRows { attention, sequence, task, scratch } = self;
         let group = attention.geometry.group();
         scratch.running.clear();
-        let end = sequence.position + task.first + task.rows;
-        for block in 0..end.div_ceil(BLOCK_TOKENS) {
-            // Rows before the block's first token do not see it.
-            let start = block * BLOCK_TOKENS;
-            let unseeing = start.saturating_sub(sequence.position + task.first);
-            let rows = RowTask { first: task.first + unseeing, rows: task.rows - unseeing, ..task };
+        for block in 0..task.blocks(sequence) {
+            let (rows, unseeing) = task.seeing(sequence, block);
             attention.over_block(s, sequence, rows, block, scratch);
-            let queries = rows.rows * group;
-            let found =
-                BlockResult { max: &scratch.block.max, sum: &scratch.block.sum, value: &scratch.block.value };
-            fold(s, &mut scratch.running, unseeing * group, found, queries);
+            for query in 0..rows.rows * group {
+                scratch.running.fold(s, unseeing * group + query, scratch.block.of(query));
+            }
         }
         attention.finish(s, sequence, task, &scratch.running);
     }
@@ -121,7 +131,22 @@ impl Kernel for AttendRows<'_> {
 impl Attention<'_> {
     /// `scratch.block` = attention of `rows` over block `block` alone.
     #[inline(always)]
-    fn over_block<S: Simd>(
+    pub fn over_block<S: Simd>(
+        &self,
+        s: S,
+        sequence: &StepSequence,
+        rows: RowTask,
+        block: usize,
+        scratch: &mut AttentionScratch,
+    ) {
+        match self.arena.layout.dtype {
+            KvDtype::Bf16 => self.over_stored::<S, Bf16>(s, sequence, rows, block, scratch),
+            KvDtype::F32 => self.over_stored::<S, f32>(s, sequence, rows, block, scratch),
+        }
+    }
+
+    #[inline(always)]
+    fn over_stored<S: Simd, E: Element>(
         &self,
         s: S,
         sequence: &StepSequence,
@@ -130,9 +155,9 @@ impl Attention<'_> {
         scratch: &mut AttentionScratch,
     ) {
         let slot = sequence.slots[block] as usize;
-        // SAFETY: this step's rows are written, and the engine lets nobody else write slots of a running step.
-        let slice = unsafe { self.arena.view(self.layer, slot) };
-        expand_block(s, self.geometry, slice, rows.kv_head, sequence.valid(block), scratch);
+        // SAFETY: this step's rows are written, and the engine lets nobody else write slots of a running step;
+        // the caller chose the layout's element.
+        let head = unsafe { self.arena.head::<E>(self.layer, slot, rows.kv_head) };
         let width = self.queries.width();
         let data = &self.queries.data()[(sequence.first_row + rows.first) * width..];
         let queries = Queries {
@@ -140,12 +165,13 @@ impl Attention<'_> {
             kv_head: rows.kv_head,
             position: sequence.position + rows.first,
         };
-        attend_block(s, self.geometry, self.rope, queries, block * BLOCK_TOKENS, scratch);
+        let block = Block { head, start: block * BLOCK_TOKENS, valid: sequence.valid(block) };
+        attend_block(s, self.geometry, self.rope, queries, block, scratch);
     }
 
     /// Divides by the sums and writes the task's part of the output.
     #[inline(always)]
-    fn finish<S: Simd>(&self, s: S, sequence: &StepSequence, task: RowTask, running: &Partial) {
+    pub fn finish<S: Simd>(&self, s: S, sequence: &StepSequence, task: RowTask, running: &Partial) {
         let (dim, group) = (self.geometry.head_dim, self.geometry.group());
         let mut head = [0.0; LANES];
         for query in 0..task.rows * group {
@@ -153,9 +179,9 @@ impl Attention<'_> {
             let column = (task.kv_head * group + query % group) * dim;
             // SAFETY: each task has its own rows and heads.
             let out = unsafe { self.out.part(row, column, dim) };
-            let sum = s.splat(running.sum[query]);
-            let value = running.value[query * running.dim..].as_chunks::<LANES>().0;
-            for (out, value) in out.chunks_mut(LANES).zip(value) {
+            let found = running.of(query);
+            let sum = s.splat(found.sum);
+            for (out, value) in out.chunks_mut(LANES).zip(found.value.as_chunks::<LANES>().0) {
                 s.store(s.div(s.load(value), sum), &mut head);
                 out.copy_from_slice(&head[..out.len()]);
             }

@@ -6,13 +6,16 @@
 //! zero), and blocks are folded one after another.
 
 use super::buffer::{as_lanes, as_lanes_mut};
+use super::direct;
 use super::math::exp2_at_most_one;
 use super::rope::RopeTable;
 use super::simd::{LANES, Lanes, Simd, padded};
-use super::slots::{Half, SliceView};
+use super::slots::{Element, HeadSlice};
 use super::tile::{Strided, product};
 use attentionstore_kv::BLOCK_TOKENS;
 
+/// Most queries that read keys and values as they are stored; more of them share an expanded block.
+const DIRECT_QUERIES: usize = 12;
 const KEY_GROUPS: usize = BLOCK_TOKENS / LANES;
 
 /// Dimensions of a model's attention.
@@ -93,41 +96,37 @@ impl Partial {
     }
 }
 
-/// Expands a head's K and V of one slice. Values of rows at and beyond `valid` become zero, whatever bytes lie
+/// Expands a head's K and V of one block. Values of rows at and beyond `valid` become zero, whatever bytes lie
 /// there; keys there may be anything, their scores are never used.
 #[inline(always)]
-pub fn expand_block<S: Simd>(
+pub fn expand_block<S: Simd, E: Element>(
     s: S,
-    geometry: Geometry,
-    slice: SliceView<'_>,
-    kv_head: usize,
+    dim: usize,
+    head: HeadSlice<'_, E>,
     valid: usize,
     scratch: &mut AttentionScratch,
 ) {
-    let dim = geometry.head_dim;
-    for d in 0..dim {
-        for group in 0..KEY_GROUPS {
-            let at = (kv_head * dim + d) * BLOCK_TOKENS + group * LANES;
-            s.store(slice.lanes(s, Half::Keys, at), &mut scratch.keys[group * dim + d]);
+    for (group, out) in scratch.keys.chunks_exact_mut(dim).enumerate() {
+        for (keys, out) in head.keys.iter().zip(out) {
+            s.store(E::lanes(s, &keys.as_chunks().0[group]), out);
         }
     }
-    let whole = dim / LANES;
-    for token in 0..valid {
-        let at = (kv_head * BLOCK_TOKENS + token) * dim;
-        for group in 0..whole {
-            let lanes = slice.lanes(s, Half::Values, at + group * LANES);
-            s.store(lanes, &mut scratch.values[group * BLOCK_TOKENS + token]);
-        }
-        if whole * LANES < dim {
-            let tail = &mut scratch.values[whole * BLOCK_TOKENS + token];
-            *tail = [0.0; LANES];
-            for (lane, out) in tail.iter_mut().enumerate().take(dim - whole * LANES) {
-                *out = slice.one(Half::Values, at + whole * LANES + lane);
+    for (group, out) in scratch.values.as_chunks_mut::<BLOCK_TOKENS>().0.iter_mut().enumerate() {
+        let from = group * LANES;
+        let tokens = head.values.chunks_exact(dim).take(valid);
+        if from + LANES <= dim {
+            for (values, out) in tokens.zip(&mut *out) {
+                s.store(E::lanes(s, values[from..].first_chunk().expect("sixteen")), out);
+            }
+        } else {
+            for (values, out) in tokens.zip(&mut *out) {
+                *out = [0.0; LANES];
+                for (value, out) in values[from..].iter().zip(out) {
+                    *out = value.number();
+                }
             }
         }
-    }
-    for group in scratch.values.chunks_exact_mut(BLOCK_TOKENS) {
-        group[valid..].fill([0.0; LANES]);
+        out[valid..].fill([0.0; LANES]);
     }
 }
 
@@ -141,33 +140,54 @@ pub struct Queries<'a> {
     pub position: usize,
 }
 
-/// Attention of queries over the expanded block that starts at position `start`; every row must see its first
-/// key. The result is `scratch.block`, query by query: row, then head of the group.
+/// A block as attention reads it.
+#[derive(Clone, Copy)]
+pub struct Block<'a, E> {
+    pub head: HeadSlice<'a, E>,
+    /// Position of its first token in the view; every query row sees that token.
+    pub start: usize,
+    /// Tokens that it holds.
+    pub valid: usize,
+}
+
+/// Attention of queries over one block alone. The result is `scratch.block`, query by query: row, then head of
+/// the group.
 #[inline(always)]
-pub fn attend_block<S: Simd>(
+pub fn attend_block<S: Simd, E: Element>(
     s: S,
     geometry: Geometry,
     rope: &RopeTable,
     queries: Queries<'_>,
-    start: usize,
+    block: Block<'_, E>,
     scratch: &mut AttentionScratch,
 ) {
-    let (dim, group, rows) = (geometry.head_dim, geometry.group(), queries.rows.rows);
-    rotate_queries(s, geometry, rope, queries, start, &mut scratch.queries);
-    let rotated = Strided { data: &scratch.queries, stride: dim, rows: rows * group };
-    for (at, keys) in scratch.keys.chunks_exact(dim).enumerate() {
-        product(s, rotated, keys, &mut scratch.scores[at * LANES..], BLOCK_TOKENS, true);
+    let (dim, group) = (geometry.head_dim, geometry.group());
+    let count = queries.rows.rows * group;
+    let direct = count <= DIRECT_QUERIES && dim.is_multiple_of(LANES);
+    rotate_queries(s, geometry, rope, queries, block.start, &mut scratch.queries);
+    let rotated = Strided { data: &scratch.queries, stride: dim, rows: count };
+    if direct {
+        direct::scores(s, rotated, block.head.keys, &mut scratch.scores);
+    } else {
+        expand_block(s, dim, block.head, block.valid, scratch);
+        let rotated = Strided { data: &scratch.queries, stride: dim, rows: count };
+        for (at, keys) in scratch.keys.chunks_exact(dim).enumerate() {
+            product(s, rotated, keys, &mut scratch.scores[at * LANES..], BLOCK_TOKENS, true);
+        }
     }
     let scores = scratch.scores.as_chunks_mut::<BLOCK_TOKENS>().0;
-    for query in 0..rows * group {
-        let visible = BLOCK_TOKENS.min(queries.position + query / group + 1 - start);
-        let (max, sum) = soften(s, &mut scores[query], visible);
-        scratch.block.max[query] = max;
-        scratch.block.sum[query] = sum;
+    for (query, scores) in scores.iter_mut().take(count).enumerate() {
+        let visible = BLOCK_TOKENS.min(queries.position + query / group + 1 - block.start);
+        (scratch.block.max[query], scratch.block.sum[query]) = soften(s, scores, visible);
     }
-    let weights = Strided { data: &scratch.scores, stride: BLOCK_TOKENS, rows: rows * group };
-    for (at, values) in scratch.values.chunks_exact(BLOCK_TOKENS).enumerate() {
-        product(s, weights, values, &mut scratch.block.value[at * LANES..], geometry.padded_dim(), true);
+    let weights = Strided { data: &scratch.scores, stride: BLOCK_TOKENS, rows: count };
+    let (out, width) = (&mut scratch.block.value, geometry.padded_dim());
+    if direct {
+        direct::values(s, weights, &block.head.values[..block.valid * dim], dim, out);
+    } else {
+        for (at, values) in scratch.values.chunks_exact(BLOCK_TOKENS).enumerate() {
+            product(s, weights, values, &mut out[at * LANES..], width, true);
+        }
     }
 }
 
@@ -198,7 +218,10 @@ fn rotate_queries<S: Simd>(
 #[inline(always)]
 fn soften<S: Simd>(s: S, scores: &mut [f32; BLOCK_TOKENS], visible: usize) -> (f32, f32) {
     let scores = scores.as_chunks_mut::<LANES>().0;
-    let mut lanes: [S::F; KEY_GROUPS] = std::array::from_fn(|at| s.load(&scores[at]));
+    let mut lanes = [s.splat(0.0); KEY_GROUPS];
+    for (lanes, scores) in lanes.iter_mut().zip(&*scores) {
+        *lanes = s.load(scores);
+    }
     if visible < BLOCK_TOKENS {
         let hidden = s.splat(f32::NEG_INFINITY);
         for (at, lanes) in lanes.iter_mut().enumerate() {
@@ -221,30 +244,37 @@ fn soften<S: Simd>(s: S, scores: &mut [f32; BLOCK_TOKENS], visible: usize) -> (f
     (max, sum)
 }
 
-/// What one block found for some queries.
+/// What one block found for one query.
 #[derive(Clone, Copy)]
-pub struct BlockResult<'a> {
-    pub max: &'a [f32],
-    pub sum: &'a [f32],
-    /// `[query][padded dim]`
+pub struct Found<'a> {
+    pub max: f32,
+    pub sum: f32,
+    /// Padded dim.
     pub value: &'a [f32],
 }
 
-/// Folds a block's result into the running one, for the queries from `first` on.
-#[inline(always)]
-pub fn fold<S: Simd>(s: S, running: &mut Partial, first: usize, block: BlockResult<'_>, queries: usize) {
-    let dim = running.dim;
-    for query in 0..queries {
-        let at = first + query;
-        let max = if running.max[at] > block.max[query] { running.max[at] } else { block.max[query] };
-        let (keep, take) = scales(s, running.max[at] - max, block.max[query] - max);
-        running.max[at] = max;
-        running.sum[at] = block.sum[query].mul_add(take, running.sum[at] * keep);
-        let old = as_lanes_mut(&mut running.value[at * dim..(at + 1) * dim]);
-        let new = as_lanes(&block.value[query * dim..(query + 1) * dim]);
+impl Partial {
+    /// What it holds of one query.
+    #[inline(always)]
+    pub fn of(&self, query: usize) -> Found<'_> {
+        let value = &self.value[query * self.dim..(query + 1) * self.dim];
+        Found { max: self.max[query], sum: self.sum[query], value }
+    }
+
+    /// Folds what the next block found for query `at` into the result so far.
+    #[inline(always)]
+    pub fn fold<S: Simd>(&mut self, s: S, at: usize, found: Found<'_>) {
+        let max = if self.max[at] > found.max { self.max[at] } else { found.max };
+        let (keep, take) = scales(s, self.max[at] - max, found.max - max);
+        self.max[at] = max;
+        self.sum[at] = found.sum.mul_add(take, self.sum[at] * keep);
+        let old = as_lanes_mut(&mut self.value[at * self.dim..(at + 1) * self.dim]);
         let (keep, take) = (s.splat(keep), s.splat(take));
-        for (old, new) in old.iter_mut().zip(new) {
-            s.store(s.fma(s.load(new), take, s.mul(s.load(old), keep)), old);
+        for (old, new) in old.iter_mut().zip(as_lanes(found.value)) {
+            // Minus zero becomes zero: which of them a sum of nothing but underflow is depends on how many keys
+            // of weight zero were added.
+            let new = s.add(s.load(new), s.splat(0.0));
+            s.store(s.fma(new, take, s.mul(s.load(old), keep)), old);
         }
     }
 }

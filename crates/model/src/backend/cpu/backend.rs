@@ -6,10 +6,11 @@ use attentionstore_kv::{BLOCK_TOKENS, KvDtype, KvLayout, SliceOrder};
 
 use super::attend::queries_max;
 use super::attention::AttentionScratch;
+use super::buffer::Rows;
 use super::compute::Compute;
 use super::head::{LOGIT_ROWS, Logits};
 use super::layer::{Activations, LayerPass, geometry};
-use super::linear::PANELS_A_TASK;
+use super::linear::sums_a_task;
 use super::options::{CpuOptions, check_config};
 use super::pool::Pool;
 use super::rope::RopeTable;
@@ -63,12 +64,8 @@ impl CpuBackend {
             compute: Compute {
                 isa,
                 pool: Pool::new(options.threads).map_err(refused)?,
-                workspaces: Workspaces::new(
-                    options.threads,
-                    rows.max(LOGIT_ROWS),
-                    2 * PANELS_A_TASK,
-                    scratch,
-                ),
+                workspaces: Workspaces::new(options.threads, sums_a_task(rows.max(LOGIT_ROWS)), scratch),
+                kept: Rows::new(0, 1),
             },
             activations: Activations::new(&config, rows),
             logits: Logits::new(&config),

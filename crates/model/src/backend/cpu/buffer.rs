@@ -25,6 +25,10 @@ impl Rows {
         self.width
     }
 
+    pub fn rows(&self) -> usize {
+        self.data.len() / self.width
+    }
+
     pub fn data(&self) -> &[f32] {
         &self.data
     }

@@ -1,5 +1,6 @@
 //! What a kernel runs on: the instruction set, the threads, their scratch memory.
 
+use super::buffer::Rows;
 use super::pool::{Pool, TaskPanicked};
 use super::simd::Available;
 use super::workspace::Workspaces;
@@ -10,6 +11,8 @@ pub struct Compute {
     pub isa: Available,
     pub pool: Pool,
     pub workspaces: Workspaces,
+    /// Findings of blocks between the two passes of a split attention; grows to what was needed.
+    pub kept: Rows,
 }
 
 impl From<TaskPanicked> for ModelError {

@@ -2,14 +2,13 @@
 //! the block, K and V stored in the slot's format; queries scaled for a softmax in base 2.
 
 use attentionstore_kv::{BLOCK_TOKENS, KvDtype};
-use half::bf16;
 
 use super::attention::{AttentionScratch, Geometry};
 use super::buffer::{SharedRows, as_lanes, as_lanes_mut};
 use super::math::{rms_norm, to_lanes};
 use super::rope::RopeTable;
 use super::simd::{Kernel, LANES, Lanes, Simd};
-use super::slots::SlotArena;
+use super::slots::{Bf16, Element, SlotArena};
 use super::step::{Segment, StepSequence};
 
 /// Where q, k and v stand in a row of projections.
@@ -136,7 +135,7 @@ impl<'a> WriteSegment<'a> {
         // attention, which begins when all segments are written.
         unsafe {
             match dtype {
-                KvDtype::Bf16 => *slice.cast::<u16>().add(at) = bf16::from_f32(value).to_bits(),
+                KvDtype::Bf16 => *slice.cast::<Bf16>().add(at) = Bf16::rounded(value),
                 KvDtype::F32 => *slice.cast::<f32>().add(at) = value,
             }
         }

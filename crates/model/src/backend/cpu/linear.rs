@@ -1,13 +1,13 @@
 //! Matrix products of activations with packed weights, over all threads.
 //!
-//! A task is a few panels of outputs for all rows. With several rows a tile of 256 inputs is expanded to f32 once
-//! and used by every row; a single row multiplies weights as they are expanded, in registers. Both are the same
+//! A task is a few panels of outputs for all rows. With many rows a tile of 256 inputs is expanded to f32 once
+//! and used by every row; one or two rows multiply weights as they are expanded, in registers. Both are the same
 //! chain of operations for each output.
 
 use super::buffer::{Rows, SharedRows};
 use super::compute::Compute;
 use super::math::silu;
-use super::packed::{Factors, GROUP, PackedMatrix, PanelBlock, expand, with_panels};
+use super::packed::{Factors, GROUP, PackedMatrix, PanelBlock, expand, for_group, with_panels};
 use super::pool::TaskPanicked;
 use super::simd::{Available, Kernel, LANES, Lanes, Simd};
 use super::tile::{Product, Strided};
@@ -15,9 +15,14 @@ use super::workspace::{TILE_INPUTS, Workspace};
 
 /// Panels of a task: more, and activations are read from the second-level cache; fewer, and threads finish
 /// together.
-pub const PANELS_A_TASK: usize = 2;
-/// Panels of a task with one row: they are read side by side, to have enough chains in flight.
-const PANELS_AT_ONCE: usize = 4;
+const PANELS_A_TASK: usize = 2;
+/// Panels of a task with few rows: they are read side by side, input by input. One panel is two chains on AVX2,
+/// each waiting four cycles for its last sum; two panels fill that time without running out of registers.
+const PANELS_AT_ONCE: usize = 2;
+/// Most rows that multiply weights in registers; with three, sums and factors no longer fit.
+const FEW_ROWS: usize = 2;
+/// Most panels of a task with few rows: larger tasks cost less to hand out, smaller ones end together.
+const FEW_ROWS_PANELS: usize = 8;
 
 /// What becomes of the sums.
 #[derive(Clone, Copy)]
@@ -51,8 +56,9 @@ pub fn run_linears(compute: &mut Compute, rows: usize, linears: &[Linear<'_>]) -
     for linear in linears {
         assert!(linear.x.width() >= linear.matrix.inputs, "activations as wide as the matrix");
     }
-    let panels = if rows == 1 { PANELS_AT_ONCE } else { PANELS_A_TASK };
-    let tasks_of = |linear: &Linear<'_>| linear.matrix.panel_count().div_ceil(panels);
+    let threads = compute.pool.threads();
+    let panels_of = |linear: &Linear<'_>| panels_a_task(rows, linear.matrix.panel_count(), threads);
+    let tasks_of = |linear: &Linear<'_>| linear.matrix.panel_count().div_ceil(panels_of(linear));
     let tasks = linears.iter().map(tasks_of).sum();
     let (isa, workspaces) = (compute.isa, &compute.workspaces);
     compute.pool.run(tasks, &|task, thread| {
@@ -60,6 +66,7 @@ pub fn run_linears(compute: &mut Compute, rows: usize, linears: &[Linear<'_>]) -
         for linear in linears {
             let own = tasks_of(linear);
             if task < own {
+                let panels = panels_of(linear);
                 let last = linear.matrix.panel_count().min((task + 1) * panels);
                 let part = Part { isa, linear, rows, first: task * panels, last };
                 return part.run(&mut workspaces.of(thread));
@@ -67,6 +74,20 @@ pub fn run_linears(compute: &mut Compute, rows: usize, linears: &[Linear<'_>]) -
             task -= own;
         }
     })
+}
+
+/// Panels of one task, so that every thread gets some tasks. It shows in no result.
+fn panels_a_task(rows: usize, panels: usize, threads: usize) -> usize {
+    if rows > FEW_ROWS {
+        return PANELS_A_TASK;
+    }
+    let share = panels / (threads * 6) / PANELS_AT_ONCE * PANELS_AT_ONCE;
+    share.clamp(PANELS_AT_ONCE, FEW_ROWS_PANELS)
+}
+
+/// Scratch sums that a task needs in steps of up to `rows` rows: those of two matrices.
+pub fn sums_a_task(rows: usize) -> usize {
+    2 * (PANELS_A_TASK * rows).max(FEW_ROWS_PANELS * FEW_ROWS)
 }
 
 /// Panels `first…last` of a product.
@@ -95,8 +116,8 @@ impl Part<'_> {
         with_panels!(&matrix.panels, blocks => {
             let a_row = blocks.len() / matrix.panel_count();
             let blocks = &blocks[self.first * a_row..self.last * a_row];
-            if self.rows == 1 {
-                self.isa.run(OneRow { blocks, a_row, x: self.linear.x.row(0), sums });
+            if self.rows <= FEW_ROWS {
+                self.isa.run(FewRows { blocks, a_row, x: self.linear.x, rows: self.rows, sums });
             } else {
                 self.many_rows(blocks, a_row, tile, sums);
             }
@@ -136,51 +157,78 @@ impl<B: PanelBlock> Kernel for Expand<'_, B> {
     }
 }
 
-/// One row times up to four panels of `a_row` blocks.
-struct OneRow<'a, B> {
+/// One or two rows times panels of `a_row` blocks.
+struct FewRows<'a, B> {
     blocks: &'a [B],
     a_row: usize,
-    x: &'a [f32],
+    x: &'a Rows,
+    rows: usize,
     sums: &'a mut [Lanes],
 }
 
-impl<B: PanelBlock> Kernel for OneRow<'_, B> {
+impl<B: PanelBlock> Kernel for FewRows<'_, B> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        match self.sums.len() {
-            4 => self.panels::<S, 4>(s),
-            3 => self.panels::<S, 3>(s),
-            2 => self.panels::<S, 2>(s),
-            _ => self.panels::<S, 1>(s),
+        let panels = self.blocks.chunks(self.a_row * PANELS_AT_ONCE);
+        let sums = self.sums.chunks_mut(self.rows * PANELS_AT_ONCE);
+        for (panels, sums) in panels.zip(sums) {
+            if self.rows == 1 {
+                few_rows(s, panels, self.a_row, [self.x.row(0)], sums);
+            } else {
+                few_rows(s, panels, self.a_row, [self.x.row(0), self.x.row(1)], sums);
+            }
         }
     }
 }
 
-impl<B: PanelBlock> OneRow<'_, B> {
-    #[inline(always)]
-    fn panels<S: Simd, const P: usize>(self, s: S) {
-        let panels: [&[B]; P] = std::array::from_fn(|p| &self.blocks[p * self.a_row..(p + 1) * self.a_row]);
-        let mut sums = [s.splat(0.0); P];
-        for (index, x) in self.x.chunks_exact(B::WEIGHTS).take(self.a_row).enumerate() {
-            for (run, x) in x.chunks_exact(B::RUN).enumerate() {
-                let factors: [Factors<S>; P] = std::array::from_fn(|p| panels[p][index].factors(s, run));
-                for (group, x) in x.as_chunks::<GROUP>().0.iter().enumerate() {
-                    let group = run * (B::RUN / GROUP) + group;
-                    for p in 0..P {
-                        for (at, &x) in x.iter().enumerate() {
-                            let weight = panels[p][index].weight(s, group, at, factors[p]);
-                            sums[p] = s.fma(s.splat(x), weight, sums[p]);
-                        }
-                    }
-                }
+/// `R` rows times two panels (or one: then it is computed twice).
+#[inline(always)]
+fn few_rows<S: Simd, B: PanelBlock, const R: usize>(
+    s: S,
+    panels: &[B],
+    a_row: usize,
+    x: [&[f32]; R],
+    out: &mut [Lanes],
+) {
+    let (first, second) = (&panels[..a_row], &panels[panels.len() - a_row..]);
+    let x = x.map(|row| row[..a_row * B::WEIGHTS].as_chunks::<GROUP>().0);
+    let mut sums = [[s.splat(0.0); R]; PANELS_AT_ONCE];
+    for (index, blocks) in first.iter().zip(second).enumerate() {
+        for run in 0..B::WEIGHTS / B::RUN {
+            let factors = [blocks.0.factors(s, run), blocks.1.factors(s, run)];
+            for group in run * (B::RUN / GROUP)..(run + 1) * (B::RUN / GROUP) {
+                let x = x.map(|row| &row[index * (B::WEIGHTS / GROUP) + group]);
+                add_group(s, [blocks.0, blocks.1], group, &factors, x, &mut sums);
             }
         }
-        for (sum, out) in sums.into_iter().zip(self.sums) {
+    }
+    for (out, sums) in out.chunks_exact_mut(R).zip(sums) {
+        for (out, sum) in out.iter_mut().zip(sums) {
             s.store(sum, out);
         }
     }
+}
+
+/// Adds eight inputs of the panels to the sums of `R` rows.
+#[inline(always)]
+fn add_group<S: Simd, B: PanelBlock, const R: usize>(
+    s: S,
+    blocks: [&B; PANELS_AT_ONCE],
+    group: usize,
+    factors: &[Factors<S>; PANELS_AT_ONCE],
+    x: [&[f32; GROUP]; R],
+    sums: &mut [[S::F; R]; PANELS_AT_ONCE],
+) {
+    for_group!(INDEX => {
+        for p in 0..PANELS_AT_ONCE {
+            let weight = blocks[p].weight(s, group, INDEX, factors[p]);
+            for row in 0..R {
+                sums[p][row] = s.fma(s.splat(x[row][INDEX]), weight, sums[p][row]);
+            }
+        }
+    });
 }
 
 /// Writes a part's sums where they belong.

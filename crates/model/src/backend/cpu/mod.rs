@@ -4,10 +4,12 @@
 //! same bits under any batch, any chunking, any thread count, any slot placement and any instruction set.
 
 mod attend;
+mod attend_split;
 mod attention;
 mod backend;
 mod buffer;
 mod compute;
+mod direct;
 mod head;
 mod kv_write;
 mod layer;

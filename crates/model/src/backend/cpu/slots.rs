@@ -1,9 +1,8 @@
 //! The backend's own slots: on the CPU an arena in the place of HBM, laid out `[layer][slot][slice]`.
 
-use std::marker::PhantomData;
-
 use attentionstore_kv::arena::HostArena;
-use attentionstore_kv::{BLOCK_TOKENS, KvDtype, KvError, KvLayout};
+use attentionstore_kv::{BLOCK_TOKENS, KvError, KvLayout};
+use half::bf16;
 
 use super::simd::{LANES, Simd};
 use crate::error::ModelError;
@@ -77,68 +76,78 @@ impl SlotArena {
         }
     }
 
-    /// A slice to read.
+    /// A head's keys and values of a slice.
     ///
     /// # Safety
-    /// Nobody writes rows of it that are read as long as the view lives.
-    pub unsafe fn view(&self, layer: usize, slot: usize) -> SliceView<'_> {
-        let half = self.layout.half_slice_bytes();
-        let base = self.slice(layer, slot);
-        SliceView {
-            base,
-            elements: half / self.layout.dtype.bytes(),
-            dtype: self.layout.dtype,
-            arena: PhantomData,
+    /// `E` is the layout's element, and nobody writes the slice as long as the result lives.
+    pub unsafe fn head<E: Element>(&self, layer: usize, slot: usize, kv_head: usize) -> HeadSlice<'_, E> {
+        let elements = BLOCK_TOKENS * self.layout.head_dim;
+        assert!(kv_head < self.layout.kv_heads, "K/V head {kv_head}");
+        assert_eq!(size_of::<E>(), self.layout.dtype.bytes(), "elements of the layout");
+        let keys = self.slice(layer, slot).cast::<E>().cast_const();
+        // SAFETY: K and V of a slice are `kv_heads` such parts each; any bits are a number; slices are aligned,
+        // because the arena is and their length is a multiple of 64 elements; nobody writes, as the caller says.
+        unsafe {
+            let keys = keys.add(kv_head * elements);
+            let values = keys.add(self.layout.kv_heads * elements);
+            HeadSlice {
+                keys: std::slice::from_raw_parts(keys.cast(), self.layout.head_dim),
+                values: std::slice::from_raw_parts(values, elements),
+            }
         }
     }
 }
 
-/// Keys or values of a slice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Half {
-    Keys,
-    Values,
+/// One stored number.
+pub trait Element: Copy + Send + Sync + 'static {
+    /// Sixteen of them.
+    fn lanes<S: Simd>(s: S, from: &[Self; LANES]) -> S::F;
+    fn number(self) -> f32;
+    /// Rounded to nearest, ties to even.
+    fn rounded(number: f32) -> Self;
 }
 
-/// A slice as numbers: K then V, `elements` each.
+/// The bits of a bf16.
 #[derive(Clone, Copy)]
-pub struct SliceView<'a> {
-    base: *const u8,
-    elements: usize,
-    dtype: KvDtype,
-    arena: PhantomData<&'a SlotArena>,
+#[repr(transparent)]
+pub struct Bf16(u16);
+
+impl Element for Bf16 {
+    #[inline(always)]
+    fn lanes<S: Simd>(s: S, from: &[Self; LANES]) -> S::F {
+        // SAFETY: `Bf16` is a `u16` in memory.
+        s.load_bf16(unsafe { &*std::ptr::from_ref(from).cast() })
+    }
+    #[inline(always)]
+    fn number(self) -> f32 {
+        bf16::from_bits(self.0).to_f32()
+    }
+    #[inline(always)]
+    fn rounded(number: f32) -> Self {
+        Bf16(bf16::from_f32(number).to_bits())
+    }
 }
 
-impl SliceView<'_> {
-    /// Sixteen elements from `at` on.
+impl Element for f32 {
     #[inline(always)]
-    pub fn lanes<S: Simd>(&self, s: S, half: Half, at: usize) -> S::F {
-        let at = self.index(half, at, LANES);
-        // SAFETY: inside the slice as `index` checks; any bits are a number; the arena is aligned for both.
-        unsafe {
-            match self.dtype {
-                KvDtype::Bf16 => s.load_bf16(&*self.base.cast::<u16>().add(at).cast()),
-                KvDtype::F32 => s.load(&*self.base.cast::<f32>().add(at).cast()),
-            }
-        }
+    fn lanes<S: Simd>(s: S, from: &[Self; LANES]) -> S::F {
+        s.load(from)
     }
+    #[inline(always)]
+    fn number(self) -> f32 {
+        self
+    }
+    #[inline(always)]
+    fn rounded(number: f32) -> Self {
+        number
+    }
+}
 
-    /// One element.
-    #[inline(always)]
-    pub fn one(&self, half: Half, at: usize) -> f32 {
-        let at = self.index(half, at, 1);
-        // SAFETY: as above.
-        unsafe {
-            match self.dtype {
-                KvDtype::Bf16 => half::bf16::from_bits(*self.base.cast::<u16>().add(at)).to_f32(),
-                KvDtype::F32 => *self.base.cast::<f32>().add(at),
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn index(&self, half: Half, at: usize, length: usize) -> usize {
-        assert!(at + length <= self.elements, "inside one half of a slice");
-        if half == Half::Keys { at } else { self.elements + at }
-    }
+/// One head's keys and values of a slice.
+#[derive(Clone, Copy)]
+pub struct HeadSlice<'a, E> {
+    /// `[dim][token]`
+    pub keys: &'a [[E; BLOCK_TOKENS]],
+    /// `[token][dim]`
+    pub values: &'a [E],
 }

@@ -50,7 +50,7 @@ pub fn product<S: Simd>(
             out_stride,
             from_zero,
         };
-        row += tile.run_widest(s, x.rows - row);
+        row += tile.run_next(s, x.rows - row);
     }
 }
 
@@ -65,14 +65,15 @@ struct Tile<'a> {
 }
 
 impl Tile<'_> {
-    /// Computes as many of `left` rows as registers hold; returns how many.
+    /// Computes as many of `left` rows as go together; returns how many. Rows are shared out evenly over the
+    /// passes that they need: a pass with one or two rows would wait for its own sums.
     #[inline(always)]
-    fn run_widest<S: Simd>(self, s: S, left: usize) -> usize {
-        if S::ROWS >= 12 && left >= 12 {
-            self.run::<S, 12>(s);
-            return 12;
+    fn run_next<S: Simd>(self, s: S, left: usize) -> usize {
+        let rows = left.div_ceil(left.div_ceil(S::ROWS));
+        if S::ROWS > 6 && rows > 6 {
+            self.run_wide(s, rows);
+            return rows;
         }
-        let rows = left.min(S::ROWS).min(6);
         match rows {
             1 => self.run::<S, 1>(s),
             2 => self.run::<S, 2>(s),
@@ -82,6 +83,19 @@ impl Tile<'_> {
             _ => self.run::<S, 6>(s),
         }
         rows
+    }
+
+    /// 7 to 12 rows, for instruction sets with registers enough.
+    #[inline(always)]
+    fn run_wide<S: Simd>(self, s: S, rows: usize) {
+        match rows {
+            7 => self.run::<S, 7>(s),
+            8 => self.run::<S, 8>(s),
+            9 => self.run::<S, 9>(s),
+            10 => self.run::<S, 10>(s),
+            11 => self.run::<S, 11>(s),
+            _ => self.run::<S, 12>(s),
+        }
     }
 
     #[inline(always)]

@@ -12,7 +12,7 @@ pub const TILE_INPUTS: usize = 256;
 pub struct Workspace {
     /// An expanded tile of weights.
     pub tile: Vec<Lanes>,
-    /// Sums of a few panels: `[panel][row]`.
+    /// Sums of a task's panels: `[panel][row]`.
     pub sums: Vec<Lanes>,
     pub attention: AttentionScratch,
 }
@@ -21,11 +21,11 @@ pub struct Workspace {
 pub struct Workspaces(Vec<Mutex<Workspace>>);
 
 impl Workspaces {
-    /// For `threads` threads and steps of up to `rows` rows.
-    pub fn new(threads: usize, rows: usize, panels: usize, attention: impl Fn() -> AttentionScratch) -> Self {
+    /// For `threads` threads, with `sums` sums each.
+    pub fn new(threads: usize, sums: usize, attention: impl Fn() -> AttentionScratch) -> Self {
         let one = || Workspace {
             tile: vec![[0.0; LANES]; TILE_INPUTS],
-            sums: vec![[0.0; LANES]; panels * rows],
+            sums: vec![[0.0; LANES]; sums],
             attention: attention(),
         };
         Workspaces((0..threads).map(|_| Mutex::new(one())).collect())

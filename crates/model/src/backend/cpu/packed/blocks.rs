@@ -10,7 +10,15 @@ const RUN: usize = 32;
 /// Factors of formats that need none.
 #[inline(always)]
 fn no_factors<S: Simd>(s: S) -> Factors<S> {
-    Factors { d: s.splat(1.0), m: s.splat(0.0) }
+    Factors::new(s, s.splat(1.0), s.splat(0.0))
+}
+
+/// fma(d, q, m) of input `index` of a group of 4-bit numbers, in all columns.
+#[inline(always)]
+pub(super) fn nibble_weight<S: Simd>(s: S, group: &[u32; LANES], index: usize, factors: Factors<S>) -> S::F {
+    let (half, at) = (index / 4, index % 4);
+    let q = s.and(s.shr(s.load_u32(group), 16 * half as u32), s.splat_u32(15 << (4 * at)));
+    s.fma(factors.d[at], s.convert_i32(q), factors.m)
 }
 
 /// The 4-bit number of input `index` of a group, in all columns.
@@ -126,11 +134,11 @@ impl PanelBlock for PanelQ8_0 {
     }
     #[inline(always)]
     fn factors<S: Simd>(&self, s: S, _: usize) -> Factors<S> {
-        Factors { d: s.load_f16(&self.d), m: s.splat(0.0) }
+        Factors::new(s, s.load_f16(&self.d), s.splat(0.0))
     }
     #[inline(always)]
     fn weight<S: Simd>(&self, s: S, group: usize, index: usize, factors: Factors<S>) -> S::F {
-        s.mul(factors.d, s.load_i8(&self.q[group * GROUP + index]))
+        s.mul(factors.d[0], s.load_i8(&self.q[group * GROUP + index]))
     }
 }
 
@@ -156,11 +164,11 @@ impl PanelBlock for PanelQ4_0 {
     #[inline(always)]
     fn factors<S: Simd>(&self, s: S, _: usize) -> Factors<S> {
         let d = s.load_f16(&self.d);
-        Factors { d, m: s.mul(d, s.splat(-8.0)) }
+        Factors::new(s, d, s.mul(d, s.splat(-8.0)))
     }
     #[inline(always)]
     fn weight<S: Simd>(&self, s: S, group: usize, index: usize, factors: Factors<S>) -> S::F {
-        s.fma(factors.d, s.convert_i32(nibble(s, &self.q[group], index)), factors.m)
+        nibble_weight(s, &self.q[group], index, factors)
     }
 }
 
@@ -187,11 +195,11 @@ impl PanelBlock for PanelQ4_1 {
     }
     #[inline(always)]
     fn factors<S: Simd>(&self, s: S, _: usize) -> Factors<S> {
-        Factors { d: s.load_f16(&self.d), m: s.load_f16(&self.m) }
+        Factors::new(s, s.load_f16(&self.d), s.load_f16(&self.m))
     }
     #[inline(always)]
     fn weight<S: Simd>(&self, s: S, group: usize, index: usize, factors: Factors<S>) -> S::F {
-        s.fma(factors.d, s.convert_i32(nibble(s, &self.q[group], index)), factors.m)
+        nibble_weight(s, &self.q[group], index, factors)
     }
 }
 

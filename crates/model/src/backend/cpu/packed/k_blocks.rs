@@ -1,6 +1,6 @@
 //! Panels of the K formats: 256 weights with 6- or 8-bit scales a run of 32 or 16.
 
-use super::blocks::nibble;
+use super::blocks::{nibble, nibble_weight};
 use super::quants::{half_bits, set_bits, set_nibble};
 use super::{Factors, GROUP, PanelBlock};
 use crate::backend::cpu::simd::{LANES, Simd};
@@ -44,7 +44,7 @@ impl Scales {
             (s.or(s.and(shared, low4), upper(run - 4)), s.or(s.shr(shared, 4), upper(run)))
         };
         let m = s.mul(s.load_f16(&self.dmin), s.convert_i32(min));
-        Factors { d: s.mul(s.load_f16(&self.d), s.convert_i32(scale)), m: s.mul(m, s.splat(-1.0)) }
+        Factors::new(s, s.mul(s.load_f16(&self.d), s.convert_i32(scale)), s.mul(m, s.splat(-1.0)))
     }
 }
 
@@ -73,7 +73,7 @@ impl PanelBlock for PanelQ4K {
     }
     #[inline(always)]
     fn weight<S: Simd>(&self, s: S, group: usize, index: usize, factors: Factors<S>) -> S::F {
-        s.fma(factors.d, s.convert_i32(nibble(s, &self.q[group], index)), factors.m)
+        nibble_weight(s, &self.q[group], index, factors)
     }
 }
 
@@ -120,7 +120,7 @@ impl PanelBlock for PanelQ5K {
         let k = group * GROUP + index;
         let bit = s.and(s.shr(s.load_u32(&self.high[k / 32]), (k % 32) as u32), s.splat_u32(1));
         let q = s.or(nibble(s, &self.low[group], index), s.shl(bit, 4));
-        s.fma(factors.d, s.convert_i32(q), factors.m)
+        s.fma(factors.d[0], s.convert_i32(q), factors.m)
     }
 }
 
@@ -162,13 +162,13 @@ impl PanelBlock for PanelQ6K {
     }
     #[inline(always)]
     fn factors<S: Simd>(&self, s: S, run: usize) -> Factors<S> {
-        Factors { d: s.mul(s.load_f16(&self.d), s.load_i8(&self.scales[run])), m: s.splat(-32.0) }
+        Factors::new(s, s.mul(s.load_f16(&self.d), s.load_i8(&self.scales[run])), s.splat(-32.0))
     }
     #[inline(always)]
     fn weight<S: Simd>(&self, s: S, group: usize, index: usize, factors: Factors<S>) -> S::F {
         let k = group * GROUP + index;
         let bits = s.and(s.shr(s.load_u32(&self.high[k / 16]), 2 * (k % 16) as u32), s.splat_u32(3));
         let q = s.or(nibble(s, &self.low[group], index), s.shl(bits, 4));
-        s.mul(factors.d, s.add(s.convert_i32(q), factors.m))
+        s.mul(factors.d[0], s.add(s.convert_i32(q), factors.m))
     }
 }

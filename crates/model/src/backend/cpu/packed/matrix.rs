@@ -3,6 +3,9 @@
 use super::PanelBlock;
 use super::blocks::{PanelBf16, PanelF16, PanelF32, PanelQ4_0, PanelQ4_1, PanelQ8_0};
 use super::k_blocks::{PanelQ4K, PanelQ5K, PanelQ6K};
+use attentionstore_kv::PAGE_BYTES;
+use rustix::mm::{Advice, madvise};
+
 use crate::backend::cpu::simd::LANES;
 use crate::error::ModelError;
 use crate::weights::{Tensor, WeightDtype};
@@ -98,13 +101,28 @@ fn check_shape(tensor: &Tensor) -> Result<(), ModelError> {
 fn pack<B: PanelBlock>(tensor: &Tensor, threads: usize) -> Vec<B> {
     let blocks_a_row = tensor.columns.div_ceil(B::WEIGHTS);
     let panels = tensor.rows.div_ceil(LANES);
-    let mut blocks = vec![B::zero(); panels * blocks_a_row];
+    let mut blocks = on_huge_pages(panels * blocks_a_row);
+    blocks.resize(panels * blocks_a_row, B::zero());
     let panels_a_thread = panels.div_ceil(threads.max(1));
     std::thread::scope(|scope| {
         for (part, blocks) in blocks.chunks_mut(panels_a_thread * blocks_a_row).enumerate() {
             scope.spawn(move || pack_panels(tensor, part * panels_a_thread, blocks_a_row, blocks));
         }
     });
+    blocks
+}
+
+/// An empty vector whose memory the kernel may back with huge pages: weights are read from end to end for every
+/// token, and small pages cost their translation each time.
+fn on_huge_pages<B>(capacity: usize) -> Vec<B> {
+    let blocks: Vec<B> = Vec::with_capacity(capacity);
+    let start = blocks.as_ptr().addr().next_multiple_of(PAGE_BYTES);
+    let end = (blocks.as_ptr().addr() + capacity * size_of::<B>()) / PAGE_BYTES * PAGE_BYTES;
+    if start < end {
+        // SAFETY: whole pages of the vector's own memory; the advice changes no contents. A kernel without huge
+        // pages refuses, and all is only slower.
+        let _ = unsafe { madvise(start as *mut _, end - start, Advice::LinuxHugepage) };
+    }
     blocks
 }
 

@@ -17,8 +17,18 @@ pub const GROUP: usize = 8;
 /// `d` and `m` of a run of weights, one column a lane.
 #[derive(Clone, Copy)]
 pub struct Factors<S: Simd> {
-    pub d: S::F,
+    /// `d`, and `d` divided by 16, 256 and 4096, which is exact: a nibble may then stay where it stands in its
+    /// word, multiplied by that power, and `d · q` is the same product.
+    pub d: [S::F; 4],
     pub m: S::F,
+}
+
+impl<S: Simd> Factors<S> {
+    #[inline(always)]
+    pub fn new(s: S, d: S::F, m: S::F) -> Self {
+        let divided = |by: f32| s.mul(d, s.splat(1.0 / by));
+        Factors { d: [d, divided(16.0), divided(256.0), divided(4096.0)], m }
+    }
 }
 
 /// Sixteen columns of one stored block: `WEIGHTS` consecutive inputs of sixteen outputs.
@@ -42,15 +52,29 @@ pub trait PanelBlock: Copy + Send + Sync + 'static {
     fn weight<S: Simd>(&self, s: S, group: usize, index: usize, factors: Factors<S>) -> S::F;
 }
 
+/// Runs `$body` for each input of a group, `$index` being a constant: shifts and masks must be immediates, and a
+/// loop that the compiler leaves a loop would look its factors up in memory.
+macro_rules! for_group {
+    ($index:ident => $body:expr) => {
+        $crate::backend::cpu::packed::for_group!($index => $body, 0 1 2 3 4 5 6 7)
+    };
+    ($index:ident => $body:expr, $($value:literal)*) => {
+        $({
+            const $index: usize = $value;
+            $body
+        })*
+    };
+}
+pub(super) use for_group;
+
 /// Expands a block: `out[k]` is input k of the sixteen columns.
 #[inline(always)]
 pub fn expand<S: Simd, B: PanelBlock>(s: S, block: &B, out: &mut [[f32; LANES]]) {
     for (run, out) in out.chunks_exact_mut(B::RUN).enumerate() {
         let factors = block.factors(s, run);
-        for (group, out) in out.chunks_exact_mut(GROUP).enumerate() {
-            for (index, out) in out.iter_mut().enumerate() {
-                s.store(block.weight(s, run * (B::RUN / GROUP) + group, index, factors), out);
-            }
+        for (group, out) in out.as_chunks_mut::<GROUP>().0.iter_mut().enumerate() {
+            let group = run * (B::RUN / GROUP) + group;
+            for_group!(INDEX => s.store(block.weight(s, group, INDEX, factors), &mut out[INDEX]));
         }
     }
 }
