@@ -70,6 +70,8 @@ check: build check-rust check-ts
 check-rust:
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets --locked -- -D warnings
+	cargo fmt --check --manifest-path benches/machine/Cargo.toml
+	cargo clippy --release --locked --manifest-path benches/machine/Cargo.toml --target-dir $(TARGET)/machine -- -D warnings
 
 .PHONY: check-ts
 check-ts: $(TS_STAMP)
@@ -82,6 +84,7 @@ check-ts: $(TS_STAMP)
 .PHONY: fix
 fix: $(NPM_STAMP)
 	cargo fmt --all
+	cargo fmt --manifest-path benches/machine/Cargo.toml
 	$(BIN)/oxlint --fix
 
 ## bench: measure on this machine (ONLY=name: one of them; QUICK=1: a short run)
