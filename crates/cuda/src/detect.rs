@@ -49,7 +49,7 @@ fn list_devices() -> Result<Vec<CudaDevice>, CudaUnavailable> {
     if devices.is_empty() { Err(CudaUnavailable::NoDevice) } else { Ok(devices) }
 }
 
-fn describe(ordinal: i32) -> Result<CudaDevice, DriverError> {
+pub(crate) fn describe(ordinal: i32) -> Result<CudaDevice, DriverError> {
     use sys::CUdevice_attribute_enum as Attribute;
     let device = result::device::get(ordinal)?;
     // SAFETY: `device` was just given by the driver.

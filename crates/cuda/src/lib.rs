@@ -1,5 +1,17 @@
 //! The CUDA device, loaded at run time: without a driver everything else works, and says why.
+//!
+//! `compile` turns the kernels under `kernels/` into machine code through a cache on disk, `runtime` is the
+//! card (context, streams, events, memory, copies), `launch` has one host file a kernel. Nothing here knows a
+//! model.
 
+pub mod compile;
 pub mod detect;
+mod driver;
+mod error;
+pub mod launch;
+pub mod runtime;
 
 pub use detect::{CudaDevice, CudaUnavailable, detect};
+pub use error::{CompileError, CudaError};
+pub use launch::Kernels;
+pub use runtime::Device;

@@ -1,0 +1,105 @@
+//! The row-wise kernels of a layer: embedding, norm with residual, SiLU·mul.
+
+use super::Kernels;
+use crate::error::CudaError;
+use crate::runtime::{Arguments, DevicePointer, Grid, Stream};
+
+/// Elements of a 16-byte access.
+const VECTOR: usize = 8;
+
+/// `residual[row] = table[tokens[row]]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Embedding {
+    pub rows: usize,
+    /// A multiple of 8.
+    pub hidden: usize,
+    /// u32 `[rows]`.
+    pub tokens: DevicePointer,
+    /// bf16 `[vocabulary][hidden]`.
+    pub table: DevicePointer,
+    /// f32 `[rows][hidden]`.
+    pub residual: DevicePointer,
+}
+
+/// `residual[row] += delta[row]`, then `out[row] = residual[row] / rms · weight`.
+#[derive(Clone, Copy, Debug)]
+pub struct Norm {
+    pub rows: usize,
+    /// A multiple of 8.
+    pub hidden: usize,
+    /// f32 `[rows][hidden]`.
+    pub residual: DevicePointer,
+    /// bf16 `[rows][hidden]`: what the layer before adds, or nothing.
+    pub delta: Option<DevicePointer>,
+    /// f32 `[hidden]`.
+    pub weight: DevicePointer,
+    /// bf16 `[rows][hidden]`.
+    pub out: DevicePointer,
+    pub epsilon: f32,
+}
+
+/// `out[row] = silu(gate) · up` from rows `[gate | up]`.
+#[derive(Clone, Copy, Debug)]
+pub struct SiluMul {
+    pub rows: usize,
+    /// Of `out`, a multiple of 8.
+    pub width: usize,
+    /// bf16 `[rows][2·width]`.
+    pub gate_up: DevicePointer,
+    /// bf16 `[rows][width]`.
+    pub out: DevicePointer,
+}
+
+fn vectors(what: &'static str, width: usize) -> Result<(), CudaError> {
+    if width == 0 || !width.is_multiple_of(VECTOR) {
+        return Err(CudaError::invalid(what, format!("{width} is no multiple of {VECTOR}")));
+    }
+    Ok(())
+}
+
+impl Kernels {
+    /// # Errors
+    /// A width that is no multiple of 8, a buffer that is too small, or a driver that refuses.
+    pub fn embedding(&self, stream: &Stream, launch: &Embedding) -> Result<(), CudaError> {
+        let Embedding { rows, hidden, .. } = *launch;
+        vectors("hidden size", hidden)?;
+        let arguments = Arguments::new()
+            .address(launch.tokens.holds("tokens", rows * 4)?)
+            .address(launch.table.holds("embedding table", hidden * 2)?)
+            .address(launch.residual.holds("residual", rows * hidden * 4)?)
+            .u32(hidden as u32);
+        // SAFETY: the arguments are those of embedding.cu, and the sizes are checked above.
+        unsafe { self.embedding.launch(stream, Grid { ctas: (rows, 1, 1), threads: 256 }, &arguments) }
+    }
+
+    /// # Errors
+    /// A width that is no multiple of 8, a buffer that is too small, or a driver that refuses.
+    pub fn rmsnorm(&self, stream: &Stream, launch: &Norm) -> Result<(), CudaError> {
+        let Norm { rows, hidden, .. } = *launch;
+        vectors("hidden size", hidden)?;
+        let delta = launch.delta.map_or(Ok(0), |delta| delta.holds("delta", rows * hidden * 2))?;
+        let arguments = Arguments::new()
+            .address(launch.residual.holds("residual", rows * hidden * 4)?)
+            .address(delta)
+            .address(launch.weight.holds("norm weight", hidden * 4)?)
+            .address(launch.out.holds("norm's output", rows * hidden * 2)?)
+            .u32(hidden as u32)
+            .f32(launch.epsilon);
+        // SAFETY: the arguments are those of rmsnorm.cu, and the sizes are checked above.
+        unsafe { self.rmsnorm.launch(stream, Grid { ctas: (rows, 1, 1), threads: 256 }, &arguments) }
+    }
+
+    /// # Errors
+    /// A width that is no multiple of 8, a buffer that is too small, or a driver that refuses.
+    pub fn silu_mul(&self, stream: &Stream, launch: &SiluMul) -> Result<(), CudaError> {
+        let SiluMul { rows, width, .. } = *launch;
+        vectors("width of gate and up", width)?;
+        let arguments = Arguments::new()
+            .address(launch.gate_up.holds("gate and up", rows * width * 4)?)
+            .address(launch.out.holds("silu's output", rows * width * 2)?)
+            .u32(width as u32);
+        let grid = Grid { ctas: (rows, (width / VECTOR).div_ceil(256), 1), threads: 256 };
+        // SAFETY: the arguments are those of silu_mul.cu, and the sizes are checked above.
+        unsafe { self.silu_mul.launch(stream, grid, &arguments) }
+    }
+}
