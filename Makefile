@@ -92,8 +92,9 @@ fix: $(NPM_STAMP)
 bench: build benches/node_modules/.package-lock.json
 	ONLY='$(ONLY)' QUICK='$(QUICK)' $(BIN)/tsx benches/run.ts
 
+# Not `npm ci`: some of node-llama-cpp's optional packages for other systems are not in every registry, so not in the lock file.
 benches/node_modules/.package-lock.json: benches/package.json benches/package-lock.json
-	npm ci --prefix benches --ignore-scripts --no-audit --no-fund
+	npm install --prefix benches --no-save --ignore-scripts --no-audit --no-fund
 	touch $@
 
 ## soak: 32 clients for SOAK_SECONDS (600) that come, go, break off and stop reading
