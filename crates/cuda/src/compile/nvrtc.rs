@@ -14,8 +14,7 @@ pub const NVRTC_DIRECTORY_VARIABLE: &str = "ATTENTIONSTORE_NVRTC_DIR";
 
 const FILE_NAMES: [&str; 3] = ["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"];
 /// Where wheels and toolkits put the library below their root.
-const SUBDIRECTORIES: [&str; 5] =
-    ["", "lib", "lib64", "nvidia/cu13/lib", "nvidia/cuda_nvrtc/lib"];
+const SUBDIRECTORIES: [&str; 5] = ["", "lib", "lib64", "nvidia/cu13/lib", "nvidia/cuda_nvrtc/lib"];
 const SYSTEM_DIRECTORIES: [&str; 2] = ["/usr/local/cuda", "/usr"];
 
 type Program = *mut c_void;

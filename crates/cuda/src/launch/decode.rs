@@ -1,7 +1,7 @@
 //! Decode attention: one new token of each sequence over its whole view.
 
-use super::attention::{AttentionShape, BLOCK_TOKENS, KeySplit, Partials, View};
 use super::Kernels;
+use super::attention::{AttentionShape, BLOCK_TOKENS, KeySplit, Partials, View};
 use crate::error::CudaError;
 use crate::runtime::{Arguments, DevicePointer, Grid, Stream};
 

@@ -44,11 +44,7 @@ impl Kernels {
     ///
     /// # Errors
     /// The compiler rejects a kernel or does not know the card, or the driver refuses the code.
-    pub fn load(
-        device: &Device,
-        compiler: &dyn Compiler,
-        cache: &KernelCache,
-    ) -> Result<Kernels, CudaError> {
+    pub fn load(device: &Device, compiler: &dyn Compiler, cache: &KernelCache) -> Result<Kernels, CudaError> {
         let architecture = device.architecture()?;
         let mut resources = Vec::new();
         let mut load = |source: &KernelSource| -> Result<Module, CudaError> {

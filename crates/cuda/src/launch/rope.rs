@@ -82,6 +82,9 @@ mod tests {
         let table = rope_table(&[1.0, 0.25], 3);
         assert_eq!(table.len(), 3 * 2 * 2);
         assert_eq!(table[..4], [1.0, 0.0, 1.0, 0.0]);
-        assert_eq!(table[8..], [2f64.cos() as f32, 2f64.sin() as f32, 0.5f64.cos() as f32, 0.5f64.sin() as f32]);
+        assert_eq!(
+            table[8..],
+            [2f64.cos() as f32, 2f64.sin() as f32, 0.5f64.cos() as f32, 0.5f64.sin() as f32]
+        );
     }
 }

@@ -41,8 +41,7 @@ type Callback = Box<dyn FnOnce() + Send>;
 impl Stream {
     fn new(device: &Device) -> Result<Stream, CudaError> {
         device.bind()?;
-        let handle =
-            raw::create_with_priority(raw::StreamKind::NonBlocking, 0).asked_to("make a stream")?;
+        let handle = raw::create_with_priority(raw::StreamKind::NonBlocking, 0).asked_to("make a stream")?;
         Ok(Stream { device: device.clone(), handle })
     }
 
