@@ -11,6 +11,12 @@ export function corpusFile(name: string): string | null {
   return existsSync(path) ? path : null
 }
 
+/** `../shared/data/traces/NAME`, or null where it is not. */
+export function traceFile(name: string): string | null {
+  const path = join(ROOT, '../shared/data/traces', name)
+  return existsSync(path) ? path : null
+}
+
 export interface Dialogue {
   readonly turns: ReadonlyArray<readonly [role: string, text: string]>
 }

@@ -40,6 +40,8 @@ export class Block {
     readonly parent: BlockKey,
     readonly index: number,
     readonly tokens: Uint32Array,
+    /** Grows from block to block in the order in which the directory made them. */
+    readonly born: number,
   ) {}
 
   /** Tokens whose KV the block holds. */

@@ -25,6 +25,7 @@ export class Directory {
   readonly reserved: Readonly<Record<TierName, Set<number>>> = { hbm: new Set(), dram: new Set(), ssd: new Set() }
   readonly children = new ChildIndex()
   ssdListener: SsdListener | null = null
+  #born = 0
 
   constructor(
     slots: Readonly<Record<TierName, number>>,
@@ -59,7 +60,7 @@ export class Directory {
   obtain(key: BlockKey, parent: BlockKey, index: number, tokens: Uint32Array): Block {
     const known = this.blocks.get(key)
     if (known) return known
-    const block = new Block(key, parent, index, tokens)
+    const block = new Block(key, parent, index, tokens, ++this.#born)
     this.blocks.set(key, block)
     this.children.add(block)
     return block

@@ -1,17 +1,13 @@
 // Least recently used, suffix first: of the blocks that one turn touched, the tail goes before the head, because a
 // head without its tail still serves and a tail without its head never does. (Head first loses up to 4 points of hit
-// rate.) What queued requests want goes last, and of that, what the last in the queue wants goes first.
+// rate.) It knows nothing of the queue.
 
-import { selectFirst } from './select.js'
-import type { PlacementPolicy, Resident } from './types.js'
+import { orderedPolicy } from './ordered.js'
+import type { Resident } from './types.js'
 
-function goesBefore(a: Resident, b: Resident): boolean {
-  if (a.firstWanted !== b.firstWanted) return a.firstWanted > b.firstWanted
+export function usedBefore(a: Resident, b: Resident): boolean {
   if (a.lastUse !== b.lastUse) return a.lastUse < b.lastUse
   return a.index > b.index
 }
 
-export const lru: PlacementPolicy = {
-  name: 'lru',
-  victims: (residents, count) => selectFirst(residents, count, goesBefore),
-}
+export const lru = orderedPolicy<Resident>('lru', usedBefore)

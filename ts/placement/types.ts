@@ -1,5 +1,4 @@
-// Placement: pure functions from what is resident to what should go. One file a policy; the server and the simulator
-// call the same ones.
+// Placement: from what is resident to what should go. One file a policy; the server and the simulator call the same ones.
 
 /** What a policy knows of a block that may leave a tier. A smaller `lastUse` is longer ago. */
 export interface Resident {
@@ -9,15 +8,20 @@ export interface Resident {
   readonly index: number
   /** Arrival number of the first queued request that wants the block; Infinity: none. */
   readonly firstWanted: number
+  /** Grows from block to block in the order in which they came into the cache. */
+  readonly born: number
 }
 
-export type PolicyName = 'lru'
+/** Policies that a server can run: they need to know nothing of the future but the queue. */
+export type PolicyName = 'fifo' | 'lru' | 'scheduler-aware'
 
-export interface PlacementPolicy {
-  readonly name: PolicyName
+export interface PlacementPolicy<R extends Resident = Resident> {
+  readonly name: string
+  /** Whether `a` is given up before `b`: a strict order at any one moment, tail before head at equal worth. */
+  goesBefore(a: R, b: R): boolean
   /**
-   * Up to `count` residents to give up, first to go first. The caller guarantees that every resident may go; the
-   * policy MUST NOT keep state between calls, and MUST name a block before the blocks that it continues.
+   * Up to `count` residents to give up, first to go first. The caller guarantees that every resident may go; the policy
+   * MUST NOT keep what it chose between calls.
    */
-  victims<T extends Resident>(residents: Iterable<T>, count: number): T[]
+  victims<T extends R>(residents: Iterable<T>, count: number): T[]
 }

@@ -1,0 +1,210 @@
+// Policies: each on a trace worked out by hand, then against a naive search.
+
+import test from 'ava'
+import fc from 'fast-check'
+import { AdaptivePolicy } from '../../ts/placement/adaptive/adaptive.js'
+import { AGE_BINS, binEnd, binWidth } from '../../ts/placement/adaptive/ages.js'
+import { CLASSES, classOf, familiesOf } from '../../ts/placement/adaptive/classes.js'
+import type { Cohort } from '../../ts/placement/adaptive/cohorts.js'
+import { gittinsIndex, LifeTable } from '../../ts/placement/adaptive/life-table.js'
+import { belady } from '../../ts/placement/belady.js'
+import { fifo } from '../../ts/placement/fifo.js'
+import { lru } from '../../ts/placement/lru.js'
+import { schedulerAware } from '../../ts/placement/scheduler-aware.js'
+import type { PlacementPolicy, Resident } from '../../ts/placement/types.js'
+
+interface Named extends Resident {
+  readonly name: string
+  readonly nextUse: number
+}
+
+function resident(name: string, fields: Partial<Named>): Named {
+  return { name, lastUse: 0, index: 0, firstWanted: Infinity, born: 0, nextUse: Infinity, ...fields }
+}
+
+// Three turns: A (blocks 0, 1) at 10, B (0, 1) at 20, and at 30 one that continues A with block 2. The queue's request 1
+// wants A, its request 4 wants B; after those, nobody comes but one more for A's head alone, as request 7.
+const trace = [
+  resident('A0', { lastUse: 30, index: 0, born: 1, firstWanted: 1, nextUse: 1 }),
+  resident('A1', { lastUse: 30, index: 1, born: 2, firstWanted: 1, nextUse: 1 }),
+  resident('B0', { lastUse: 20, index: 0, born: 3, firstWanted: 4, nextUse: 4 }),
+  resident('B1', { lastUse: 20, index: 1, born: 4, nextUse: Infinity }),
+  resident('A2', { lastUse: 30, index: 2, born: 5, nextUse: Infinity }),
+  resident('C0', { lastUse: 5, index: 0, born: 6, nextUse: 7 }),
+]
+
+const order = (policy: PlacementPolicy<Named>) => policy.victims(trace, 6).map(({ name }) => name)
+
+test('fifo gives up what came first', t => {
+  t.deepEqual(order(fifo), ['A0', 'A1', 'B0', 'B1', 'A2', 'C0'])
+})
+
+test('lru gives up the oldest turn, tail first, whatever the queue wants', t => {
+  t.deepEqual(order(lru), ['C0', 'B1', 'B0', 'A2', 'A1', 'A0'])
+})
+
+test('scheduler-aware gives up the unwanted first, the oldest of them before the rest, then from the tail of the queue', t => {
+  t.deepEqual(order(schedulerAware), ['C0', 'B1', 'A2', 'B0', 'A1', 'A0'])
+})
+
+test('belady gives up what is used again last, and tails before heads', t => {
+  t.deepEqual(order(belady), ['A2', 'B1', 'C0', 'B0', 'A1', 'A0'])
+})
+
+/** Sorts by keys, the smallest first: what each policy means, written down once more. */
+const keysOf: ReadonlyArray<readonly [PlacementPolicy<Named>, (block: Named) => number[]]> = [
+  [fifo, ({ born }) => [born]],
+  [lru, ({ lastUse, index }) => [lastUse, -index]],
+  [schedulerAware, ({ firstWanted, lastUse, index }) => [-firstWanted, lastUse, -index]],
+  [belady, ({ nextUse, index }) => [-nextUse, -index]],
+]
+
+function compareKeys(a: readonly number[], b: readonly number[]): number {
+  const at = a.findIndex((value, i) => value !== b[i])
+  return at < 0 ? 0 : (a[at] ?? 0) < (b[at] ?? 0) ? -1 : 1
+}
+
+const anyResident = fc.record({
+  name: fc.constant(''),
+  lastUse: fc.nat(4),
+  index: fc.nat(4),
+  born: fc.nat(50),
+  firstWanted: fc.constantFrom(1, 2, Infinity),
+  nextUse: fc.constantFrom(1, 2, 3, Infinity),
+})
+
+for (const [policy, key] of keysOf) {
+  test(`${policy.name} agrees with a full sort, whatever is resident`, t => {
+    fc.assert(
+      fc.property(fc.array(anyResident, { maxLength: 30 }), fc.nat(35), (residents, count) => {
+        const sorted = residents.map(key).toSorted(compareKeys).slice(0, count)
+        t.deepEqual(policy.victims(residents, count).map(key), sorted)
+      }),
+    )
+  })
+
+  test(`${policy.name} is a strict order`, t => {
+    fc.assert(
+      fc.property(anyResident, anyResident, (a, b) => {
+        t.false(policy.goesBefore(a, a))
+        t.false(policy.goesBefore(a, b) && policy.goesBefore(b, a))
+      }),
+    )
+  })
+}
+
+test('ages fall into bins without a gap', t => {
+  const widths = Array.from({ length: AGE_BINS - 1 }, (_, bin) => binWidth(bin))
+  widths.forEach((_, bin) => {
+    const sum = widths.slice(0, bin + 1).reduce((a, b) => a + b, 0)
+    t.true(Math.abs(sum - binEnd(bin)) < 1e-6 * binEnd(bin))
+  })
+  t.is(binEnd(AGE_BINS - 1), Infinity)
+})
+
+test('classes of all uses and lengths are distinct within their families, and none is out of bounds', t => {
+  t.is(classOf(3, 100, false), classOf(4, 127, false))
+  t.not(classOf(4, 100, false), classOf(5, 100, false))
+  t.not(classOf(1, 127, false), classOf(1, 128, false))
+  t.not(classOf(1, 100, false), classOf(1, 100, true))
+  t.deepEqual(familiesOf(classOf(1, 100, false)), familiesOf(classOf(1, 100, true)))
+  fc.assert(
+    fc.property(fc.nat(), fc.nat(), fc.boolean(), (uses, tokens, partial) => {
+      const found = classOf(uses, tokens, partial)
+      t.true(found >= 0 && found < CLASSES)
+    }),
+  )
+})
+
+test('the worth of waiting is the best over all ends of the wait', t => {
+  fc.assert(
+    fc.property(fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: AGE_BINS, maxLength: AGE_BINS }), fc.nat(AGE_BINS - 1), (hazards, from) => {
+      let best = 0
+      for (let end = from; end < AGE_BINS; end++) {
+        // Simulated in shares: of those alive at the start of a bin, `hazard` are used half-way through it.
+        let alive = 1
+        let used = 0
+        let waited = 0
+        for (let bin = from; bin <= end; bin++) {
+          const now = alive * (hazards[bin] ?? 0)
+          waited += now * binWidth(bin) * 0.5 + (alive - now) * binWidth(bin)
+          used += now
+          alive -= now
+        }
+        best = Math.max(best, used / waited)
+      }
+      const index = gittinsIndex(Float64Array.from(hazards), from)
+      t.true(Math.abs(index - best) <= 1e-9 * Math.max(1e-9, best))
+    }),
+  )
+})
+
+test('before anything is learnt, worth falls with age: the order is that of lru', t => {
+  const table = new LifeTable()
+  for (let bin = 1; bin < AGE_BINS; bin++) t.true(table.value(0, bin) < table.value(0, bin - 1))
+})
+
+interface Learner extends Resident {
+  uses: number
+  cohort: Cohort | null
+  lastUse: number
+}
+
+function learner(index = 0): Learner {
+  return { uses: 0, cohort: null, lastUse: 0, index, firstWanted: Infinity, born: 0 }
+}
+
+/** Two kinds of requests: of short ones every block is asked for again after `gap`, of long ones none ever is. */
+function experienced(gap: number): { policy: AdaptivePolicy; short: Learner; long: Learner } {
+  const policy = new AdaptivePolicy()
+  const use = (block: Learner, atMs: number): void => {
+    block.lastUse = atMs
+    policy.used(block, false)
+  }
+  const previous: Learner[] = []
+  let now = 0
+  for (let round = 0; round < 300; round++) {
+    now += gap
+    policy.begin({ atMs: now, newTokens: 100 })
+    for (const block of previous.splice(0)) use(block, now)
+    for (let i = 0; i < 100; i++) {
+      const block = learner(i)
+      use(block, now)
+      previous.push(block)
+    }
+    policy.begin({ atMs: now, newTokens: 10_000 })
+    for (let i = 0; i < 100; i++) use(learner(i), now)
+  }
+  const short = learner()
+  const long = learner()
+  policy.begin({ atMs: now, newTokens: 100 })
+  use(short, now)
+  policy.begin({ atMs: now + 500, newTokens: 10_000 })
+  use(long, now + 500)
+  return { policy, short, long }
+}
+
+test('adaptive learns which requests come back, and keeps their blocks though others were used later', t => {
+  const { policy, short, long } = experienced(10_000)
+  t.true(policy.goesBefore(long, short))
+  t.false(policy.goesBefore(short, long))
+  t.deepEqual(policy.victims([short, long], 1), [long])
+})
+
+test('adaptive keeps what the queue wants, whatever it has learnt', t => {
+  const { policy, short, long } = experienced(10_000)
+  t.deepEqual(policy.victims([short, { ...long, firstWanted: 3 }], 1), [short])
+  t.like(policy.victims([{ ...short, firstWanted: 4 }, { ...long, firstWanted: 3 }], 1)[0], { firstWanted: 4 })
+})
+
+test('adaptive gives up tails before heads of equal worth', t => {
+  const policy = new AdaptivePolicy()
+  const blocks = [learner(0), learner(1), learner(2)]
+  policy.begin({ atMs: 0, newTokens: 10 })
+  for (const block of blocks) policy.used(block, false)
+  t.deepEqual(policy.victims(blocks, 3).map(({ index }) => index), [2, 1, 0])
+})
+
+test('adaptive refuses a use outside a request', t => {
+  t.throws(() => new AdaptivePolicy().used(learner(), false))
+})

@@ -1,0 +1,75 @@
+// Blocks that one request used, a class at a time: they grow old together, so their ages are kept once.
+
+import { AGE_BINS, binEnd } from './ages.js'
+import type { LifeTable } from './life-table.js'
+
+const LAST_BIN = AGE_BINS - 1
+
+/** Blocks of one class with one last use. */
+export class Cohort {
+  /** The bin of their age. */
+  bin = 0
+  /** Blocks that nobody has used since. */
+  waiting = 0
+
+  constructor(
+    readonly blockClass: number,
+    readonly usedAt: number,
+  ) {}
+
+  join(): void {
+    this.waiting++
+  }
+
+  /** One of the blocks is used again. */
+  use(table: LifeTable): void {
+    this.waiting--
+    table.count(this.blockClass, this.bin, 1, this.bin === LAST_BIN ? 0 : 1)
+  }
+
+  /** The end of a bin comes. Who enters the last one, which has no end, is counted at once. */
+  leave(bin: number, table: LifeTable): void {
+    this.bin = bin + 1
+    if (this.waiting === 0) return
+    table.count(this.blockClass, bin, 0, this.waiting)
+    if (this.bin === LAST_BIN) table.count(this.blockClass, LAST_BIN, 0, this.waiting)
+  }
+}
+
+/** A queue of cohorts by age, and for every bin the place of the first that has not yet left it. */
+export class CohortQueue {
+  readonly #table: LifeTable
+  #cohorts: Cohort[] = []
+  /** Of each bin but the last: index in `#cohorts`. Non-increasing: who left a later bin has left the earlier ones. */
+  readonly #first = new Int32Array(LAST_BIN)
+
+  constructor(table: LifeTable) {
+    this.#table = table
+  }
+
+  add(cohort: Cohort): void {
+    this.#cohorts.push(cohort)
+  }
+
+  /** Moves every cohort to the bin of its age, and counts those who came through a bin unused. */
+  advance(now: number): void {
+    for (let bin = 0; bin < LAST_BIN; bin++) {
+      let at = this.#first[bin] ?? 0
+      for (; at < this.#cohorts.length; at++) {
+        const cohort = this.#cohorts[at] as Cohort
+        if (now - cohort.usedAt < binEnd(bin)) break
+        cohort.leave(bin, this.#table)
+      }
+      this.#first[bin] = at
+    }
+    this.#forget()
+  }
+
+  /** Drops what has reached the last bin: it ages no more. */
+  #forget(): void {
+    const gone = this.#first[LAST_BIN - 1] ?? 0
+    if (gone < 1024 || gone < this.#cohorts.length / 2) return
+    this.#cohorts = this.#cohorts.slice(gone)
+    for (let bin = 0; bin < LAST_BIN; bin++) this.#first[bin] = (this.#first[bin] ?? 0) - gone
+  }
+}

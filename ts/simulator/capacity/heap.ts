@@ -1,0 +1,80 @@
+// A binary heap of blocks whose order may change while they are in it; every block knows its place.
+
+export interface Heaped {
+  /** Place in the heap; −1: not in it. */
+  heapAt: number
+}
+
+export class BlockHeap<B extends Heaped> {
+  readonly #items: B[] = []
+  readonly #before: (a: B, b: B) => boolean
+
+  constructor(before: (a: B, b: B) => boolean) {
+    this.#before = before
+  }
+
+  get size(): number {
+    return this.#items.length
+  }
+
+  get first(): B | undefined {
+    return this.#items[0]
+  }
+
+  add(block: B): void {
+    this.#items.push(block)
+    block.heapAt = this.#items.length - 1
+    this.#up(block)
+  }
+
+  remove(block: B): void {
+    const at = block.heapAt
+    const last = this.#items.pop() as B
+    block.heapAt = -1
+    if (last === block) return
+    this.#put(last, at)
+    this.fix(last)
+  }
+
+  /** The block's rank has changed. */
+  fix(block: B): void {
+    if (!this.#up(block)) this.#down(block)
+  }
+
+  /** Any rank may have changed. */
+  rebuild(): void {
+    for (let at = (this.#items.length >> 1) - 1; at >= 0; at--) this.#down(this.#items[at] as B)
+  }
+
+  #up(block: B): boolean {
+    const start = block.heapAt
+    let at = start
+    while (at > 0) {
+      const parent = this.#items[(at - 1) >> 1] as B
+      if (!this.#before(block, parent)) break
+      this.#put(parent, at)
+      at = (at - 1) >> 1
+    }
+    this.#put(block, at)
+    return at !== start
+  }
+
+  #down(block: B): void {
+    let at = block.heapAt
+    for (;;) {
+      let child = 2 * at + 1
+      if (child >= this.#items.length) break
+      if (child + 1 < this.#items.length && this.#before(this.#items[child + 1] as B, this.#items[child] as B)) child++
+      const least = this.#items[child] as B
+      if (!this.#before(least, block)) break
+      this.#put(least, at)
+      at = child
+    }
+    this.#put(block, at)
+  }
+
+  #put(block: B, at: number): void {
+    this.#items[at] = block
+    block.heapAt = at
+  }
+}

@@ -1,0 +1,17 @@
+// Random choices that a seed repeats.
+
+/** Numbers 0 ≤ x < 1 (mulberry32): the same seed, the same numbers, on every machine. */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+/** An interval of a Poisson process with that mean. */
+export function exponential(random: () => number, mean: number): number {
+  return -Math.log(1 - random()) * mean
+}

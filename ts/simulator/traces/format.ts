@@ -1,0 +1,35 @@
+// What a trace format has to say: how a record is known, and the requests that it stands for.
+
+import type { BlockIds } from './ids.js'
+import type { TraceRequest } from './trace.js'
+
+/** What readers of one file share. */
+export interface ReadContext {
+  readonly ids: BlockIds
+  /** Of the file's own name space: ids that all records share. */
+  readonly shared: (id: string | number) => number
+  /** 0 ≤ x < 1, the same numbers on every run. */
+  readonly random: () => number
+}
+
+export interface TraceFormat {
+  readonly name: string
+  readonly blockTokens: number
+  /**
+   * A reader of the records in the order of the file. It returns the requests of a record (times in milliseconds on the
+   * file's clock), or null if it is not one of this format.
+   */
+  open(context: ReadContext): (value: unknown) => readonly TraceRequest[] | null
+}
+
+/** Blocks of a prompt alone, as traces have them whose answers carry no ids. */
+export function promptOnly(
+  atMs: number,
+  inputTokens: number,
+  outputTokens: number,
+  blocks: Int32Array,
+  blockTokens: number,
+): TraceRequest {
+  const hasPartialTail = blocks.length * blockTokens > inputTokens
+  return { atMs, inputTokens, outputTokens, blocks, promptBlocks: blocks.length, hasPartialTail }
+}
