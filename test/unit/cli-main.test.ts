@@ -25,7 +25,7 @@ async function run(...args: readonly string[]): Promise<{ code: number; out: str
 test('help lists the commands, and that of serve every option with its default', async (t) => {
   const program = await run('--help')
   t.is(program.code, 0)
-  for (const command of ['serve', 'chat', 'bench']) t.true(program.out.includes(command))
+  for (const command of ['serve', 'chat', 'bench', 'simulate']) t.true(program.out.includes(command))
   const serve = await run('serve', '--help')
   t.is(serve.code, 0)
   for (const key of OPTION_KEYS) t.true(serve.out.includes(`--${kebab(key)}`), key)
@@ -54,7 +54,10 @@ test('wrong usage exits with 2 and says what is wrong', async (t) => {
     [['serve', '--model', './no-such.gguf'], 'no-such.gguf'],
     [['bench', '--url', 'http://localhost:1'], '--trace'],
     [['chat', '--url', 'nowhere'], '--url'],
-    [['simulate'], 'simulate'],
+    [['simulate'], '--trace'],
+    [['simulate', '--trace', 'x', '--capacity', '5%', '--policy', 'magic'], 'magic'],
+    [['simulate', '--trace', 'x', '--capacity', '101%'], '--capacity'],
+    [['simulate', '--trace', 'x', '--capacity', '5%', '--report', 'x.html'], '--report'],
     [[], 'Usage'],
   ]
   for (const [args, word] of cases) {

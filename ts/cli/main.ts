@@ -6,6 +6,7 @@ import { VERSION } from '../version.js'
 import { benchCommand } from './bench/command.js'
 import { chatCommand } from './chat.js'
 import { serveCommand } from './serve.js'
+import { simulateCommand } from './simulate.js'
 import { processTerminal, type Terminal } from './terminal.js'
 
 const DESCRIPTION = 'A self-hosted LLM inference server that never computes the same conversation twice.'
@@ -22,7 +23,7 @@ export async function main(args: readonly string[], terminal: Terminal = process
     .version(VERSION)
     .exitOverride()
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.err })
-  for (const create of [serveCommand, chatCommand, benchCommand]) {
+  for (const create of [serveCommand, chatCommand, benchCommand, simulateCommand]) {
     // Commands that are built apart do not inherit these.
     program.addCommand(create(terminal, (code) => (exitCode = code)).exitOverride().copyInheritedSettings(program))
   }

@@ -24,8 +24,10 @@ export interface CapacityCounts {
   readonly hitTokens: number
 }
 
-/** Replays the trace; `onRequest` is told how many requests have been served. */
-export function replayCapacity(trace: Trace, setting: CapacitySetting, onRequest: (served: number) => void = () => {}): CapacityCounts {
+/** Told after every request how many have been served, and how many prompt tokens of this one were hits. */
+export type RequestListener = (served: number, request: TraceRequest, hitTokens: number) => void
+
+export function replayCapacity(trace: Trace, setting: CapacitySetting, onRequest: RequestListener = () => {}): CapacityCounts {
   const driver = driverOf(setting.policy)
   const cache = new OneTierCache(setting.capacityBlocks, driver)
   const { requests } = trace
@@ -39,8 +41,9 @@ export function replayCapacity(trace: Trace, setting: CapacitySetting, onRequest
     sum.hitBlocks += hits
     sum.presentBlocks += present
     sum.promptTokens += request.inputTokens
-    sum.hitTokens += Math.min(request.inputTokens, hits * trace.blockTokens)
-    onRequest(i + 1)
+    const hitTokens = Math.min(request.inputTokens, hits * trace.blockTokens)
+    sum.hitTokens += hitTokens
+    onRequest(i + 1, request, hitTokens)
   })
   cache.checkIntegrity()
   return { requests: requests.length, ...sum }

@@ -1,0 +1,31 @@
+// Time to first token of a request that is alone on the machine: nothing waits, and what is reused is already in place.
+
+import type { HardwareProfile } from '../../engine/simulated/profiles/profile.js'
+
+/** Tokens that a step computes at most: the default of a server on a CPU. */
+const CHUNK_TOKENS = 256
+
+/** Milliseconds of the steps that compute the prompt but its first `reused` tokens; the last token always is. */
+export function timeAlone(profile: HardwareProfile, promptTokens: number, reused: number): number {
+  let ms = 0
+  let from = Math.max(0, Math.min(reused, promptTokens - 1))
+  do {
+    const rows = Math.min(CHUNK_TOKENS, promptTokens - from)
+    ms += profile.stepBaseMs + rows * profile.stepPerRowMs + from * profile.stepPerHistoryTokenMs
+    from += CHUNK_TOKENS
+  } while (from < promptTokens)
+  return ms
+}
+
+export interface Quantiles {
+  readonly p50: number
+  readonly p95: number
+  readonly p99: number
+}
+
+/** Nearest rank; 0 of nothing. */
+export function quantiles(values: Float64Array): Quantiles {
+  const sorted = values.toSorted()
+  const at = (share: number): number => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0
+  return { p50: at(0.5), p95: at(0.95), p99: at(0.99) }
+}
