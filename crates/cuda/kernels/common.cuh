@@ -27,6 +27,14 @@ __device__ __forceinline__ u32 pack_bf16(float low, float high) {
 
 __device__ __forceinline__ u16 to_bf16(float value) { return u16(pack_bf16(value, 0.0f)); }
 
+// 2^x to two units in the last place, 0 for −∞. exp2f would handle subnormal results too, which no softmax
+// needs, at three times the instructions.
+__device__ __forceinline__ float power_of_two(float x) {
+    float power;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x));
+    return power;
+}
+
 __device__ __forceinline__ float warp_sum(float value) {
 #pragma unroll
     for (u32 step = WARP / 2; step > 0; step /= 2) value += __shfl_xor_sync(EVERY_LANE, value, step);

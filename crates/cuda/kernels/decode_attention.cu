@@ -127,12 +127,12 @@ struct Decoder {
         float tile = fmaxf(fmaxf(score[0][0], score[0][1]), fmaxf(score[1][0], score[1][1]));
         tile = fmaxf(tile, __shfl_xor_sync(EVERY_LANE, tile, 1));
         tile = fmaxf(tile, __shfl_xor_sync(EVERY_LANE, tile, 2));
-        const float next = fmaxf(most, tile), shrink = exp2f(most - next);
+        const float next = fmaxf(most, tile), shrink = power_of_two(most - next);
         most = next, total *= shrink;
 #pragma unroll
         for (u32 n = 0; n < 2; ++n)
 #pragma unroll
-            for (u32 i = 0; i < 2; ++i) total += score[n][i] = exp2f(score[n][i] - next);
+            for (u32 i = 0; i < 2; ++i) total += score[n][i] = power_of_two(score[n][i] - next);
 #pragma unroll
         for (u32 u = 0; u < GROUPS; ++u)
 #pragma unroll
@@ -170,7 +170,7 @@ __device__ __forceinline__ void write_partial(const WarpResults<D>& results, u32
         for (u32 w = 0; w < WARPS; ++w) most = fmaxf(most, results.most[w][head]);
 #pragma unroll
         for (u32 w = 0; w < WARPS; ++w) {
-            const float weight = exp2f(results.most[w][head] - most);
+            const float weight = power_of_two(results.most[w][head] - most);
             sum += weight * results.out[w][head][dim], total += weight * results.total[w][head];
         }
         partial[i] = sum;

@@ -74,14 +74,16 @@ struct Attention {
         commit_copies();
     }
 
-    // This warp's rows of the query, turned by their position relative to `start`.
+    // This warp's rows of the query, turned by their position relative to `start`. A query before the block
+    // sees none of its keys and stays zero.
     __device__ __forceinline__ void rotate_query(u32 start) {
         constexpr u32 PAIRS = D / 8;  // vectors of four pairs in a row
+        __syncwarp();                 // the rows may still be read for the block before
         for (u32 i = lane; i < WARP_ROWS * PAIRS; i += WARP) {
             const u32 row = warp * WARP_ROWS + i / PAIRS, pair = i % PAIRS * 4;
             const u32 token = row / group, head = kv_head * group + row % group;
             uint2 low = make_uint2(0, 0), high = make_uint2(0, 0);
-            if (token < tile.tokens) {
+            if (token < tile.tokens && tile.position + token >= start) {
                 const u16* from = problem.q + (u64(tile.first_row + token) * problem.heads + head) * D + pair;
                 const float4* turn = reinterpret_cast<const float4*>(
                     problem.table + u64(tile.position + token - start) * (D / 2) + pair);
@@ -157,12 +159,12 @@ struct Attention {
                 next = fmaxf(next, __shfl_xor_sync(EVERY_LANE, next, 1));
                 next = fmaxf(next, __shfl_xor_sync(EVERY_LANE, next, 2));
                 const float base = next == negative_infinity() ? 0.0f : next * problem.scale;
-                const float shrink = exp2f(most[m][h] * problem.scale - base);
+                const float shrink = power_of_two(most[m][h] * problem.scale - base);
                 float sum = 0.0f;
 #pragma unroll
                 for (u32 n = 0; n < 8; ++n) {
-                    sum += score[m][n][2 * h] = exp2f(score[m][n][2 * h] * problem.scale - base);
-                    sum += score[m][n][2 * h + 1] = exp2f(score[m][n][2 * h + 1] * problem.scale - base);
+                    sum += score[m][n][2 * h] = power_of_two(score[m][n][2 * h] * problem.scale - base);
+                    sum += score[m][n][2 * h + 1] = power_of_two(score[m][n][2 * h + 1] * problem.scale - base);
                 }
                 most[m][h] = next, total[m][h] = total[m][h] * shrink + sum;
 #pragma unroll

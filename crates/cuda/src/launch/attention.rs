@@ -11,7 +11,6 @@ pub(super) const HEAD_DIMS: [usize; 3] = [64, 96, 128];
 const MOST_GROUP: usize = 8;
 const BF16_BYTES: usize = 2;
 const F32_BYTES: usize = 4;
-const COMBINE_WARPS: usize = 4;
 
 /// Heads of a model, checked against what the kernels can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,7 +190,7 @@ impl Kernels {
             .u32(shape.head_dim as u32)
             .u32(split.splits as u32)
             .u32(split.blocks_per_split as u32);
-        let grid = Grid { ctas: (rows, shape.heads.div_ceil(COMBINE_WARPS), 1), threads: 128 };
+        let grid = Grid { ctas: (rows, shape.heads, 1), threads: 128 };
         // SAFETY: the arguments are those of combine_splits.cu, and both callers have checked the sizes.
         unsafe { self.combine.launch(stream, grid, &arguments) }
     }
