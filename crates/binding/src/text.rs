@@ -11,11 +11,16 @@ use crate::engine::{BindingEngine, words};
 use crate::error::thrown;
 use crate::sequence::key;
 
+type Work<T> = Box<dyn FnOnce(&Engine) -> std::result::Result<T, EngineError> + Send>;
+
 /// Work on the tokenizer that gives a value to JavaScript.
 pub struct TextTask<T> {
     engine: Arc<Engine>,
-    work: Option<Box<dyn FnOnce(&Engine) -> std::result::Result<T, EngineError> + Send>>,
+    work: Option<Work<T>>,
 }
+
+/// A chat's tokens, and how many of them are its system prompt.
+type ChatTask = TextTask<(Vec<u32>, u32)>;
 
 impl<T> TextTask<T> {
     fn new(
@@ -73,7 +78,7 @@ impl Task for TextTask<String> {
     }
 }
 
-impl Task for TextTask<(Vec<u32>, u32)> {
+impl Task for ChatTask {
     type Output = (Vec<u32>, u32);
     type JsValue = BindingPrompt;
 
@@ -122,7 +127,7 @@ impl BindingEngine {
         &self,
         messages: Vec<BindingMessage>,
         date_seconds: f64,
-    ) -> Result<AsyncTask<TextTask<(Vec<u32>, u32)>>> {
+    ) -> Result<AsyncTask<ChatTask>> {
         let date = ChatDate::from_unix_seconds(date_seconds as i64);
         let messages: Vec<ChatMessage> = messages.into_iter().map(ChatMessage::from).collect();
         Ok(TextTask::new(&self.open()?, move |engine| engine.encode_chat(&messages, date)))
