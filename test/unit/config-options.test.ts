@@ -2,8 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { SERVER_POLICIES } from '../../ts/config/names.js'
 import { OPTION_KEYS, SERVE_OPTIONS, variable, type RawOptions } from '../../ts/config/options.js'
 import { readConfigFile, resolveOptions, type OptionSources } from '../../ts/config/resolve.js'
+import { policyNames } from '../../ts/placement/registry.js'
 import { ExitError } from '../../ts/protocol/errors.js'
 
 const values = (text: Record<string, unknown>) => ({ path: 'server.toml', values: text })
@@ -93,6 +95,11 @@ test('an address that others can reach needs to be allowed', (t) => {
     t.is(resolveOptions({ flags: { host, allowUnauthenticated: true } }).host, host)
   }
   for (const host of ['localhost', '127.0.0.1', '127.1.2.3', '::1', '[::1]']) t.notThrows(() => resolveOptions({ flags: { host } }))
+})
+
+test('a server takes every policy that it can run', (t) => {
+  t.deepEqual([...SERVER_POLICIES], [...policyNames])
+  for (const policy of policyNames) t.is(resolveOptions({ flags: { policy } }).policy, policy)
 })
 
 test('belady is a bound, not a policy', (t) => {

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import { SimulatedDisk } from '../../ts/engine/simulated/disk.js'
 import type { SimulatedOptions } from '../../ts/engine/simulated/options.js'
+import { policyNames } from '../../ts/placement/registry.js'
 import type { ServiceOptions } from '../../ts/scheduler/options.js'
 import type { TurnMessage, TurnRequest } from '../../ts/scheduler/types.js'
 import { Random } from '../support/random.js'
@@ -48,6 +49,7 @@ function randomSetting(random: Random, storeDir: string): Setting {
       preloadLayers: random.pick([null, null, 0, 15, 30]),
       syncSave: random.below(5) === 0,
       maxRunning: random.pick([2, 8, 64]),
+      policy: random.pick(policyNames),
     },
   }
 }

@@ -1,7 +1,7 @@
 // Parsers of names: hosts, origins, models, policies.
 
 import { isIP } from 'node:net'
-import { invalidOption, text, type Parser } from './units.js'
+import { invalidOption, oneOf, text, type Parser } from './units.js'
 
 const HOST_NAME = /^(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*\.?$/
 
@@ -33,12 +33,13 @@ export const servedName: Parser<string> = (value, option) => {
   throw invalidOption(option, `${JSON.stringify(name)} is not 1 to 256 of A-Z a-z 0-9 . _ : / -`)
 }
 
-export const policy: Parser<'lru'> = (value, option) => {
-  if (value === 'lru') return value
+export const SERVER_POLICIES = ['fifo', 'lru', 'scheduler-aware'] as const
+
+export const policy: Parser<(typeof SERVER_POLICIES)[number]> = (value, option) => {
   if (value === 'belady') {
     throw invalidOption(option, 'belady knows the future: it is a bound for simulations, not a policy of a server; use lru')
   }
-  throw invalidOption(option, `${JSON.stringify(value)} is not lru`)
+  return oneOf(SERVER_POLICIES)(value, option)
 }
 
 /** True for addresses and names that only this machine can reach. */
