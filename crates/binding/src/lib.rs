@@ -1,7 +1,7 @@
 //! napi-rs binding: conversions only. One file a type; anything that needs a test of its own logic belongs in
 //! `engine` or `kv`. `ts/engine/native/addon.ts` is the other half.
 
-#![cfg_attr(test, expect(dead_code, reason = "napi leaves out its exports where tests are built"))]
+#![cfg_attr(test, allow(dead_code, reason = "napi leaves out its exports where tests are built"))]
 
 mod cuda;
 mod engine;
