@@ -81,10 +81,13 @@ fn interleaved(tensor: &Tensor, head_dim: usize) -> Tensor {
     Tensor { bytes: TensorBytes::Owned(bytes.into()), ..tensor.clone() }
 }
 
+/// One change to a loaded model.
+type Change = fn(&mut LoadedModel);
+
 /// Without this, a reference that does not depend on some part of the model would be met by any.
 #[test]
 fn a_model_that_is_wrong_in_one_place_is_far_from_its_reference() {
-    let wrong: [(&str, fn(&mut LoadedModel)); 9] = [
+    let wrong: [(&str, Change); 9] = [
         ("llama", |model| model.config.rope_theta *= 1.2),
         ("llama", |model| model.config.rotary_dim /= 2),
         ("llama", |model| model.config.rms_eps *= 1e4),
