@@ -7,14 +7,20 @@ import { timeAnswer, type TimedAnswer } from '../support/server.js'
 
 const ROUTE = '/v1/chat/completions'
 const ANSWER_TOKENS = 16
-/** Tokens of the template around a message, its question's own ones left out. */
-const TEMPLATE_TOKENS = 34
+/** Tokens of the template around the first turn, its default system prompt included. */
+const TEMPLATE_TOKENS = 38
+/** Rounds of lengthening or shortening a text by whole words. */
+const FITTING_ROUNDS = 4
 
-/** Words whose number makes the text about `tokens` long. */
+/** Text of `tokens` tokens, a word more or less. */
 async function textOf(server: TestServer, tokens: number): Promise<string> {
-  const words = proseOf(300).split(' ')
-  const perWord = (await tokensOf(server, words.join(' '))).length / words.length
-  return words.slice(0, Math.round(tokens / perWord)).join(' ')
+  const words = proseOf(400).split(' ')
+  let count = Math.round(tokens / 2)
+  for (let round = 0; round < FITTING_ROUNDS; round += 1) {
+    const has = (await tokensOf(server, words.slice(0, count).join(' '))).length
+    count += Math.round(((tokens - has) * count) / has)
+  }
+  return words.slice(0, count).join(' ')
 }
 
 export interface History {
@@ -34,7 +40,7 @@ export async function playHistory(server: TestServer, tokens: number): Promise<H
 
 /** A returning turn; `round` makes its question one that was never asked before. */
 export async function returnTo(server: TestServer, history: History, round: number): Promise<TimedAnswer> {
-  const content = `Round ${round}: which of these notes is about water, and what does it say about the season?`
+  const content = `Round ${100 + round}: which of these notes is about water, and does it name a season? Answer in one short sentence, please.`
   const messages = [...history.messages, { role: 'user', content }]
-  return timeAnswer(server, ROUTE, { model: await modelName(server), messages, temperature: 0, max_tokens: 4 })
+  return timeAnswer(server, ROUTE, { model: await modelName(server), messages, temperature: 0, max_tokens: 1 })
 }
