@@ -16,7 +16,8 @@ function traceOf(chains: ReadonlyArray<readonly number[]>, prompts: readonly num
   const requests = chains.map((chain, i): TraceRequest => {
     const promptBlocks = prompts[i] ?? chain.length
     const blocks = Int32Array.from(chain)
-    return { atMs: i * 1000, inputTokens: promptBlocks * BLOCK, outputTokens: 1, blocks, promptBlocks, hasPartialTail: false }
+    const inputTokens = promptBlocks * BLOCK
+    return { atMs: i * 1000, inputTokens, reusableTokens: inputTokens, outputTokens: 1, blocks, promptBlocks, hasPartialTail: false }
   })
   const uniqueBlocks = Math.max(...chains.flat()) + 1
   return { format: 'test', blockTokens: BLOCK, uniqueBlocks, requests }

@@ -39,8 +39,8 @@ const AGENTS_TAR_XZ =
   '/Td6WFoAAATm1rRGAgAhARwAAAAQz1jM4Cf/AOVdADCLiUdz+CpVVJXR/2NgntwbmklkfdoGdOPRLzwm+Spf7OTuprOsZwmTz8IRcTHaRnIwM+CZNhraj4XQXHREk/MfrpTHiQl2XkhZ0w8NWJJAaAU+dvKlzXOHzLg8OKaH8+JAzF0HMuqoz5HrvkrYnt2s4lF8/v8C9e/pp0EiCPI3SepVR6WLJy7LiuGlKg9TK+cLEFLV8of8lS64o9RDmWeP/NaCBn3S8Qhf7CDYg9elvFG3GByIT+Lrwvr1md/dvh6MqUn2lf/ihhSaHCfTs+TlaS24T90i2bHD1ieA/xvRLdLMbQAAAAAA2ETstIjEzFUAAYECgFAAAEvYnO2xxGf7AgAAAAAEWVo='
 
 const mooncakeRequests = [
-  { atMs: 0, inputTokens: 600, outputTokens: 5, promptBlocks: 2, hasPartialTail: true, blocks: [0, 1] },
-  { atMs: 1500, inputTokens: 1024, outputTokens: 1, promptBlocks: 2, hasPartialTail: false, blocks: [0, 2] },
+  { atMs: 0, inputTokens: 600, outputTokens: 5, reusableTokens: 600, promptBlocks: 2, hasPartialTail: true, blocks: [0, 1] },
+  { atMs: 1500, inputTokens: 1024, outputTokens: 1, reusableTokens: 1024, promptBlocks: 2, hasPartialTail: false, blocks: [0, 2] },
 ]
 
 test('a Mooncake trace is read plain and packed, whatever its name', async t => {
@@ -57,8 +57,8 @@ test("the server's own request log gives prompt and answer blocks, in order of a
   const trace = await readTrace(file([line(900, ['a', 'b', 'd']), line(400, ['a', 'b', 'c'])].join('\n')))
   t.like(trace, { format: 'request log', blockTokens: 64, uniqueBlocks: 4 })
   t.deepEqual(plain(trace), [
-    { atMs: 0, inputTokens: 70, outputTokens: 80, promptBlocks: 2, hasPartialTail: true, blocks: [0, 1, 3] },
-    { atMs: 500, inputTokens: 70, outputTokens: 80, promptBlocks: 2, hasPartialTail: true, blocks: [0, 1, 2] },
+    { atMs: 0, inputTokens: 70, outputTokens: 80, reusableTokens: 70, promptBlocks: 2, hasPartialTail: true, blocks: [0, 1, 3] },
+    { atMs: 500, inputTokens: 70, outputTokens: 80, reusableTokens: 70, promptBlocks: 2, hasPartialTail: true, blocks: [0, 1, 2] },
   ])
 })
 
@@ -67,6 +67,7 @@ test('turns of a ShareGPT session share blocks, and answers fill some', async t 
   const trace = await readTrace(file(sessions.join('\n')))
   t.like(trace, { format: 'ShareGPT sessions', blockTokens: 64, uniqueBlocks: 3 })
   const [first, second] = trace.requests
+  t.deepEqual(trace.requests.map(({ reusableTokens }) => reusableTokens), [0, 128])
   t.deepEqual([[...(first?.blocks ?? [])], first?.promptBlocks, first?.hasPartialTail], [[0, 1], 2, false])
   t.deepEqual([[...(second?.blocks ?? [])], second?.promptBlocks, second?.hasPartialTail], [[0, 1, 2], 3, true])
 })

@@ -52,7 +52,7 @@ export class AdaptivePolicy implements PlacementPolicy<Experienced> {
     block.uses++
     const blockClass = classOf(block.uses, this.#current.newTokens, isPartialTail)
     block.cohort = this.#cohortOf(blockClass, this.#current.atMs)
-    block.cohort.join()
+    block.cohort.join(this.#table)
     this.#usesSinceRefresh++
   }
 

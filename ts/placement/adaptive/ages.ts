@@ -1,9 +1,10 @@
-// Ages of a block since its last use, in bins that grow: 24 from 2 s on, each 1.45 times as far as the one before.
+// Ages of a block since its last use, in bins that grow: 40 from 2 s on, each ending 1.22 times as far as the one before,
+// the last beyond an hour. Coarser ones lose half a point where the tier is large: old blocks are then too much alike.
 
-export const AGE_BINS = 24
+export const AGE_BINS = 40
 
 const FIRST_MS = 2000
-const GROWTH = 1.45
+const GROWTH = 1.22
 
 /** End of each bin in milliseconds; the last has none. */
 const BIN_ENDS_MS: readonly number[] = Array.from({ length: AGE_BINS }, (_, bin) =>

@@ -17,22 +17,25 @@ export class Cohort {
     readonly usedAt: number,
   ) {}
 
-  join(): void {
+  /** One more block. */
+  join(table: LifeTable): void {
     this.waiting++
+    table.count(this.blockClass, 0, 0, 1)
   }
 
   /** One of the blocks is used again. */
   use(table: LifeTable): void {
     this.waiting--
-    table.count(this.blockClass, this.bin, 1, this.bin === LAST_BIN ? 0 : 1)
+    table.count(this.blockClass, this.bin, 1, 0)
   }
 
-  /** The end of a bin comes. Who enters the last one, which has no end, is counted at once. */
-  leave(bin: number, table: LifeTable): void {
-    this.bin = bin + 1
-    if (this.waiting === 0) return
-    table.count(this.blockClass, bin, 0, this.waiting)
-    if (this.bin === LAST_BIN) table.count(this.blockClass, LAST_BIN, 0, this.waiting)
+  /**
+   * The blocks come to the next bin, and are counted in it at once: were they counted when they leave it, the ages that
+   * only the oldest have reached would show uses and no failures.
+   */
+  age(table: LifeTable): void {
+    this.bin++
+    if (this.waiting > 0) table.count(this.blockClass, this.bin, 0, this.waiting)
   }
 }
 
@@ -51,14 +54,14 @@ export class CohortQueue {
     this.#cohorts.push(cohort)
   }
 
-  /** Moves every cohort to the bin of its age, and counts those who came through a bin unused. */
+  /** Moves every cohort to the bin of its age. */
   advance(now: number): void {
     for (let bin = 0; bin < LAST_BIN; bin++) {
       let at = this.#first[bin] ?? 0
       for (; at < this.#cohorts.length; at++) {
         const cohort = this.#cohorts[at] as Cohort
         if (now - cohort.usedAt < binEnd(bin)) break
-        cohort.leave(bin, this.#table)
+        cohort.age(this.#table)
       }
       this.#first[bin] = at
     }

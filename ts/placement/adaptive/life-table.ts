@@ -47,7 +47,7 @@ export class LifeTable {
     this.refresh()
   }
 
-  /** `blocks` of a class came to the end of the bin, or were used in it. */
+  /** `atRisk` blocks of a class came to the age of the bin; `used` of those that had were used in it. */
   count(blockClass: number, bin: number, used: number, atRisk: number): void {
     const [twins, uses] = familiesOf(blockClass)
     this.#all.add(0, bin, used, atRisk)

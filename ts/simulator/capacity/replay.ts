@@ -41,7 +41,7 @@ export function replayCapacity(trace: Trace, setting: CapacitySetting, onRequest
     sum.hitBlocks += hits
     sum.presentBlocks += present
     sum.promptTokens += request.inputTokens
-    const hitTokens = Math.min(request.inputTokens, hits * trace.blockTokens)
+    const hitTokens = Math.min(request.reusableTokens, hits * trace.blockTokens)
     sum.hitTokens += hitTokens
     onRequest(i + 1, request, hitTokens)
   })

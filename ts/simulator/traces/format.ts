@@ -31,5 +31,5 @@ export function promptOnly(
   blockTokens: number,
 ): TraceRequest {
   const hasPartialTail = blocks.length * blockTokens > inputTokens
-  return { atMs, inputTokens, outputTokens, blocks, promptBlocks: blocks.length, hasPartialTail }
+  return { atMs, inputTokens, outputTokens, reusableTokens: inputTokens, blocks, promptBlocks: blocks.length, hasPartialTail }
 }

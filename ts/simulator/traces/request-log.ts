@@ -26,6 +26,7 @@ export const requestLog: TraceFormat = {
         atMs: t_ms,
         inputTokens: input_tokens,
         outputTokens: output_tokens,
+        reusableTokens: input_tokens,
         blocks: Int32Array.from(block_hashes, shared),
         promptBlocks,
         // The last hash is that of the answer's end; the prompt's own last block was filled on by the answer.

@@ -32,15 +32,18 @@ interface Turn {
 /** Block i of a session is the same one for all its turns: a block that is filled on keeps its place. */
 function requestsOf(turns: readonly Turn[], start: number, id: (index: number) => number, random: () => number): TraceRequest[] {
   let atMs = start
+  let before = 0
   return turns.map(({ prompt, output }) => {
     const request = {
       atMs,
       inputTokens: prompt,
       outputTokens: output,
+      reusableTokens: Math.min(prompt, before),
       blocks: Int32Array.from({ length: Math.ceil((prompt + output) / BLOCK_TOKENS) }, (_, index) => id(index)),
       promptBlocks: Math.ceil(prompt / BLOCK_TOKENS),
       hasPartialTail: (prompt + output) % BLOCK_TOKENS !== 0,
     }
+    before = prompt + output
     atMs += turnGap(random)
     return request
   })

@@ -5,6 +5,8 @@ export interface TraceRequest {
   readonly atMs: number
   readonly inputTokens: number
   readonly outputTokens: number
+  /** Most prompt tokens that hits can save: a block that is there may be partly filled. */
+  readonly reusableTokens: number
   /** Dense block ids of the chain, head first: the prompt's, then those that the answer adds. Equal id: equal prefix. */
   readonly blocks: Int32Array
   /** Leading entries of `blocks` that the prompt asks for. */
