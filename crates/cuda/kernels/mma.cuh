@@ -14,7 +14,7 @@ __device__ __forceinline__ void mma(float c[4], const u32 a[4], u32 b0, u32 b1) 
 
 // The same where rows 8 to 15 of a are zero: their results are dropped, so they cost no registers.
 __device__ __forceinline__ void mma_upper(float& c0, float& c1, u32 a0, u32 a2, u32 b0, u32 b1) {
-    float unused2, unused3;
+    [[maybe_unused]] float unused2, unused3;
     asm volatile(
         "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%5}, {%7,%8}, "
         "{%0,%1,%9,%9};"

@@ -4,33 +4,12 @@
 //
 // Keys are block-relative. Either the query tile is rotated again for every block (blocked), or the keys
 // come rotated from a scratch and the query is rotated once (dense).
-#include "mma.cuh"
+#include "prefill.cuh"
 
 constexpr u32 WARPS = 4;
 constexpr u32 THREADS = WARPS * WARP;
 constexpr u32 WARP_ROWS = 32;
 constexpr u32 ROWS = WARPS * WARP_ROWS;
-
-// Up to ROWS / group tokens of one sequence.
-struct QueryTile {
-    u32 first_row;    // of q and out
-    u32 tokens;
-    u32 position;     // of the first token inside its view
-    u32 table_start;  // of the view's slots
-};
-
-struct Problem {
-    const u16* q;
-    const u16* layer;
-    const u16* scratch;  // dense: rotated keys of the only sequence, [key][kv head][dim]
-    const u32* block_slots;
-    const float2* table;
-    u16* out;            // where there is one split
-    float* partial;      // where there are several
-    float2* partial_scale;
-    u32 heads, kv_heads, blocks_per_split;
-    float scale;
-};
 
 template <u32 D>
 struct Shared {
@@ -96,11 +75,6 @@ struct Attention {
             *reinterpret_cast<uint2*>(&shared.query[row][pair + D / 2]) = high;
         }
         __syncwarp();
-    }
-
-    __device__ static __forceinline__ void turn_pair(u32 a, u32 b, float4 cs, u32& low, u32& high) {
-        low = pack_bf16(low_half(a) * cs.x - low_half(b) * cs.y, high_half(a) * cs.z - high_half(b) * cs.w);
-        high = pack_bf16(low_half(b) * cs.x + low_half(a) * cs.y, high_half(b) * cs.z + high_half(a) * cs.w);
     }
 
     __device__ __forceinline__ void score_block(float score[2][8][4], u32 stage) {

@@ -9,7 +9,7 @@ use attentionstore_cuda::compile::{
 };
 
 const HEADERS: &[(&str, &str)] = &[("a.cuh", "header")];
-const SOURCE: KernelSource = KernelSource { name: "a.cu", text: "source", headers: HEADERS };
+const SOURCE: KernelSource = KernelSource { name: "a.cu", text: "source", headers: HEADERS, only: None };
 
 struct Counting {
     version: &'static str,

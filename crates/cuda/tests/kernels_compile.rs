@@ -21,7 +21,7 @@ const SPILL_BOUNDS: [(&str, u32); 4] = [
 fn compiler_for(test: &str) -> Option<Nvrtc> {
     Nvrtc::open(None)
         .map_err(|reason| {
-            let _ = writeln!(std::io::stderr(), "skipped {test}: {reason}");
+            let _ = std::io::stderr().write_all(format!("skipped {test}: {reason}\n").as_bytes());
         })
         .ok()
 }
@@ -39,7 +39,7 @@ fn every_kernel_compiles_for_every_architecture_within_its_bound_of_spills() {
     let Some(compiler) = compiler_for("every_kernel_compiles_for_every_architecture") else { return };
     let mut functions = 0;
     for source in SOURCES {
-        for architecture in Architecture::checked() {
+        for architecture in Architecture::checked().into_iter().filter(|each| source.is_for(each)) {
             let kernel = compile(&compiler, source, &architecture);
             assert!(kernel.cubin.starts_with(b"\x7fELF"), "{} for {architecture}", source.name);
             for resources in parse_resources(&kernel.log) {
@@ -51,13 +51,13 @@ fn every_kernel_compiles_for_every_architecture_within_its_bound_of_spills() {
             }
         }
     }
-    assert!(functions >= SOURCES.len() * 4, "only {functions} functions reported their resources");
+    assert!(functions >= SOURCES.len() * 3, "only {functions} functions reported their resources");
 }
 
 #[test]
 fn a_source_with_a_mistake_is_refused_with_the_compilers_words() {
     let Some(compiler) = compiler_for("a_source_with_a_mistake_is_refused") else { return };
-    let source = KernelSource { name: "wrong.cu", text: "this is no kernel", headers: &[] };
+    let source = KernelSource { name: "wrong.cu", text: "this is no kernel", headers: &[], only: None };
     let architecture = Architecture::of_capability((9, 0)).unwrap();
     let error = compiler.compile(&source, &architecture).unwrap_err();
     assert!(matches!(error, CompileError::Rejected { .. }), "{error}");

@@ -1,5 +1,7 @@
 //! The kernels: one file each, carried inside the program.
 
+use super::Architecture;
+
 /// A kernel file and the headers it includes.
 #[derive(Clone, Copy, Debug)]
 pub struct KernelSource {
@@ -8,19 +10,30 @@ pub struct KernelSource {
     pub text: &'static str,
     /// Names and texts of the headers that it may include.
     pub headers: &'static [(&'static str, &'static str)],
+    /// The only architecture it is written for, if it uses what no other has.
+    pub only: Option<&'static str>,
+}
+
+impl KernelSource {
+    pub fn is_for(&self, architecture: &Architecture) -> bool {
+        self.only.is_none_or(|only| only == architecture.name())
+    }
 }
 
 const HEADERS: &[(&str, &str)] = &[
     ("common.cuh", include_str!("../../kernels/common.cuh")),
     ("mma.cuh", include_str!("../../kernels/mma.cuh")),
+    ("prefill.cuh", include_str!("../../kernels/prefill.cuh")),
+    ("wgmma.cuh", include_str!("../../kernels/wgmma.cuh")),
 ];
 
 macro_rules! sources {
-    ($($constant:ident = $file:literal),+ $(,)?) => {
+    ($($constant:ident = $file:literal for $only:expr),+ $(,)?) => {
         $(pub(crate) const $constant: KernelSource = KernelSource {
             name: $file,
             text: include_str!(concat!("../../kernels/", $file)),
             headers: HEADERS,
+            only: $only,
         };)+
 
         /// Every kernel file.
@@ -29,15 +42,16 @@ macro_rules! sources {
 }
 
 sources! {
-    ARGMAX = "argmax.cu",
-    COMBINE_SPLITS = "combine_splits.cu",
-    COPY_ROWS = "copy_rows.cu",
-    DECODE_ATTENTION = "decode_attention.cu",
-    EMBEDDING = "embedding.cu",
-    PREFILL_ATTENTION = "prefill_attention.cu",
-    READ_RATE = "read_rate.cu",
-    RMSNORM = "rmsnorm.cu",
-    ROPE_WRITE = "rope_write.cu",
-    ROTATE_KEYS = "rotate_keys.cu",
-    SILU_MUL = "silu_mul.cu",
+    ARGMAX = "argmax.cu" for None,
+    COMBINE_SPLITS = "combine_splits.cu" for None,
+    COPY_ROWS = "copy_rows.cu" for None,
+    DECODE_ATTENTION = "decode_attention.cu" for None,
+    EMBEDDING = "embedding.cu" for None,
+    PREFILL_ATTENTION = "prefill_attention.cu" for None,
+    PREFILL_ATTENTION_HOPPER = "prefill_attention_hopper.cu" for Some("sm_90a"),
+    READ_RATE = "read_rate.cu" for None,
+    RMSNORM = "rmsnorm.cu" for None,
+    ROPE_WRITE = "rope_write.cu" for None,
+    ROTATE_KEYS = "rotate_keys.cu" for None,
+    SILU_MUL = "silu_mul.cu" for None,
 }

@@ -33,6 +33,7 @@ pub struct Kernels {
     combine: Function,
     prefill_blocked: [Function; 3],
     prefill_dense: [Function; 3],
+    prefill_hopper: Option<Function>,
     copy_rows: Function,
     argmax: Function,
     read_rate: Function,
@@ -53,6 +54,11 @@ impl Kernels {
             Module::load(device, &kernel.cubin)
         };
         let prefill = load(&source::PREFILL_ATTENTION)?;
+        let hopper = &source::PREFILL_ATTENTION_HOPPER;
+        let prefill_hopper = match hopper.is_for(&architecture) {
+            true => Some(load(hopper)?.function(prefill::HOPPER, prefill::HOPPER_SHARED_BYTES)?),
+            false => None,
+        };
         Ok(Kernels {
             device: device.clone(),
             embedding: load(&source::EMBEDDING)?.function("embedding", 0)?,
@@ -64,6 +70,7 @@ impl Kernels {
             combine: load(&source::COMBINE_SPLITS)?.function("combine_splits", 0)?,
             prefill_blocked: by_head_dim(&prefill, "prefill_attention_blocked", prefill::shared_bytes)?,
             prefill_dense: by_head_dim(&prefill, "prefill_attention_dense", prefill::shared_bytes)?,
+            prefill_hopper,
             copy_rows: load(&source::COPY_ROWS)?.function("copy_rows", 0)?,
             argmax: load(&source::ARGMAX)?.function("argmax", 0)?,
             read_rate: load(&source::READ_RATE)?.function("read_rate", 0)?,

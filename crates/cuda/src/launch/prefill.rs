@@ -3,13 +3,17 @@
 use super::Kernels;
 use super::attention::{AttentionShape, BLOCK_TOKENS, KeySplit, Partials, View};
 use crate::error::CudaError;
-use crate::runtime::{Arguments, DevicePointer, Grid, Stream};
+use crate::runtime::{Arguments, DevicePointer, Function, Grid, Stream};
 
 /// Query rows (token × head of the group) of a CTA.
 const TILE_ROWS: usize = 128;
 /// Rows of K and of V in shared memory: two stages of a block each.
 const KV_ROWS: usize = 4 * BLOCK_TOKENS;
 const PADDING: usize = 8;
+/// The kernel for Hopper's own tensor cores: tiles of queries, and two stages of K and of V, of 128 × 128.
+pub(super) const HOPPER: &str = "prefill_attention_hopper_128";
+pub(super) const HOPPER_SHARED_BYTES: u32 = 5 * 128 * 128 * 2;
+const HOPPER_HEAD_DIM: usize = 128;
 /// CTAs for each multiprocessor below which the keys are split.
 const WAVES: usize = 4;
 
@@ -109,13 +113,11 @@ impl Kernels {
         split.check(launch.view.longest)?;
         let (positions, partial, partial_scale) = launch.partial_addresses()?;
         let out = launch.out.holds("attention's output", shape.query_bytes(rows))?;
-        let (instances, scratch) = match launch.rotated_keys {
-            Some(keys) => {
-                let needed = launch.view.longest * shape.kv_heads() * shape.head_dim() * 2;
-                (&self.prefill_dense, keys.holds("rotated keys", needed)?)
-            }
-            None => (&self.prefill_blocked, 0),
-        };
+        let (kernel, threads) = self.prefill_kernel(&shape, launch.rotated_keys.is_some());
+        let scratch = launch.rotated_keys.map_or(Ok(0), |keys| {
+            let needed = launch.view.longest * shape.kv_heads() * shape.head_dim() * 2;
+            keys.holds("rotated keys", needed)
+        })?;
         let tile_bytes = launch.tile_count * size_of::<QueryTile>();
         let arguments = Arguments::new()
             .address(launch.tiles.holds("query tiles", tile_bytes)?)
@@ -131,13 +133,22 @@ impl Kernels {
             .u32(shape.kv_heads() as u32)
             .u32(split.blocks_per_split as u32)
             .f32(AttentionShape::exponent_scale(launch.scale));
-        let grid = Grid { ctas: (shape.kv_heads(), launch.tile_count, split.splits), threads: 128 };
-        // SAFETY: the arguments are those of prefill_attention.cu, and the sizes are checked above.
-        unsafe { shape.of(instances).launch(stream, grid, &arguments) }?;
+        let grid = Grid { ctas: (shape.kv_heads(), launch.tile_count, split.splits), threads };
+        // SAFETY: the arguments are those of all prefill attention kernels, and the sizes are checked above.
+        unsafe { kernel.launch(stream, grid, &arguments) }?;
         if split.splits == 1 {
             return Ok(());
         }
         self.combine_splits(stream, &shape, split, (partial, partial_scale), (positions, out, rows))
+    }
+
+    /// The kernel and its threads: the card's architecture and the shape decide, never the sizes.
+    fn prefill_kernel(&self, shape: &AttentionShape, dense: bool) -> (&Function, u32) {
+        match &self.prefill_hopper {
+            Some(hopper) if dense && shape.head_dim() == HOPPER_HEAD_DIM => (hopper, 256),
+            _ if dense => (shape.of(&self.prefill_dense), 128),
+            _ => (shape.of(&self.prefill_blocked), 128),
+        }
     }
 
     /// # Errors

@@ -187,11 +187,11 @@ fn prefill_over_history_is_causal_for_every_row_of_every_sequence() {
 fn prefill_over_keys_rotated_once_is_the_same_attention() {
     let Some(gpu) = gpu("prefill_over_keys_rotated_once") else { return };
     for shape in shapes() {
-        for (length, new) in [(1, 1), (129, 129), (290, 77)] {
-            let whole = KeySplit { blocks_per_split: 5, splits: 1 };
-            check_prefill(&gpu, shape, &[length], &[new], (whole, true));
-            let split = KeySplit { blocks_per_split: 1, splits: 5 };
-            check_prefill(&gpu, shape, &[length], &[new], (split, true));
+        for (length, new) in [(1, 1), (129, 129), (290, 77), (577, 40)] {
+            for (blocks_per_split, splits) in [(10, 1), (1, 10), (3, 4)] {
+                let split = KeySplit { blocks_per_split, splits };
+                check_prefill(&gpu, shape, &[length], &[new], (split, true));
+            }
         }
     }
 }

@@ -28,7 +28,7 @@ pub fn gpu(test: &str) -> Option<Gpu> {
     match device {
         Ok(device) => Some(load(device).expect("the kernels load on the card")),
         Err(reason) => {
-            let _ = writeln!(std::io::stderr(), "skipped {test}: {reason}");
+            let _ = std::io::stderr().write_all(format!("skipped {test}: {reason}\n").as_bytes());
             None
         }
     }
