@@ -5,13 +5,14 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { findModel } from '../ts/config/model.js'
 import { engine } from './engine/engine.js'
+import { placement } from './placement/placement.js'
 import { scheduler } from './scheduler/scheduler.js'
 import type { Bench, BenchContext } from './support/bench.js'
 import { machineName } from './support/machine.js'
 import { renderReport } from './support/render.js'
 import { ttft } from './ttft/ttft.js'
 
-const BENCHES: readonly Bench[] = [engine, ttft, scheduler]
+const BENCHES: readonly Bench[] = [engine, ttft, scheduler, placement]
 const RESULTS = join(import.meta.dirname, 'results')
 
 async function runOne(bench: Bench, context: Omit<BenchContext, 'progress'>): Promise<void> {

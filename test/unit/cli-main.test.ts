@@ -57,7 +57,7 @@ test('wrong usage exits with 2 and says what is wrong', async (t) => {
     [['simulate'], '--trace'],
     [['simulate', '--trace', 'x', '--capacity', '5%', '--policy', 'magic'], 'magic'],
     [['simulate', '--trace', 'x', '--capacity', '101%'], '--capacity'],
-    [['simulate', '--trace', 'x', '--capacity', '5%', '--report', 'x.html'], '--report'],
+    [['simulate', '--trace', 'x', '--capacity', '5%', '--hbm-bytes', '1GiB'], '--hbm-bytes'],
     [[], 'Usage'],
   ]
   for (const [args, word] of cases) {

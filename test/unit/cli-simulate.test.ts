@@ -5,6 +5,7 @@ import test from 'ava'
 import type { CapacityResult } from '../../ts/simulator/capacity/result.js'
 import { cpu2 } from '../../ts/engine/simulated/profiles/cpu-2.js'
 import { quantiles, timeAlone } from '../../ts/simulator/capacity/ttft.js'
+import { reportPage } from '../../ts/simulator/report/page.js'
 import { FakeTerminal } from './support/terminal.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'attentionstore-simulate-'))
@@ -47,6 +48,22 @@ test('a capacity in bytes holds whole blocks of the profile, and the look-ahead 
   await simulate('--policy', 'scheduler-aware', '--capacity', capacity, '--look-ahead', '2', '--json', json)
   const [result] = JSON.parse(readFileSync(json, 'utf8')) as CapacityResult[]
   t.like(result, { capacity: Number(capacity), capacity_unit: 'bytes', capacity_blocks: 2, look_ahead: 2, block_hit_rate: 0.25 })
+})
+
+test('the report is one page with a line a policy and nothing from elsewhere', async (t) => {
+  const report = join(folder, 'report.html')
+  t.is((await simulate('--policy', 'lru,belady', '--capacity', '0,50%,100%', '--report', report)).code, 0)
+  const page = readFileSync(report, 'utf8')
+  t.is(page.match(/<polyline /g)?.length, 2)
+  t.is(page.match(/<circle /g)?.length, 4, 'a tier without room is in the table only')
+  t.is(page.match(/<tr>/g)?.length, 7)
+  t.notRegex(page, /<script|<link|<img|https?:|url\(/)
+})
+
+test('the report shows no markup that comes from a name, and no curve without capacities', (t) => {
+  const page = reportPage('<b>"&', { format: 'x', blockTokens: 1, uniqueBlocks: 0, requests: [] }, [])
+  t.true(page.includes('<h1>&lt;b&gt;&quot;&amp;</h1>'))
+  t.notRegex(page, /<svg|NaN|Infinity/)
 })
 
 test('reused tokens are not computed, all but the last', (t) => {

@@ -1,12 +1,14 @@
 // `simulate`: what a cache would have done with recorded traffic.
 
 import { writeFileSync } from 'node:fs'
+import { basename } from 'node:path'
 import { Command } from 'commander'
 import { bytes, invalidOption, list, oneOf, wholeNumber, type Parser } from '../config/units.js'
 import { cpu2 } from '../engine/simulated/profiles/cpu-2.js'
 import { ExitError } from '../protocol/errors.js'
 import { SIMULATED_POLICIES } from '../simulator/capacity/policies.js'
 import { runCapacity, type Capacity, type CapacityResult } from '../simulator/capacity/result.js'
+import { reportPage } from '../simulator/report/page.js'
 import { readTrace } from '../simulator/traces/read.js'
 import type { Trace } from '../simulator/traces/trace.js'
 import { progressLine } from './progress.js'
@@ -18,6 +20,7 @@ interface SimulateValues {
   readonly capacity: string
   readonly lookAhead: string
   readonly json?: string
+  readonly report?: string
 }
 
 const MOST_LOOK_AHEAD = 1_000_000
@@ -37,6 +40,7 @@ export function simulateCommand(terminal: Terminal, setExitCode: (code: number) 
     .option('--policy <name,…>', 'which blocks are given up first', 'lru')
     .option('--look-ahead <count>', 'requests to come that the policy is shown', '0')
     .option('--json <file>', 'write the results there too')
+    .option('--report <file>', 'write a page with plots there: HTML that needs nothing else')
     .addHelpText('after', HELP)
     .action(async (values: SimulateValues) => setExitCode(await simulate(values, terminal)))
 }
@@ -63,6 +67,7 @@ async function simulate(values: SimulateValues, terminal: Terminal): Promise<num
   )
   terminal.out(summary(trace, results))
   if (values.json !== undefined) write('--json', values.json, `${JSON.stringify(results, null, 2)}\n`)
+  if (values.report !== undefined) write('--report', values.report, reportPage(basename(values.trace), trace, results))
   return 0
 }
 

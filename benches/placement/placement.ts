@@ -1,0 +1,83 @@
+// Policies on the real traces in one tier, and the simulator's speed. Traces lie beside the repository; the benchmark says
+// which it did not find.
+
+import type { SimulatedPolicy } from '../../ts/simulator/capacity/policies.js'
+import { replayCapacity } from '../../ts/simulator/capacity/replay.js'
+import { readTrace } from '../../ts/simulator/traces/read.js'
+import type { Trace } from '../../ts/simulator/traces/trace.js'
+import { traceFile } from '../../test/support/corpus.js'
+import type { Bench, BenchContext, Report, Table } from '../support/bench.js'
+import { show } from '../support/figures.js'
+
+const TRACES = ['mooncake_conversation_trace.jsonl.xz', 'sharegpt8k_sessions.jsonl.xz', 'agent_coding_sessions.tar.xz'] as const
+const POLICIES: readonly SimulatedPolicy[] = ['fifo', 'lru', 'adaptive', 'belady']
+const SHARES = [1, 2, 5, 10, 20] as const
+/** Block accesses a second on one core. */
+const BOUNDS: Readonly<Partial<Record<SimulatedPolicy, number>>> = { lru: 500_000, adaptive: 150_000 }
+
+interface Row {
+  readonly trace: string
+  readonly policy: SimulatedPolicy
+  /** Percent of prompt blocks, by SHARES. */
+  readonly hits: readonly number[]
+  readonly accessesPerSecond: number
+}
+
+function runPolicy(name: string, trace: Trace, policy: SimulatedPolicy, shares: readonly number[]): Row {
+  const accesses = trace.requests.reduce((sum, { blocks }) => sum + blocks.length, 0)
+  const start = performance.now()
+  const hits = shares.map((share) => {
+    const capacityBlocks = Math.round((trace.uniqueBlocks * share) / 100)
+    const { hitBlocks, promptBlocks } = replayCapacity(trace, { policy, capacityBlocks, lookAhead: 0 })
+    return (100 * hitBlocks) / promptBlocks
+  })
+  const seconds = (performance.now() - start) / 1000
+  return { trace: name, policy, hits, accessesPerSecond: (accesses * shares.length) / seconds }
+}
+
+function tableOf(rows: readonly Row[], shares: readonly number[]): Table {
+  return {
+    title: 'Prompt blocks hit, %, by share of the unique blocks; thousands of block accesses a second',
+    columns: ['trace', 'policy', ...shares.map((share) => `${share} %`), 'k/s'],
+    rows: rows.map(({ trace, policy, hits, accessesPerSecond }) => [trace, policy, ...hits.map((hit) => hit.toFixed(1)), show(accessesPerSecond / 1000)]),
+  }
+}
+
+/** What share of the distance from lru to belady adaptive closes, a capacity each. */
+function closedNote(name: string, rows: readonly Row[], shares: readonly number[]): string {
+  const of = (policy: SimulatedPolicy): readonly number[] => rows.find((row) => row.trace === name && row.policy === policy)?.hits ?? []
+  const [low, own, high] = [of('lru'), of('adaptive'), of('belady')]
+  const closed = shares.map((_, i) => ((own[i] ?? 0) - (low[i] ?? 0)) / ((high[i] ?? 0) - (low[i] ?? 0)))
+  return `${name}: adaptive closes ${closed.map((share) => (100 * share).toFixed(0)).join(' / ')} % of the distance from lru to belady`
+}
+
+function speedNotes(rows: readonly Row[]): string[] {
+  return Object.entries(BOUNDS).map(([policy, bound]) => {
+    const slowest = Math.min(...rows.filter((row) => row.policy === policy).map((row) => row.accessesPerSecond))
+    return `${policy} ≥ ${bound / 1000}k block accesses a second: ${slowest >= bound ? 'met' : 'not met'}`
+  })
+}
+
+async function run({ quick, progress }: BenchContext): Promise<Report> {
+  const shares = quick ? SHARES.slice(0, 2) : SHARES
+  const rows: Row[] = []
+  const notes: string[] = []
+  for (const file of TRACES) {
+    const path = traceFile(file)
+    const name = file.split('_')[0] ?? file
+    if (path === null) {
+      notes.push(`${file} is not there: skipped`)
+      continue
+    }
+    progress(`reading ${file}`)
+    const trace = await readTrace(path)
+    for (const policy of POLICIES) {
+      progress(`${name}, ${policy}`)
+      rows.push(runPolicy(name, trace, policy, shares))
+    }
+    notes.push(closedNote(name, rows, shares))
+  }
+  return { tables: [tableOf(rows, shares)], notes: rows.length === 0 ? notes : [...notes, ...speedNotes(rows)], data: rows }
+}
+
+export const placement: Bench = { name: 'placement', about: 'policies on recorded traffic, one tier', run }
