@@ -8,7 +8,7 @@ use attentionstore_kv::{BLOCK_TOKENS, KvDtype};
 
 use super::attend_split::run_split;
 use super::attention::{AttentionScratch, Block, Geometry, Partial, Queries, attend_block};
-use super::buffer::{Rows, SharedRows};
+use super::buffer::{Rows, SharedRows, as_lanes};
 use super::compute::Compute;
 use super::pool::TaskPanicked;
 use super::rope::RopeTable;
@@ -120,9 +120,7 @@ impl Kernel for AttendRows<'_> {
         for block in 0..task.blocks(sequence) {
             let (rows, unseeing) = task.seeing(sequence, block);
             attention.over_block(s, sequence, rows, block, scratch);
-            for query in 0..rows.rows * group {
-                scratch.running.fold(s, unseeing * group + query, scratch.block.of(query));
-            }
+            scratch.running.fold(s, unseeing * group, rows.rows * group, scratch.block.found());
         }
         attention.finish(s, sequence, task, &scratch.running);
     }
@@ -154,10 +152,12 @@ impl Attention<'_> {
         block: usize,
         scratch: &mut AttentionScratch,
     ) {
-        let slot = sequence.slots[block] as usize;
         // SAFETY: this step's rows are written, and the engine lets nobody else write slots of a running step;
         // the caller chose the layout's element.
-        let head = unsafe { self.arena.head::<E>(self.layer, slot, rows.kv_head) };
+        let head = |slot: u32| unsafe { self.arena.head::<E>(self.layer, slot as usize, rows.kv_head) };
+        // The block after this one is asked for meanwhile; the last one stands in for its own successor.
+        let next = head(sequence.slots[(block + 1).min(sequence.slots.len() - 1)]);
+        let head = head(sequence.slots[block]);
         let width = self.queries.width();
         let data = &self.queries.data()[(sequence.first_row + rows.first) * width..];
         let queries = Queries {
@@ -165,7 +165,7 @@ impl Attention<'_> {
             kv_head: rows.kv_head,
             position: sequence.position + rows.first,
         };
-        let block = Block { head, start: block * BLOCK_TOKENS, valid: sequence.valid(block) };
+        let block = Block { head, next, start: block * BLOCK_TOKENS, valid: sequence.valid(block) };
         attend_block(s, self.geometry, self.rope, queries, block, scratch);
     }
 
@@ -179,9 +179,9 @@ impl Attention<'_> {
             let column = (task.kv_head * group + query % group) * dim;
             // SAFETY: each task has its own rows and heads.
             let out = unsafe { self.out.part(row, column, dim) };
-            let found = running.of(query);
-            let sum = s.splat(found.sum);
-            for (out, value) in out.chunks_mut(LANES).zip(found.value.as_chunks::<LANES>().0) {
+            let sum = s.splat(running.sum[query]);
+            let value = &running.value[query * running.dim..(query + 1) * running.dim];
+            for (out, value) in out.chunks_mut(LANES).zip(as_lanes(value)) {
                 s.store(s.div(s.load(value), sum), &mut head);
                 out.copy_from_slice(&head[..out.len()]);
             }

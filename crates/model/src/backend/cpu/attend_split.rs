@@ -1,11 +1,11 @@
 //! Attention of few tasks, split over blocks so that every thread has some.
 
 use super::attend::{Attention, RowTask, queries_max};
-use super::attention::{AttentionScratch, Found};
+use super::attention::{AttentionScratch, Found, Geometry};
 use super::buffer::{Rows, SharedRows};
 use super::compute::Compute;
 use super::pool::TaskPanicked;
-use super::simd::{Kernel, LANES, Simd};
+use super::simd::{Kernel, Simd, padded};
 use super::step::{Step, StepSequence};
 
 /// Blocks of one task.
@@ -21,12 +21,22 @@ struct Piece {
     last: usize,
 }
 
-/// Where the findings of a row task are kept: one row a (block, query).
+/// Where the findings of row tasks are kept: one row a (task, block), which holds maxima and sums of the queries
+/// in whole lanes, then their values.
 struct Plan {
     pieces: Vec<Piece>,
     /// First row of each task.
     starts: Vec<usize>,
     rows: usize,
+    columns: Columns,
+}
+
+/// Where they stand in a row.
+#[derive(Clone, Copy)]
+struct Columns {
+    sum: usize,
+    value: usize,
+    end: usize,
 }
 
 /// Attends block by block, then folds in order. Returns false, and has done nothing, where splitting gains
@@ -45,8 +55,8 @@ pub fn run_split(
     if compute.pool.threads() == 1 || !few_rows {
         return Ok(false);
     }
-    let plan = plan(step, tasks, group);
-    let width = attention.geometry.padded_dim() + LANES;
+    let plan = plan(step, tasks, attention.geometry);
+    let width = plan.columns.end;
     if plan.pieces.len() <= tasks.len() || plan.rows * width > KEPT_MAX {
         return Ok(false);
     }
@@ -59,18 +69,18 @@ pub fn run_split(
     outcome.map(|()| true)
 }
 
-fn plan(step: &Step, tasks: &[RowTask], group: usize) -> Plan {
-    let mut plan = Plan { pieces: Vec::new(), starts: Vec::new(), rows: 0 };
-    for (index, task) in tasks.iter().enumerate() {
-        let blocks = task.blocks(&step.sequences[task.sequence]);
+fn plan(step: &Step, tasks: &[RowTask], geometry: Geometry) -> Plan {
+    let queries = tasks.iter().map(|task| task.rows * geometry.group()).max().unwrap_or(0);
+    let sum = padded(queries);
+    let columns = Columns { sum, value: 2 * sum, end: 2 * sum + queries * geometry.padded_dim() };
+    let mut plan = Plan { pieces: Vec::new(), starts: Vec::new(), rows: 0, columns };
+    for (task, row_task) in tasks.iter().enumerate() {
+        let blocks = row_task.blocks(&step.sequences[row_task.sequence]);
         plan.starts.push(plan.rows);
-        plan.rows += blocks * task.rows * group;
-        let firsts = (0..blocks).step_by(BLOCKS_A_TASK);
-        plan.pieces.extend(firsts.map(|first| Piece {
-            task: index,
-            first,
-            last: blocks.min(first + BLOCKS_A_TASK),
-        }));
+        plan.rows += blocks;
+        for first in (0..blocks).step_by(BLOCKS_A_TASK) {
+            plan.pieces.push(Piece { task, first, last: blocks.min(first + BLOCKS_A_TASK) });
+        }
     }
     plan
 }
@@ -85,18 +95,19 @@ fn both_passes(
 ) -> Result<(), TaskPanicked> {
     let (isa, workspaces) = (compute.isa, &compute.workspaces);
     let shared = kept.shared();
+    let columns = plan.columns;
     let of = |task: usize| (tasks[task], &step.sequences[tasks[task].sequence], plan.starts[task]);
     compute.pool.run(plan.pieces.len(), &|index, thread| {
         let piece = plan.pieces[index];
         let (task, sequence, start) = of(piece.task);
         let scratch = &mut workspaces.of(thread).attention;
-        isa.run(AttendPiece { attention, sequence, task, piece, start, kept: shared, scratch });
+        isa.run(AttendPiece { attention, sequence, task, piece, start, columns, kept: shared, scratch });
     })?;
     let kept = &*kept;
     compute.pool.run(tasks.len(), &|index, thread| {
         let (task, sequence, start) = of(index);
         let scratch = &mut workspaces.of(thread).attention;
-        isa.run(FoldTask { attention, sequence, task, start, kept, scratch });
+        isa.run(FoldTask { attention, sequence, task, start, columns, kept, scratch });
     })
 }
 
@@ -107,6 +118,7 @@ struct AttendPiece<'a> {
     task: RowTask,
     piece: Piece,
     start: usize,
+    columns: Columns,
     kept: SharedRows<'a>,
     scratch: &'a mut AttentionScratch,
 }
@@ -116,19 +128,16 @@ impl Kernel for AttendPiece<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let group = self.attention.geometry.group();
-        let dim = self.attention.geometry.padded_dim();
+        let Columns { sum, value, end } = self.columns;
         for block in self.piece.first..self.piece.last {
-            let (rows, unseeing) = self.task.seeing(self.sequence, block);
+            let (rows, _) = self.task.seeing(self.sequence, block);
             self.attention.over_block(s, self.sequence, rows, block, self.scratch);
-            for query in 0..rows.rows * group {
-                let row = self.start + (block * self.task.rows + unseeing) * group + query;
-                // SAFETY: each (task, block, query) has its own row.
-                let out = unsafe { self.kept.part(row, 0, dim + LANES) };
-                let found = self.scratch.block.of(query);
-                out[..dim].copy_from_slice(found.value);
-                (out[dim], out[dim + 1]) = (found.max, found.sum);
-            }
+            // SAFETY: each (task, block) has its own row.
+            let out = unsafe { self.kept.part(self.start + block, 0, end) };
+            let found = self.scratch.block.found();
+            out[..sum].copy_from_slice(&found.max[..sum]);
+            out[sum..value].copy_from_slice(&found.sum[..sum]);
+            out[value..].copy_from_slice(&found.value[..end - value]);
         }
     }
 }
@@ -139,6 +148,7 @@ struct FoldTask<'a> {
     sequence: &'a StepSequence,
     task: RowTask,
     start: usize,
+    columns: Columns,
     kept: &'a Rows,
     scratch: &'a mut AttentionScratch,
 }
@@ -149,16 +159,14 @@ impl Kernel for FoldTask<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let group = self.attention.geometry.group();
-        let dim = self.attention.geometry.padded_dim();
+        let Columns { sum, value, end } = self.columns;
         let running = &mut self.scratch.running;
         running.clear();
         for block in 0..self.task.blocks(self.sequence) {
-            let (_, unseeing) = self.task.seeing(self.sequence, block);
-            for query in unseeing * group..self.task.rows * group {
-                let row = self.kept.row(self.start + block * self.task.rows * group + query);
-                let found = Found { max: row[dim], sum: row[dim + 1], value: &row[..dim] };
-                running.fold(s, query, found);
-            }
+            let (rows, unseeing) = self.task.seeing(self.sequence, block);
+            let row = self.kept.row(self.start + block);
+            let found = Found { max: &row[..sum], sum: &row[sum..value], value: &row[value..end] };
+            running.fold(s, unseeing * group, rows.rows * group, found);
         }
         self.attention.finish(s, self.sequence, self.task, running);
     }

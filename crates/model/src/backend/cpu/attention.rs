@@ -6,7 +6,7 @@
 //! zero), and blocks are folded one after another.
 
 use super::buffer::{as_lanes, as_lanes_mut};
-use super::direct;
+use super::direct::{self, Stored};
 use super::math::exp2_at_most_one;
 use super::rope::RopeTable;
 use super::simd::{LANES, Lanes, Simd, padded};
@@ -84,7 +84,8 @@ pub struct Partial {
 
 impl Partial {
     pub fn new(queries: usize, dim: usize) -> Partial {
-        let lanes = padded(queries);
+        // Sixteen are read at once, from any query on.
+        let lanes = queries + LANES;
         Partial { max: vec![0.0; lanes], sum: vec![0.0; lanes], value: vec![0.0; queries * dim], dim }
     }
 
@@ -144,6 +145,8 @@ pub struct Queries<'a> {
 #[derive(Clone, Copy)]
 pub struct Block<'a, E> {
     pub head: HeadSlice<'a, E>,
+    /// What is read next.
+    pub next: HeadSlice<'a, E>,
     /// Position of its first token in the view; every query row sees that token.
     pub start: usize,
     /// Tokens that it holds.
@@ -167,7 +170,8 @@ pub fn attend_block<S: Simd, E: Element>(
     rotate_queries(s, geometry, rope, queries, block.start, &mut scratch.queries);
     let rotated = Strided { data: &scratch.queries, stride: dim, rows: count };
     if direct {
-        direct::scores(s, rotated, block.head.keys, &mut scratch.scores);
+        let (numbers, next) = (block.head.keys.as_flattened(), block.next.keys.as_flattened());
+        direct::product(s, rotated, Stored { numbers, width: BLOCK_TOKENS, next }, &mut scratch.scores);
     } else {
         expand_block(s, dim, block.head, block.valid, scratch);
         let rotated = Strided { data: &scratch.queries, stride: dim, rows: count };
@@ -183,7 +187,8 @@ pub fn attend_block<S: Simd, E: Element>(
     let weights = Strided { data: &scratch.scores, stride: BLOCK_TOKENS, rows: count };
     let (out, width) = (&mut scratch.block.value, geometry.padded_dim());
     if direct {
-        direct::values(s, weights, &block.head.values[..block.valid * dim], dim, out);
+        let (numbers, next) = (&block.head.values[..block.valid * dim], block.next.values);
+        direct::product(s, weights, Stored { numbers, width: dim, next }, out);
     } else {
         for (at, values) in scratch.values.chunks_exact(BLOCK_TOKENS).enumerate() {
             product(s, weights, values, &mut out[at * LANES..], width, true);
@@ -244,47 +249,72 @@ fn soften<S: Simd>(s: S, scores: &mut [f32; BLOCK_TOKENS], visible: usize) -> (f
     (max, sum)
 }
 
-/// What one block found for one query.
+/// What one block found for some queries.
 #[derive(Clone, Copy)]
 pub struct Found<'a> {
-    pub max: f32,
-    pub sum: f32,
-    /// Padded dim.
+    /// Whole lanes, at least one a query.
+    pub max: &'a [f32],
+    pub sum: &'a [f32],
+    /// `[query][padded dim]`
     pub value: &'a [f32],
 }
 
 impl Partial {
-    /// What it holds of one query.
+    /// What it holds.
     #[inline(always)]
-    pub fn of(&self, query: usize) -> Found<'_> {
-        let value = &self.value[query * self.dim..(query + 1) * self.dim];
-        Found { max: self.max[query], sum: self.sum[query], value }
+    pub fn found(&self) -> Found<'_> {
+        Found { max: &self.max, sum: &self.sum, value: &self.value }
     }
 
-    /// Folds what the next block found for query `at` into the result so far.
+    /// Folds what the next block found for `count` queries into the result so far of queries `first…`.
     #[inline(always)]
-    pub fn fold<S: Simd>(&mut self, s: S, at: usize, found: Found<'_>) {
-        let max = if self.max[at] > found.max { self.max[at] } else { found.max };
-        let (keep, take) = scales(s, self.max[at] - max, found.max - max);
-        self.max[at] = max;
-        self.sum[at] = found.sum.mul_add(take, self.sum[at] * keep);
-        let old = as_lanes_mut(&mut self.value[at * self.dim..(at + 1) * self.dim]);
-        let (keep, take) = (s.splat(keep), s.splat(take));
-        for (old, new) in old.iter_mut().zip(as_lanes(found.value)) {
-            // Minus zero becomes zero: which of them a sum of nothing but underflow is depends on how many keys
-            // of weight zero were added.
-            let new = s.add(s.load(new), s.splat(0.0));
-            s.store(s.fma(new, take, s.mul(s.load(old), keep)), old);
+    pub fn fold<S: Simd>(&mut self, s: S, first: usize, count: usize, found: Found<'_>) {
+        let dim = self.dim;
+        for at in (0..count).step_by(LANES) {
+            let to = first + at;
+            let (mut keep, mut take) = ([0.0; LANES], [0.0; LANES]);
+            let scales = self.fold_sums(s, to, count - at, lanes_at(found.max, at), lanes_at(found.sum, at));
+            s.store(scales.0, &mut keep);
+            s.store(scales.1, &mut take);
+            for query in 0..LANES.min(count - at) {
+                let old = as_lanes_mut(&mut self.value[(to + query) * dim..(to + query + 1) * dim]);
+                let new = as_lanes(&found.value[(at + query) * dim..(at + query + 1) * dim]);
+                let (keep, take) = (s.splat(keep[query]), s.splat(take[query]));
+                for (old, new) in old.iter_mut().zip(new) {
+                    // Minus zero becomes zero: which of them a sum of nothing but underflow is depends on how
+                    // many keys of weight zero were added.
+                    let new = s.add(s.load(new), s.splat(0.0));
+                    s.store(s.fma(new, take, s.mul(s.load(old), keep)), old);
+                }
+            }
         }
+    }
+
+    /// Folds maxima and sums of up to sixteen queries from `at` on, a lane each; returns the factors by which
+    /// their old values and what was found are scaled.
+    #[inline(always)]
+    fn fold_sums<S: Simd>(
+        &mut self,
+        s: S,
+        at: usize,
+        count: usize,
+        max: &Lanes,
+        sum: &Lanes,
+    ) -> (S::F, S::F) {
+        let (old_max, old_sum) = (s.load(lanes_at(&self.max, at)), s.load(lanes_at(&self.sum, at)));
+        let max = s.load(max);
+        let new_max = s.max(old_max, max);
+        let keep = exp2_at_most_one(s, s.sub(old_max, new_max));
+        let take = exp2_at_most_one(s, s.sub(max, new_max));
+        let new_sum = s.fma(s.load(sum), take, s.mul(old_sum, keep));
+        // Lanes beyond `count` belong to queries that do not see this block.
+        s.store(s.first(count, new_max, old_max), self.max[at..].first_chunk_mut().expect("whole lanes"));
+        s.store(s.first(count, new_sum, old_sum), self.sum[at..].first_chunk_mut().expect("whole lanes"));
+        (keep, take)
     }
 }
 
-/// 2^a and 2^b.
 #[inline(always)]
-fn scales<S: Simd>(s: S, a: f32, b: f32) -> (f32, f32) {
-    let mut both = [0.0; LANES];
-    (both[0], both[1]) = (a, b);
-    let powers = exp2_at_most_one(s, s.load(&both));
-    s.store(powers, &mut both);
-    (both[0], both[1])
+fn lanes_at(numbers: &[f32], at: usize) -> &Lanes {
+    numbers[at..].first_chunk().expect("whole lanes")
 }

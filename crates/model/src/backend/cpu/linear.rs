@@ -7,22 +7,22 @@
 use super::buffer::{Rows, SharedRows};
 use super::compute::Compute;
 use super::math::silu;
-use super::packed::{Factors, GROUP, PackedMatrix, PanelBlock, expand, for_group, with_panels};
+use super::packed::{
+    Factors, GROUP, PAIR, PackedMatrix, PanelBlock, expand, for_group, weights_of, with_panels,
+};
 use super::pool::TaskPanicked;
 use super::simd::{Available, Kernel, LANES, Lanes, Simd};
 use super::tile::{Product, Strided};
 use super::workspace::{TILE_INPUTS, Workspace};
 
-/// Panels of a task: more, and activations are read from the second-level cache; fewer, and threads finish
-/// together.
-const PANELS_A_TASK: usize = 2;
-/// Panels of a task with few rows: they are read side by side, input by input. One panel is two chains on AVX2,
-/// each waiting four cycles for its last sum; two panels fill that time without running out of registers.
-const PANELS_AT_ONCE: usize = 2;
+/// Panels of a task with many rows: more, and the last tasks keep one thread waiting for the others.
+const PANELS_A_TASK: usize = PAIR;
 /// Most rows that multiply weights in registers; with three, sums and factors no longer fit.
 const FEW_ROWS: usize = 2;
 /// Most panels of a task with few rows: larger tasks cost less to hand out, smaller ones end together.
 const FEW_ROWS_PANELS: usize = 8;
+/// How far ahead weights are asked for, in bytes: the hardware stops at each page of 4 KiB.
+const PREFETCH_BYTES: usize = 2048;
 
 /// What becomes of the sums.
 #[derive(Clone, Copy)]
@@ -81,8 +81,8 @@ fn panels_a_task(rows: usize, panels: usize, threads: usize) -> usize {
     if rows > FEW_ROWS {
         return PANELS_A_TASK;
     }
-    let share = panels / (threads * 6) / PANELS_AT_ONCE * PANELS_AT_ONCE;
-    share.clamp(PANELS_AT_ONCE, FEW_ROWS_PANELS)
+    let share = panels / (threads * 6) / PAIR * PAIR;
+    share.clamp(PAIR, FEW_ROWS_PANELS)
 }
 
 /// Scratch sums that a task needs in steps of up to `rows` rows: those of two matrices.
@@ -90,7 +90,7 @@ pub fn sums_a_task(rows: usize) -> usize {
     2 * (PANELS_A_TASK * rows).max(FEW_ROWS_PANELS * FEW_ROWS)
 }
 
-/// Panels `first…last` of a product.
+/// Panels `first…last` of a product; `first` is even.
 struct Part<'a> {
     isa: Available,
     linear: &'a Linear<'a>,
@@ -114,8 +114,8 @@ impl Part<'_> {
     /// `sums[panel][row]` of one matrix.
     fn sum(&self, matrix: &PackedMatrix, tile: &mut [Lanes], sums: &mut [Lanes]) {
         with_panels!(&matrix.panels, blocks => {
-            let a_row = blocks.len() / matrix.panel_count();
-            let blocks = &blocks[self.first * a_row..self.last * a_row];
+            let a_row = matrix.inputs / weights_of(blocks);
+            let blocks = &blocks[self.first * a_row..self.last.next_multiple_of(PAIR) * a_row];
             if self.rows <= FEW_ROWS {
                 self.isa.run(FewRows { blocks, a_row, x: self.linear.x, rows: self.rows, sums });
             } else {
@@ -130,8 +130,9 @@ impl Part<'_> {
         for first in (0..a_row).step_by(at_once) {
             let count = at_once.min(a_row - first);
             let tile = &mut tile[..count * B::WEIGHTS];
-            for (panel, sums) in blocks.chunks_exact(a_row).zip(sums.chunks_exact_mut(self.rows)) {
-                self.isa.run(Expand { blocks: &panel[first..first + count], tile });
+            for (panel, sums) in sums.chunks_exact_mut(self.rows).enumerate() {
+                let blocks = &blocks[(panel / PAIR * a_row + first) * PAIR..][..count * PAIR];
+                self.isa.run(Expand { blocks, side: panel % PAIR, tile });
                 let x = Strided { data: &x.data()[first * B::WEIGHTS..], stride: x.width(), rows: self.rows };
                 let (out, from_zero) = (sums.as_flattened_mut(), first == 0);
                 self.isa.run(Product { x, w: tile, out, out_stride: LANES, from_zero });
@@ -140,9 +141,11 @@ impl Part<'_> {
     }
 }
 
-/// Expands consecutive blocks of a panel.
+/// Expands consecutive blocks of one panel of a pair.
 struct Expand<'a, B> {
     blocks: &'a [B],
+    /// Which panel: 0 or 1.
+    side: usize,
     tile: &'a mut [Lanes],
 }
 
@@ -151,13 +154,15 @@ impl<B: PanelBlock> Kernel for Expand<'_, B> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        for (block, tile) in self.blocks.iter().zip(self.tile.chunks_exact_mut(B::WEIGHTS)) {
+        for (block, tile) in
+            self.blocks.iter().skip(self.side).step_by(PAIR).zip(self.tile.chunks_exact_mut(B::WEIGHTS))
+        {
             expand(s, block, tile);
         }
     }
 }
 
-/// One or two rows times panels of `a_row` blocks.
+/// One or two rows times pairs of panels of `a_row` blocks each.
 struct FewRows<'a, B> {
     blocks: &'a [B],
     a_row: usize,
@@ -171,36 +176,34 @@ impl<B: PanelBlock> Kernel for FewRows<'_, B> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let panels = self.blocks.chunks(self.a_row * PANELS_AT_ONCE);
-        let sums = self.sums.chunks_mut(self.rows * PANELS_AT_ONCE);
-        for (panels, sums) in panels.zip(sums) {
+        let pairs = self.blocks.chunks_exact(self.a_row * PAIR);
+        let sums = self.sums.chunks_mut(self.rows * PAIR);
+        for (blocks, sums) in pairs.zip(sums) {
             if self.rows == 1 {
-                few_rows(s, panels, self.a_row, [self.x.row(0)], sums);
+                few_rows(s, blocks, [self.x.row(0)], sums);
             } else {
-                few_rows(s, panels, self.a_row, [self.x.row(0), self.x.row(1)], sums);
+                few_rows(s, blocks, [self.x.row(0), self.x.row(1)], sums);
             }
         }
     }
 }
 
-/// `R` rows times two panels (or one: then it is computed twice).
+/// `R` rows times a pair of panels. On AVX2 a panel is two chains, each waiting four cycles for its last sum: two
+/// panels, input by input, fill that time without running out of registers.
 #[inline(always)]
-fn few_rows<S: Simd, B: PanelBlock, const R: usize>(
-    s: S,
-    panels: &[B],
-    a_row: usize,
-    x: [&[f32]; R],
-    out: &mut [Lanes],
-) {
-    let (first, second) = (&panels[..a_row], &panels[panels.len() - a_row..]);
-    let x = x.map(|row| row[..a_row * B::WEIGHTS].as_chunks::<GROUP>().0);
-    let mut sums = [[s.splat(0.0); R]; PANELS_AT_ONCE];
-    for (index, blocks) in first.iter().zip(second).enumerate() {
+fn few_rows<S: Simd, B: PanelBlock, const R: usize>(s: S, blocks: &[B], x: [&[f32]; R], out: &mut [Lanes]) {
+    let groups = B::RUN / GROUP;
+    let x = x.map(|row| row.as_chunks::<GROUP>().0);
+    let mut sums = [[s.splat(0.0); R]; PAIR];
+    for (index, blocks) in blocks.as_chunks::<PAIR>().0.iter().enumerate() {
+        for line in (0..size_of_val(blocks)).step_by(64) {
+            s.prefetch(std::ptr::from_ref(blocks).cast::<u8>().wrapping_add(PREFETCH_BYTES + line));
+        }
         for run in 0..B::WEIGHTS / B::RUN {
-            let factors = [blocks.0.factors(s, run), blocks.1.factors(s, run)];
-            for group in run * (B::RUN / GROUP)..(run + 1) * (B::RUN / GROUP) {
+            let factors = [blocks[0].factors(s, run), blocks[1].factors(s, run)];
+            for group in run * groups..(run + 1) * groups {
                 let x = x.map(|row| &row[index * (B::WEIGHTS / GROUP) + group]);
-                add_group(s, [blocks.0, blocks.1], group, &factors, x, &mut sums);
+                add_group(s, blocks, group, &factors, x, &mut sums);
             }
         }
     }
@@ -215,14 +218,14 @@ fn few_rows<S: Simd, B: PanelBlock, const R: usize>(
 #[inline(always)]
 fn add_group<S: Simd, B: PanelBlock, const R: usize>(
     s: S,
-    blocks: [&B; PANELS_AT_ONCE],
+    blocks: &[B; PAIR],
     group: usize,
-    factors: &[Factors<S>; PANELS_AT_ONCE],
+    factors: &[Factors<S>; PAIR],
     x: [&[f32; GROUP]; R],
-    sums: &mut [[S::F; R]; PANELS_AT_ONCE],
+    sums: &mut [[S::F; R]; PAIR],
 ) {
     for_group!(INDEX => {
-        for p in 0..PANELS_AT_ONCE {
+        for p in 0..PAIR {
             let weight = blocks[p].weight(s, group, INDEX, factors[p]);
             for row in 0..R {
                 sums[p][row] = s.fma(s.splat(x[row][INDEX]), weight, sums[p][row]);

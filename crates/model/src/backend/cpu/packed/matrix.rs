@@ -10,7 +10,8 @@ use crate::backend::cpu::simd::LANES;
 use crate::error::ModelError;
 use crate::weights::{Tensor, WeightDtype};
 
-/// Blocks of all panels: panel after panel, in each the blocks in input order.
+/// Blocks of all panels: pair of panels after pair, in each the blocks in input order, the two panels' taking
+/// turns. So a pair is one stream of memory.
 pub enum Panels {
     F32(Vec<PanelF32>),
     F16(Vec<PanelF16>),
@@ -31,6 +32,9 @@ pub struct PackedMatrix {
     pub inputs: usize,
     pub panels: Panels,
 }
+
+/// Panels that lie together.
+pub const PAIR: usize = 2;
 
 /// Runs `$body` with `$blocks` bound to the blocks of any format.
 macro_rules! with_panels {
@@ -72,13 +76,14 @@ impl PackedMatrix {
         Ok(PackedMatrix { outputs: tensor.rows, inputs: tensor.columns.next_multiple_of(block), panels })
     }
 
-    /// Panels of sixteen outputs, the last one filled up.
+    /// Panels of sixteen outputs, the last one filled up. A panel without a partner is followed by one of zeros.
     pub fn panel_count(&self) -> usize {
         self.outputs.div_ceil(LANES)
     }
 }
 
-fn weights_of<B: PanelBlock>(_: &[B]) -> usize {
+/// Inputs of a block.
+pub fn weights_of<B: PanelBlock>(_: &[B]) -> usize {
     B::WEIGHTS
 }
 
@@ -100,13 +105,13 @@ fn check_shape(tensor: &Tensor) -> Result<(), ModelError> {
 
 fn pack<B: PanelBlock>(tensor: &Tensor, threads: usize) -> Vec<B> {
     let blocks_a_row = tensor.columns.div_ceil(B::WEIGHTS);
-    let panels = tensor.rows.div_ceil(LANES);
-    let mut blocks = on_huge_pages(panels * blocks_a_row);
-    blocks.resize(panels * blocks_a_row, B::zero());
-    let panels_a_thread = panels.div_ceil(threads.max(1));
+    let pairs = tensor.rows.div_ceil(PAIR * LANES);
+    let mut blocks = on_huge_pages(PAIR * pairs * blocks_a_row);
+    blocks.resize(PAIR * pairs * blocks_a_row, B::zero());
+    let pairs_a_thread = pairs.div_ceil(threads.max(1));
     std::thread::scope(|scope| {
-        for (part, blocks) in blocks.chunks_mut(panels_a_thread * blocks_a_row).enumerate() {
-            scope.spawn(move || pack_panels(tensor, part * panels_a_thread, blocks_a_row, blocks));
+        for (part, blocks) in blocks.chunks_mut(pairs_a_thread * PAIR * blocks_a_row).enumerate() {
+            scope.spawn(move || pack_pairs(tensor, part * pairs_a_thread, blocks_a_row, blocks));
         }
     });
     blocks
@@ -126,15 +131,15 @@ fn on_huge_pages<B>(capacity: usize) -> Vec<B> {
     blocks
 }
 
-/// Packs panels from `first` on into `blocks`.
-fn pack_panels<B: PanelBlock>(tensor: &Tensor, first: usize, blocks_a_row: usize, blocks: &mut [B]) {
+/// Packs pairs of panels from `first` on into `blocks`.
+fn pack_pairs<B: PanelBlock>(tensor: &Tensor, first: usize, blocks_a_row: usize, blocks: &mut [B]) {
     let stored_bytes = B::WEIGHTS / tensor.dtype.block_len() * tensor.dtype.block_bytes();
-    for (panel, blocks) in blocks.chunks_exact_mut(blocks_a_row).enumerate() {
-        let row = (first + panel) * LANES;
-        for column in 0..LANES.min(tensor.rows - row) {
-            let stored = tensor.row(row + column).chunks(stored_bytes);
-            for (block, stored) in blocks.iter_mut().zip(stored) {
-                block.pack(column, stored);
+    for (pair, blocks) in blocks.chunks_exact_mut(PAIR * blocks_a_row).enumerate() {
+        let rows = (first + pair) * PAIR * LANES..tensor.rows;
+        for (at, row) in rows.take(PAIR * LANES).enumerate() {
+            let stored = tensor.row(row).chunks(stored_bytes);
+            for (block, stored) in blocks.iter_mut().skip(at / LANES).step_by(PAIR).zip(stored) {
+                block.pack(at % LANES, stored);
             }
         }
     }

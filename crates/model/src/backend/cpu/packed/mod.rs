@@ -7,7 +7,7 @@ mod matrix;
 mod quants;
 
 pub(super) use matrix::with_panels;
-pub use matrix::{PackedMatrix, Panels};
+pub use matrix::{PAIR, PackedMatrix, Panels, weights_of};
 
 use super::simd::{LANES, Simd};
 

@@ -147,6 +147,12 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn prefetch(self, address: *const u8) {
+        // SAFETY: as above; a prefetch never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
+    }
+
+    #[inline(always)]
     fn load_i8(self, from: &[i8; LANES]) -> Self::F {
         // SAFETY: as above; two loads of eight bytes inside the array.
         unsafe {

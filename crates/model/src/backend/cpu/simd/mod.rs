@@ -132,6 +132,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn max_lanes(self, a: Self::F) -> f32;
 
     fn bits(self, a: Self::F) -> Self::U;
+    #[expect(clippy::wrong_self_convention, reason = "self is only the proof that the instructions exist")]
     fn from_bits(self, a: Self::U) -> Self::F;
     fn splat_u32(self, value: u32) -> Self::U;
     fn load_u32(self, from: &[u32; LANES]) -> Self::U;
@@ -143,6 +144,9 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn shr(self, a: Self::U, bits: u32) -> Self::U;
     /// The value of lanes read as i32.
     fn convert_i32(self, a: Self::U) -> Self::F;
+
+    /// Asks for the cache line at `address`, which may lie anywhere: it is only a hint.
+    fn prefetch(self, address: *const u8);
 
     fn load_i8(self, from: &[i8; LANES]) -> Self::F;
     fn load_f16(self, from: &[u16; LANES]) -> Self::F;

@@ -135,6 +135,9 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn prefetch(self, _: *const u8) {}
+
+    #[inline(always)]
     fn load_i8(self, from: &[i8; LANES]) -> Lanes {
         each(*from, f32::from)
     }
