@@ -13,6 +13,7 @@ const TS_ARROWS: Readonly<Record<string, readonly string[]>> = {
   directory: ['placement', 'engine', 'protocol'],
   conversations: ['engine', 'protocol'],
   scheduler: ['directory', 'placement', 'conversations', 'engine', 'protocol'],
+  simulator: ['scheduler', 'directory', 'placement', 'engine', 'protocol'],
   telemetry: ['scheduler', 'engine', 'protocol'],
   api: ['scheduler', 'telemetry', 'config', 'engine', 'protocol'],
 }

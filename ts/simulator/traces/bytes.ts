@@ -2,7 +2,7 @@
 
 import { createReadStream } from 'node:fs'
 import { Readable } from 'node:stream'
-import { ReadableStream } from 'node:stream/web'
+import type { ReadableStream } from 'node:stream/web'
 import xz from 'xz-decompress'
 import { ExitError } from '../../protocol/errors.js'
 import { invalidTrace, missingTrace } from './errors.js'
