@@ -7,7 +7,9 @@ import { lru } from '../../ts/placement/lru.js'
 import { BlockHeap } from '../../ts/simulator/capacity/heap.js'
 import { SIMULATED_POLICIES, type SimulatedPolicy } from '../../ts/simulator/capacity/policies.js'
 import { replayCapacity } from '../../ts/simulator/capacity/replay.js'
+import { readTrace } from '../../ts/simulator/traces/read.js'
 import type { Trace, TraceRequest } from '../../ts/simulator/traces/trace.js'
+import { traceFile } from '../support/corpus.js'
 
 const BLOCK = 10
 
@@ -163,4 +165,26 @@ test('a heap gives its blocks in order, whatever was added, removed and changed'
       }
     }),
   )
+})
+
+// Hit rates in % of prompt blocks at 1, 5 and 20 % of the unique blocks, as measured before by others.
+const KNOWN = [
+  ['lru', [5.3, 19.6, 34.5]],
+  ['belady', [24.6, 36.6, 36.6]],
+] as const
+const mooncake = traceFile('mooncake_conversation_trace.jsonl.xz')
+const run = mooncake === null ? test.skip : test
+
+run('on the Mooncake trace lru and belady hit what is known of them, and adaptive lies between', async t => {
+  const trace = await readTrace(mooncake ?? '')
+  const rates = (policy: SimulatedPolicy): number[] =>
+    [1, 5, 20].map(share => {
+      const { hitBlocks, promptBlocks } = replayCapacity(trace, { policy, capacityBlocks: Math.round((trace.uniqueBlocks * share) / 100), lookAhead: 0 })
+      return (100 * hitBlocks) / promptBlocks
+    })
+  for (const [policy, known] of KNOWN) {
+    rates(policy).forEach((rate, i) => t.true(Math.abs(rate - (known[i] ?? 0)) < 0.2, `${policy}: ${rate.toFixed(2)}`))
+  }
+  const [low = 0, middle = 0, high = 0] = rates('adaptive')
+  t.true(low > 10 && middle > 22 && high > 34.3, `adaptive: ${low}, ${middle}, ${high}`)
 })
