@@ -14,6 +14,8 @@ export interface Table {
 export interface Database {
   table(name: string): Table
   /** Ends when every write so far is on disk. */
+  flushed(): Promise<void>
+  /** As `flushed`; then nothing is written any more. */
   close(): Promise<void>
 }
 
@@ -28,6 +30,9 @@ export function openDatabase(dataDir: string): Database {
   let isClosed = false
   return {
     table: name => lmdbTable(root, name, () => isClosed),
+    flushed: async () => {
+      if (!isClosed) await root.flushed
+    },
     close: async () => {
       if (isClosed) return
       isClosed = true

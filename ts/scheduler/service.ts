@@ -111,12 +111,17 @@ class Service implements InferenceService {
     return serviceCounters(this.#core, this.#scheduler)
   }
 
-  demote(to: 'dram' | 'ssd'): Promise<DemoteReceipt> {
-    return this.#controls.demote(to)
+  /** What was demoted is found again even if the server is killed right after the answer. */
+  async demote(to: 'dram' | 'ssd'): Promise<DemoteReceipt> {
+    const receipt = await this.#controls.demote(to)
+    await this.#database?.flushed()
+    return receipt
   }
 
   async reset(): Promise<ResetReceipt> {
-    return this.#controls.reset()
+    const receipt = this.#controls.reset()
+    await this.#database?.flushed()
+    return receipt
   }
 
   checkIntegrity(): void {
