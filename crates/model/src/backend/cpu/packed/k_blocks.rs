@@ -34,17 +34,28 @@ impl Scales {
     /// d = super-block d · scale and m = -(dmin · min): both products are exact in f32.
     #[inline(always)]
     fn factors<S: Simd>(&self, s: S, run: usize) -> Factors<S> {
-        let byte = |at: usize| s.load_u8(&self.packed[at]);
         let (low4, low6) = (s.splat_u32(15), s.splat_u32(63));
         let (scale, min) = if run < 4 {
-            (s.and(byte(run), low6), s.and(byte(run + 4), low6))
+            (s.and(self.byte(s, run), low6), s.and(self.byte(s, run + 4), low6))
         } else {
-            let upper = |at: usize| s.shl(s.shr(byte(at), 6), 4);
-            let shared = byte(run + 4);
-            (s.or(s.and(shared, low4), upper(run - 4)), s.or(s.shr(shared, 4), upper(run)))
+            let low = self.byte(s, run + 4);
+            let (scale_high, min_high) = (self.upper_bits(s, run - 4), self.upper_bits(s, run));
+            (s.or(s.and(low, low4), scale_high), s.or(s.shr(low, 4), min_high))
         };
+        let d = s.mul(s.load_f16(&self.d), s.convert_i32(scale));
         let m = s.mul(s.load_f16(&self.dmin), s.convert_i32(min));
-        Factors::new(s, s.mul(s.load_f16(&self.d), s.convert_i32(scale)), s.mul(m, s.splat(-1.0)))
+        Factors::new(s, d, s.mul(m, s.splat(-1.0)))
+    }
+
+    #[inline(always)]
+    fn byte<S: Simd>(&self, s: S, at: usize) -> S::U {
+        s.load_u8(&self.packed[at])
+    }
+
+    /// The two upper bits of a byte, as bits 4 and 5.
+    #[inline(always)]
+    fn upper_bits<S: Simd>(&self, s: S, at: usize) -> S::U {
+        s.shl(s.shr(self.byte(s, at), 6), 4)
     }
 }
 

@@ -5,6 +5,8 @@ mod blocks;
 mod k_blocks;
 mod matrix;
 mod quants;
+#[cfg(test)]
+mod tests;
 
 pub(super) use matrix::with_panels;
 pub use matrix::{PAIR, PackedMatrix, Panels, weights_of};
