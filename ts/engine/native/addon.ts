@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 import { ExitError } from '../../protocol/errors.js'
+import type { EngineStats } from '../types.js'
 
 export interface NativeOpenOptions {
   readonly modelPath: string
@@ -82,26 +83,6 @@ export interface NativePrompt {
   readonly systemTokens: number
 }
 
-export interface NativeStats {
-  readonly steps: number
-  readonly computeMs: number
-  readonly loadStallMs: number
-  readonly stalledLayers: number
-  readonly loadBytes: number
-  readonly loadMs: number
-  readonly saveBytes: number
-  readonly saveMs: number
-  readonly readBytes: number
-  readonly readMs: number
-  readonly writeBytes: number
-  readonly writeMs: number
-  readonly damagedReads: number
-  readonly readQueueDepth: number
-  readonly writeQueueDepth: number
-  readonly saveQueueDepth: number
-  readonly loadQueueDepth: number
-}
-
 export interface BindingEngine {
   info(): NativeInfo
   addSequence(sequence: NativeSequence): void
@@ -110,7 +91,7 @@ export interface BindingEngine {
   transfer(words: Uint32Array): void
   /** Moves packed events into `into`; the length moved, or needed if that is more than `into` holds. */
   takeEvents(into: Uint8Array): number
-  stats(): NativeStats
+  stats(): EngineStats
   /** `dateSeconds`: since 1970, for templates that ask for the date. */
   encodeChat(messages: readonly NativeMessage[], dateSeconds: number): Promise<NativePrompt>
   encodePrompt(text: string): Promise<Uint32Array>
