@@ -4,7 +4,7 @@ mod cpu_support;
 
 use attentionstore_kv::KvDtype;
 use attentionstore_model::backend::cpu::{CpuOptions, Isa};
-use attentionstore_model::backend::{Backend, SliceCopy, Stream};
+use attentionstore_model::backend::{Backend, BatchSequence, LogitsWanted, SliceCopy, Stream};
 use attentionstore_model::config::{Architecture, ModelConfig, RopeScaling};
 use attentionstore_model::weights::{ModelWeights, WeightDtype};
 
@@ -146,6 +146,45 @@ fn random_plans_of_several_sequences_give_each_the_bits_it_has_alone() {
             let mut alone = backend(&case.config, &case.weights, options());
             let expected = logits(&mut alone, &sequence.tokens, &[0, 1, 2], 192);
             assert_same_bits(&format!("{}, seed {seed}", case.name), &sequence.logits, &expected);
+        }
+    }
+}
+
+#[test]
+fn asking_for_fewer_logits_changes_none_of_those_that_are_given() {
+    use LogitsWanted::{All, Last, None};
+    for case in cases() {
+        let all = expected(&case, 100);
+        let tokens = tokens(&case, 100);
+        let mut backend = backend(&case.config, &case.weights, options());
+        for wanted in
+            [[None, None, None], [Last, None, All], [None, All, Last], [Last, Last, Last], [All, Last, None]]
+        {
+            // Three times the same tokens, in pieces of different lengths.
+            let pieces = [(0..100, 0), (0..70, 2), (0..1, 4)];
+            let sequence =
+                |((range, first), logits): ((std::ops::Range<usize>, usize), LogitsWanted)| BatchSequence {
+                    tokens: &tokens[range],
+                    position: 0,
+                    slots: &[0, 1, 2, 3, 4][first..],
+                    logits,
+                };
+            let batch: Vec<BatchSequence<'_>> =
+                pieces.clone().into_iter().zip(wanted).map(sequence).collect();
+            backend.begin_step(&batch).unwrap();
+            (0..case.config.layers).for_each(|layer| backend.run_layer(layer).unwrap());
+            let given = pieces.into_iter().zip(wanted).flat_map(|((range, _), wanted)| match wanted {
+                All => range.collect(),
+                Last => vec![range.end - 1],
+                None => vec![],
+            });
+            let expected: Vec<Vec<f32>> = given.map(|token| all[token].clone()).collect();
+            let mut found = vec![vec![0.0; case.config.vocab_size]; expected.len()];
+            for (row, logits) in found.iter_mut().enumerate() {
+                backend.read_logits(row, logits).unwrap();
+            }
+            assert!(backend.read_logits(expected.len(), &mut vec![0.0; case.config.vocab_size]).is_err());
+            assert_same_bits(&format!("{}, {wanted:?}", case.name), &found, &expected);
         }
     }
 }

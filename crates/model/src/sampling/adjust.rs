@@ -1,11 +1,13 @@
 //! Penalties, bias and bans: what changes logits before a token is chosen.
 
-use super::types::{SampleRequest, TokenCounts};
-use super::{SamplingParams, finite};
+use std::borrow::Cow;
 
-/// The logits after penalties, bias and bans; NaN and +∞ replaced.
-pub fn adjusted(logits: &[f32], request: &SampleRequest<'_>) -> Vec<f32> {
-    let mut adjusted: Vec<f32> = logits.iter().map(|&logit| finite(logit)).collect();
+use super::SamplingParams;
+use super::types::{SampleRequest, TokenCounts};
+
+/// The logits after penalties, bias and bans; as they are where nothing changes them.
+pub fn adjusted<'a>(logits: &'a [f32], request: &SampleRequest<'_>) -> Cow<'a, [f32]> {
+    let mut adjusted = Cow::Borrowed(logits);
     penalise(&mut adjusted, request.params, request.counts);
     for &(token, bias) in &request.params.logit_bias {
         change(&mut adjusted, token, |logit| logit + bias);
@@ -16,7 +18,7 @@ pub fn adjusted(logits: &[f32], request: &SampleRequest<'_>) -> Vec<f32> {
     adjusted
 }
 
-fn penalise(logits: &mut [f32], params: &SamplingParams, counts: &TokenCounts) {
+fn penalise(logits: &mut Cow<'_, [f32]>, params: &SamplingParams, counts: &TokenCounts) {
     let repetition = params.repetition_penalty;
     if repetition != 1.0 && repetition > 0.0 {
         let once_more = |logit: f32| if logit > 0.0 { logit / repetition } else { logit * repetition };
@@ -34,8 +36,9 @@ fn penalise(logits: &mut [f32], params: &SamplingParams, counts: &TokenCounts) {
 }
 
 /// Tokens outside the vocabulary are none of this model's: they change nothing.
-fn change(logits: &mut [f32], token: u32, change: impl FnOnce(f32) -> f32) {
-    if let Some(logit) = logits.get_mut(token as usize) {
-        *logit = finite(change(*logit));
+fn change(logits: &mut Cow<'_, [f32]>, token: u32, change: impl FnOnce(f32) -> f32) {
+    if (token as usize) < logits.len() {
+        let logit = &mut logits.to_mut()[token as usize];
+        *logit = change(*logit);
     }
 }

@@ -2,7 +2,13 @@
 
 use std::cmp::Ordering;
 
-use super::SamplingParams;
+use super::{SamplingParams, finite};
+
+/// Logits compared side by side.
+const LANES: usize = 16;
+
+/// Tokens whose weights are summed up before one of them is looked for.
+const PICK_BLOCK: usize = 256;
 
 /// Candidates selected first for `top_p`; four times as many in each further round.
 const FIRST_ROUND: usize = 64;
@@ -14,23 +20,48 @@ struct Candidate {
     weight: f32,
 }
 
-/// The token with the greatest logit, the lowest id among equals; `None` if all are minus infinity.
+/// The token with the greatest logit, the lowest id among equals; `None` if all are NaN or minus infinity.
 pub fn greatest(logits: &[f32]) -> Option<u32> {
-    let mut best: Option<(u32, f32)> = None;
-    for (token, &logit) in logits.iter().enumerate() {
-        if logit > best.map_or(f32::NEG_INFINITY, |(_, best)| best) {
-            best = Some((token as u32, logit));
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (chunks, rest) = logits.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, &logit) in lanes.iter_mut().zip(chunk) {
+            *lane = if logit > *lane { logit } else { *lane };
         }
     }
-    best.map(|(token, _)| token)
+    let top =
+        lanes.iter().chain(rest).copied().filter(|logit| !logit.is_nan()).fold(f32::NEG_INFINITY, f32::max);
+    let at = logits.iter().position(|&logit| logit == top)?;
+    (top > f32::NEG_INFINITY).then_some(at as u32)
 }
 
 /// The token that `random` in [0, 1) picks among those that `top_k`, `top_p` and `min_p` leave.
 pub fn choose(logits: &[f32], params: &SamplingParams, random: f64) -> Option<u32> {
-    let top = logits[greatest(logits)? as usize];
-    let weights: Vec<f32> = logits.iter().map(|&logit| exp((logit - top) / params.temperature)).collect();
-    let candidates = truncate(&weights, params);
-    pick(&candidates, random)
+    let top = finite(logits[greatest(logits)? as usize]);
+    let weights: Vec<f32> =
+        logits.iter().map(|&logit| exp((finite(logit) - top) / params.temperature)).collect();
+    let untouched = params.top_k == 0 && params.top_p >= 1.0 && params.min_p <= 0.0;
+    if untouched { pick_of_all(&weights, random) } else { pick(&truncate(&weights, params), random) }
+}
+
+/// [`pick`] with every token a candidate: whole blocks are passed by their sums.
+fn pick_of_all(weights: &[f32], random: f64) -> Option<u32> {
+    let sum = |block: &[f32]| block.iter().map(|&weight| f64::from(weight)).sum::<f64>();
+    let sums: Vec<f64> = weights.chunks(PICK_BLOCK).map(sum).collect();
+    let mut left = random * sums.iter().sum::<f64>();
+    // Rounding may lead past the end: then the last block that can be chosen from.
+    let last = sums.iter().rposition(|&sum| sum > 0.0)?;
+    let passed = |sum: &f64| {
+        let within = left < *sum;
+        left -= if within { 0.0 } else { *sum };
+        within
+    };
+    let block = sums[..last].iter().position(passed).unwrap_or(last);
+    let first = block * PICK_BLOCK;
+    let candidates: Vec<Candidate> = (first..weights.len().min(first + PICK_BLOCK))
+        .map(|token| Candidate { token: token as u32, weight: weights[token] })
+        .collect();
+    pick(&candidates, left / sums[block])
 }
 
 /// The first candidate at which the running sum of weights passes `random` of the total.

@@ -1,6 +1,6 @@
 //! The [`Backend`] of the CPU.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use attentionstore_kv::{BLOCK_TOKENS, KvDtype, KvLayout, SliceOrder};
 
@@ -157,22 +157,37 @@ impl Backend for CpuBackend {
             let detail = format!("layer {layer} of {}", self.config.layers);
             return Err(ModelError::Invalid { what: "layer", detail });
         };
-        let (config, rope, arena, step) = (&self.config, &self.rope, &*self.arena, &self.step);
-        let pass = LayerPass { config, weights, rope, arena, layer, step };
-        Ok(pass.run(&mut self.compute, &mut self.activations)?)
+        let (config, rope, arena) = (&self.config, &self.rope, &*self.arena);
+        let pass = LayerPass { config, weights, rope, arena, layer };
+        pass.write_step(&mut self.compute, &mut self.activations, &self.step)?;
+        if layer + 1 == config.layers {
+            // What is left of the last layer is of use only where logits are wanted.
+            for (to, from) in self.step.keep_logit_rows().into_iter().enumerate() {
+                self.activations.move_row(from, to);
+            }
+        }
+        Ok(pass.finish_step(&mut self.compute, &mut self.activations, &self.step)?)
     }
 
     fn sample(&mut self, requests: &[SampleRequest<'_>]) -> Result<Vec<Sampled>, ModelError> {
         let mut order: Vec<usize> = (0..requests.len()).collect();
         order.sort_by_key(|&request| requests[request].row);
-        let mut sampled: Vec<Option<Sampled>> = vec![None; requests.len()];
-        for index in order {
-            let request = &requests[index];
-            self.compute_logits(request.row)?;
-            let logits = self.logits.row(request.row).expect("just computed");
-            sampled[index] = Some(sample(logits, request));
+        let sampled: Vec<OnceLock<Sampled>> = requests.iter().map(|_| OnceLock::new()).collect();
+        let mut order = order.as_slice();
+        while let Some(&first) = order.first() {
+            self.compute_logits(requests[first].row)?;
+            let present = order.partition_point(|&request| self.logits.row(requests[request].row).is_some());
+            let (now, later) = order.split_at(present);
+            let logits = &self.logits;
+            self.compute.pool.run(now.len(), &|task, _| {
+                let request = &requests[now[task]];
+                if let Some(logits) = logits.row(request.row) {
+                    sampled[now[task]].get_or_init(|| sample(logits, request));
+                }
+            })?;
+            order = later;
         }
-        Ok(sampled.into_iter().flatten().collect())
+        Ok(sampled.into_iter().filter_map(OnceLock::into_inner).collect())
     }
 
     fn read_logits(&mut self, row: usize, out: &mut [f32]) -> Result<(), ModelError> {

@@ -41,6 +41,11 @@ impl Rows {
         &mut self.data[row * self.width..(row + 1) * self.width]
     }
 
+    /// Copies a row over another.
+    pub fn copy_row(&mut self, from: usize, to: usize) {
+        self.data.copy_within(from * self.width..(from + 1) * self.width, to * self.width);
+    }
+
     /// For threads that write different parts.
     pub fn shared(&mut self) -> SharedRows<'_> {
         SharedRows {

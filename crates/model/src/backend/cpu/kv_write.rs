@@ -61,8 +61,10 @@ impl Kernel for WriteSegment<'_> {
             self.prepare_queries(s, row);
         }
         for kv_head in 0..self.geometry.kv_heads {
-            self.store_keys(s, kv_head);
-            self.store_values(kv_head);
+            match self.arena.layout.dtype {
+                KvDtype::Bf16 => self.store_head::<S, Bf16>(s, kv_head),
+                KvDtype::F32 => self.store_head::<S, f32>(s, kv_head),
+            }
         }
     }
 }
@@ -90,54 +92,41 @@ impl<'a> WriteSegment<'a> {
         }
     }
 
+    /// K and V of one head in the slot's format.
     #[inline(always)]
-    fn store_keys<S: Simd>(&mut self, s: S, kv_head: usize) {
-        let (dim, rows) = (self.geometry.head_dim, self.segment.rows);
+    fn store_head<S: Simd, E: Element>(&mut self, s: S, kv_head: usize) {
+        let dim = self.geometry.head_dim;
         let offset = (self.sequence.position + self.segment.first) % BLOCK_TOKENS;
-        for row in 0..rows {
+        self.rotate_keys(s, kv_head, offset);
+        let slot = self.sequence.slots[self.segment.block] as usize;
+        // SAFETY: this segment is the only one that writes the slot, and nobody reads these rows before the step's
+        // attention, which begins when all segments are written; the caller chose the layout's element.
+        let head = unsafe { self.arena.head_mut::<E>(self.layer, slot, kv_head) };
+        let rows = self.segment.rows;
+        for (d, keys) in head.keys.iter_mut().enumerate() {
+            for (row, key) in keys[offset..offset + rows].iter_mut().enumerate() {
+                *key = E::rounded(self.scratch.head[row * dim + d]);
+            }
+        }
+        for (row, values) in head.values.chunks_exact_mut(dim).skip(offset).take(rows).enumerate() {
+            let from = self.part(row, self.columns.v + kv_head * dim, dim);
+            for (value, &from) in values.iter_mut().zip(&*from) {
+                *value = E::rounded(from);
+            }
+        }
+    }
+
+    /// The segment's keys of one head, normalised and rotated by their offset in the block, in `scratch.head`.
+    #[inline(always)]
+    fn rotate_keys<S: Simd>(&mut self, s: S, kv_head: usize, offset: usize) {
+        let dim = self.geometry.head_dim;
+        for row in 0..self.segment.rows {
             let key = self.part(row, self.columns.k + kv_head * dim, dim);
             let (rotated, temporary) = self.scratch.head.split_at_mut(BLOCK_TOKENS * dim);
             if let Some(norm) = self.k_norm {
                 normalise(s, norm, key, temporary);
             }
             self.rope.at(offset + row).apply(s, key, &mut rotated[row * dim..(row + 1) * dim]);
-        }
-        let start = kv_head * dim * BLOCK_TOKENS + offset;
-        for d in 0..dim {
-            for row in 0..rows {
-                self.store(start + d * BLOCK_TOKENS + row, self.scratch.head[row * dim + d]);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn store_values(&self, kv_head: usize) {
-        let dim = self.geometry.head_dim;
-        let half = self.arena.layout.half_slice_bytes() / self.arena.layout.dtype.bytes();
-        let offset = (self.sequence.position + self.segment.first) % BLOCK_TOKENS;
-        for row in 0..self.segment.rows {
-            let start = half + (kv_head * BLOCK_TOKENS + offset + row) * dim;
-            let values = self.part(row, self.columns.v + kv_head * dim, dim);
-            for (d, &value) in values.iter().enumerate() {
-                self.store(start + d, value);
-            }
-        }
-    }
-
-    /// Stores element `at` of the segment's slice.
-    #[inline(always)]
-    fn store(&self, at: usize, value: f32) {
-        let slot = self.sequence.slots[self.segment.block] as usize;
-        let dtype = self.arena.layout.dtype;
-        assert!(at * dtype.bytes() < self.arena.layout.slice_bytes(), "inside the slice");
-        let slice = self.arena.slice(self.layer, slot);
-        // SAFETY: inside the slice; only this segment writes these rows, and nobody reads them before the step's
-        // attention, which begins when all segments are written.
-        unsafe {
-            match dtype {
-                KvDtype::Bf16 => *slice.cast::<Bf16>().add(at) = Bf16::rounded(value),
-                KvDtype::F32 => *slice.cast::<f32>().add(at) = value,
-            }
         }
     }
 }

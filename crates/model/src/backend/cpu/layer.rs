@@ -40,6 +40,12 @@ impl Activations {
             inner: Rows::new(rows, config.intermediate),
         }
     }
+
+    /// Copies what the second half of a layer reads of row `from` to row `to`.
+    pub fn move_row(&mut self, from: usize, to: usize) {
+        self.hidden.copy_row(from, to);
+        self.projections.copy_row(from, to);
+    }
 }
 
 /// The attention dimensions of a model.
@@ -54,28 +60,48 @@ pub struct LayerPass<'a> {
     pub rope: &'a RopeTable,
     pub arena: &'a SlotArena,
     pub layer: usize,
-    pub step: &'a Step,
 }
 
 impl LayerPass<'_> {
-    /// Runs the layer: K and V of the step's rows into their slots, then attention over the slots, then the MLP.
+    /// First half: K and V of the step's rows into their slots.
     ///
     /// # Errors
     /// A task panicked.
-    pub fn run(&self, compute: &mut Compute, activations: &mut Activations) -> Result<(), TaskPanicked> {
-        self.project(compute, activations)?;
-        self.write_kv(compute, activations)?;
-        self.attend(compute, activations)?;
-        self.feed_forward(compute, activations)
+    pub fn write_step(
+        &self,
+        compute: &mut Compute,
+        rows: &mut Activations,
+        step: &Step,
+    ) -> Result<(), TaskPanicked> {
+        self.project(compute, rows, step.tokens.len())?;
+        self.write_kv(compute, rows, step)
     }
 
-    fn rows(&self) -> usize {
-        self.step.tokens.len()
+    /// Second half: attention over the slots, then the MLP.
+    ///
+    /// # Errors
+    /// A task panicked.
+    pub fn finish_step(
+        &self,
+        compute: &mut Compute,
+        rows: &mut Activations,
+        step: &Step,
+    ) -> Result<(), TaskPanicked> {
+        if step.tokens.is_empty() {
+            return Ok(());
+        }
+        self.attend(compute, rows, step)?;
+        self.feed_forward(compute, rows, step.tokens.len())
     }
 
-    fn project(&self, compute: &mut Compute, activations: &mut Activations) -> Result<(), TaskPanicked> {
+    fn project(
+        &self,
+        compute: &mut Compute,
+        activations: &mut Activations,
+        rows: usize,
+    ) -> Result<(), TaskPanicked> {
         let Activations { hidden, normed, projections, .. } = activations;
-        norm_rows(compute, self.config, self.rows(), hidden, &self.weights.attention_norm, normed)?;
+        norm_rows(compute, self.config, rows, hidden, &self.weights.attention_norm, normed)?;
         let columns = QkvColumns::new(geometry(self.config));
         let out = projections.shared();
         let (x, weights) = (&*normed, self.weights);
@@ -85,16 +111,21 @@ impl LayerPass<'_> {
             part(&weights.k, bias_or_store(&weights.k_bias), columns.k),
             part(&weights.v, bias_or_store(&weights.v_bias), columns.v),
         ];
-        run_linears(compute, self.rows(), &linears)
+        run_linears(compute, rows, &linears)
     }
 
-    fn write_kv(&self, compute: &mut Compute, activations: &mut Activations) -> Result<(), TaskPanicked> {
+    fn write_kv(
+        &self,
+        compute: &mut Compute,
+        activations: &mut Activations,
+        step: &Step,
+    ) -> Result<(), TaskPanicked> {
         let geometry = geometry(self.config);
         let eps = self.config.rms_eps;
         let (isa, workspaces) = (compute.isa, &compute.workspaces);
         let projections = activations.projections.shared();
-        compute.pool.run(self.step.segments.len(), &|task, thread| {
-            let segment = self.step.segments[task];
+        compute.pool.run(step.segments.len(), &|task, thread| {
+            let segment = step.segments[task];
             isa.run(WriteSegment {
                 geometry,
                 columns: QkvColumns::new(geometry),
@@ -105,14 +136,19 @@ impl LayerPass<'_> {
                 projections,
                 arena: self.arena,
                 layer: self.layer,
-                sequence: &self.step.sequences[segment.sequence],
+                sequence: &step.sequences[segment.sequence],
                 segment,
                 scratch: &mut workspaces.of(thread).attention,
             });
         })
     }
 
-    fn attend(&self, compute: &mut Compute, activations: &mut Activations) -> Result<(), TaskPanicked> {
+    fn attend(
+        &self,
+        compute: &mut Compute,
+        activations: &mut Activations,
+        step: &Step,
+    ) -> Result<(), TaskPanicked> {
         let Activations { hidden, projections, attended, .. } = activations;
         let attention = Attention {
             geometry: geometry(self.config),
@@ -122,7 +158,7 @@ impl LayerPass<'_> {
             queries: projections,
             out: attended.shared(),
         };
-        run_attention(compute, self.step, attention)?;
+        run_attention(compute, step, attention)?;
         let output = Linear {
             matrix: &self.weights.output,
             x: attended,
@@ -130,19 +166,24 @@ impl LayerPass<'_> {
             column: 0,
             finish: Finish::Add,
         };
-        run_linears(compute, self.rows(), &[output])
+        run_linears(compute, step.tokens.len(), &[output])
     }
 
-    fn feed_forward(&self, compute: &mut Compute, activations: &mut Activations) -> Result<(), TaskPanicked> {
+    fn feed_forward(
+        &self,
+        compute: &mut Compute,
+        activations: &mut Activations,
+        rows: usize,
+    ) -> Result<(), TaskPanicked> {
         let Activations { hidden, normed, inner, .. } = activations;
         let weights = self.weights;
-        norm_rows(compute, self.config, self.rows(), hidden, &weights.mlp_norm, normed)?;
+        norm_rows(compute, self.config, rows, hidden, &weights.mlp_norm, normed)?;
         let finish = Finish::Gate(&weights.up);
         let gated = Linear { matrix: &weights.gate, x: normed, out: inner.shared(), column: 0, finish };
-        run_linears(compute, self.rows(), &[gated])?;
+        run_linears(compute, rows, &[gated])?;
         let finish = Finish::Add;
         let down = Linear { matrix: &weights.down, x: inner, out: hidden.shared(), column: 0, finish };
-        run_linears(compute, self.rows(), &[down])
+        run_linears(compute, rows, &[down])
     }
 }
 

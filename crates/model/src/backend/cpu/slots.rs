@@ -81,18 +81,35 @@ impl SlotArena {
     /// # Safety
     /// `E` is the layout's element, and nobody writes the slice as long as the result lives.
     pub unsafe fn head<E: Element>(&self, layer: usize, slot: usize, kv_head: usize) -> HeadSlice<'_, E> {
+        // SAFETY: as `head_mut`, except that nobody writes.
+        let HeadSliceMut { keys, values } = unsafe { self.head_mut(layer, slot, kv_head) };
+        HeadSlice { keys, values }
+    }
+
+    /// A head's keys and values of a slice, to be written.
+    ///
+    /// # Safety
+    /// `E` is the layout's element, and nobody else uses the head's part of the slice as long as the result lives.
+    #[allow(clippy::mut_from_ref)]
+    pub unsafe fn head_mut<E: Element>(
+        &self,
+        layer: usize,
+        slot: usize,
+        kv_head: usize,
+    ) -> HeadSliceMut<'_, E> {
         let elements = BLOCK_TOKENS * self.layout.head_dim;
         assert!(kv_head < self.layout.kv_heads, "K/V head {kv_head}");
         assert_eq!(size_of::<E>(), self.layout.dtype.bytes(), "elements of the layout");
-        let keys = self.slice(layer, slot).cast::<E>().cast_const();
+        let keys = self.slice(layer, slot).cast::<E>();
         // SAFETY: K and V of a slice are `kv_heads` such parts each; any bits are a number; slices are aligned,
-        // because the arena is and their length is a multiple of 64 elements; nobody writes, as the caller says.
+        // because the arena is and their length is a multiple of 64 elements; nobody interferes, as the caller
+        // says.
         unsafe {
             let keys = keys.add(kv_head * elements);
             let values = keys.add(self.layout.kv_heads * elements);
-            HeadSlice {
-                keys: std::slice::from_raw_parts(keys.cast(), self.layout.head_dim),
-                values: std::slice::from_raw_parts(values, elements),
+            HeadSliceMut {
+                keys: std::slice::from_raw_parts_mut(keys.cast(), self.layout.head_dim),
+                values: std::slice::from_raw_parts_mut(values, elements),
             }
         }
     }
@@ -124,7 +141,10 @@ impl Element for Bf16 {
     }
     #[inline(always)]
     fn rounded(number: f32) -> Self {
-        Bf16(bf16::from_f32(number).to_bits())
+        // In arithmetic that compiles to vectors. A NaN stays one.
+        let bits = number.to_bits();
+        let nearest = (bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16) as u16;
+        Bf16(if number.is_nan() { (bits >> 16) as u16 | 0x40 } else { nearest })
     }
 }
 
@@ -150,4 +170,28 @@ pub struct HeadSlice<'a, E> {
     pub keys: &'a [[E; BLOCK_TOKENS]],
     /// `[token][dim]`
     pub values: &'a [E],
+}
+
+/// [`HeadSlice`], to be written.
+pub struct HeadSliceMut<'a, E> {
+    pub keys: &'a mut [[E; BLOCK_TOKENS]],
+    pub values: &'a mut [E],
+}
+
+#[cfg(test)]
+mod tests {
+    use half::bf16;
+
+    use super::{Bf16, Element};
+
+    #[test]
+    fn rounding_to_bf16_is_to_nearest_with_ties_to_even() {
+        let near = (0..=u16::MAX).flat_map(|high| {
+            [0u32, 1, 0x7fff, 0x8000, 0x8001, 0xffff].map(|low| f32::from_bits(u32::from(high) << 16 | low))
+        });
+        for number in near {
+            let (found, wanted) = (Bf16::rounded(number).number(), bf16::from_f32(number).to_f32());
+            assert!(found.to_bits() == wanted.to_bits() || found.is_nan() && wanted.is_nan(), "{number:e}");
+        }
+    }
 }

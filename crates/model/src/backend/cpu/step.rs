@@ -23,6 +23,11 @@ impl StepSequence {
         self.position + self.rows
     }
 
+    /// Whether row `row` of the step is one of its rows.
+    fn holds(&self, row: usize) -> bool {
+        (self.first_row..self.first_row + self.rows).contains(&row)
+    }
+
     /// How many tokens of block `block` are valid once this step's are written.
     pub fn valid(&self, block: usize) -> usize {
         BLOCK_TOKENS.min(self.end() - block * BLOCK_TOKENS)
@@ -80,6 +85,25 @@ impl Step {
         }
         step.check_written_slots()?;
         Ok(step)
+    }
+
+    /// Narrows the step to the rows that lead to logits; returns which rows these were, ascending. Sequences of
+    /// which none is wanted leave the step.
+    pub fn keep_logit_rows(&mut self) -> Vec<usize> {
+        let kept = std::mem::take(&mut self.logit_rows);
+        self.logit_rows = (0..kept.len()).collect();
+        self.tokens = kept.iter().map(|&row| self.tokens[row]).collect();
+        self.segments.clear();
+        let mut first_row = 0;
+        self.sequences.retain_mut(|sequence| {
+            let own = kept.iter().filter(|&&row| sequence.holds(row)).count();
+            // Wanted is all of a sequence, its last row, or nothing.
+            sequence.position = sequence.end() - own;
+            (sequence.first_row, sequence.rows) = (first_row, own);
+            first_row += own;
+            own > 0
+        });
+        kept
     }
 
     /// Two sequences that write one slot would race, whichever rows they write.
