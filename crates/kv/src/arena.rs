@@ -1,6 +1,9 @@
 //! Host memory for blocks: one anonymous mapping with huge pages, first touched in parallel.
 
 use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 
 use attentionstore_uring::Region;
 use rustix::io::Errno;
@@ -15,6 +18,13 @@ const HUGE_PAGE_BYTES: usize = 2 << 20;
 /// Touching is bound by memory bandwidth, which a few threads exhaust.
 const TOUCH_THREADS_MAX: usize = 4;
 
+/// Bytes that are present when an arena is made. A system that gives memory slowly, a virtual machine say, needs a second
+/// for them; the rest is touched in the background, so that a server with a large tier answers at once.
+const PRESENT_AT_START_BYTES: usize = 1 << 30;
+
+/// Bytes touched between two looks at whether the arena is going away.
+const TOUCH_STEP_BYTES: usize = 64 << 20;
+
 /// A page-aligned, zeroed, anonymous mapping. Never moves, never grows.
 ///
 /// The arena hands out raw addresses and synchronises nothing: who may read or write which bytes when is
@@ -22,6 +32,13 @@ const TOUCH_THREADS_MAX: usize = 4;
 pub struct HostArena {
     base: NonNull<u8>,
     bytes: usize,
+    toucher: Option<Toucher>,
+}
+
+/// The thread that touches what was not present at the start.
+struct Toucher {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
 }
 
 // SAFETY: the arena is plain memory; see the type's contract on who may touch which bytes.
@@ -30,7 +47,8 @@ unsafe impl Send for HostArena {}
 unsafe impl Sync for HostArena {}
 
 impl HostArena {
-    /// Maps `bytes` (rounded up to a huge page) and touches every page, so that nothing faults later.
+    /// Maps `bytes` (rounded up to a huge page) and touches every page, so that nothing faults later: the first
+    /// [`HostArena::present_at_start`] bytes before it returns, the rest in the background.
     ///
     /// # Errors
     /// [`KvError::Invalid`] for 0 bytes, [`KvError::Memory`] with the size if the system has not that much.
@@ -40,11 +58,20 @@ impl HostArena {
         }
         let refused = |errno: Errno| KvError::Memory { what: "host arena", bytes, source: errno.into() };
         let rounded = bytes.checked_next_multiple_of(HUGE_PAGE_BYTES).ok_or_else(|| refused(Errno::NOMEM))?;
+        if rounded > total_memory() {
+            return Err(refused(Errno::NOMEM));
+        }
         let base = map_aligned(rounded).map_err(refused)?;
-        let arena = Self { base, bytes: rounded };
+        let mut arena = Self { base, bytes: rounded, toucher: None };
         arena.advise_huge_pages();
-        arena.touch().map_err(refused)?;
+        arena.touch(arena.present_at_start()).map_err(refused)?;
+        arena.touch_the_rest();
         Ok(arena)
+    }
+
+    /// Bytes from the first on that were present when the arena was made.
+    pub fn present_at_start(&self) -> usize {
+        self.bytes.min(PRESENT_AT_START_BYTES)
     }
 
     /// The first byte, aligned to a huge page.
@@ -98,32 +125,70 @@ impl HostArena {
         let _ = unsafe { madvise(self.base.as_ptr().cast(), self.bytes, Advice::LinuxHugepage) };
     }
 
-    /// Makes every page present, in parallel: one thread needs about a second for 2 GiB.
-    fn touch(&self) -> Result<(), Errno> {
-        let pages = self.bytes / HUGE_PAGE_BYTES;
+    /// Makes the pages of the first `bytes` present, in parallel: one thread needs about a second for 2 GiB.
+    fn touch(&self, bytes: usize) -> Result<(), Errno> {
+        let pages = bytes / HUGE_PAGE_BYTES;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let share = pages.div_ceil(threads.min(TOUCH_THREADS_MAX)) * HUGE_PAGE_BYTES;
+        let base = self.base.as_ptr().expose_provenance();
         std::thread::scope(|scope| {
-            let spans = (0..self.bytes).step_by(share).map(|from| (from, share.min(self.bytes - from)));
-            let workers: Vec<_> = spans.map(|span| scope.spawn(move || self.touch_span(span))).collect();
+            let spans = (0..bytes).step_by(share).map(|from| (base + from, share.min(bytes - from)));
+            // SAFETY: the spans lie inside the mapping, which the borrow keeps.
+            let workers: Vec<_> =
+                spans.map(|(start, len)| scope.spawn(move || unsafe { touch_span(start, len) })).collect();
             workers.into_iter().try_for_each(|worker| worker.join().unwrap_or(Err(Errno::FAULT)))
         })
     }
 
-    fn touch_span(&self, (from, len): (usize, usize)) -> Result<(), Errno> {
-        // SAFETY: the span lies inside the mapping, which nobody else has seen yet.
-        unsafe {
-            let start = self.base.as_ptr().add(from);
-            match madvise(start.cast(), len, Advice::LinuxPopulateWrite) {
-                // Before Linux 5.14: write to every page instead.
-                Err(Errno::INVAL) => {
-                    (0..len).step_by(PAGE_BYTES).for_each(|at| start.add(at).write_volatile(0))
-                }
-                outcome => outcome?,
-            }
+    /// Starts touching what is not present yet. If it cannot, pages come in when they are first used.
+    fn touch_the_rest(&mut self) {
+        let (base, end) = (self.base.as_ptr().expose_provenance(), self.bytes);
+        let mut from = self.present_at_start();
+        if from == end {
+            return;
         }
-        Ok(())
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let work = move || {
+            while from < end && !stopped.load(Ordering::Relaxed) {
+                let len = TOUCH_STEP_BYTES.min(end - from);
+                // SAFETY: inside the mapping, which is kept until this thread was joined.
+                if unsafe { touch_span(base + from, len) }.is_err() {
+                    return;
+                }
+                from += len;
+            }
+        };
+        let thread = std::thread::Builder::new().name("attentionstore-touch".to_owned()).spawn(work);
+        self.toucher = thread.ok().map(|thread| Toucher { stop, thread });
     }
+}
+
+/// Makes pages present without changing what they hold.
+///
+/// # Safety
+/// `len` bytes at `start` are mapped, and stay so.
+unsafe fn touch_span(start: usize, len: usize) -> Result<(), Errno> {
+    let start = std::ptr::with_exposed_provenance_mut::<u8>(start);
+    // SAFETY: the caller's promise; populating changes no byte. Kernels before 5.14 refuse it: there, adding
+    // nothing to a byte makes its page present, also while others use it.
+    unsafe {
+        match madvise(start.cast(), len, Advice::LinuxPopulateWrite) {
+            Err(Errno::INVAL) => {
+                for at in (0..len).step_by(PAGE_BYTES) {
+                    std::sync::atomic::AtomicU8::from_ptr(start.add(at)).fetch_or(0, Ordering::Relaxed);
+                }
+            }
+            outcome => outcome?,
+        }
+    }
+    Ok(())
+}
+
+/// Memory of this machine in bytes.
+fn total_memory() -> usize {
+    let info = rustix::system::sysinfo();
+    (info.totalram as usize).saturating_mul(info.mem_unit as usize)
 }
 
 // SAFETY: the mapping stays as it is until the arena is dropped.
@@ -139,6 +204,10 @@ unsafe impl Region for HostArena {
 
 impl Drop for HostArena {
     fn drop(&mut self) {
+        if let Some(Toucher { stop, thread }) = self.toucher.take() {
+            stop.store(true, Ordering::Relaxed);
+            let _ = thread.join();
+        }
         // SAFETY: mapped by `new`; the type's contract says that nobody uses the memory any more.
         let _ = unsafe { munmap(self.base.as_ptr().cast(), self.bytes) };
     }
@@ -175,6 +244,19 @@ mod tests {
         // SAFETY: nobody else knows the arena.
         let bytes = unsafe { std::slice::from_raw_parts(arena.base().as_ptr(), arena.len()) };
         assert!(bytes.iter().all(|&byte| byte == 0));
+    }
+
+    #[test]
+    fn memory_beyond_the_first_part_may_be_used_while_it_is_still_being_touched() {
+        let mut arena = HostArena::new(PRESENT_AT_START_BYTES + 3 * HUGE_PAGE_BYTES).unwrap();
+        assert_eq!(arena.present_at_start(), PRESENT_AT_START_BYTES);
+        let stride = HUGE_PAGE_BYTES;
+        let last = arena.slots(stride) - 1;
+        // SAFETY: nobody else uses this arena.
+        unsafe { arena.slot_mut(stride, last).unwrap() }.fill(0xA5);
+        arena.toucher.take().unwrap().thread.join().unwrap();
+        // SAFETY: as above.
+        assert!(unsafe { arena.slot_mut(stride, last).unwrap() }.iter().all(|&byte| byte == 0xA5));
     }
 
     #[test]
