@@ -79,11 +79,17 @@ impl SlotArena {
     /// A head's keys and values of a slice.
     ///
     /// # Safety
-    /// `E` is the layout's element, and nobody writes the slice as long as the result lives.
+    /// `E` is the layout's element, and nobody writes the head's part of the slice as long as the result lives.
     pub unsafe fn head<E: Element>(&self, layer: usize, slot: usize, kv_head: usize) -> HeadSlice<'_, E> {
-        // SAFETY: as `head_mut`, except that nobody writes.
-        let HeadSliceMut { keys, values } = unsafe { self.head_mut(layer, slot, kv_head) };
-        HeadSlice { keys, values }
+        let (keys, values) = self.head_parts::<E>(layer, slot, kv_head);
+        let dim = self.layout.head_dim;
+        // SAFETY: both parts are `dim · 64` elements, of which any bits are a number; nobody writes them.
+        unsafe {
+            HeadSlice {
+                keys: std::slice::from_raw_parts(keys.cast(), dim),
+                values: std::slice::from_raw_parts(values, BLOCK_TOKENS * dim),
+            }
+        }
     }
 
     /// A head's keys and values of a slice, to be written.
@@ -97,21 +103,26 @@ impl SlotArena {
         slot: usize,
         kv_head: usize,
     ) -> HeadSliceMut<'_, E> {
-        let elements = BLOCK_TOKENS * self.layout.head_dim;
-        assert!(kv_head < self.layout.kv_heads, "K/V head {kv_head}");
-        assert_eq!(size_of::<E>(), self.layout.dtype.bytes(), "elements of the layout");
-        let keys = self.slice(layer, slot).cast::<E>();
-        // SAFETY: K and V of a slice are `kv_heads` such parts each; any bits are a number; slices are aligned,
-        // because the arena is and their length is a multiple of 64 elements; nobody interferes, as the caller
-        // says.
+        let (keys, values) = self.head_parts::<E>(layer, slot, kv_head);
+        let dim = self.layout.head_dim;
+        // SAFETY: as in `head`; nobody else uses them.
         unsafe {
-            let keys = keys.add(kv_head * elements);
-            let values = keys.add(self.layout.kv_heads * elements);
             HeadSliceMut {
-                keys: std::slice::from_raw_parts_mut(keys.cast(), self.layout.head_dim),
-                values: std::slice::from_raw_parts_mut(values, elements),
+                keys: std::slice::from_raw_parts_mut(keys.cast(), dim),
+                values: std::slice::from_raw_parts_mut(values, BLOCK_TOKENS * dim),
             }
         }
+    }
+
+    /// Where a head's keys and its values begin. They are aligned, because the arena is, and slices are multiples of
+    /// 64 elements long.
+    fn head_parts<E: Element>(&self, layer: usize, slot: usize, kv_head: usize) -> (*mut E, *mut E) {
+        assert!(kv_head < self.layout.kv_heads, "K/V head {kv_head}");
+        assert_eq!(size_of::<E>(), self.layout.dtype.bytes(), "elements of the layout");
+        let elements = BLOCK_TOKENS * self.layout.head_dim;
+        let slice = self.slice(layer, slot).cast::<E>();
+        // SAFETY: K of a slice is `kv_heads` such parts, then comes V, as many.
+        unsafe { (slice.add(kv_head * elements), slice.add((self.layout.kv_heads + kv_head) * elements)) }
     }
 }
 
