@@ -7,7 +7,6 @@ import {
   type PlanRow,
   type PlanSave,
   type RowResult,
-  type SamplingParams,
   type SequenceSpec,
   type StepPlan,
   type StepReply,
@@ -15,19 +14,7 @@ import {
   type TransferDone,
 } from '../../ts/engine/types.js'
 import type { TransferRequest } from '../../ts/scheduler/io.js'
-
-export const greedy: SamplingParams = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  logitBias: [],
-  seed: 0n,
-  logprobs: null,
-}
+import { greedy } from '../support/sampling.js'
 
 export class EngineDriver {
   readonly engine: Engine

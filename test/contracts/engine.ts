@@ -2,7 +2,8 @@
 
 import type { ExecutionContext, TestFn } from 'ava'
 import { BLOCK_TOKENS, type Engine, type RowResult, type TierName } from '../../ts/engine/types.js'
-import { EngineDriver, generate, greedy, slotsFrom, tablesOf } from './driver.js'
+import { greedy } from '../support/sampling.js'
+import { EngineDriver, generate, slotsFrom, tablesOf } from './driver.js'
 import { textContract } from './text.js'
 
 export interface EngineRequest {

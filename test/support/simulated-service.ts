@@ -3,10 +3,10 @@
 import { SimulatedEngine } from '../../ts/engine/simulated/engine.js'
 import type { SimulatedOptions } from '../../ts/engine/simulated/options.js'
 import { VirtualClock } from '../../ts/engine/simulated/virtual-clock.js'
-import type { SamplingParams } from '../../ts/engine/types.js'
 import type { ServiceOptions } from '../../ts/scheduler/options.js'
 import { createInferenceService } from '../../ts/scheduler/service.js'
 import type { InferenceService, Turn, TurnMessage, TurnRequest, TurnUsage } from '../../ts/scheduler/types.js'
+import { greedy } from './sampling.js'
 
 export interface SimulatedService {
   readonly engine: SimulatedEngine
@@ -39,19 +39,6 @@ export function simulatedService(
     await engine.close()
   }
   return { engine, service, clock, close }
-}
-
-export const greedy: SamplingParams = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  logitBias: [],
-  seed: 0n,
-  logprobs: null,
 }
 
 export function chat(messages: readonly TurnMessage[], rest: Partial<TurnRequest> = {}): TurnRequest {

@@ -10,7 +10,8 @@ import { policyNames } from '../../ts/placement/registry.js'
 import type { ServiceOptions } from '../../ts/scheduler/options.js'
 import type { TurnMessage, TurnRequest } from '../../ts/scheduler/types.js'
 import { Random } from '../support/random.js'
-import { ask, chat, greedy, readTurn, reusedTokens, simulatedService, type SimulatedService } from '../support/simulated-service.js'
+import { greedy } from '../support/sampling.js'
+import { ask, chat, readTurn, reusedTokens, simulatedService, type SimulatedService } from '../support/simulated-service.js'
 
 const SEEDS = 60
 const ROUNDS = 14

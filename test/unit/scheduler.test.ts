@@ -7,7 +7,8 @@ import type { ApiError, ExitError } from '../../ts/protocol/errors.js'
 import { contextThatFits, type RequestLogRecord, type ServiceOptions } from '../../ts/scheduler/options.js'
 import { mayJoin, Rates } from '../../ts/scheduler/rates.js'
 import type { TurnMessage, TurnUsage } from '../../ts/scheduler/types.js'
-import { ask, chat, greedy, readTurn, reusedTokens, simulatedService, type SimulatedService } from '../support/simulated-service.js'
+import { greedy } from '../support/sampling.js'
+import { ask, chat, readTurn, reusedTokens, simulatedService, type SimulatedService } from '../support/simulated-service.js'
 
 const user = (content: string): TurnMessage => ({ role: 'user', content })
 

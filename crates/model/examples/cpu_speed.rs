@@ -139,7 +139,7 @@ fn step(backend: &mut CpuBackend, position: usize, count: usize, sampled: bool) 
         backend.run_layer(layer).expect("a layer");
     }
     if sampled {
-        let (params, counts) = (greedy(), TokenCounts::default());
+        let (params, counts) = (SamplingParams::greedy(), TokenCounts::default());
         let request = SampleRequest {
             row: 0,
             params: &params,
@@ -148,21 +148,6 @@ fn step(backend: &mut CpuBackend, position: usize, count: usize, sampled: bool) 
             banned: &[],
         };
         black_box(backend.sample(&[request]).expect("a sample"));
-    }
-}
-
-fn greedy() -> SamplingParams {
-    SamplingParams {
-        temperature: 0.0,
-        top_k: 0,
-        top_p: 1.0,
-        min_p: 0.0,
-        repetition_penalty: 1.0,
-        presence_penalty: 0.0,
-        frequency_penalty: 0.0,
-        logit_bias: Vec::new(),
-        seed: 0,
-        logprobs: None,
     }
 }
 

@@ -152,18 +152,7 @@ fn samples_come_in_the_order_of_the_requests_whatever_rows_they_name() {
     let all = BatchSequence { tokens: &tokens, position: 0, slots: &[0], logits: LogitsWanted::All };
     backend.begin_step(&[all]).unwrap();
     (0..2).for_each(|layer| backend.run_layer(layer).unwrap());
-    let params = SamplingParams {
-        temperature: 0.0,
-        top_k: 0,
-        top_p: 1.0,
-        min_p: 0.0,
-        repetition_penalty: 1.0,
-        presence_penalty: 0.0,
-        frequency_penalty: 0.0,
-        logit_bias: Vec::new(),
-        seed: 0,
-        logprobs: None,
-    };
+    let params = SamplingParams::greedy();
     let counts = TokenCounts::default();
     let request = |row| SampleRequest { row, params: &params, counts: &counts, token_index: 0, banned: &[] };
     let rows = [39, 0, 17, 3, 17];

@@ -155,18 +155,7 @@ impl Driver {
     }
 
     pub fn add(&self, sequence: u32, tokens: &[u32]) {
-        let sampling = SamplingParams {
-            temperature: 0.0,
-            top_k: 0,
-            top_p: 1.0,
-            min_p: 0.0,
-            repetition_penalty: 1.0,
-            presence_penalty: 0.0,
-            frequency_penalty: 0.0,
-            logit_bias: Vec::new(),
-            seed: 0,
-            logprobs: None,
-        };
+        let sampling = SamplingParams::greedy();
         let spec = SequenceSpec {
             sequence,
             tokens: tokens.to_vec(),

@@ -4,18 +4,7 @@ use super::random::uniform;
 use super::{SampleRequest, Sampled, SamplingParams, TokenCounts, sample};
 
 fn params() -> SamplingParams {
-    SamplingParams {
-        temperature: 1.0,
-        top_k: 0,
-        top_p: 1.0,
-        min_p: 0.0,
-        repetition_penalty: 1.0,
-        presence_penalty: 0.0,
-        frequency_penalty: 0.0,
-        logit_bias: Vec::new(),
-        seed: 0,
-        logprobs: None,
-    }
+    SamplingParams { temperature: 1.0, ..SamplingParams::greedy() }
 }
 
 fn draw(

@@ -26,6 +26,24 @@ pub struct SamplingParams {
     pub logprobs: Option<u32>,
 }
 
+impl SamplingParams {
+    /// The likeliest token, nothing else asked for.
+    pub fn greedy() -> Self {
+        Self {
+            temperature: 0.0,
+            top_k: 0,
+            top_p: 1.0,
+            min_p: 0.0,
+            repetition_penalty: 1.0,
+            presence_penalty: 0.0,
+            frequency_penalty: 0.0,
+            logit_bias: Vec::new(),
+            seed: 0,
+            logprobs: None,
+        }
+    }
+}
+
 /// What penalties need to know of a sequence: how often each token occurs.
 #[derive(Clone, Debug, Default)]
 pub struct TokenCounts {
