@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -24,7 +24,7 @@ function folder(t: ExecutionContext): string {
 test('tiers are shares of the memory beside the weights, within bounds', (t) => {
   const options = resolveOptions({})
   const tiers = (available: number, limit = Number.POSITIVE_INFINITY) =>
-    fitTiers(options, { memoryLimit: limit, availableMemory: available, freeDisk: 50 * GIB }, GIB)
+    fitTiers(options, { memoryLimit: limit, availableMemory: available, freeDisk: 50 * GIB, storedBytes: 0 }, GIB)
   t.deepEqual(tiers(17 * GIB), { hbmBytes: 2 * GIB, dramBytes: 4 * GIB, ssdBytes: 10 * GIB })
   t.deepEqual(tiers(17 * GIB, 9 * GIB), { hbmBytes: GIB, dramBytes: 2 * GIB, ssdBytes: 10 * GIB })
   t.like(tiers(GIB / 2), { hbmBytes: 256 * MIB, dramBytes: 512 * MIB })
@@ -32,13 +32,15 @@ test('tiers are shares of the memory beside the weights, within bounds', (t) => 
 })
 
 test('the disk tier is a fifth of what is free, at most 20 GiB', (t) => {
-  const ssd = (freeDisk: number) => fitTiers(resolveOptions({}), { memoryLimit: GIB, availableMemory: GIB, freeDisk }, 0).ssdBytes
+  const ssd = (freeDisk: number, storedBytes = 0) =>
+    fitTiers(resolveOptions({}), { memoryLimit: GIB, availableMemory: GIB, freeDisk, storedBytes }, 0).ssdBytes
   t.is(ssd(10 * GIB), 2 * GIB)
   t.is(ssd(1000 * GIB), 20 * GIB)
+  t.is(ssd(8 * GIB, 2 * GIB), 2 * GIB, 'as big at the next start, when its own file is there')
 })
 
 test('what is given stays, and without reuse there is only the first tier', (t) => {
-  const machine = { memoryLimit: GIB, availableMemory: GIB, freeDisk: GIB }
+  const machine = { memoryLimit: GIB, availableMemory: GIB, freeDisk: GIB, storedBytes: 0 }
   const flags = { hbmBytes: '1MiB', dramBytes: '0', ssdBytes: '3MiB' }
   t.deepEqual(fitTiers(resolveOptions({ flags }), machine, 0), { hbmBytes: MIB, dramBytes: 0, ssdBytes: 3 * MIB })
   t.deepEqual(fitTiers(resolveOptions({ flags: { ...flags, noReuse: true } }), machine, 0), { hbmBytes: MIB, dramBytes: 0, ssdBytes: 0 })
@@ -49,6 +51,15 @@ test('the machine is measured where the data will be, also before the directory 
   t.true(machine.availableMemory > 0)
   t.true(machine.memoryLimit > 0)
   t.true(machine.freeDisk > 0)
+  t.is(machine.storedBytes, 0)
+})
+
+test('what the disk tier has allocated already is counted, by blocks on the disk and not by length', async (t) => {
+  const directory = folder(t)
+  writeFileSync(join(directory, 'slots'), Buffer.alloc(MIB, 1))
+  truncateSync(join(directory, 'slots'), GIB)
+  const { storedBytes } = await readMachine(directory)
+  t.true(storedBytes >= MIB && storedBytes < GIB, `${storedBytes}`)
 })
 
 test('directories follow the XDG variables, which must be absolute', (t) => {

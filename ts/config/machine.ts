@@ -1,13 +1,15 @@
 // What this machine has, and the tier sizes that fit it.
 
 import { existsSync } from 'node:fs'
-import { statfs } from 'node:fs/promises'
+import { readdir, stat, statfs } from 'node:fs/promises'
 import { freemem } from 'node:os'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { ServeOptions } from './options.js'
 
 const GIB = 2 ** 30
 const MIB = 2 ** 20
+/** Unit of `blocks` in what stat says. */
+const STAT_BLOCK_BYTES = 512
 
 /** Bytes. */
 export interface Machine {
@@ -15,6 +17,8 @@ export interface Machine {
   readonly memoryLimit: number
   readonly availableMemory: number
   readonly freeDisk: number
+  /** What the disk tier takes already: its own, not somebody else's, or its default would shrink at every start. */
+  readonly storedBytes: number
 }
 
 export interface TierBytes {
@@ -31,7 +35,15 @@ export async function readMachine(directory: string): Promise<Machine> {
     memoryLimit: limit > 0 ? limit : Number.POSITIVE_INFINITY,
     availableMemory: freemem(),
     freeDisk: disk.bavail * disk.bsize,
+    storedBytes: await allocatedBytes(directory),
   }
+}
+
+/** Bytes on disk of the files in `directory`; 0 if there is no such directory. */
+async function allocatedBytes(directory: string): Promise<number> {
+  if (!existsSync(directory)) return 0
+  const files = await Promise.all((await readdir(directory)).map((name) => stat(join(directory, name))))
+  return files.reduce((bytes, { blocks }) => bytes + blocks * STAT_BLOCK_BYTES, 0)
 }
 
 function existingAncestor(path: string): string {
@@ -44,7 +56,7 @@ function clamp(value: number, low: number, high: number): number {
 
 /**
  * Tier sizes: what was given, else what fits. With M = min(limit, available) − weights: hbm = M/8, dram = M/4, ssd =
- * a fifth of the free disk, each within bounds. `--no-reuse` keeps nothing: neither dram nor ssd.
+ * a fifth of the disk that is free or its own already, each within bounds. `--no-reuse` keeps nothing: neither dram nor ssd.
  */
 export function fitTiers(options: ServeOptions, machine: Machine, weightBytes: number): TierBytes {
   const memory = Math.max(0, Math.min(machine.memoryLimit, machine.availableMemory) - weightBytes)
@@ -53,6 +65,6 @@ export function fitTiers(options: ServeOptions, machine: Machine, weightBytes: n
   return {
     hbmBytes,
     dramBytes: options.dramBytes ?? clamp(memory / 4, 512 * MIB, 32 * GIB),
-    ssdBytes: options.ssdBytes ?? clamp(machine.freeDisk / 5, 0, 20 * GIB),
+    ssdBytes: options.ssdBytes ?? clamp((machine.freeDisk + machine.storedBytes) / 5, 0, 20 * GIB),
   }
 }
