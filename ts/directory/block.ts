@@ -1,6 +1,8 @@
 // One block as the directory knows it.
 
 import type { BlockKey, TierName } from '../engine/types.js'
+import type { Cohort } from '../placement/adaptive/cohorts.js'
+import type { History } from '../placement/types.js'
 
 export const TIERS: readonly TierName[] = ['hbm', 'dram', 'ssd']
 
@@ -17,12 +19,15 @@ export interface Copy {
  * Token ids [index·64, index·64 + tokens.length) of a chain. Created and destroyed by the Directory only, which also
  * keeps `copies`. `refs` counts sequences whose block table names the hbm copy.
  */
-export class Block {
+export class Block implements History {
   refs = 0
   /** Queued requests that will want it, and the arrival number of the first of them. */
   wants = 0
   firstWanted = Infinity
   lastUse = 0
+  /** What `adaptive` keeps of it: turns that used it, and those that it grows old with. */
+  uses = 0
+  cohort: Cohort | null = null
   /** No longer in the directory. Transfers in flight may still end for it. */
   gone = false
   /** The ssd copy's bytes are flushed. */

@@ -1,8 +1,10 @@
 // The directory: which keys exist, in which tiers and slots, and who refers to them. The only allocator of slots.
 
+import { systemClock } from '../engine/clock.js'
 import { BLOCK_TOKENS, type BlockKey, type TierName } from '../engine/types.js'
 import { Block, TIERS } from './block.js'
 import { ChildIndex, commonTokens } from './children.js'
+import { ghostCapacity, Ghosts, type LossCause } from './ghosts.js'
 import { checkDirectory } from './integrity.js'
 import { matchTokens, type Match } from './match.js'
 import { SlotPool } from './slots.js'
@@ -30,6 +32,8 @@ export class Directory {
   constructor(
     slots: Readonly<Record<TierName, number>>,
     readonly view: View = wholeView,
+    /** Blocks that left, and why. */
+    readonly ghosts: Ghosts = new Ghosts({ capacity: ghostCapacity(slots), policy: 'none', now: () => systemClock.now() }),
   ) {
     this.pools = { hbm: new SlotPool(slots.hbm), dram: new SlotPool(slots.dram), ssd: new SlotPool(slots.ssd) }
   }
@@ -56,11 +60,16 @@ export class Directory {
     this.pools[tier].give(slot)
   }
 
-  /** The block with this key, created without a copy if need be. The caller must give it one at once. */
+  /**
+   * The block with this key, created without a copy if need be, with the history of its ghost. The caller must give it
+   * a copy at once.
+   */
   obtain(key: BlockKey, parent: BlockKey, index: number, tokens: Uint32Array): Block {
     const known = this.blocks.get(key)
     if (known) return known
     const block = new Block(key, parent, index, tokens, ++this.#born)
+    const ghost = this.ghosts.returned(key)
+    if (ghost) Object.assign(block, ghost.history)
     this.blocks.set(key, block)
     this.children.add(block)
     return block
@@ -92,14 +101,17 @@ export class Directory {
     return slot
   }
 
-  /** Removes one copy and, if it was the last, the block. */
-  removeCopy(block: Block, tier: TierName): void {
+  /**
+   * Removes one copy and, if it was the last, the block; `cause` then says why, to whoever asks for it again. Without a
+   * cause, what it held lives on in another block.
+   */
+  removeCopy(block: Block, tier: TierName, cause?: LossCause): void {
     if (block.copies[tier].state === 'absent') return
     const slot = block.copies[tier].slot
     this.#detach(block, tier)
     this.pools[tier].give(slot)
     if (tier === 'ssd') this.ssdListener?.removed(slot)
-    this.#forgetIfEmpty(block)
+    if (this.#forgetIfEmpty(block) && cause) this.ghosts.left(block.key, tier, cause, block)
   }
 
   /**
@@ -113,8 +125,8 @@ export class Directory {
       this.#detach(block, 'hbm')
       this.reserved.hbm.add(hbm.slot)
     }
-    for (const tier of TIERS) this.removeCopy(block, tier)
-    this.#forgetIfEmpty(block)
+    for (const tier of TIERS) this.removeCopy(block, tier, 'damaged')
+    if (this.#forgetIfEmpty(block)) this.ghosts.left(block.key, 'hbm', 'damaged', block)
   }
 
   /** A sequence's block table names the hbm copy. */
@@ -154,10 +166,12 @@ export class Directory {
     this.pools[tier].version++
   }
 
-  #forgetIfEmpty(block: Block): void {
-    if (block.gone || TIERS.some(tier => block.copies[tier].state !== 'absent')) return
+  /** True: the block had no copy left, and is gone now. */
+  #forgetIfEmpty(block: Block): boolean {
+    if (block.gone || TIERS.some(tier => block.copies[tier].state !== 'absent')) return false
     block.gone = true
     this.blocks.delete(block.key)
     this.children.remove(block)
+    return true
   }
 }

@@ -1,5 +1,7 @@
 // Placement: from what is resident to what should go. One file a policy; the server and the simulator call the same ones.
 
+import type { Cohort } from './adaptive/cohorts.js'
+
 /** What a policy knows of a block that may leave a tier. A smaller `lastUse` is longer ago. */
 export interface Resident {
   /** Milliseconds: the last time a turn used the block. All blocks of one turn carry the same stamp. */
@@ -10,6 +12,14 @@ export interface Resident {
   readonly firstWanted: number
   /** Grows from block to block in the order in which they came into the cache. */
   readonly born: number
+}
+
+/** What a policy that learns keeps of a block, also after it has left: a return is learnt from. */
+export interface History {
+  /** Turns that used it. */
+  readonly uses: number
+  /** Blocks that it grows old with; null: never used. */
+  readonly cohort: Cohort | null
 }
 
 /** Policies that a server can run: they need to know nothing of the future but the queue. */

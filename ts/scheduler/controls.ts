@@ -1,10 +1,10 @@
 // What an operator, or time, does to the cache: demote, reset, drop what is idle too long.
 
 import { TIERS, type Block } from '../directory/block.js'
+import type { LossCause } from '../directory/ghosts.js'
 import type { TierName } from '../engine/types.js'
 import { ApiError } from '../protocol/errors.js'
 import type { Core } from './core.js'
-import type { DropCause } from './counters.js'
 import type { Scheduler } from './scheduler.js'
 import type { DemoteReceipt, ResetReceipt } from './types.js'
 
@@ -56,7 +56,7 @@ export class CacheControls {
     return this.#drop('ttl', block => block.lastUse < before)
   }
 
-  #drop(cause: DropCause, isMeant: (block: Block) => boolean): ResetReceipt {
+  #drop(cause: LossCause, isMeant: (block: Block) => boolean): ResetReceipt {
     const { directory, counters } = this.#core
     let removedBlocks = 0
     let skippedInUse = 0
@@ -66,7 +66,7 @@ export class CacheControls {
         skippedInUse++
         continue
       }
-      for (const tier of TIERS) directory.removeCopy(block, tier)
+      for (const tier of TIERS) directory.removeCopy(block, tier, cause)
       removedBlocks++
     }
     counters.dropped[cause] += removedBlocks

@@ -4,6 +4,8 @@ import type { Clock } from '../engine/clock.js'
 import type { Engine } from '../engine/types.js'
 import type { Block } from '../directory/block.js'
 import { Directory } from '../directory/directory.js'
+import { ghostCapacity, Ghosts } from '../directory/ghosts.js'
+import { wholeView } from '../directory/view.js'
 import { Counters } from './counters.js'
 import { TransferDesk } from './io.js'
 import type { ServiceOptions } from './options.js'
@@ -40,7 +42,7 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     engine,
     options,
     clock: options.clock,
-    directory: new Directory(slots),
+    directory: new Directory(slots, wholeView, new Ghosts({ capacity: ghostCapacity(slots), policy: options.policy, now: () => options.clock.now() })),
     counters: new Counters(),
     rates: new Rates(),
     desk: new TransferDesk(engine),

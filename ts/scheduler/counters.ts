@@ -1,8 +1,10 @@
 // Counters since start.
 
+import type { LossCause } from '../directory/ghosts.js'
 import type { TierName } from '../engine/types.js'
 
-export type DropCause = 'evicted' | 'write_queue_full' | 'damaged' | 'reset' | 'ttl' | 'foreign'
+/** `foreign`: of another model or layout, found on disk at the start. */
+export type DropCause = LossCause | 'foreign'
 export type Outcome = 'ok' | 'cancelled' | 'failed' | 'rejected'
 
 export function perTier(): Record<TierName, number> {

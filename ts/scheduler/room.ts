@@ -68,8 +68,9 @@ export class Room {
   #evict(block: Block, tier: TierName): void {
     const { directory, counters, tiers } = this.#core
     const isUnsaved = tier === 'hbm' && tiers.saves && !isSaved(block) && !block.releasable
-    directory.removeCopy(block, tier)
-    if (block.gone) counters.dropped[isUnsaved ? 'write_queue_full' : 'evicted']++
+    const cause = isUnsaved ? 'write_queue_full' : 'evicted'
+    directory.removeCopy(block, tier, cause)
+    if (block.gone) counters.dropped[cause]++
     else if (tier === 'ssd' || !tiers.ssd) block.releasable = true
   }
 

@@ -99,7 +99,7 @@ export class Writer {
     const failures = (this.#failures.get(block) ?? 0) + 1
     this.#failures.set(block, failures)
     if (failures >= MOST_FAILURES) block.releasable = true
-    directory.removeCopy(block, 'ssd')
+    directory.removeCopy(block, 'ssd', 'damaged')
     this.want(block)
     this.releaseStaging(block)
   }
