@@ -5,8 +5,10 @@ import type { z } from 'zod'
 import type * as admin from './schemas/admin.js'
 import type * as chat from './schemas/chat.js'
 import type * as completions from './schemas/completions.js'
+import type * as conversations from './schemas/conversations.js'
 import type * as errors from './schemas/error.js'
 import type * as models from './schemas/models.js'
+import type * as session from './schemas/session.js'
 import type * as tokenize from './schemas/tokenize.js'
 import type * as usage from './schemas/usage.js'
 
@@ -32,3 +34,15 @@ export type CacheStatusBody = z.output<typeof admin.CacheStatusBody>
 export type DemoteRequest = z.input<typeof admin.DemoteRequest>
 export type DemoteResponse = z.output<typeof admin.DemoteResponse>
 export type ResetResponse = z.output<typeof admin.ResetResponse>
+export type ConversationQuery = z.input<typeof conversations.ConversationQuery>
+export type ConversationRow = z.output<typeof conversations.ConversationRow>
+export type BlockRun = z.output<typeof conversations.BlockRun>
+export type ConversationPage = z.output<typeof conversations.ConversationPage>
+export type WarmResponse = z.output<typeof conversations.WarmResponse>
+export type DemoteConversationResponse = z.output<typeof conversations.DemoteConversationResponse>
+export type ForkResponse = z.output<typeof conversations.ForkResponse>
+export type EraseReceipt = z.output<typeof conversations.EraseReceipt>
+export type SessionRequest = z.input<typeof session.SessionRequest>
+export type Session = z.output<typeof session.Session>
+export type SessionState = z.output<typeof session.SessionState>
+export type SessionEnded = z.output<typeof session.SessionEnded>
