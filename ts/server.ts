@@ -79,6 +79,7 @@ async function serve(
     noReuse: options.noReuse,
     preload: !options.noPreload,
     preloadLayers: options.preloadLayers,
+    prefetch: !options.noPrefetch,
     syncSave: options.syncSave,
     sessionTtlMs: options.sessionTtl,
     onRequestLogged: requestLog === null ? null : (record) => requestLog.add(record),

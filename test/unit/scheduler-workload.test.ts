@@ -47,6 +47,7 @@ function randomSetting(random: Random, storeDir: string): Setting {
       maxContext: (hbm - 1) * 64,
       overlap: random.below(4) > 0,
       preload: random.below(4) > 0,
+      prefetch: random.below(4) > 0,
       preloadLayers: random.pick([null, null, 0, 15, 30]),
       syncSave: random.below(5) === 0,
       maxRunning: random.pick([2, 8, 64]),

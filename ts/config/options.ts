@@ -141,6 +141,7 @@ export const SERVE_OPTIONS = {
     default: null,
     defaultText: 'by prediction',
   }),
+  noPrefetch: switched('fetch from disk only when it is a request\'s turn'),
   syncSave: switched('wait for saves after each step'),
   sessionTtl: option({
     argument: '<duration>',

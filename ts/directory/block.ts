@@ -21,7 +21,7 @@ export interface Copy {
  */
 export class Block implements History {
   refs = 0
-  /** Queued requests that will want it, and the arrival number of the first of them. */
+  /** Queued requests that will want it, and the arrival number of the first of them; kept by `want` and `unwant`. */
   wants = 0
   firstWanted = Infinity
   lastUse = 0
@@ -39,6 +39,8 @@ export class Block implements History {
     dram: { state: 'absent', slot: -1 },
     ssd: { state: 'absent', slot: -1 },
   }
+  /** Arrival numbers, ascending; null: nobody wants it. */
+  #wantedBy: number[] | null = null
 
   constructor(
     readonly key: BlockKey,
@@ -52,6 +54,30 @@ export class Block implements History {
   /** Tokens whose KV the block holds. */
   get valid(): number {
     return this.tokens.length
+  }
+
+  /** The queued request `ticket` will want it. */
+  want(ticket: number): void {
+    const tickets = (this.#wantedBy ??= [])
+    let at = tickets.length
+    while (at > 0 && (tickets[at - 1] as number) > ticket) at--
+    tickets.splice(at, 0, ticket)
+    this.#count(tickets)
+  }
+
+  /** It no longer does. */
+  unwant(ticket: number): void {
+    const tickets = this.#wantedBy ?? []
+    const at = tickets.indexOf(ticket)
+    if (at < 0) throw new Error(`request ${ticket} does not want the block`)
+    tickets.splice(at, 1)
+    if (tickets.length === 0) this.#wantedBy = null
+    this.#count(tickets)
+  }
+
+  #count(tickets: readonly number[]): void {
+    this.wants = tickets.length
+    this.firstWanted = tickets[0] ?? Infinity
   }
 
   has(tier: TierName): boolean {

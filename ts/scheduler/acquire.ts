@@ -1,7 +1,7 @@
 // Gives a waiting sequence its blocks: what is in hbm is shared, what is below is loaded, a partly used block is
 // extended in place by its sole owner and copied for everyone else.
 
-import { TIERS } from '../directory/block.js'
+import { TIERS, type Block } from '../directory/block.js'
 import type { Match, Source } from '../directory/match.js'
 import type { SlotPool } from '../directory/slots.js'
 import { BLOCK_TOKENS } from '../engine/types.js'
@@ -26,6 +26,8 @@ export class Acquirer {
   readonly #core: Core
   readonly #room: Room
   readonly #loader: Loader
+  /** A sequence takes the block. */
+  onUsed: (block: Block) => void = () => {}
 
   constructor(core: Core, room: Room, loader: Loader) {
     this.#core = core
@@ -38,19 +40,14 @@ export class Acquirer {
     if (!this.#core.tiers.keeps) return
     const { sources } = this.#match(sequence)
     sequence.wanted = sources.map(source => source.block)
-    for (const block of sequence.wanted) {
-      block.wants++
-      block.firstWanted = Math.min(block.firstWanted, sequence.ticket)
-    }
+    sequence.ahead = { next: 0, pending: 0, isStuck: false }
+    for (const block of sequence.wanted) block.want(sequence.ticket)
     if (sequence.queuedTiers.length > 0 || sequence.isAdded) return
     for (const { index, block } of sources) sequence.queuedTiers[index] = block.tier ?? undefined
   }
 
   dropWants(sequence: Sequence): void {
-    for (const block of sequence.wanted) {
-      block.wants--
-      if (block.wants === 0) block.firstWanted = Infinity
-    }
+    for (const block of sequence.wanted) block.unwant(sequence.ticket)
     sequence.wanted = []
   }
 
@@ -119,6 +116,7 @@ export class Acquirer {
     if (!sequence.isSplitFinal) sequence.split = splitOf(sequence, match)
     steps.forEach(({ source, way }, i) => {
       source.block.lastUse = now
+      this.onUsed(source.block)
       this.#enter(sequence, source, way, slots[i] as number)
     })
     sequence.computed = match.length

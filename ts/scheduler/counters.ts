@@ -31,6 +31,8 @@ export class Counters {
   loadedBlocks = 0
   promotedBlocks = 0
   demotedBlocks = 0
+  prefetchedBlocks = 0
+  bufferedBlocks = 0
 }
 
 /** The last figures of a series, for percentiles. */

@@ -40,6 +40,14 @@ export class Loader {
     this.#advance(load)
   }
 
+  /** Fills the hbm copy of a block that lies in dram, in a reserved slot, before anybody's turn. */
+  loadAhead(block: Block, slot: number): void {
+    this.#core.directory.adopt(block, 'hbm', slot, 'filling')
+    const load: Load = { source: block, slot, isShared: true, users: new Set(), stage: 'loading' }
+    this.#shared.set(block, load)
+    this.#send(load)
+  }
+
   /** The sequence needs a block that is being loaded for another one. */
   joinShared(sequence: Sequence, block: Block): void {
     const load = this.#shared.get(block)

@@ -39,6 +39,8 @@ export interface ServiceOptions {
   readonly preload: boolean
   /** Layers that must be loaded before a request joins; null: by prediction. @default null */
   readonly preloadLayers: number | null
+  /** What the queue's first requests will need is fetched before their turn. @default true */
+  readonly prefetch: boolean
   /** The next step waits until the saves of the last one are done. @default false */
   readonly syncSave: boolean
   /** Blocks that no turn touched for this long are dropped; null: never. @default null */
@@ -78,6 +80,7 @@ export function serviceOptions(info: EngineInfo, given: Partial<ServiceOptions>)
     overlap: true,
     preload: true,
     preloadLayers: null,
+    prefetch: true,
     syncSave: false,
     sessionTtlMs: null,
     commitIntervalMs: 250,

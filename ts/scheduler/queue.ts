@@ -16,6 +16,11 @@ export class WaitingQueue {
     this.#sequences.splice(at, 0, sequence)
   }
 
+  /** The request at `place`, counted from 0. */
+  at(place: number): Sequence | undefined {
+    return this.#sequences[place]
+  }
+
   first(): Sequence | undefined {
     return this.#sequences[0]
   }

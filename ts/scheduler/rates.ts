@@ -2,13 +2,17 @@
 
 /** Weight of the newest figure. */
 const NEWEST = 0.2
+/** Rows from which a step's time says what a row of prefill takes. */
+const PREFILL_ROWS = 32
 
 export class Rates {
   /** Milliseconds of a step, by log2 of its rows. */
   readonly #stepMs: Array<number | undefined> = []
   #loadBytesPerMs = 0
+  #prefillMsPerRow = 0
 
   stepTook(rows: number, ms: number): void {
+    if (rows >= PREFILL_ROWS) this.#prefillMsPerRow = blend(this.#prefillMsPerRow, ms / rows)
     const bucket = bucketOf(rows)
     const before = this.#stepMs[bucket]
     this.#stepMs[bucket] = before === undefined ? ms : before + NEWEST * (ms - before)
@@ -16,8 +20,12 @@ export class Rates {
 
   loadTook(bytes: number, ms: number): void {
     if (ms <= 0 || bytes <= 0) return
-    const rate = bytes / ms
-    this.#loadBytesPerMs = this.#loadBytesPerMs === 0 ? rate : this.#loadBytesPerMs + NEWEST * (rate - this.#loadBytesPerMs)
+    this.#loadBytesPerMs = blend(this.#loadBytesPerMs, bytes / ms)
+  }
+
+  /** Predicted milliseconds to compute `rows` rows of prefill; 0: none were seen. */
+  prefillMs(rows: number): number {
+    return rows * this.#prefillMsPerRow
   }
 
   /** Predicted milliseconds of a step of `rows` rows, from the nearest size seen; 0: none was seen. */
@@ -35,6 +43,11 @@ export class Rates {
     if (bytes === 0) return 0
     return this.#loadBytesPerMs === 0 ? Infinity : bytes / this.#loadBytesPerMs
   }
+}
+
+/** 0 stands for nothing seen yet. */
+function blend(before: number, newest: number): number {
+  return before === 0 ? newest : before + NEWEST * (newest - before)
 }
 
 function bucketOf(rows: number): number {
@@ -61,4 +74,21 @@ export function mayJoin(question: JoinQuestion): boolean {
   if (remainingMs <= 0) return true
   if (preloadLayers !== null) return remainingMs <= totalMs * (1 - Math.min(preloadLayers, layers) / layers)
   return remainingMs <= (0.9 * stepMs * (layers - 1)) / layers
+}
+
+export interface BufferQuestion {
+  /** Predicted milliseconds to load the history, and to compute the new tokens. */
+  readonly loadMs: number
+  readonly prefillMs: number
+  /** Bytes of the history. */
+  readonly bytes: number
+}
+
+/**
+ * Size of the read buffer: what must be in hbm before a request's own step so that the rest of its load hides behind
+ * computing, B · (T_load · L_hist − T_pref · L_new) (arXiv 2403.19708, section 3.2.1).
+ */
+export function readBufferBytes({ loadMs, prefillMs, bytes }: BufferQuestion): number {
+  if (!Number.isFinite(loadMs) || loadMs <= prefillMs) return 0
+  return (bytes * (loadMs - prefillMs)) / loadMs
 }

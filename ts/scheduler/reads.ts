@@ -1,4 +1,5 @@
-// Promotion: ssd → dram, in the order asked for, a bounded number at a time.
+// Promotion: ssd → dram, a bounded number at a time. What an admitted request needs goes first, in the order asked for;
+// what the queue will need takes what is left of the disk.
 
 import type { Block } from '../directory/block.js'
 import type { TransferDone } from '../engine/types.js'
@@ -7,6 +8,8 @@ import type { Room } from './room.js'
 
 /** Reads under way at once: enough to keep an SSD busy, few enough that dram slots are not all taken by them. */
 const MOST_READS = 16
+/** Of these, ahead of need: whoever needs a block now waits for no more than these. */
+const MOST_READS_AHEAD = 8
 
 export interface ReadWaiter {
   /** The block's bytes are in dram. */
@@ -37,17 +40,27 @@ export class Reads {
     return this.#reads.size === 0
   }
 
+  /** A read ahead of need may start. */
+  get hasRoomAhead(): boolean {
+    return this.#queue.length === 0 && this.#inFlight < MOST_READS_AHEAD
+  }
+
   /** Brings a block that lies on ssd only into dram. The ssd slot cannot be rewritten from now on. */
   want(block: Block, waiter: ReadWaiter): void {
+    if (this.join(block, waiter)) return
+    this.#queue.push(this.#open(block, waiter))
+  }
+
+  /** Waits for a read that was asked for already; false: there is none. */
+  join(block: Block, waiter: ReadWaiter): boolean {
     const known = this.#reads.get(block)
-    if (known) {
-      known.waiters.push(waiter)
-      return
-    }
-    const read: Read = { block, ssdSlot: block.copies.ssd.slot, waiters: [waiter] }
-    this.#core.directory.pools.ssd.pin(read.ssdSlot)
-    this.#reads.set(block, read)
-    this.#queue.push(read)
+    known?.waiters.push(waiter)
+    return known !== undefined
+  }
+
+  /** Reads a block that lies on ssd only into the reserved dram slot, ahead of need. */
+  startAhead(block: Block, dramSlot: number, waiter: ReadWaiter): void {
+    this.#start(this.#open(block, waiter), dramSlot)
   }
 
   /** Starts what may start. */
@@ -57,6 +70,13 @@ export class Reads {
       if (slot < 0) return
       this.#start(this.#queue.shift() as Read, slot)
     }
+  }
+
+  #open(block: Block, waiter: ReadWaiter): Read {
+    const read: Read = { block, ssdSlot: block.copies.ssd.slot, waiters: [waiter] }
+    this.#core.directory.pools.ssd.pin(read.ssdSlot)
+    this.#reads.set(block, read)
+    return read
   }
 
   #start(read: Read, slot: number): void {

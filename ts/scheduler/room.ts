@@ -1,6 +1,6 @@
 // Makes room: a free slot, or the slot of a block that placement gives up.
 
-import type { Block } from '../directory/block.js'
+import { TIERS, type Block } from '../directory/block.js'
 import { Evictor } from '../directory/evictor.js'
 import type { TierName } from '../engine/types.js'
 import { policyNamed } from '../placement/registry.js'
@@ -12,6 +12,17 @@ export class Room {
   readonly #evictors: Readonly<Record<TierName, readonly Evictor[]>>
   /** A dram slot was asked for in vain since the last flush of the ssd tier. */
   isDramShort = false
+  /** Arrival number of the last request inside the eviction window: what it or an older one wants is not lost. */
+  windowEnd = Infinity
+  /** Nothing else can go on: what the window wants may be lost after all. */
+  isLastResort = false
+  readonly #ahead: Evictor
+  readonly #spare: Evictor
+  /** For whom `#ahead` looks. */
+  #ticket = Infinity
+  /** Versions at which `#ahead` and `#spare` had nothing: walking a tier again before it changes would be in vain. */
+  #aheadRefusedAt = -1
+  #spareRefusedAt = -1
 
   constructor(core: Core) {
     this.#core = core
@@ -22,9 +33,11 @@ export class Room {
         new Evictor(policy, inTier.hbm, block => this.#isIdle(block, 'hbm') && this.#isSafeToDrop(block)),
         new Evictor(policy, inTier.hbm, block => this.#isIdle(block, 'hbm') && this.#mayGoUnsaved(block)),
       ],
-      dram: [new Evictor(policy, inTier.dram, block => this.#isIdle(block, 'dram') && this.#mayLeaveDram(block))],
-      ssd: [new Evictor(policy, inTier.ssd, block => this.#isIdle(block, 'ssd'))],
+      dram: [new Evictor(policy, inTier.dram, block => this.#mayLeaveDram(block))],
+      ssd: [new Evictor(policy, inTier.ssd, block => this.#isIdle(block, 'ssd') && !this.#isProtected(block, 'ssd'))],
     }
+    this.#ahead = new Evictor(policy, inTier.dram, block => block.firstWanted > this.#ticket && this.#mayLeaveDram(block))
+    this.#spare = new Evictor(policy, inTier.hbm, block => block.wants === 0 && this.#isIdle(block, 'hbm') && isSaved(block))
   }
 
   /** A reserved slot of the tier, by eviction if need be; -1: nothing may go now. */
@@ -40,6 +53,29 @@ export class Room {
     }
     if (tier === 'dram') this.isDramShort = true
     return -1
+  }
+
+  /** A dram slot for what request `ticket` will want; nothing that it or an older one wants is given up for it. */
+  takeAhead(ticket: number): number {
+    const { directory } = this.#core
+    const free = directory.reserve('dram')
+    if (free >= 0 || this.#aheadRefusedAt === directory.pools.dram.version) return free
+    this.#ticket = ticket
+    const victim = this.#ahead.next()
+    if (victim) this.#evict(victim, 'dram')
+    else this.#aheadRefusedAt = directory.pools.dram.version
+    return victim ? directory.reserve('dram') : -1
+  }
+
+  /** An hbm slot that neither a running nor a waiting request needs; -1: there is none. */
+  takeSpare(): number {
+    const { directory } = this.#core
+    const free = directory.reserve('hbm')
+    if (free >= 0 || this.#spareRefusedAt === directory.pools.hbm.version) return free
+    const victim = this.#spare.next()
+    if (victim) this.#evict(victim, 'hbm')
+    else this.#spareRefusedAt = directory.pools.hbm.version
+    return victim ? directory.reserve('hbm') : -1
   }
 
   /** Whether `count` slots of hbm could be had now. */
@@ -81,16 +117,24 @@ export class Room {
 
   /** Its bytes are below, or nothing below would take them. */
   #isSafeToDrop(block: Block): boolean {
-    return !this.#core.tiers.saves || isSaved(block) || block.releasable
+    if (!this.#core.tiers.saves || isSaved(block)) return true
+    return block.releasable && !this.#isProtected(block, 'hbm')
   }
 
   /** Compute never waits for the ssd: what nobody wants is dropped, but only while dram cannot take it. */
   #mayGoUnsaved(block: Block): boolean {
-    return block.wants === 0 && this.isDramShort
+    return this.isDramShort && (block.wants === 0 || this.isLastResort)
   }
 
   /** Nothing leaves dram before its copy on ssd is durable. */
   #mayLeaveDram(block: Block): boolean {
+    if (!this.#isIdle(block, 'dram') || this.#isProtected(block, 'dram')) return false
     return !this.#core.tiers.ssd || block.durable || block.releasable
+  }
+
+  /** A request inside the eviction window wants the block, and no other tier has it. */
+  #isProtected(block: Block, tier: TierName): boolean {
+    if (block.wants === 0 || block.firstWanted > this.windowEnd || this.isLastResort) return false
+    return TIERS.every(other => other === tier || !block.has(other))
   }
 }

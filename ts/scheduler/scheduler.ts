@@ -3,10 +3,13 @@
 import type { EngineEvent, RowResult, StepReply } from '../engine/types.js'
 import type { AttentionStoreError } from '../protocol/errors.js'
 import { Acquirer } from './acquire.js'
+import { Admission } from './admission.js'
 import { Samples } from './counters.js'
 import type { Core } from './core.js'
 import { Loader } from './loader.js'
+import { LookAhead } from './look-ahead.js'
 import { Planner, type Draft } from './planner.js'
+import { Prefetcher } from './prefetcher.js'
 import { WaitingQueue } from './queue.js'
 import { mayJoin } from './rates.js'
 import { Reads } from './reads.js'
@@ -39,11 +42,14 @@ export class Scheduler {
   readonly writer: Writer
   readonly reads: Reads
   readonly loader: Loader
+  readonly prefetcher: Prefetcher
+  readonly admission: Admission
   /** Milliseconds of this code a step. */
   readonly stepCost = new Samples(1024)
   readonly #core: Core
   readonly #listener: SchedulerListener
   readonly #room: Room
+  readonly #lookAhead = new LookAhead()
   readonly #acquirer: Acquirer
   readonly #planner: Planner
   readonly #replies: ReplyReader
@@ -70,7 +76,10 @@ export class Scheduler {
     this.reads = new Reads(core, room)
     this.loader = new Loader(core, this.reads)
     this.loader.onSourceReleased = block => this.writer.releaseStaging(block)
+    this.prefetcher = new Prefetcher(core, { room, reads: this.reads, loader: this.loader, lookAhead: this.#lookAhead, writer: this.writer })
+    this.admission = new Admission(this.waiting, this.prefetcher, core.clock)
     this.#acquirer = new Acquirer(core, room, this.loader)
+    this.#acquirer.onUsed = block => this.prefetcher.ledger.used(block)
     this.#planner = new Planner(core, room, this.saver)
     this.#replies = new ReplyReader(core, this.saver, { finished: (sequence, row) => this.#finish(sequence, row) })
     this.#releaser = new Releaser(core, this.loader, this.saver)
@@ -104,6 +113,7 @@ export class Scheduler {
 
   enqueue(sequence: Sequence): void {
     this.#acquirer.noteWants(sequence)
+    this.#lookAhead.queued(sequence.wanted.length)
     this.waiting.add(sequence)
     this.pump()
   }
@@ -126,19 +136,45 @@ export class Scheduler {
     if (this.#isPumping || this.#isStopped) return
     this.#isPumping = true
     try {
-      do {
-        const isPreempted = this.#settleLeavers()
-        // Before anything is evicted: what can be saved need not be dropped.
-        this.saver.pump()
-        this.writer.pump()
-        if (!isPreempted) this.#admit()
-        this.#join()
-        this.reads.pump()
-      } while (this.#submitNext())
-      this.#core.desk.flush()
+      this.#decide()
+      if (this.#isStuck) this.#decideAtLast()
     } finally {
       this.#isPumping = false
     }
+  }
+
+  #decide(): void {
+    this.#room.windowEnd = this.#windowEnd
+    do {
+      const isPreempted = this.#settleLeavers()
+      // Before anything is evicted: what can be saved need not be dropped.
+      this.saver.pump()
+      this.writer.pump()
+      if (!isPreempted) this.#admit()
+      this.#join()
+      this.reads.pump()
+      this.prefetcher.pump(this.waiting)
+    } while (this.#submitNext())
+    this.#core.desk.flush()
+  }
+
+  /** There is work, and nothing will ever be reported: too much is kept for requests that wait. */
+  get #isStuck(): boolean {
+    return !this.isMoving && (this.waiting.length > 0 || this.#active.length > 0)
+  }
+
+  #decideAtLast(): void {
+    this.#room.isLastResort = true
+    for (const sequence of this.waiting) sequence.refusedAt = -1
+    this.#decide()
+    this.#room.isLastResort = false
+  }
+
+  /** The eviction window: requests whose conversations fit dram and ssd together. */
+  get #windowEnd(): number {
+    const { pools } = this.#core.directory
+    const dram = this.#core.tiers.dram ? pools.dram.total : 0
+    return this.waiting.at(this.#lookAhead.length(dram + pools.ssd.total) - 1)?.ticket ?? Infinity
   }
 
   /** Fails everything that waits or runs. */
@@ -222,16 +258,17 @@ export class Scheduler {
     this.waiting.add(sequence)
   }
 
-  /** Takes requests from the queue as long as there is room. What is loading does not block what is behind it. */
+  /** Takes requests from the queue as long as there is room. What is being fetched or loaded holds nobody up. */
   #admit(): void {
     const { options, directory, clock } = this.#core
-    for (let next = this.waiting.first(); next; next = this.waiting.first()) {
-      if (this.#active.length >= options.maxRunning || next.refusedAt === directory.version) return
+    while (this.#active.length < options.maxRunning) {
+      const next = this.admission.next(this.#active.length === 0)
+      if (!next || next.refusedAt === directory.version) return
       if (!this.#acquirer.acquire(next, this.#active.length === 0 ? 0 : GROWTH_SLOTS)) {
         next.refusedAt = directory.version
         return
       }
-      this.waiting.remove(next)
+      this.admission.admit(next)
       next.state = 'preparing'
       next.loadsStartedAt = clock.now()
       if (next.times.prepared === 0) next.times.prepared = next.loadsStartedAt

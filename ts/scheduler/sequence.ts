@@ -34,6 +34,13 @@ export interface SequenceTimes {
   firstToken: number
 }
 
+/** Fetching before its turn: the first of `wanted` not looked at yet, reads under way, and whether dram had no room. */
+export interface Ahead {
+  next: number
+  pending: number
+  isStuck: boolean
+}
+
 export class Sequence {
   state: SequenceState = 'waiting'
   leaving: LeaveReason | null = null
@@ -75,6 +82,11 @@ export class Sequence {
   tailKey: BlockKey | null = null
   /** Blocks it wants while it waits. */
   wanted: Block[] = []
+  /** How far these were brought into memory before its turn. */
+  ahead: Ahead = { next: 0, pending: 0, isStuck: false }
+  /** Younger requests that were admitted before it, and when the first of them was, in milliseconds. */
+  overtaken = 0
+  overtakenAt = 0
   /** Tier of each matched view block when the request was queued. */
   queuedTiers: Array<TierName | undefined> = []
   /** Directory version at which it last could not be admitted. */

@@ -43,10 +43,12 @@ export function serviceCounters(core: Core, scheduler: Scheduler): ServiceCounte
   const { counters } = core
   let preparing = 0
   for (const sequence of scheduler.active) if (sequence.state === 'preparing') preparing++
+  const fetching = scheduler.admission.preparing
+  const prefetches = scheduler.prefetcher.ledger.counts()
   return {
     requestsTotal: { ...counters.requests },
-    queued: scheduler.waiting.length,
-    preparing,
+    queued: scheduler.waiting.length - fetching,
+    preparing: preparing + fetching,
     running: scheduler.active.length - preparing,
     promptTokens: counters.promptTokens,
     completionTokens: counters.completionTokens,
@@ -59,6 +61,10 @@ export function serviceCounters(core: Core, scheduler: Scheduler): ServiceCounte
     loadedBlocks: counters.loadedBlocks,
     promotedBlocks: counters.promotedBlocks,
     demotedBlocks: counters.demotedBlocks,
+    prefetchedBlocks: counters.prefetchedBlocks,
+    bufferedBlocks: counters.bufferedBlocks,
+    prefetchHits: prefetches.hits,
+    wastedPrefetches: prefetches.wasted,
     scheduleMs: { p50: scheduler.stepCost.quantile(0.5), p99: scheduler.stepCost.quantile(0.99) },
   }
 }

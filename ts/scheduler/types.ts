@@ -92,6 +92,12 @@ export interface ServiceCounters {
   readonly loadedBlocks: number
   readonly promotedBlocks: number
   readonly demotedBlocks: number
+  /** For requests that wait: promoted ssd → dram before their turn, and loaded dram → hbm into the read buffer. */
+  readonly prefetchedBlocks: number
+  readonly bufferedBlocks: number
+  /** Prefetched blocks that a request used, and that left memory before any did. */
+  readonly prefetchHits: number
+  readonly wastedPrefetches: number
   /** Time the scheduler's own code took in the last steps, milliseconds, median and p99. */
   readonly scheduleMs: { readonly p50: number; readonly p99: number }
 }

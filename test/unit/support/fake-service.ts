@@ -198,6 +198,10 @@ export class FakeService implements InferenceService {
       loadedBlocks: 19,
       promotedBlocks: 20,
       demotedBlocks: 21,
+      prefetchedBlocks: 22,
+      bufferedBlocks: 23,
+      prefetchHits: 24,
+      wastedPrefetches: 25,
       scheduleMs: { p50: 0.25, p99: 0.5 },
     }
   }

@@ -1,0 +1,248 @@
+// Fetching before a request's turn, who overtakes whom, and what is never given up for it.
+
+import test from 'ava'
+import fc from 'fast-check'
+import type { Block } from '../../ts/directory/block.js'
+import { SimulatedEngine } from '../../ts/engine/simulated/engine.js'
+import { cpu2 } from '../../ts/engine/simulated/profiles/cpu-2.js'
+import { VirtualClock } from '../../ts/engine/simulated/virtual-clock.js'
+import { Admission, MOST_OVERTAKEN_MS, MOST_OVERTAKES } from '../../ts/scheduler/admission.js'
+import { createCore, type Core } from '../../ts/scheduler/core.js'
+import { LookAhead } from '../../ts/scheduler/look-ahead.js'
+import { serviceOptions, type ServiceOptions } from '../../ts/scheduler/options.js'
+import { WaitingQueue } from '../../ts/scheduler/queue.js'
+import { readBufferBytes } from '../../ts/scheduler/rates.js'
+import { Room } from '../../ts/scheduler/room.js'
+import { Sequence } from '../../ts/scheduler/sequence.js'
+import { TurnOutput } from '../../ts/scheduler/turn.js'
+import type { TurnMessage } from '../../ts/scheduler/types.js'
+import { greedy } from '../support/sampling.js'
+import { ask, chat, reusedTokens, simulatedService, type Answer, type SimulatedService } from '../support/simulated-service.js'
+
+const user = (content: string): TurnMessage => ({ role: 'user', content })
+/** A disk that takes as long for a history as the engine does for a question. */
+const slowDisk = { ...cpu2, readRate: 0.1e6 }
+const tight = { slots: { hbm: 20, dram: 200, ssd: 400 }, profile: slowDisk }
+
+/** Conversations of one turn each, which all lie on ssd alone. */
+async function storedConversations(served: SimulatedService, count: number): Promise<TurnMessage[][]> {
+  const conversations: TurnMessage[][] = []
+  for (let i = 0; i < count; i++) {
+    const messages = [user(`conversation ${i} `.repeat(48))]
+    const { text } = await ask(served.service, chat(messages, { ignoreEos: true }))
+    conversations.push([...messages, { role: 'assistant', content: text }])
+  }
+  await served.service.demote('ssd')
+  return conversations
+}
+
+function comeBack(served: SimulatedService, conversations: readonly TurnMessage[][], maxTokens = 4): Promise<Answer[]> {
+  const rest = { maxTokens, ignoreEos: true }
+  return Promise.all(conversations.map(messages => ask(served.service, chat([...messages, user('and then? '.repeat(4))], rest))))
+}
+
+async function burst(options: Partial<ServiceOptions>): Promise<{ answers: Answer[]; served: SimulatedService }> {
+  const served = simulatedService(tight, options)
+  const answers = await comeBack(served, await storedConversations(served, 8))
+  return { answers, served }
+}
+
+const worstTtft = (answers: readonly Answer[]) => Math.max(...answers.map(({ usage }) => usage.ttftMs))
+
+test('what waiting requests need is read while others compute, and they get the same answers sooner', async t => {
+  const on = await burst({})
+  const off = await burst({ prefetch: false })
+  t.deepEqual(on.answers.map(({ text }) => text), off.answers.map(({ text }) => text))
+  t.true(worstTtft(on.answers) < 0.7 * worstTtft(off.answers), `${worstTtft(on.answers)} ms instead of ${worstTtft(off.answers)} ms`)
+  const counters = on.served.service.counters()
+  t.true(counters.prefetchedBlocks > 0)
+  t.is(counters.prefetchHits, counters.prefetchedBlocks)
+  t.is(counters.wastedPrefetches, 0)
+  t.is(off.served.service.counters().prefetchedBlocks, 0)
+  await on.served.close()
+  await off.served.close()
+})
+
+test('usage names the tier in which a block lay when its request was queued, prefetched or not', async t => {
+  const { answers, served } = await burst({})
+  for (const { usage } of answers) t.is(usage.reusedTokens.ssd, reusedTokens(usage))
+  await served.close()
+})
+
+test('a request whose history is being read does not hold up one that is ready', async t => {
+  const served = simulatedService({ ...tight, profile: { ...cpu2, readRate: 0.01e6 } })
+  const [stored] = (await storedConversations(served, 1)) as [TurnMessage[]]
+  const running = ask(served.service, chat([user('keep it busy')], { ignoreEos: true, maxTokens: 400 }))
+  const order: string[] = []
+  const slow = ask(served.service, chat([...stored, user('go on')], { maxTokens: 1 })).then(answer => (order.push('slow'), answer))
+  const quick = ask(served.service, chat([user('a new one')], { maxTokens: 1 })).then(answer => (order.push('quick'), answer))
+  t.is(reusedTokens((await slow).usage) > 0, true)
+  await quick
+  t.deepEqual(order, ['quick', 'slow'])
+  await running
+  await served.close()
+})
+
+test('a prefetch for a request that is cancelled costs nothing but its reads', async t => {
+  const served = simulatedService(tight)
+  const [stored, other] = (await storedConversations(served, 2)) as [TurnMessage[], TurnMessage[]]
+  const running = ask(served.service, chat([user('keep it busy')], { ignoreEos: true, maxTokens: 200 }))
+  const cancelled = await served.service.start(chat([...stored, user('never mind')]))
+  cancelled.cancel()
+  const { usage } = await ask(served.service, chat([...other, user('go on')], { maxTokens: 1 }))
+  t.true(reusedTokens(usage) > 0)
+  await running
+  await served.clock.advance(5000)
+  t.is(served.service.counters().preparing + served.service.counters().queued, 0)
+  await served.close()
+})
+
+function waiting(ticket: number): Sequence {
+  const spec = { sequence: ticket, tokens: Uint32Array.of(1), root: '', sampling: greedy, stop: [], stopTokens: [], ignoreEos: false, maxTokens: 1 }
+  return new Sequence(spec, ticket, [], new TurnOutput('c', () => {}), null, '', 0)
+}
+
+test('nobody is overtaken more often than the bound, nor long after the first time', t => {
+  const clock = new VirtualClock(0)
+  const queue = new WaitingQueue()
+  const slow = waiting(0)
+  const admission = new Admission(queue, { isReady: sequence => sequence !== slow }, clock)
+  queue.add(slow)
+  t.is(admission.next(false), undefined)
+  t.is(admission.next(true), slow)
+  for (let ticket = 1; ticket <= MOST_OVERTAKES; ticket++) {
+    queue.add(waiting(ticket))
+    const next = admission.next(false)
+    t.is(next?.ticket, ticket)
+    if (next) admission.admit(next)
+  }
+  queue.add(waiting(100))
+  t.is(admission.next(false), slow)
+})
+
+test('a request that was overtaken once is next after the bound in time', async t => {
+  const clock = new VirtualClock(0)
+  const queue = new WaitingQueue()
+  const slow = waiting(0)
+  const admission = new Admission(queue, { isReady: sequence => sequence !== slow }, clock)
+  for (const sequence of [slow, waiting(1), waiting(2)]) queue.add(sequence)
+  admission.admit(admission.next(false) as Sequence)
+  await clock.advance(MOST_OVERTAKEN_MS - 1)
+  t.is(admission.next(false)?.ticket, 2)
+  await clock.advance(1)
+  t.is(admission.next(false), slow)
+})
+
+test('the look-ahead window is what fits over the mean of a conversation, and at least one request', t => {
+  const lookAhead = new LookAhead()
+  t.is(lookAhead.length(100), Infinity)
+  lookAhead.queued(20)
+  lookAhead.queued(0)
+  t.is(lookAhead.length(100), 5)
+  t.is(lookAhead.length(3), 1)
+  for (let i = 0; i < 100; i++) lookAhead.queued(50)
+  t.is(lookAhead.length(100), 2)
+})
+
+test('the read buffer holds what computing the new tokens does not hide', t => {
+  t.is(readBufferBytes({ loadMs: 10, prefillMs: 20, bytes: 1000 }), 0)
+  t.is(readBufferBytes({ loadMs: 40, prefillMs: 10, bytes: 1000 }), 750)
+  t.is(readBufferBytes({ loadMs: 40, prefillMs: 0, bytes: 1000 }), 1000)
+  t.is(readBufferBytes({ loadMs: Infinity, prefillMs: 0, bytes: 1000 }), 0)
+})
+
+test('where loading takes longer than computing, the next request is loaded into hbm before its turn', async t => {
+  const slowLoads = { slots: { hbm: 60, dram: 200, ssd: 0 }, profile: { ...cpu2, loadRate: 0.05e6, stepPerRowMs: 0.5 } }
+  const played = async (prefetch: boolean) => {
+    const served = simulatedService(slowLoads, { prefetch, maxRunning: 1 })
+    const conversations: TurnMessage[][] = []
+    for (let i = 0; i < 3; i++) {
+      const messages = [user(`conversation ${i} `.repeat(48))]
+      conversations.push([...messages, { role: 'assistant', content: (await ask(served.service, chat(messages, { ignoreEos: true }))).text }])
+    }
+    await served.service.demote('dram')
+    const answers = await comeBack(served, conversations, 60)
+    const { bufferedBlocks } = served.service.counters()
+    await served.close()
+    return { texts: answers.map(({ text }) => text), worst: worstTtft(answers), bufferedBlocks }
+  }
+  const [on, off] = [await played(true), await played(false)]
+  t.deepEqual(on.texts, off.texts)
+  t.true(on.bufferedBlocks > 0)
+  t.is(off.bufferedBlocks, 0)
+  t.true(on.worst < 0.8 * off.worst, `${on.worst} ms instead of ${off.worst} ms`)
+})
+
+/** Blocks with random copies below hbm, wanted by random requests. */
+function roomWith(blocks: ReadonlyArray<{ dram: boolean; ssd: boolean; wantedBy: readonly number[] }>, slots: number): { core: Core; room: Room; placed: Block[] } {
+  const engine = new SimulatedEngine({ clock: new VirtualClock(), slots: { hbm: 4, dram: slots, ssd: slots } })
+  const core = createCore(engine, serviceOptions(engine.info, { policy: 'scheduler-aware' }))
+  const { directory } = core
+  const placed = blocks.map(({ dram, ssd, wantedBy }, i) => {
+    const block = directory.obtain(`key ${i}`, `parent ${i}`, 0, new Uint32Array(64))
+    if (dram) directory.adopt(block, 'dram', directory.reserve('dram'), 'present')
+    if (ssd || !dram) directory.adopt(block, 'ssd', directory.reserve('ssd'), 'present')
+    block.durable = block.has('ssd')
+    block.releasable = !block.has('ssd')
+    block.lastUse = i
+    for (const ticket of wantedBy) block.want(ticket)
+    return block
+  })
+  return { core, room: new Room(core), placed }
+}
+
+const someBlocks = fc.array(
+  fc.record({ dram: fc.boolean(), ssd: fc.boolean(), wantedBy: fc.uniqueArray(fc.integer({ min: 0, max: 9 }), { maxLength: 3 }) }),
+  { minLength: 1, maxLength: 24 },
+)
+
+test('what a request inside the eviction window wants is never dropped from its last tier; what nobody wants goes first', t => {
+  fc.assert(
+    fc.property(someBlocks, fc.constantFrom('dram' as const, 'ssd' as const), fc.integer({ min: -1, max: 10 }), (blocks, tier, windowEnd) => {
+      const { core, room, placed } = roomWith(blocks, blocks.length)
+      room.windowEnd = windowEnd
+      const given: Block[] = []
+      for (;;) {
+        const before = new Set(core.directory.inTier[tier])
+        if (room.take(tier) < 0) break
+        given.push(...[...before].filter(block => !block.has(tier)))
+        core.directory.checkIntegrity()
+      }
+      for (const block of placed) if (block.gone && block.firstWanted <= windowEnd) throw new Error('the last copy of a wanted block was dropped')
+      const places = given.map(block => block.firstWanted)
+      if (places.some((place, i) => i > 0 && place > (places[i - 1] as number))) throw new Error(`given up in the order ${places.join(', ')}`)
+    }),
+  )
+  t.pass()
+})
+
+test('room for what a request will want is not made from what it or an older one wants', t => {
+  fc.assert(
+    fc.property(someBlocks, fc.integer({ min: 0, max: 9 }), (blocks, ticket) => {
+      const { core, room, placed } = roomWith(blocks, blocks.length)
+      const inDram = placed.filter(block => block.has('dram'))
+      while (room.takeAhead(ticket) >= 0) core.directory.checkIntegrity()
+      for (const block of inDram) if (block.firstWanted <= ticket && !block.has('dram')) throw new Error('an older request lost a block')
+    }),
+  )
+  t.pass()
+})
+
+test('a block knows the first who wants it, whoever comes and goes', t => {
+  fc.assert(
+    fc.property(fc.array(fc.record({ ticket: fc.integer({ min: 0, max: 5 }), isComing: fc.boolean() })), events => {
+      const { placed } = roomWith([{ dram: true, ssd: false, wantedBy: [] }], 1)
+      const [block] = placed as [Block]
+      const wanting = new Set<number>()
+      for (const { ticket, isComing } of events) {
+        if (isComing === wanting.has(ticket)) continue
+        if (isComing) wanting.add(ticket)
+        else wanting.delete(ticket)
+        if (isComing) block.want(ticket)
+        else block.unwant(ticket)
+        if (block.wants !== wanting.size || block.firstWanted !== Math.min(...wanting)) throw new Error('miscounted')
+      }
+    }),
+  )
+  t.pass()
+})
