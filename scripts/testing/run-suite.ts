@@ -6,11 +6,15 @@ import type { Readable } from 'node:stream'
 import type { Suite } from './suites.js'
 import type { OutputReader, Tally } from './tally.js'
 
-async function readLines(stream: Readable, reader: OutputReader): Promise<void> {
+/** Returns the line of the last test that ended, in either runner's words; '' if none did. */
+async function readLines(stream: Readable, reader: OutputReader): Promise<string> {
+  let last = ''
   for await (const line of createInterface({ input: stream })) {
     process.stdout.write(`${line}\n`)
     reader.line(line)
+    if (/^(ok|not ok|test) /.test(line)) last = line
   }
+  return last
 }
 
 /** A runner that fails without naming a failed test (a crash, a compile error) counts as one failure. */
@@ -21,9 +25,11 @@ export async function runSuite(name: string, suite: Suite): Promise<Tally> {
     child.once('error', (error) => resolve(error.message))
     child.once('close', (code, signal) => resolve(code === 0 ? '' : `exit ${code ?? signal}`))
   })
-  await readLines(child.stdout, reader)
+  const last = await readLines(child.stdout, reader)
   const problem = await exit
-  if (problem !== '' && reader.tally.failed.length === 0) reader.tally.failed.push(`${suite.command} (${problem})`)
+  if (problem !== '' && reader.tally.failed.length === 0) {
+    reader.tally.failed.push(`${suite.command} (${problem}), after: ${last}`)
+  }
   const { tally } = reader
   if (problem === '' && tally.passed + tally.failed.length + tally.skipped.length === 0) {
     tally.failed.push(`the ${name} suite ran no test`)

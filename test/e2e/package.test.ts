@@ -12,15 +12,18 @@ import { TestServer } from '../support/server.js'
 const folder = temporaryFolder()
 const launcher = join(folder, 'node_modules/attentionstore/bin/attentionstore.js')
 
+/** A registry that does not answer fails the test instead of holding it. */
+const NPM_MS = 300_000
+
 function npm(args: readonly string[], cwd: string): void {
-  execFileSync('npm', [...args], { cwd, stdio: ['ignore', 'ignore', 'pipe'] })
+  execFileSync('npm', [...args], { cwd, stdio: ['ignore', 'ignore', 'pipe'], timeout: NPM_MS })
 }
 
 test.before('the tarball is installed into an empty folder', () => {
   npm(['pack', '-w', 'ts', '--pack-destination', folder], ROOT)
   const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'))
   writeFileSync(join(folder, 'package.json'), '{ "private": true }')
-  npm(['install', '--no-audit', '--no-fund', '--prefer-offline', `./${tarball}`], folder)
+  npm(['install', '--no-audit', '--no-fund', '--prefer-offline', '--fetch-timeout=60000', `./${tarball}`], folder)
 })
 
 test.serial('the installed package serves the page and the API without a model', async (t) => {

@@ -21,6 +21,12 @@ const LAUNCHER = join(ROOT, 'ts/bin/attentionstore.js')
 /** Lines of output kept for a failing test's message. */
 const KEPT_LINES = 400
 
+// No answer within these is a failure with the server's last lines in its message, instead of a run that hangs. They are
+// far beyond what a slow machine needs.
+const ANSWER_MS = 300_000
+const START_MS = 180_000
+const STOP_MS = 120_000
+
 export class TestServer {
   readonly client: OpenAI
 
@@ -30,7 +36,7 @@ export class TestServer {
     private readonly child: ChildProcess,
     private readonly lines: readonly string[],
   ) {
-    this.client = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 })
+    this.client = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0, timeout: ANSWER_MS })
   }
 
   /** Starts a server and waits until it listens. The output is in the error if it never does. */
@@ -73,12 +79,13 @@ export class TestServer {
   }
 
   async get(path: string): Promise<Response> {
-    return fetch(this.url + path)
+    return fetch(this.url + path, { signal: AbortSignal.timeout(ANSWER_MS) })
   }
 
   async post(path: string, body: unknown = {}): Promise<Response> {
     const headers = { 'content-type': 'application/json' }
-    return fetch(this.url + path, { method: 'POST', headers, body: JSON.stringify(body) })
+    const signal = AbortSignal.timeout(ANSWER_MS)
+    return fetch(this.url + path, { method: 'POST', headers, body: JSON.stringify(body), signal })
   }
 
   /** Ends the server as an operator would; resolves to its exit code. */
@@ -93,9 +100,12 @@ export class TestServer {
 
   private async end(signal: NodeJS.Signals): Promise<number | null> {
     if (this.child.exitCode === null && this.child.signalCode === null) {
-      const closed = once(this.child, 'close')
+      const closed = once(this.child, 'close', { signal: AbortSignal.timeout(STOP_MS) })
       this.child.kill(signal)
-      await closed
+      await closed.catch((error: unknown) => {
+        this.child.kill('SIGKILL')
+        throw new Error(`the server did not end within ${STOP_MS} ms of ${signal}:\n${this.output}`, { cause: error })
+      })
     }
     return this.child.exitCode
   }
@@ -104,17 +114,26 @@ export class TestServer {
 /** The address from the line `listening on http://…`. */
 async function firstUrl(child: ChildProcess, lines: string[]): Promise<string> {
   return new Promise((resolve, reject) => {
+    const deadline = setTimeout(() => {
+      child.kill('SIGKILL')
+      reject(new Error(`the server did not listen within ${START_MS} ms:\n${lines.join('\n')}`))
+    }, START_MS)
     const keep = (line: string) => {
       lines.push(line)
       if (lines.length > KEPT_LINES) lines.shift()
       const url = LISTENING.exec(line)?.[1]
-      if (url) resolve(url.replace(/["'\\,}]+$/, ''))
+      if (!url) return
+      clearTimeout(deadline)
+      resolve(url.replace(/["'\\,}]+$/, ''))
     }
     for (const stream of [child.stdout, child.stderr]) {
       if (stream) createInterface({ input: stream }).on('line', keep)
     }
     child.once('error', reject)
-    child.once('close', (code) => reject(new Error(`the server ended with ${code}:\n${lines.join('\n')}`)))
+    child.once('close', (code) => {
+      clearTimeout(deadline)
+      reject(new Error(`the server ended with ${code}:\n${lines.join('\n')}`))
+    })
   })
 }
 

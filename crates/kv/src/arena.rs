@@ -2,12 +2,13 @@
 
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use attentionstore_uring::Region;
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+use rustix::process::setpriority_process;
 
 use crate::error::KvError;
 use crate::layout::PAGE_BYTES;
@@ -19,11 +20,14 @@ const HUGE_PAGE_BYTES: usize = 2 << 20;
 const TOUCH_THREADS_MAX: usize = 4;
 
 /// Bytes that are present when an arena is made. A system that gives memory slowly, a virtual machine say, needs a second
-/// for them; the rest is touched in the background, so that a server with a large tier answers at once.
-const PRESENT_AT_START_BYTES: usize = 1 << 30;
+/// a GiB; the rest is touched in the background, so that a server with a large tier answers at once.
+const PRESENT_AT_START_BYTES: usize = 64 << 20;
 
-/// Bytes touched between two looks at whether the arena is going away.
-const TOUCH_STEP_BYTES: usize = 64 << 20;
+/// Bytes touched between two looks at whether the arena is going away. Few: what maps memory waits for them.
+const TOUCH_STEP_BYTES: usize = 16 << 20;
+
+/// The background thread gives way to everything that computes.
+const TOUCH_NICENESS: i32 = 19;
 
 /// A page-aligned, zeroed, anonymous mapping. Never moves, never grows.
 ///
@@ -32,6 +36,8 @@ const TOUCH_STEP_BYTES: usize = 64 << 20;
 pub struct HostArena {
     base: NonNull<u8>,
     bytes: usize,
+    /// Bytes from the first on that are present.
+    present: Arc<AtomicUsize>,
     toucher: Option<Toucher>,
 }
 
@@ -48,7 +54,7 @@ unsafe impl Sync for HostArena {}
 
 impl HostArena {
     /// Maps `bytes` (rounded up to a huge page) and touches every page, so that nothing faults later: the first
-    /// [`HostArena::present_at_start`] bytes before it returns, the rest in the background.
+    /// 64 MiB before it returns, the rest in the background ([`Region::present`] says how far).
     ///
     /// # Errors
     /// [`KvError::Invalid`] for 0 bytes, [`KvError::Memory`] with the size if the system has not that much.
@@ -62,16 +68,13 @@ impl HostArena {
             return Err(refused(Errno::NOMEM));
         }
         let base = map_aligned(rounded).map_err(refused)?;
-        let mut arena = Self { base, bytes: rounded, toucher: None };
+        let mut arena = Self { base, bytes: rounded, present: Arc::default(), toucher: None };
         arena.advise_huge_pages();
-        arena.touch(arena.present_at_start()).map_err(refused)?;
+        let at_start = rounded.min(PRESENT_AT_START_BYTES);
+        arena.touch(at_start).map_err(refused)?;
+        arena.present.store(at_start, Ordering::Release);
         arena.touch_the_rest();
         Ok(arena)
-    }
-
-    /// Bytes from the first on that were present when the arena was made.
-    pub fn present_at_start(&self) -> usize {
-        self.bytes.min(PRESENT_AT_START_BYTES)
     }
 
     /// The first byte, aligned to a huge page.
@@ -143,13 +146,16 @@ impl HostArena {
     /// Starts touching what is not present yet. If it cannot, pages come in when they are first used.
     fn touch_the_rest(&mut self) {
         let (base, end) = (self.base.as_ptr().expose_provenance(), self.bytes);
-        let mut from = self.present_at_start();
+        let present = self.present.clone();
+        let mut from = present.load(Ordering::Acquire);
         if from == end {
             return;
         }
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let work = move || {
+            // Linux keeps a priority a thread, and this is the calling one's. Refused: it only competes more.
+            let _ = setpriority_process(None, TOUCH_NICENESS);
             while from < end && !stopped.load(Ordering::Relaxed) {
                 let len = TOUCH_STEP_BYTES.min(end - from);
                 // SAFETY: inside the mapping, which is kept until this thread was joined.
@@ -157,6 +163,7 @@ impl HostArena {
                     return;
                 }
                 from += len;
+                present.store(from, Ordering::Release);
             }
         };
         let thread = std::thread::Builder::new().name("attentionstore-touch".to_owned()).spawn(work);
@@ -199,6 +206,10 @@ unsafe impl Region for HostArena {
 
     fn len(&self) -> usize {
         self.bytes
+    }
+
+    fn present(&self) -> usize {
+        self.present.load(Ordering::Acquire)
     }
 }
 
@@ -249,12 +260,13 @@ mod tests {
     #[test]
     fn memory_beyond_the_first_part_may_be_used_while_it_is_still_being_touched() {
         let mut arena = HostArena::new(PRESENT_AT_START_BYTES + 3 * HUGE_PAGE_BYTES).unwrap();
-        assert_eq!(arena.present_at_start(), PRESENT_AT_START_BYTES);
+        assert!(arena.present() >= PRESENT_AT_START_BYTES);
         let stride = HUGE_PAGE_BYTES;
         let last = arena.slots(stride) - 1;
         // SAFETY: nobody else uses this arena.
         unsafe { arena.slot_mut(stride, last).unwrap() }.fill(0xA5);
         arena.toucher.take().unwrap().thread.join().unwrap();
+        assert_eq!(arena.present(), arena.len());
         // SAFETY: as above.
         assert!(unsafe { arena.slot_mut(stride, last).unwrap() }.iter().all(|&byte| byte == 0xA5));
     }

@@ -23,6 +23,11 @@ pub unsafe trait Region: Send + Sync {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+    /// Bytes, from the first on, whose pages are there; never fewer than before. An engine that pins memory pins
+    /// only these, and more of them later: pinning what is not there would wait for the system to find it.
+    fn present(&self) -> usize {
+        self.len()
+    }
 }
 
 /// A range of a region. It keeps the region mapped as long as it lives, in an engine too.

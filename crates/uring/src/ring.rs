@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use crate::buffer::Region;
 use crate::error::{IoError, Operation};
 use crate::lanes::{Lanes, Next};
-use crate::registration::{CHUNK_BYTES_MAX, Registration};
+use crate::registration::{CHUNK_BYTES, Registration};
 use crate::request::{Engine, EngineOptions, Request};
 use crate::transfer::{Step, Transfer};
 
@@ -34,7 +34,7 @@ impl RingEngine {
     /// [`IoError::Start`], which says what failed: EPERM or ENOSYS where io_uring may not be used, ENOMEM where
     /// the user may not lock the regions.
     pub fn start(options: EngineOptions, regions: Vec<Arc<dyn Region>>) -> Result<Self, IoError> {
-        Self::start_in_chunks(options, regions, CHUNK_BYTES_MAX)
+        Self::start_in_chunks(options, regions, CHUNK_BYTES)
     }
 
     fn start_in_chunks(
@@ -142,6 +142,7 @@ impl Driver {
                 }
             }
             self.reap();
+            self.registration.extend(&self.ring);
         }
     }
 

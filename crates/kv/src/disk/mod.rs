@@ -296,29 +296,13 @@ impl Drop for DiskTier {
     }
 }
 
-/// What is registered with the engine: pinning the rest of an arena now would wait for all its pages. Slots are
-/// given out from the first on, so this is the part that is used most; the other slots take plain requests.
-struct PresentPart(Arc<HostArena>);
-
-// SAFETY: a beginning of the arena, which is a region.
-unsafe impl Region for PresentPart {
-    fn base(&self) -> NonNull<u8> {
-        self.0.base()
-    }
-
-    fn len(&self) -> usize {
-        self.0.present_at_start()
-    }
-}
-
 fn start_engine(
     options: &DiskOptions,
     arenas: &[Arc<HostArena>],
     wrap: impl FnOnce(Arc<dyn Engine>) -> Arc<dyn Engine>,
 ) -> Result<(Arc<Measured>, IoLevel), KvError> {
     let failed = |error| KvError::from_engine(&options.directory, error);
-    let regions: Vec<Arc<dyn Region>> =
-        arenas.iter().map(|arena| Arc::new(PresentPart(arena.clone())) as Arc<dyn Region>).collect();
+    let regions: Vec<Arc<dyn Region>> = arenas.iter().map(|arena| arena.clone() as Arc<dyn Region>).collect();
     let opened =
         open_engine(&options.directory, &regions, options.engine(), options.choice).map_err(failed)?;
     let engine = wrap(opened.engine);
