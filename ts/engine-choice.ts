@@ -2,10 +2,10 @@
 
 import { lockDataDir } from './config/data-dir-lock.js'
 import type { TierBytes } from './config/machine.js'
-import { findModel } from './config/model.js'
+import { findModel, findShape } from './config/model.js'
 import type { ServeOptions } from './config/options.js'
 import { invalidOption } from './config/units.js'
-import { createNativeEngine, detectCuda, type NativeEngineOptions } from './engine/native/index.js'
+import { createNativeEngine, describeRandomWeights, detectCuda, type NativeEngineOptions } from './engine/native/index.js'
 import { SimulatedEngine } from './engine/simulated/engine.js'
 import { cpu2 } from './engine/simulated/profiles/cpu-2.js'
 import type { Engine } from './engine/types.js'
@@ -39,12 +39,11 @@ export function openEngine(places: EnginePlaces, listeners: OpenListeners): Prom
 }
 
 async function openNative(places: EnginePlaces, { onNotice, onProgress }: OpenListeners): Promise<OpenedEngine> {
-  const { options, env } = places
-  const model = await findModel(options.model, env, onNotice ?? (() => {}))
+  const model = await chooseModel(places, onNotice ?? (() => {}))
   const tiers = await places.fit(model.weightBytes)
   onNotice?.(deviceNotice(detectCuda()))
   let isOpen = false
-  const engine = await createNativeEngine(nativeOptions(places, model.path, tiers), (share) => {
+  const engine = await createNativeEngine(nativeOptions(places, model.source, tiers), (share) => {
     // Progress comes from another thread, the last of it after the engine is there.
     if (!isOpen) onProgress?.(share)
   })
@@ -53,16 +52,31 @@ async function openNative(places: EnginePlaces, { onNotice, onProgress }: OpenLi
   return { engine, tiers, close: () => engine.close() }
 }
 
+interface ModelChoice {
+  readonly source: Pick<NativeEngineOptions, 'modelPath' | 'randomWeights'>
+  /** Bytes of memory that its weights take. */
+  readonly weightBytes: number
+}
+
+async function chooseModel({ options, env }: EnginePlaces, onNotice: (sentence: string) => void): Promise<ModelChoice> {
+  if (options.randomWeights !== null) {
+    const randomWeights = findShape(options.randomWeights, env)
+    return { source: { randomWeights }, weightBytes: describeRandomWeights(randomWeights).memoryBytes }
+  }
+  const { path, weightBytes } = await findModel(options.model, env, onNotice)
+  return { source: { modelPath: path }, weightBytes }
+}
+
 /** GPUs are looked for, so that nobody wonders why theirs is idle. */
 function deviceNotice({ devices, reason }: ReturnType<typeof detectCuda>): string {
   const names = devices.map(({ name }) => name).join(', ')
   return names === '' ? `computing on the CPU: ${reason ?? 'no GPU was found'}` : `computing on the CPU; this version does not use ${names}`
 }
 
-function nativeOptions({ options, dataDir, ssdDir }: EnginePlaces, modelPath: string, tiers: TierBytes): NativeEngineOptions {
+function nativeOptions({ options, dataDir, ssdDir }: EnginePlaces, source: ModelChoice['source'], tiers: TierBytes): NativeEngineOptions {
   const { threads, maxBatchTokens, noReuse, ssdReadLimit, ssdWriteLimit, preloadLayers } = options
   return {
-    modelPath,
+    ...source,
     threads,
     maxBatchTokens,
     kvDtype: 'bf16',

@@ -134,3 +134,10 @@ test('variables are named after the flags', (t) => {
   t.is(variable('hbmBytes'), 'ATTENTIONSTORE_HBM_BYTES')
   t.is(variable('noReuse'), 'ATTENTIONSTORE_NO_REUSE')
 })
+
+test('random weights stand in place of a model, and only where something is computed', (t) => {
+  t.is(resolveOptions({ flags: { randomWeights: 'mistral-7b' } }).randomWeights, 'mistral-7b')
+  refused(t, { flags: { randomWeights: 'mistral-7b', model: 'x' } }, '--random-weights', '--model')
+  refused(t, { flags: { randomWeights: 'mistral-7b', device: 'simulated' } }, '--random-weights', 'simulated')
+  refused(t, { flags: { randomWeights: ' ' } }, '--random-weights')
+})

@@ -33,6 +33,17 @@ export async function findModel(
   return { path, weightBytes: await weightBytes(path) }
 }
 
+/**
+ * The shape of random weights: a name as it is, or the absolute path of a directory.
+ * @throws ExitError with exit code 2 if there is no such directory. Names are the engine's to judge.
+ */
+export function findShape(shape: string, env: Environment): string {
+  if (!/^[./~]/.test(shape)) return shape
+  const path = absolutePath(shape, env)
+  if (existsSync(path)) return path
+  throw new ExitError(2, 'model_not_found', `--random-weights: ${path} does not exist`, { path })
+}
+
 function namedModel(model: string, env: Environment): string {
   if (/^[./~]/.test(model)) {
     const path = absolutePath(model, env)

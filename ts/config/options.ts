@@ -36,6 +36,13 @@ export const SERVE_OPTIONS = {
     default: null,
     defaultText: 'SmolLM2-135M-Instruct, downloaded once',
   }),
+  randomWeights: option({
+    argument: '<path|name>',
+    help: 'seeded random weights in place of a model: a shape (mistral-7b, llama-13b, llama-70b, smollm2-135m) or a directory with config.json',
+    parse: text,
+    default: null,
+    defaultText: 'none',
+  }),
   servedModelName: option({
     argument: '<name>',
     help: 'name of the model in the API',

@@ -74,6 +74,12 @@ function checkTogether(options: ServeOptions): void {
   if (options.profile !== null && options.device !== 'simulated') {
     throw invalidOption('--profile', 'only --device simulated has a profile')
   }
+  if (options.randomWeights !== null && options.model !== null) {
+    throw invalidOption('--random-weights', 'stands in place of --model; give one of them')
+  }
+  if (options.randomWeights !== null && options.device === 'simulated') {
+    throw invalidOption('--random-weights', 'the simulated device has no weights')
+  }
   if (options.noPreload && options.preloadLayers !== null) {
     throw invalidOption('--preload-layers', 'contradicts --no-preload; give one of them')
   }

@@ -8,6 +8,7 @@ mod engine;
 mod error;
 mod info;
 mod open;
+mod random;
 mod sequence;
 mod stats;
 mod text;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use attentionstore_engine::{Engine, EngineOptions};
+use attentionstore_model::ModelSource;
+use attentionstore_model::loader::random::RandomSpec;
 use napi::bindgen_prelude::{AsyncTask, FnArgs, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Status, Task};
@@ -11,10 +13,14 @@ use napi_derive::napi;
 
 use crate::engine::BindingEngine;
 use crate::error::thrown;
+use crate::random::RANDOM_SEED;
 
 #[napi(object, object_to_js = false)]
 pub struct BindingOpenOptions {
-    pub model_path: String,
+    /// A GGUF file or a Hugging Face directory; left out with `random_weights`.
+    pub model_path: Option<String>,
+    /// A shape's name, or the path of a directory with a `config.json`.
+    pub random_weights: Option<String>,
     pub threads: u32,
     pub max_batch_tokens: u32,
     /// Byte counts are doubles: exact up to 8 PiB.
@@ -36,7 +42,10 @@ pub struct BindingOpenOptions {
 impl From<BindingOpenOptions> for EngineOptions {
     fn from(options: BindingOpenOptions) -> Self {
         Self {
-            model: PathBuf::from(options.model_path),
+            model: match options.random_weights {
+                Some(shape) => ModelSource::Random(RandomSpec { shape, seed: RANDOM_SEED }),
+                None => ModelSource::Files(PathBuf::from(options.model_path.unwrap_or_default())),
+            },
             threads: options.threads as usize,
             max_batch_tokens: options.max_batch_tokens as usize,
             hbm_bytes: options.hbm_bytes as u64,

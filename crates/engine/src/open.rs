@@ -13,7 +13,8 @@ use attentionstore_kv::weights::weights_hash;
 use attentionstore_kv::{KvDtype, KvError, KvLayout};
 use attentionstore_model::backend::Backend;
 use attentionstore_model::backend::cpu::{CpuBackend, CpuOptions, Isa};
-use attentionstore_model::loader::{LoadedModel, Progress, load};
+use attentionstore_model::loader::random::RandomModel;
+use attentionstore_model::loader::{LoadedModel, ModelSource, Progress, WeightsOrigin, load};
 use attentionstore_uring::RateLimits;
 use crossbeam_channel::unbounded;
 
@@ -26,6 +27,7 @@ use crate::info::EngineInfo;
 use crate::loads::Loads;
 use crate::options::EngineOptions;
 use crate::outbox::{Outbox, Wake};
+use crate::room::check_room;
 use crate::saves::Saves;
 use crate::stats::Meters;
 use crate::text::TextService;
@@ -62,7 +64,7 @@ impl Engine {
         wrap: impl FnOnce(Box<dyn Backend>) -> Box<dyn Backend>,
     ) -> Result<Self, EngineError> {
         let lock = options.data_dir.as_deref().map(DirectoryLock::acquire).transpose()?;
-        let model = load(&options.model, &|step| report(progress, step))?;
+        let model = open_model(&options, &|step| report(progress, step))?;
         let text = TextService::open(&model)?;
         let backend = wrap(open_backend(&options, &model)?);
         let roots = open_roots(&options, &model, backend.as_ref())?;
@@ -71,6 +73,18 @@ impl Engine {
         let info = describe(&options, &model, backend.as_ref(), &text, &roots, &tiers);
         progress(1, 1);
         start(&options, (text, backend, roots, outbox, tiers, lock), info)
+    }
+}
+
+/// Random weights are refused before they are made where there is no room for them.
+fn open_model(options: &EngineOptions, progress: &dyn Fn(Progress)) -> Result<LoadedModel, EngineError> {
+    match &options.model {
+        ModelSource::Files(path) => Ok(load(path, progress)?),
+        ModelSource::Random(spec) => {
+            let random = RandomModel::read(spec)?;
+            check_room(options, &random)?;
+            Ok(random.generate(progress))
+        }
     }
 }
 
@@ -126,7 +140,7 @@ fn open_roots(
     };
     let layout = backend.layout();
     let identity = Identity {
-        weights: weights_hash(&model.weight_files, cache.as_deref())?,
+        weights: hash_weights(&model.weights_origin, cache.as_deref())?,
         config: model.identity_config.clone(),
         quantisation: model.quantisation.clone(),
         kv_dtype: format!("{:?}", layout.dtype).to_lowercase(),
@@ -136,6 +150,13 @@ fn open_roots(
         ..Identity::default()
     };
     Ok(Roots::new(secrets.hash_key, secrets.server_secret, identity))
+}
+
+fn hash_weights(origin: &WeightsOrigin, cache: Option<&Path>) -> Result<[u8; 32], EngineError> {
+    match origin {
+        WeightsOrigin::Files(files) => Ok(weights_hash(files, cache)?),
+        WeightsOrigin::Generated(recipe) => Ok(blake3::hash(recipe.as_bytes()).into()),
+    }
 }
 
 /// The host memory and the disk of an engine.

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use attentionstore_model::ModelSource;
+
 /// Sizes in bytes, rates in bytes a second.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
-    /// A Hugging Face directory or a GGUF file.
-    pub model: PathBuf,
+    pub model: ModelSource,
     pub threads: usize,
     /// Most rows of a step.
     pub max_batch_tokens: usize,

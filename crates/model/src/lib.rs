@@ -10,4 +10,4 @@ pub mod text;
 pub mod weights;
 
 pub use error::ModelError;
-pub use loader::{LoadedModel, Progress, load};
+pub use loader::{LoadedModel, ModelSource, Progress, WeightsOrigin, load};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use attentionstore_model::weights::WeightDtype;
-use attentionstore_model::{Progress, load};
+use attentionstore_model::{Progress, WeightsOrigin, load};
 
 fn default_model() -> Option<PathBuf> {
     let cache = std::env::var_os("XDG_CACHE_HOME")
@@ -36,7 +36,7 @@ fn the_default_model_loads_with_its_shape_tokenizer_and_template() {
     assert!(config.tied_embeddings && !config.qkv_bias && !config.qk_norm);
     assert_eq!(model.quantisation, "Q4_1+Q8_0");
     assert_eq!(model.weights.embedding.dtype, WeightDtype::Q8_0);
-    assert_eq!(model.weight_files, [path]);
+    assert_eq!(model.weights_origin, WeightsOrigin::Files(vec![path]));
     assert_eq!(model.generation.eos_ids, [2]);
     assert_eq!(model.text.eos_token.as_deref(), Some("<|im_end|>"));
     assert!(model.text.chat_template.is_some_and(|template| template.contains("add_generation_prompt")));

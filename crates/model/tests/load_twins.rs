@@ -3,11 +3,11 @@
 
 mod fixtures;
 
-use attentionstore_model::LoadedModel;
 use attentionstore_model::config::{Architecture, RopeScaling};
 use attentionstore_model::loader::TokenizerSource;
 use attentionstore_model::text::TextModel;
 use attentionstore_model::weights::{ModelWeights, Tensor, WeightDtype};
+use attentionstore_model::{LoadedModel, WeightsOrigin};
 
 use crate::fixtures::gguf::{Gguf, f32_value, text, u32_value};
 use crate::fixtures::{Copy, QUANTISED, TWINS, as_file, gguf_file, hugging_face, must_load};
@@ -95,7 +95,8 @@ fn every_architecture_has_its_shape_and_its_own_parts() {
 #[test]
 fn a_sharded_directory_names_all_its_files() {
     let model = must_load(&hugging_face("mistral"));
-    let names: Vec<_> = model.weight_files.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+    let WeightsOrigin::Files(files) = &model.weights_origin else { panic!("{:?}", model.weights_origin) };
+    let names: Vec<_> = files.iter().filter_map(|path| path.file_name()?.to_str()).collect();
     let wanted = [1, 2, 3].map(|shard| format!("model-0000{shard}-of-00003.safetensors"));
     assert_eq!(names, wanted);
 }

@@ -8,7 +8,10 @@ import { ExitError } from '../../protocol/errors.js'
 import type { EngineStats } from '../types.js'
 
 export interface NativeOpenOptions {
-  readonly modelPath: string
+  /** A GGUF file or a Hugging Face directory; left out with `randomWeights`. */
+  readonly modelPath?: string
+  /** A shape's name, or the absolute path of a directory with a config.json. */
+  readonly randomWeights?: string
   readonly threads: number
   readonly maxBatchTokens: number
   /** Bytes as numbers: exact up to 8 PiB. */
@@ -117,6 +120,8 @@ export interface Addon {
     onProgress: (done: number, total: number) => void,
     onWake: () => void,
   ): Promise<BindingEngine>
+  /** What random weights will take; throws for a shape that is not known. */
+  describeRandomWeights(shape: string): { readonly memoryBytes: number }
   /** The CUDA devices, or the sentence that says why there are none. */
   detectCuda(): { readonly devices: NativeDevice[]; readonly reason?: string }
 }

@@ -160,6 +160,18 @@ export async function createNativeEngine(
   }
 }
 
+/**
+ * What random weights of a shape will take, in bytes of memory while they are loaded.
+ * @throws ExitError with exit code 2 for a shape that is not known.
+ */
+export function describeRandomWeights(shape: string): { readonly memoryBytes: number } {
+  try {
+    return loadAddon().describeRandomWeights(shape)
+  } catch (thrown) {
+    throw startError(thrown)
+  }
+}
+
 /** The CUDA devices of this machine, or why there are none. */
 export function detectCuda(): { devices: ReadonlyArray<{ ordinal: number; name: string }>; reason?: string } {
   return loadAddon().detectCuda()

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use attentionstore_engine::{Engine, EngineOptions, SamplingParams, SequenceSpec};
 use attentionstore_kv::KvLayout;
-use attentionstore_model::ModelError;
 use attentionstore_model::backend::{Backend, BatchSequence, Event, SliceCopy, Stream};
 use attentionstore_model::config::ModelConfig;
 use attentionstore_model::sampling::{SampleRequest, Sampled};
+use attentionstore_model::{ModelError, ModelSource};
 
 pub const BLOCK: usize = 64;
 
@@ -126,7 +126,7 @@ impl Driver {
         let wake = Mutex::new(wake);
         let model = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../test/fixtures/models/llama/hf");
         let options = EngineOptions {
-            model,
+            model: ModelSource::Files(model),
             threads: 2,
             max_batch_tokens: 512,
             hbm_bytes: 2 << 20,

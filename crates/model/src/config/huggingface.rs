@@ -36,14 +36,22 @@ const UNSUPPORTED_IF_SET: [&str; 12] = [
 /// `Unsupported` for anything that would be computed wrongly, `Malformed` for what contradicts itself.
 pub(crate) fn read_config(path: &Path, name: &str) -> Result<(ModelConfig, Fields), ModelError> {
     let fields = Fields::read(path)?;
-    let architecture = architecture(&fields)?;
-    refuse_unsupported(&fields)?;
+    Ok((read_fields(&fields, name)?, fields))
+}
+
+/// As [`read_config`], from fields that were read already.
+///
+/// # Errors
+/// As [`read_config`].
+pub(crate) fn read_fields(fields: &Fields, name: &str) -> Result<ModelConfig, ModelError> {
+    let architecture = architecture(fields)?;
+    refuse_unsupported(fields)?;
     let (hidden, heads) = (fields.needed_count("hidden_size")?, fields.needed_count("num_attention_heads")?);
     let layers = fields.needed_count("num_hidden_layers")?;
-    let head_dim = head_dim(&fields, hidden, heads)?;
-    let rope = read_rope(&fields, head_dim)?;
+    let head_dim = head_dim(fields, hidden, heads)?;
+    let rope = read_rope(fields, head_dim)?;
     let trained_context = fields.needed_count("max_position_embeddings")?;
-    let window = active_window(&fields, architecture, layers)?;
+    let window = active_window(fields, architecture, layers)?;
     let config = ModelConfig {
         architecture,
         name: name.to_owned(),
@@ -52,7 +60,7 @@ pub(crate) fn read_config(path: &Path, name: &str) -> Result<(ModelConfig, Field
         intermediate: fields.needed_count("intermediate_size")?,
         layers,
         heads,
-        kv_heads: kv_heads(&fields, architecture, heads)?,
+        kv_heads: kv_heads(fields, architecture, heads)?,
         head_dim,
         rms_eps: fields.number("rms_norm_eps")?.unwrap_or(DEFAULT_RMS_EPS) as f32,
         rope_theta: rope.theta,
@@ -64,8 +72,8 @@ pub(crate) fn read_config(path: &Path, name: &str) -> Result<(ModelConfig, Field
         qkv_bias: architecture == Architecture::Qwen2,
         qk_norm: architecture == Architecture::Qwen3,
     };
-    check_config(path, &config)?;
-    Ok((config, fields))
+    check_config(fields.path(), &config)?;
+    Ok(config)
 }
 
 fn architecture(fields: &Fields) -> Result<Architecture, ModelError> {

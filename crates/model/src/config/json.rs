@@ -39,10 +39,15 @@ impl Fields {
     pub(crate) fn read(path: &Path) -> Result<Self, ModelError> {
         let text = read_text(path, MAX_JSON_BYTES)?;
         match serde_json::from_str(&text) {
-            Ok(Value::Object(map)) => Ok(Fields { path: path.to_owned(), prefix: String::new(), map }),
+            Ok(Value::Object(map)) => Ok(Fields::of(path, map)),
             Ok(_) => Err(ModelError::malformed(path, "not a JSON object")),
             Err(error) => Err(ModelError::malformed(path, format!("not JSON: {error}"))),
         }
+    }
+
+    /// An object that was parsed already; errors name `path`.
+    pub(crate) fn of(path: &Path, map: Map<String, Value>) -> Self {
+        Fields { path: path.to_owned(), prefix: String::new(), map }
     }
 
     pub(crate) fn path(&self) -> &Path {

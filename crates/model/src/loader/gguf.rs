@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{GenerationDefaults, LoadedModel, Progress, TextSource, TokenizerSource, name_of};
+use super::{GenerationDefaults, LoadedModel, Progress, TextSource, TokenizerSource, WeightsOrigin, name_of};
 use crate::config::gguf::read_config;
 use crate::error::ModelError;
 use crate::text::GgufTokenizer;
@@ -33,7 +33,7 @@ pub(super) fn load(path: &Path, progress: &dyn Fn(Progress)) -> Result<LoadedMod
         quantisation: weights.quantisation(),
         config,
         weights,
-        weight_files: vec![path.to_owned()],
+        weights_origin: WeightsOrigin::Files(vec![path.to_owned()]),
         text: text_source(path, tokenizer),
         generation,
     })

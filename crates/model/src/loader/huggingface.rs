@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{GenerationDefaults, LoadedModel, Progress, TextSource, TokenizerSource, name_of};
+use super::{GenerationDefaults, LoadedModel, Progress, TextSource, TokenizerSource, WeightsOrigin, name_of};
 use crate::config::huggingface::read_config;
 use crate::config::json::{Fields, read_text};
 use crate::error::ModelError;
@@ -34,7 +34,7 @@ pub(super) fn load(directory: &Path, progress: &dyn Fn(Progress)) -> Result<Load
         quantisation: weights.quantisation(),
         config,
         weights,
-        weight_files: store.files().map(Path::to_owned).collect(),
+        weights_origin: WeightsOrigin::Files(store.files().map(Path::to_owned).collect()),
         text: text_source(directory, tokenizer_path)?,
         generation,
     })

@@ -1,9 +1,10 @@
-//! Loading a model: a Hugging Face directory or a GGUF file, memory-mapped and checked.
+//! Loading a model: a Hugging Face directory or a GGUF file, memory-mapped and checked, or random weights.
 //!
 //! `docs/design/model-loading.md` says what is accepted, and where the traps are.
 
 mod gguf;
 mod huggingface;
+pub mod random;
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,25 @@ use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::text::GgufTokenizer;
 use crate::weights::ModelWeights;
+use random::RandomSpec;
+
+/// Which model is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModelSource {
+    /// A Hugging Face directory or a GGUF file.
+    Files(PathBuf),
+    /// No files: a shape and a seed.
+    Random(RandomSpec),
+}
+
+/// What makes weights these and no others; part of the identity of KV.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WeightsOrigin {
+    /// The files that hold them, in a fixed order: their bytes count.
+    Files(Vec<PathBuf>),
+    /// Made from what this text says, and from the configuration.
+    Generated(String),
+}
 
 /// How far loading has come. Weights are mapped, not read: their pages come in when the backend packs them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,12 +41,11 @@ pub enum Progress {
     Layers { placed: usize, total: usize },
 }
 
-/// A model as it lies on disk, ready for a backend and for the text part.
+/// A model, ready for a backend and for the text part.
 pub struct LoadedModel {
     pub config: ModelConfig,
     pub weights: ModelWeights,
-    /// The files that hold weights, in a fixed order; their bytes are part of the identity of KV.
-    pub weight_files: Vec<PathBuf>,
+    pub weights_origin: WeightsOrigin,
     pub text: TextSource,
     pub generation: GenerationDefaults,
     /// [`ModelConfig::identity`], part of the identity of KV.

@@ -48,6 +48,11 @@ pub(crate) fn byte_of_char(char: char) -> Option<u8> {
     BYTES.get(char as usize).copied().flatten()
 }
 
+/// The token of each single byte, by byte.
+pub(crate) fn byte_tokens() -> impl Iterator<Item = String> {
+    CHARS.iter().map(char::to_string)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

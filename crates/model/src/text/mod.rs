@@ -22,6 +22,7 @@ mod trace;
 mod utf8;
 mod words;
 
+pub(crate) use alphabet::byte_tokens;
 pub use answer::{AnswerText, Delta, FinishedText};
 pub use chat::{ChatMessage, ChatRequest, EncodedPrompt, StoredAnswer};
 pub use error::TextError;

@@ -1,0 +1,135 @@
+//! Whether there is room for a model that does not exist yet.
+
+use std::fs;
+use std::path::Path;
+
+use attentionstore_model::loader::random::RandomModel;
+
+use crate::error::EngineError;
+use crate::options::EngineOptions;
+
+/// Random weights are made as they would be stored, and a backend packs them into its own form beside that.
+const COPIES: u64 = 2;
+
+/// Bytes that a server with these tiers takes with a random model, at most.
+pub fn random_model_bytes(model: &RandomModel) -> u64 {
+    COPIES.saturating_mul(model.weight_bytes())
+}
+
+/// Refuses random weights for which this machine has no memory. Nothing is allocated before.
+///
+/// # Errors
+/// [`EngineError::Option`], with what is needed and what there is.
+pub fn check_room(options: &EngineOptions, model: &RandomModel) -> Result<(), EngineError> {
+    match available_memory() {
+        Some(available) => fits(options, model, available),
+        // Where nobody says, the allocator will.
+        None => Ok(()),
+    }
+}
+
+fn fits(options: &EngineOptions, model: &RandomModel, available: u64) -> Result<(), EngineError> {
+    let weights = random_model_bytes(model);
+    let tiers = options.hbm_bytes.saturating_add(options.dram_bytes);
+    let needed = weights.saturating_add(tiers);
+    if needed <= available {
+        return Ok(());
+    }
+    let detail = format!(
+        "{} has {} of weights in bf16, {} while they are packed; with {} of hbm and dram tiers that is {}, and {} of \
+         memory are available",
+        model.config().name,
+        gibibytes(model.weight_bytes()),
+        gibibytes(weights),
+        gibibytes(tiers),
+        gibibytes(needed),
+        gibibytes(available)
+    );
+    Err(EngineError::Option { option: "--random-weights", detail })
+}
+
+fn gibibytes(bytes: u64) -> String {
+    format!("{:.2} GiB", bytes as f64 / f64::from(1u32 << 30))
+}
+
+/// Bytes of memory that a process can still get: what the machine has, and what its control groups allow.
+pub fn available_memory() -> Option<u64> {
+    let machine = available_of(&fs::read_to_string("/proc/meminfo").ok()?)?;
+    Some(control_group_room().map_or(machine, |room| room.min(machine)))
+}
+
+/// `MemAvailable` of `/proc/meminfo`.
+fn available_of(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
+/// What the tightest control group (version 2) around this process has left.
+fn control_group_room() -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let path = Path::new(groups.lines().find_map(|line| line.strip_prefix("0::/"))?);
+    path.ancestors().filter_map(|group| room_in(&Path::new("/sys/fs/cgroup").join(group))).min()
+}
+
+/// The limit of one control group, less what it holds and cannot give back at once.
+fn room_in(group: &Path) -> Option<u64> {
+    let read = |file: &str| fs::read_to_string(group.join(file)).ok();
+    let number = |file: &str| read(file)?.trim().parse::<u64>().ok();
+    let cached =
+        read("memory.stat")?.lines().find_map(|line| line.strip_prefix("inactive_file ")?.parse().ok());
+    let held = number("memory.current")?.saturating_sub(cached.unwrap_or(0));
+    Some(number("memory.max")?.saturating_sub(held))
+}
+
+#[cfg(test)]
+mod tests {
+    use attentionstore_model::ModelSource;
+    use attentionstore_model::loader::random::RandomSpec;
+
+    use super::*;
+
+    fn options(shape: &str) -> (EngineOptions, RandomModel) {
+        let spec = RandomSpec { shape: shape.to_owned(), seed: 0 };
+        let model = RandomModel::read(&spec).expect("a known shape");
+        let options = EngineOptions {
+            model: ModelSource::Random(spec),
+            threads: 1,
+            max_batch_tokens: 64,
+            hbm_bytes: 1 << 30,
+            dram_bytes: 1 << 30,
+            ssd_bytes: 0,
+            ssd_dir: None,
+            data_dir: None,
+            ssd_read_limit: None,
+            ssd_write_limit: None,
+            preload_layers: None,
+            kv_dtype: "bf16".into(),
+            instruction_set: None,
+        };
+        (options, model)
+    }
+
+    #[test]
+    fn a_shape_that_fits_exactly_is_taken_and_one_byte_less_is_refused_with_numbers() {
+        let (options, model) = options("smollm2-135m");
+        let needed = 2 * model.weight_bytes() + (2 << 30);
+        fits(&options, &model, needed).expect("it fits");
+        let error = fits(&options, &model, needed - 1).expect_err("it does not");
+        assert_eq!(error.code(), "invalid_option");
+        let text = error.to_string();
+        for part in
+            ["--random-weights", "random-smollm2-135m", "0.25 GiB", "0.50 GiB", "2.00 GiB", "2.50 GiB"]
+        {
+            assert!(text.contains(part), "{text} | {part}");
+        }
+    }
+
+    #[test]
+    fn available_memory_is_read_in_bytes_and_nonsense_is_nothing() {
+        assert_eq!(available_of("MemTotal: 9 kB\nMemAvailable:   2048 kB\n"), Some(2 << 20));
+        for text in ["", "MemAvailable: x kB", "MemAvailable: 12", "MemAvailable: 18446744073709551615 kB"] {
+            assert_eq!(available_of(text), None, "{text}");
+        }
+    }
+}
