@@ -1,7 +1,10 @@
 // The composition root: options → engine → scheduler → telemetry → HTTP.
 
 import { join } from 'node:path'
+import type { Logger } from 'pino'
 import { openHttpApi, type HttpApi } from './api/listen.js'
+import { openAccessControl } from './auth/open.js'
+import type { AccessControl } from './auth/access-control.js'
 import { fitTiers, readMachine, type TierBytes } from './config/machine.js'
 import type { RawOptions, ServeOptions } from './config/options.js'
 import { absolutePath, dataDirectory } from './config/paths.js'
@@ -29,6 +32,8 @@ export interface RunningServer {
   readonly info: ServerInfo
   readonly tiers: TierBytes
   readonly service: InferenceService
+  /** Reads the key files again. A broken one keeps its keys as they were, and an error in the log names the line. */
+  reloadKeys(): void
   /**
    * New work gets 503, running answers have `graceMs` (default 10 s), saves are flushed, everything is released. May be
    * called twice.
@@ -46,6 +51,7 @@ export function startServer(options: RawOptions = {}, hooks: ServerHooks = {}): 
 /** As `startServer`, with options that are resolved already. */
 export async function startResolvedServer(options: ServeOptions, hooks: ServerHooks = {}): Promise<RunningServer> {
   const env = hooks.env ?? process.env
+  const auth = openAccessControl(options, env)
   const parts = new Parts()
   try {
     const dataDir = absolutePath(options.dataDir ?? dataDirectory(env), env)
@@ -53,7 +59,7 @@ export async function startResolvedServer(options: ServeOptions, hooks: ServerHo
     const fit = async (weightBytes: number) => fitTiers(options, await readMachine(ssdDir), weightBytes)
     const opened = await openEngine({ options, dataDir, ssdDir, env, fit }, hooks)
     parts.add(() => opened.close())
-    return await serve(options, opened, dataDir, parts, env)
+    return await serve(options, opened, auth, dataDir, parts, env)
   } catch (thrown) {
     await parts.close()
     throw thrown
@@ -63,6 +69,7 @@ export async function startResolvedServer(options: ServeOptions, hooks: ServerHo
 async function serve(
   options: ServeOptions,
   opened: OpenedEngine,
+  auth: AccessControl,
   dataDir: string,
   parts: Parts,
   env: NonNullable<ServerHooks['env']>,
@@ -90,13 +97,14 @@ async function serve(
   const info = serverInfo(options, engine, service)
   const telemetry = new Telemetry(info, { service, stats: () => engine.stats() })
   parts.add(async () => telemetry.close())
-  const http = await listen(options, engine, service, telemetry, info, log)
+  const http = await listen(options, { service, engine, telemetry, auth, log }, info)
   parts.add(() => http.close())
   return {
     url: http.url,
     info,
     tiers: opened.tiers,
     service,
+    reloadKeys: () => reloadKeys(auth, log),
     async close(grace = GRACE_MS) {
       graceMs = grace
       // While answers end, the port stays open: new work is told that the server drains.
@@ -108,15 +116,12 @@ async function serve(
 
 function listen(
   options: ServeOptions,
-  engine: Engine,
-  service: InferenceService,
-  telemetry: Telemetry,
+  sources: Pick<Parameters<typeof openHttpApi>[0], 'service' | 'engine' | 'telemetry' | 'auth' | 'log'>,
   info: ServerInfo,
-  log: ReturnType<typeof createLogger>,
 ): Promise<HttpApi> {
   const startedAtS = Math.floor(info.startedAtMs / 1000)
   return openHttpApi(
-    { service, engine, telemetry, log, models: info.models, startedAtS, version: VERSION },
+    { ...sources, models: info.models, startedAtS, version: VERSION },
     {
       host: options.host,
       port: options.port,
@@ -125,6 +130,12 @@ function listen(
       webDirectory: join(PACKAGE_ROOT, 'web-dist'),
     },
   )
+}
+
+function reloadKeys(auth: AccessControl, log: Logger): void {
+  const failures = auth.reload()
+  for (const { code, message, context } of failures) log.error({ code, ...context }, `the keys stay as they were: ${message}`)
+  if (failures.length === 0) log.info('the keys were read again')
 }
 
 function serverInfo(options: ServeOptions, { info }: Engine, service: InferenceService): ServerInfo {

@@ -1,6 +1,7 @@
 // The routes beside the two that generate.
 
 import test from 'ava'
+import { openApiPath } from '../../ts/api/openapi.js'
 import { openTestApi } from './support/api.js'
 
 async function openJson(t: { teardown: (close: () => Promise<void>) => void }) {
@@ -84,7 +85,7 @@ test('the OpenAPI document describes every route from the schemas that validate'
   t.is(document.openapi, '3.1.0')
   const { ROUTES } = await import('../../ts/api/routes.js')
   t.is(Object.values(document.paths).flatMap(Object.keys).length, ROUTES.length)
-  for (const { method, path } of ROUTES) t.truthy(document.paths[path]?.[method], `${method} ${path}`)
+  for (const { method, path } of ROUTES) t.truthy(document.paths[openApiPath(path)]?.[method], `${method} ${path}`)
   const chat = document.paths['/v1/chat/completions']?.['post']
   t.is(chat?.requestBody?.content['application/json']?.schema.$ref, '#/components/schemas/ChatCompletionRequest')
   t.deepEqual(Object.keys(chat?.responses['200']?.content ?? {}), ['application/json', 'text/event-stream'])

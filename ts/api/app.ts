@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler, type Response } from 'express'
 import helmet from 'helmet'
+import type { Caller, Credentials } from '../auth/access-control.js'
 import { ApiError } from '../protocol/errors.js'
 import { CONVERSATION_ID } from '../protocol/schemas/generation.js'
 import { ClientGone, errorBody, errorHeaders, statusOf, toApiError } from './errors.js'
@@ -32,8 +33,10 @@ export function createApp(routes: readonly Route[], context: ApiContext, options
   // The page holds no data, so a link from anywhere may open it.
   app.use(webPage(options.webDirectory))
   app.use(guardOrigin(options.access), guardContentType)
-  app.use(express.json({ limit: options.maxBodyBytes, type: 'application/json' }))
-  for (const route of routes) app[route.method](route.path, serve(route, context, options))
+  const readBody = express.json({ limit: options.maxBodyBytes, type: 'application/json' })
+  for (const route of routes) {
+    app[route.method](route.path, authorize(route, context, options), readBody, serve(route, context, options))
+  }
   app.use(notFound)
   app.use(answerError(context))
   return app
@@ -95,16 +98,40 @@ const guardContentType: RequestHandler = (request, _, next) => {
   next()
 }
 
+/** What `authorize` leaves for `serve`. */
+interface Admitted {
+  readonly caller: Caller
+  readonly credentials: Credentials
+}
+
+/** Before the body is read: nothing is parsed for a client that may not ask. */
+function authorize(route: Route, { auth }: ApiContext, { access }: AppOptions): RequestHandler {
+  return (request, response, next) => {
+    const isSameOrigin = checkOrigin(request.headers, request.path, access) === null
+    const credentials = { headers: request.headers, isSameOrigin }
+    const admitted: Admitted = { credentials, caller: auth.authorize(route.access, credentials) }
+    Object.assign(response.locals, admitted)
+    next()
+  }
+}
+
 function serve(route: Route, context: ApiContext, options: AppOptions): RequestHandler {
   return async (request, response) => {
     const gone = new AbortController()
     response.once('close', () => gone.abort())
     const { signal } = gone
     const conversation = conversationHeader(request)
-    const { body, id } = request
-    const reply = await route.handler({ body, requestId: String(id), conversation, signal }, context)
+    const { body, id, params } = request
+    const { caller, credentials } = response.locals as Admitted
+    const asked = { body, params, query: queryOf(request), caller, credentials, address: request.socket.remoteAddress ?? '' }
+    const reply = await route.handler({ ...asked, requestId: String(id), conversation, signal }, context)
     await send(reply, request, response, context, options)
   }
+}
+
+function queryOf({ url }: Request): Record<string, string> {
+  const at = url.indexOf('?')
+  return at < 0 ? {} : Object.fromEntries(new URLSearchParams(url.slice(at)))
 }
 
 function conversationHeader(request: Request): string | null {

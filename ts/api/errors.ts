@@ -36,6 +36,7 @@ export function statusOf(error: ApiError): number {
 }
 
 export function errorHeaders(error: ApiError): Readonly<Record<string, string>> {
+  if (error.code === 'invalid_api_key') return { 'www-authenticate': 'Bearer realm="attentionstore"' }
   const seconds = error.context['retry_after'] ?? RETRY_AFTER_S[error.code]
   return seconds === undefined ? {} : { 'retry-after': String(seconds) }
 }

@@ -3,19 +3,13 @@
 
 import type { IncomingHttpHeaders } from 'node:http'
 import { ApiError } from '../protocol/errors.js'
-import { isLoopback } from '../config/names.js'
+import { hostNameOf, isLoopback } from '../config/names.js'
 
 export interface AccessRules {
   /** Lower-case host names besides loopback. */
   readonly allowedHosts: readonly string[]
   /** Origins of pages that may call /v1. */
   readonly corsOrigins: readonly string[]
-}
-
-/** The host name of a Host header, without port; null if it is not one. */
-function hostNameOf(header: string | undefined): string | null {
-  if (header === undefined || /[/@\\?#\s]/.test(header) || !URL.canParse(`http://${header}`)) return null
-  return new URL(`http://${header}`).hostname.toLowerCase()
 }
 
 /**

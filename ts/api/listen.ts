@@ -39,7 +39,7 @@ export async function openHttpApi(context: Omit<ApiContext, 'description'>, opti
   const server = createServer(createApp(ROUTES, { ...context, description }, { ...options, stream }))
   server.requestTimeout = REQUEST_TIMEOUT_MS
   server.maxConnections = MAX_CONNECTIONS
-  const sockets = attachSockets(server, context.telemetry, options.access)
+  const sockets = attachSockets(server, context, options.access)
   await listen(server, options).catch(async (thrown: unknown) => {
     await sockets.close()
     throw thrown

@@ -9,10 +9,10 @@ import type { Route } from './route.js'
 
 /** One line a request. */
 export function requestLog(log: Logger, routes: readonly Route[]): HttpLogger {
-  const paths = new Set(routes.map(({ path }) => path))
+  const patterns = routes.map(({ path }) => [path, new RegExp(`^${path.replace(/:\w+/g, '[^/]+')}$`)] as const)
   const routeOf = (url: string | undefined): string => {
     const path = url?.split('?')[0] ?? ''
-    return paths.has(path) ? path : 'other'
+    return patterns.find(([, pattern]) => pattern.test(path))?.[0] ?? 'other'
   }
   return pinoHttp({
     logger: log,

@@ -2,6 +2,7 @@
 
 import type { Logger } from 'pino'
 import type { z } from 'zod'
+import type { Access, AccessControl, Caller, Credentials } from '../auth/access-control.js'
 import type { Engine } from '../engine/types.js'
 import type { InferenceService } from '../scheduler/types.js'
 import type { Telemetry } from '../telemetry/telemetry.js'
@@ -10,6 +11,7 @@ export interface ApiContext {
   readonly service: InferenceService
   readonly engine: Pick<Engine, 'info' | 'text'>
   readonly telemetry: Telemetry
+  readonly auth: AccessControl
   readonly log: Logger
   /** Names of the model; the first is the default. */
   readonly models: readonly string[]
@@ -23,6 +25,14 @@ export interface ApiContext {
 export interface ApiRequest {
   /** Parsed JSON; undefined without a body. */
   readonly body: unknown
+  /** The `:name` parts of the path, and the query, as texts. */
+  readonly params: unknown
+  readonly query: unknown
+  /** Who the route's access let through. */
+  readonly caller: Caller
+  readonly credentials: Credentials
+  /** The client's address. */
+  readonly address: string
   readonly requestId: string
   /** The `x-conversation-id` header. */
   readonly conversation: string | null
@@ -58,10 +68,14 @@ export function json(body: unknown, headers: Readonly<Record<string, string>> = 
 }
 
 export interface Route {
-  readonly method: 'get' | 'post'
+  readonly method: 'get' | 'post' | 'delete'
+  /** As express writes it: `/admin/conversations/:id`. */
   readonly path: string
+  readonly access: Access
   readonly handler: Handler
   readonly summary: string
+  readonly params?: z.ZodObject
+  readonly query?: z.ZodObject
   readonly request?: z.ZodType
   /** undefined: not JSON. */
   readonly response?: z.ZodType

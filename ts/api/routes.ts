@@ -4,6 +4,7 @@ import * as admin from '../protocol/schemas/admin.js'
 import { ChatChunk, ChatRequest, ChatResponse } from '../protocol/schemas/chat.js'
 import { CompletionChunk, CompletionRequest, CompletionResponse } from '../protocol/schemas/completions.js'
 import { ModelList } from '../protocol/schemas/models.js'
+import * as session from '../protocol/schemas/session.js'
 import * as tokens from '../protocol/schemas/tokenize.js'
 import { cacheStatus, demoteCache, resetCache } from './handlers/cache.js'
 import { chatCompletions } from './handlers/chat-completions.js'
@@ -12,6 +13,7 @@ import { health, ready } from './handlers/health.js'
 import { metrics } from './handlers/metrics.js'
 import { models } from './handlers/models.js'
 import { openapi } from './handlers/openapi.js'
+import { beginSession, endSession, sessionState } from './handlers/session.js'
 import { detokenize, tokenize } from './handlers/tokenize.js'
 import type { Route } from './route.js'
 
@@ -19,6 +21,7 @@ export const ROUTES: readonly Route[] = [
   {
     method: 'post',
     path: '/v1/chat/completions',
+    access: 'api',
     handler: chatCompletions,
     summary: 'Answer a conversation',
     request: ChatRequest,
@@ -28,16 +31,18 @@ export const ROUTES: readonly Route[] = [
   {
     method: 'post',
     path: '/v1/completions',
+    access: 'api',
     handler: completions,
     summary: 'Continue prompts',
     request: CompletionRequest,
     response: CompletionResponse,
     chunk: CompletionChunk,
   },
-  { method: 'get', path: '/v1/models', handler: models, summary: 'The model under its names', response: ModelList },
+  { method: 'get', path: '/v1/models', access: 'api', handler: models, summary: 'The model under its names', response: ModelList },
   {
     method: 'post',
     path: '/tokenize',
+    access: 'api',
     handler: tokenize,
     summary: 'Tokens of a text or of messages',
     request: tokens.TokenizeRequest,
@@ -46,18 +51,20 @@ export const ROUTES: readonly Route[] = [
   {
     method: 'post',
     path: '/detokenize',
+    access: 'api',
     handler: detokenize,
     summary: 'Text of tokens',
     request: tokens.DetokenizeRequest,
     response: tokens.DetokenizeResponse,
   },
-  { method: 'get', path: '/health', handler: health, summary: 'The process is alive', response: admin.HealthResponse },
-  { method: 'get', path: '/ready', handler: ready, summary: 'New requests are taken', response: admin.ReadyResponse },
-  { method: 'get', path: '/metrics', handler: metrics, summary: 'Prometheus metrics' },
-  { method: 'get', path: '/openapi.json', handler: openapi, summary: 'This description' },
+  { method: 'get', path: '/health', access: 'open', handler: health, summary: 'The process is alive', response: admin.HealthResponse },
+  { method: 'get', path: '/ready', access: 'open', handler: ready, summary: 'New requests are taken', response: admin.ReadyResponse },
+  { method: 'get', path: '/metrics', access: 'metrics', handler: metrics, summary: 'Prometheus metrics' },
+  { method: 'get', path: '/openapi.json', access: 'open', handler: openapi, summary: 'This description' },
   {
     method: 'get',
     path: '/admin/cache',
+    access: 'admin',
     handler: cacheStatus,
     summary: 'The tiers and what is in them',
     response: admin.CacheStatusBody,
@@ -65,6 +72,7 @@ export const ROUTES: readonly Route[] = [
   {
     method: 'post',
     path: '/admin/cache/demote',
+    access: 'admin',
     handler: demoteCache,
     summary: 'Remove copies above a tier',
     request: admin.DemoteRequest,
@@ -73,8 +81,34 @@ export const ROUTES: readonly Route[] = [
   {
     method: 'post',
     path: '/admin/cache/reset',
+    access: 'admin',
     handler: resetCache,
     summary: 'Remove every block that is not in use',
     response: admin.ResetResponse,
+  },
+  {
+    method: 'get',
+    path: '/admin/session',
+    access: 'open',
+    handler: sessionState,
+    summary: 'Whether a login is needed, and whose session this is',
+    response: session.SessionState,
+  },
+  {
+    method: 'post',
+    path: '/admin/session',
+    access: 'open',
+    handler: beginSession,
+    summary: 'Log in with the admin key: sets a cookie',
+    request: session.SessionRequest,
+    response: session.Session,
+  },
+  {
+    method: 'delete',
+    path: '/admin/session',
+    access: 'open',
+    handler: endSession,
+    summary: 'Log out',
+    response: session.SessionEnded,
   },
 ]

@@ -3,6 +3,7 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http'
 import { Server } from 'socket.io'
 import type { ClientToServerEvents, ServerToClientEvents } from '../protocol/events.js'
+import type { AccessControl } from '../auth/access-control.js'
 import type { Telemetry } from '../telemetry/telemetry.js'
 import { toApiError } from './errors.js'
 import { checkHost, checkOrigin, type AccessRules } from './guards.js'
@@ -15,18 +16,30 @@ export interface Sockets {
   close(): Promise<void>
 }
 
-export function attachSockets(server: HttpServer, telemetry: Telemetry, access: AccessRules): Sockets {
+export interface SocketSources {
+  readonly telemetry: Telemetry
+  readonly auth: AccessControl
+}
+
+/** Sockets need what the admin routes need. */
+export function attachSockets(server: HttpServer, { telemetry, auth }: SocketSources, access: AccessRules): Sockets {
   const io = new Server<ClientToServerEvents, ServerToClientEvents>(server, {
     serveClient: false,
     maxHttpBufferSize: MAX_MESSAGE_BYTES,
     allowRequest: (request, allow) => {
-      const refusal = io.engine.clientsCount >= MAX_SOCKETS ? 'too many sockets' : refusalOf(request, access)
+      const refusal = io.engine.clientsCount >= MAX_SOCKETS ? 'too many sockets' : refusalOf(request, auth, access)
       allow(refusal, refusal === null)
     },
   })
   io.on('connection', (socket) => socket.emit('snapshot', telemetry.snapshot()))
   // Volatile: what a slow socket cannot take now is dropped, the next sample replaces it.
-  const unlisten = telemetry.listen((sample) => io.volatile.emit('sample', sample))
+  const unlisten = telemetry.listen((sample) => {
+    // Whoever logged out, or whose key was taken away, sees no more.
+    for (const socket of io.sockets.sockets.values()) {
+      if (refusalOf(socket.request, auth, access) !== null) socket.disconnect(true)
+    }
+    io.volatile.emit('sample', sample)
+  })
   return {
     async close() {
       unlisten()
@@ -35,10 +48,11 @@ export function attachSockets(server: HttpServer, telemetry: Telemetry, access: 
   }
 }
 
-function refusalOf({ headers, url }: IncomingMessage, access: AccessRules): string | null {
+function refusalOf({ headers, url }: IncomingMessage, auth: AccessControl, access: AccessRules): string | null {
   try {
     checkHost(headers, access)
-    checkOrigin(headers, url ?? '/', access)
+    const isSameOrigin = checkOrigin(headers, url ?? '/', access) === null
+    auth.authorize('admin', { headers, isSameOrigin })
     return null
   } catch (thrown) {
     return toApiError(thrown).message

@@ -13,6 +13,7 @@ export type GenerationFields = z.output<z.ZodObject<typeof generationFields>>
 
 export interface TurnParts {
   readonly requestId: string
+  readonly tenant: string
   /** From the header; the body's field wins. */
   readonly conversation: string | null
   readonly prompt: TurnRequest['prompt']
@@ -24,7 +25,7 @@ export function turnRequest(fields: GenerationFields, info: EngineInfo, parts: T
   const hint = fields.prompt_cache_key ?? ''
   return {
     requestId: parts.requestId,
-    tenant: '',
+    tenant: parts.tenant,
     cacheSalt: fields.cache_salt ?? '',
     conversation: fields.conversation ?? parts.conversation,
     conversationHint: CONVERSATION_ID.test(hint) ? hint : null,

@@ -2,6 +2,7 @@
 
 import { createInterface } from 'node:readline'
 import { Command } from 'commander'
+import { API_KEY_VARIABLE } from '../config/resolve.js'
 import { invalidOption, wholeNumber } from '../config/units.js'
 import type { ChatChunk, Usage } from '../protocol/index.js'
 import { startResolvedServer, type RunningServer } from '../server.js'
@@ -17,6 +18,7 @@ interface Message {
 
 interface ChatSettings {
   readonly url: string
+  readonly apiKey: string | null
   readonly system: string | null
   readonly sampling: Readonly<Record<string, number>>
   readonly stop: AbortSignal
@@ -27,7 +29,7 @@ const MAX_TOKENS = 2 ** 31 - 1
 export function chatCommand(terminal: Terminal, setExitCode: (code: number) => void): Command {
   const command = new Command('chat')
     .description('talk to a model in the terminal; after each answer: time to first token, and where the prompt came from')
-    .option('--url <url>', 'a running server (default: one is started in this process, with the options below)')
+    .option('--url <url>', `a running server, with the key in ${API_KEY_VARIABLE} if it asks for one (default: one is started in this process, with the options below)`)
     .option('--system <text>', 'system message')
     .option('--temperature <number>', "0: always the likeliest token (default: the model's)")
     .option('--max-tokens <count>', 'longest answer (default: what fits)')
@@ -42,7 +44,7 @@ async function chat(values: Record<string, unknown>, terminal: Terminal): Promis
   try {
     const url = own?.url ?? serverUrl(values)
     const system = typeof values['system'] === 'string' ? values['system'] : null
-    return await converse({ url, system, sampling, stop: stop.signal }, terminal)
+    return await converse({ url, apiKey: terminal.env[API_KEY_VARIABLE] ?? null, system, sampling, stop: stop.signal }, terminal)
   } finally {
     await own?.close(0)
     stop.forget()
@@ -123,13 +125,13 @@ async function takeTurn(settings: ChatSettings, messages: Message[], content: st
   }
 }
 
-async function answer({ url, sampling, stop }: ChatSettings, messages: readonly Message[], terminal: Terminal): Promise<string> {
+async function answer({ url, apiKey, sampling, stop }: ChatSettings, messages: readonly Message[], terminal: Terminal): Promise<string> {
   const body = { messages, ...sampling, stream: true, stream_options: { include_usage: true } }
   const sentAt = performance.now()
   let firstAt: number | null = null
   let text = ''
   let usage: Usage | null = null
-  for await (const { value, at } of postStream(`${url}/v1/chat/completions`, body, stop)) {
+  for await (const { value, at } of postStream(`${url}/v1/chat/completions`, body, { apiKey, signal: stop })) {
     const chunk = value as ChatChunk
     usage = chunk.usage ?? usage
     const piece = chunk.choices[0]?.delta.content ?? ''

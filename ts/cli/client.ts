@@ -18,14 +18,24 @@ export class RequestFailed extends Error {
   }
 }
 
+export interface StreamOptions {
+  /** Sent as `Authorization: Bearer`; null: none. */
+  readonly apiKey: string | null
+  readonly signal?: AbortSignal
+}
+
+export function authorization(apiKey: string | null): Record<string, string> {
+  return apiKey === null ? {} : { authorization: `Bearer ${apiKey}` }
+}
+
 /**
  * Posts `body` and yields the events of the answer until `[DONE]`.
  * @throws RequestFailed for a status other than 200, an error event, or an end without `[DONE]`.
  */
-export async function* postStream(url: string, body: unknown, signal?: AbortSignal): AsyncGenerator<StreamedEvent> {
+export async function* postStream(url: string, body: unknown, { apiKey, signal }: StreamOptions): AsyncGenerator<StreamedEvent> {
   const response = await fetch(url, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
+    headers: { 'content-type': 'application/json', accept: 'text/event-stream', ...authorization(apiKey) },
     body: JSON.stringify(body),
     ...(signal ? { signal } : {}),
   }).catch((cause: unknown) => {

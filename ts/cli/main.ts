@@ -5,6 +5,7 @@ import { AttentionStoreError, ExitError } from '../protocol/errors.js'
 import { VERSION } from '../version.js'
 import { benchCommand } from './bench/command.js'
 import { chatCommand } from './chat.js'
+import { keysCommand } from './keys.js'
 import { serveCommand } from './serve.js'
 import { simulateCommand } from './simulate.js'
 import { processTerminal, type Terminal } from './terminal.js'
@@ -23,9 +24,8 @@ export async function main(args: readonly string[], terminal: Terminal = process
     .version(VERSION)
     .exitOverride()
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.err })
-  for (const create of [serveCommand, chatCommand, benchCommand, simulateCommand]) {
-    // Commands that are built apart do not inherit these.
-    program.addCommand(create(terminal, (code) => (exitCode = code)).exitOverride().copyInheritedSettings(program))
+  for (const create of [serveCommand, chatCommand, benchCommand, simulateCommand, keysCommand]) {
+    program.addCommand(inheriting(create(terminal, (code) => (exitCode = code)), program))
   }
   try {
     await program.parseAsync([...args], { from: 'user' })
@@ -33,6 +33,13 @@ export async function main(args: readonly string[], terminal: Terminal = process
   } catch (thrown) {
     return exitCodeOf(thrown, terminal)
   }
+}
+
+/** Commands that are built apart do not inherit where errors go. */
+function inheriting(command: Command, parent: Command): Command {
+  command.exitOverride().copyInheritedSettings(parent)
+  for (const sub of command.commands) inheriting(sub as Command, command)
+  return command
 }
 
 function exitCodeOf(thrown: unknown, terminal: Terminal): number {

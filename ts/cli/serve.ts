@@ -26,10 +26,14 @@ async function serve(values: Record<string, unknown>, terminal: Terminal): Promi
       onNotice: (sentence) => terminal.out(`${sentence}\n`),
       onProgress: progress,
     })
+    // Without keys SIGHUP keeps its usual meaning: the terminal is gone, and with it the server.
+    const usesKeys = options.apiKeys !== null || options.adminKeyFile !== null
+    const forget = usesKeys ? terminal.onHangup(() => server.reloadKeys()) : () => {}
     terminal.out(startLines(server).join(''))
     await stop.first
     terminal.out('stopping: running answers have 10 s; a second signal stops at once\n')
     await server.close()
+    forget()
     return 0
   } finally {
     stop.forget()

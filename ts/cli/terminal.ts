@@ -13,6 +13,8 @@ export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Calls `listener` for SIGINT and SIGTERM until the returned function is called. */
   onStop(listener: (signal: NodeJS.Signals) => void): () => void
+  /** As `onStop`, for SIGHUP. */
+  onHangup(listener: () => void): () => void
 }
 
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const
@@ -27,5 +29,9 @@ export const processTerminal: Terminal = {
   onStop(listener) {
     for (const signal of STOP_SIGNALS) process.on(signal, listener)
     return () => STOP_SIGNALS.forEach((signal) => process.off(signal, listener))
+  },
+  onHangup(listener) {
+    process.on('SIGHUP', listener)
+    return () => void process.off('SIGHUP', listener)
   },
 }

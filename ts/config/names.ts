@@ -47,3 +47,9 @@ export function isLoopback(name: string): boolean {
   const bare = name.replace(/^\[(.*)\]$/, '$1').toLowerCase()
   return bare === 'localhost' || bare === '::1' || /^127(\.\d{1,3}){3}$/.test(bare)
 }
+
+/** The host name of a Host header, without port; null if it is not one. */
+export function hostNameOf(header: string | undefined): string | null {
+  if (header === undefined || /[/@\\?#\s]/.test(header) || !URL.canParse(`http://${header}`)) return null
+  return new URL(`http://${header}`).hostname.toLowerCase()
+}

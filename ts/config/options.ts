@@ -166,6 +166,20 @@ export const SERVE_OPTIONS = {
     default: null,
     defaultText: 'none',
   }),
+  apiKeys: option({
+    argument: '<file>',
+    help: 'keys that open /v1, made by `attentionstore keys add`; read again on SIGHUP',
+    parse: text,
+    default: null,
+    defaultText: 'none',
+  }),
+  adminKeyFile: option({
+    argument: '<file>',
+    help: 'keys that open /admin and the dashboard, in the same form',
+    parse: text,
+    default: null,
+    defaultText: 'none',
+  }),
   allowUnauthenticated: switched('listen on an address that others can reach'),
   allowedHosts: option({
     argument: '<host,…>',

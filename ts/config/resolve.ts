@@ -18,6 +18,9 @@ export interface OptionSources {
 /** The variable that names the TOML file; it is not an option of the table because it says where options are. */
 export const CONFIG_VARIABLE = 'ATTENTIONSTORE_CONFIG'
 
+/** The key that commands send to a server elsewhere. In no option, because other users see command lines. */
+export const API_KEY_VARIABLE = 'ATTENTIONSTORE_API_KEY'
+
 interface Given {
   readonly value: unknown
   /** What the user wrote: the name in messages. */
@@ -54,7 +57,7 @@ function find(key: OptionKey, { flags, env, file }: OptionSources): Given | null
 function refuseUnknown({ flags, env, file }: OptionSources): void {
   const keys: ReadonlySet<string> = new Set(OPTION_KEYS)
   const names = new Set(OPTION_KEYS.map(kebab))
-  const variables = new Set([...OPTION_KEYS.map(variable), CONFIG_VARIABLE])
+  const variables = new Set([...OPTION_KEYS.map(variable), CONFIG_VARIABLE, API_KEY_VARIABLE])
   const unknown = [
     ...Object.keys(flags ?? {}).filter((key) => !keys.has(key)).map((key) => `option ${key}`),
     ...Object.keys(env ?? {})
@@ -67,8 +70,8 @@ function refuseUnknown({ flags, env, file }: OptionSources): void {
 }
 
 function checkTogether(options: ServeOptions): void {
-  if (!isLoopback(options.host) && !options.allowUnauthenticated) {
-    const why = 'others could reach it, and it asks for no key; add --allow-unauthenticated if that is meant'
+  if (!isLoopback(options.host) && options.apiKeys === null && !options.allowUnauthenticated) {
+    const why = 'others could reach it, and it asks for no key; give it --api-keys, or --allow-unauthenticated if that is meant'
     throw invalidOption('--host', `${options.host} is not a loopback address: ${why}`)
   }
   if (options.profile !== null && options.device !== 'simulated') {

@@ -15,7 +15,8 @@ const TS_ARROWS: Readonly<Record<string, readonly string[]>> = {
   scheduler: ['directory', 'placement', 'conversations', 'engine', 'protocol'],
   simulator: ['scheduler', 'directory', 'placement', 'engine', 'protocol'],
   telemetry: ['scheduler', 'engine', 'protocol'],
-  api: ['scheduler', 'telemetry', 'config', 'engine', 'protocol'],
+  auth: ['config', 'protocol'],
+  api: ['auth', 'scheduler', 'telemetry', 'config', 'engine', 'protocol'],
 }
 
 /** Crate → crates of this workspace that it may depend on. */

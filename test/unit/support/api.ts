@@ -4,6 +4,7 @@ import { request, type IncomingHttpHeaders } from 'node:http'
 import OpenAI from 'openai'
 import { openHttpApi, type ListenOptions } from '../../../ts/api/listen.js'
 import type { ServerInfo } from '../../../ts/protocol/events.js'
+import { AccessControl } from '../../../ts/auth/access-control.js'
 import { createLogger } from '../../../ts/telemetry/logger.js'
 import { Telemetry } from '../../../ts/telemetry/telemetry.js'
 import { fakeInfo, FakeService, fakeStats, fakeText } from './fake-service.js'
@@ -35,7 +36,16 @@ export interface TestApi {
   close(): Promise<void>
 }
 
-export async function openTestApi(options: Partial<ListenOptions> = {}, engine: Partial<typeof fakeInfo> = {}): Promise<TestApi> {
+/** As a server without keys. */
+function openToAll(): AccessControl {
+  return new AccessControl({ apiKeys: null, adminKeys: null, isLoopback: true, now: () => 0 })
+}
+
+export async function openTestApi(
+  options: Partial<ListenOptions> = {},
+  engine: Partial<typeof fakeInfo> = {},
+  auth: AccessControl = openToAll(),
+): Promise<TestApi> {
   const service = new FakeService()
   const log: string[] = []
   const telemetry = new Telemetry(info, { service, stats: () => fakeStats })
@@ -43,6 +53,7 @@ export async function openTestApi(options: Partial<ListenOptions> = {}, engine: 
     {
       service,
       telemetry,
+      auth,
       engine: { info: { ...fakeInfo, ...engine }, text: fakeText },
       log: createLogger('debug', (line) => log.push(line)),
       models: info.models,

@@ -30,6 +30,16 @@ export class FakeTerminal implements Terminal {
     return () => void this.#events.off('stop', listener)
   }
 
+  onHangup(listener: () => void): () => void {
+    this.#events.on('hangup', listener)
+    return () => void this.#events.off('hangup', listener)
+  }
+
+  /** As `kill -HUP` would. */
+  hangUp(): void {
+    this.#events.emit('hangup')
+  }
+
   /** As an operator would. */
   stop(): void {
     this.#events.emit('stop', 'SIGTERM')

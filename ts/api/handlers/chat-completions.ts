@@ -11,7 +11,7 @@ import { refuseUnsupported } from '../unsupported.js'
 import { validate } from '../validate.js'
 
 /** POST /v1/chat/completions */
-export const chatCompletions: Handler = async ({ body, requestId, conversation, signal }, context) => {
+export const chatCompletions: Handler = async ({ body, caller, requestId, conversation, signal }, context) => {
   refuseUnsupported(body)
   checkLengths(body, context.service.modelContext)
   const fields = validate(ChatRequest, body)
@@ -26,6 +26,7 @@ export const chatCompletions: Handler = async ({ body, requestId, conversation, 
   }
   const request = turnRequest(fields, info, {
     requestId,
+    tenant: caller.tenant,
     conversation,
     prompt: { kind: 'chat', messages: turnMessages(fields.messages) },
     maxTokens: fields.max_completion_tokens ?? fields.max_tokens ?? null,

@@ -15,7 +15,7 @@ import { validate } from '../validate.js'
 const DEFAULT_MAX_TOKENS = 16
 
 /** POST /v1/completions */
-export const completions: Handler = async ({ body, requestId, conversation, signal }, context) => {
+export const completions: Handler = async ({ body, caller, requestId, conversation, signal }, context) => {
   refuseUnsupported(body)
   checkLengths(body, context.service.modelContext)
   const fields = validate(CompletionRequest, body)
@@ -25,6 +25,7 @@ export const completions: Handler = async ({ body, requestId, conversation, sign
   const requests = prompts.map((prompt, index) =>
     turnRequest(fields, info, {
       requestId: prompts.length === 1 ? requestId : `${requestId}-${index}`,
+      tenant: caller.tenant,
       conversation,
       prompt,
       maxTokens: fields.max_tokens ?? DEFAULT_MAX_TOKENS,

@@ -2,8 +2,10 @@
 
 import { writeFileSync } from 'node:fs'
 import { Command } from 'commander'
+import { API_KEY_VARIABLE } from '../../config/resolve.js'
 import { invalidOption, wholeNumber } from '../../config/units.js'
 import { ExitError } from '../../protocol/errors.js'
+import { authorization } from '../client.js'
 import type { Terminal } from '../terminal.js'
 import { scaleOf } from './prompts.js'
 import { replay } from './replay.js'
@@ -29,7 +31,7 @@ Exit code 1: some request failed.
 export function benchCommand(terminal: Terminal, setExitCode: (code: number) => void): Command {
   return new Command('bench')
     .description('replay a trace against an OpenAI-compatible server: times, throughput, cached tokens')
-    .requiredOption('--url <url>', 'the server')
+    .requiredOption('--url <url>', `the server; its key, if it asks for one, in ${API_KEY_VARIABLE}`)
     .requiredOption('--trace <file>', 'the trace')
     .option('--speed <factor>', '2 sends twice as fast as the trace', '1')
     .option('--limit <count>', 'only the first requests of the trace (default: all)')
@@ -45,14 +47,15 @@ async function bench(values: BenchValues, terminal: Terminal): Promise<number> {
   const limit = values.limit === undefined ? Number.POSITIVE_INFINITY : wholeNumber(1, 1e9)(values.limit, '--limit')
   const blockTokens = values.blockTokens === undefined ? null : wholeNumber(1, 4096)(values.blockTokens, '--block-tokens')
   const trace = await readTrace(values.trace, limit)
-  const model = await firstModel(url)
+  const apiKey = terminal.env[API_KEY_VARIABLE] ?? null
+  const model = await firstModel(url, apiKey)
   const start = performance.now()
   let ended = 0
   const showProgress = (): void => {
     ended++
     if (terminal.showsProgress) terminal.err(`\r${ended} of ${trace.requests.length} requests`)
   }
-  const outcomes = await replay(trace.requests, { url, model, speed, scale: scaleOf(trace, blockTokens) }, showProgress)
+  const outcomes = await replay(trace.requests, { url, apiKey, model, speed, scale: scaleOf(trace, blockTokens) }, showProgress)
   if (terminal.showsProgress) terminal.err('\n')
   const report = reportOf(outcomes, (performance.now() - start) / 1000)
   terminal.out(formatReport(report))
@@ -72,9 +75,10 @@ function speedOf(value: string): number {
   throw invalidOption('--speed', `${JSON.stringify(value)} is not a number above 0`)
 }
 
-async function firstModel(url: string): Promise<string> {
+async function firstModel(url: string, apiKey: string | null): Promise<string> {
   try {
-    const response = await fetch(`${url}/v1/models`)
+    const response = await fetch(`${url}/v1/models`, { headers: authorization(apiKey) })
+    if (!response.ok) throw new Error(`status ${response.status}`)
     const { data } = (await response.json()) as { data: ReadonlyArray<{ id: string }> }
     const [model] = data
     if (model === undefined) throw new Error('it serves no model')

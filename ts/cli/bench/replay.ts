@@ -8,6 +8,7 @@ import type { TraceRequest } from './trace.js'
 export interface ReplayOptions {
   /** Without `/v1`. */
   readonly url: string
+  readonly apiKey: string | null
   readonly model: string
   /** 2: twice as fast as the trace. */
   readonly speed: number
@@ -62,7 +63,7 @@ function waitUntil(at: number): Promise<void> {
   return ms <= 0 ? Promise.resolve() : new Promise((resolve) => setTimeout(resolve, ms))
 }
 
-async function send(request: TraceRequest, index: number, { url, model, scale }: ReplayOptions): Promise<Outcome> {
+async function send(request: TraceRequest, index: number, { url, apiKey, model, scale }: ReplayOptions): Promise<Outcome> {
   const body = {
     model,
     prompt: promptTokens(request, index, scale),
@@ -74,7 +75,7 @@ async function send(request: TraceRequest, index: number, { url, model, scale }:
   }
   const sentAt = performance.now()
   try {
-    return await measure(sentAt, postStream(`${url}/v1/completions`, body))
+    return await measure(sentAt, postStream(`${url}/v1/completions`, body, { apiKey }))
   } catch (thrown) {
     if (thrown instanceof RequestFailed) return { ok: false, message: thrown.message }
     throw thrown
