@@ -18,7 +18,7 @@ import { createInferenceService } from './scheduler/service.js'
 import type { InferenceService } from './scheduler/types.js'
 import { createLogger } from './telemetry/logger.js'
 import { RequestLogFile } from './telemetry/request-log.js'
-import { Telemetry } from './telemetry/telemetry.js'
+import { Telemetry, TTFT_ESTIMATE } from './telemetry/telemetry.js'
 import { PACKAGE_ROOT, VERSION } from './version.js'
 
 /** Who is told of what takes time at the start: sentences, and the share of the model that is loaded, 0…1. */
@@ -95,7 +95,8 @@ async function serve(
   let graceMs = GRACE_MS
   parts.add(() => service.close(graceMs))
   const info = serverInfo(options, engine, service)
-  const telemetry = new Telemetry(info, { service, stats: () => engine.stats() })
+  const limits = { read: options.ssdReadLimit, write: options.ssdWriteLimit }
+  const telemetry = new Telemetry(info, { service, stats: () => engine.stats() }, { limits })
   parts.add(async () => telemetry.close())
   const http = await listen(options, { service, engine, telemetry, auth, log }, info)
   parts.add(() => http.close())
@@ -154,6 +155,7 @@ function serverInfo(options: ServeOptions, { info }: Engine, service: InferenceS
     ioEngine: info.ioEngine,
     reuse: !options.noReuse,
     startedAtMs: Date.now(),
+    ttftEstimate: TTFT_ESTIMATE,
   }
 }
 

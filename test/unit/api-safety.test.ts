@@ -161,7 +161,7 @@ test('a body over the limit never reaches its handler', async (t) => {
 const connect = (url: string, headers: Record<string, string> = {}): Socket =>
   io(url, { transports: ['websocket'], extraHeaders: headers, reconnection: false })
 
-test('a socket gets the whole state, then samples', async (t) => {
+test('a socket gets the whole state, then samples of what it subscribes to', async (t) => {
   const api = await openTestApi()
   t.teardown(() => api.close())
   const socket = connect(api.url)
@@ -169,6 +169,7 @@ test('a socket gets the whole state, then samples', async (t) => {
   const snapshot = await new Promise<Snapshot>((resolve) => socket.once('snapshot', resolve))
   t.is(snapshot.info.models[0], 'fake-model')
   t.is(snapshot.sample.tokens.reused.dram, 13)
+  socket.emit('subscribe', ['overview', 'no such topic'])
   const sample = await new Promise<Sample>((resolve) => socket.once('sample', resolve))
   t.true(sample.uptimeMs > snapshot.sample.uptimeMs)
   t.deepEqual(Object.keys(sample).toSorted(), Object.keys(snapshot.sample).toSorted())

@@ -9,7 +9,15 @@ import { PACKAGE_ROOT } from '../../ts/version.js'
 
 test('the package exports what its users import, and nothing by accident', (t) => {
   t.deepEqual(Object.keys(api).toSorted(), ['ApiError', 'AttentionStoreError', 'EngineError', 'ExitError', 'VERSION', 'startServer'])
-  t.deepEqual(Object.keys(protocol).toSorted(), ['ApiError', 'AttentionStoreError', 'EngineError', 'ExitError', 'TIER_NAMES'])
+  t.deepEqual(Object.keys(protocol).toSorted(), [
+    'ApiError',
+    'AttentionStoreError',
+    'CELL_STATES',
+    'EngineError',
+    'ExitError',
+    'NO_AGE',
+    'TIER_NAMES',
+  ])
 })
 
 test('docs/interface.md names every option and every route', (t) => {

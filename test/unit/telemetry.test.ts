@@ -25,6 +25,7 @@ const info: ServerInfo = {
   ioEngine: 'none',
   reuse: true,
   startedAtMs: 0,
+  ttftEstimate: 'guessed',
 }
 
 function telemetry(): Telemetry {

@@ -1,15 +1,15 @@
-// The dashboard's socket: a snapshot at every (re)connect, then samples, latest wins.
+// The dashboard's socket: a snapshot at every (re)connect, then what the page subscribed to, latest wins.
 
 import type { IncomingMessage, Server as HttpServer } from 'node:http'
 import { Server } from 'socket.io'
-import type { ClientToServerEvents, ServerToClientEvents } from '../protocol/events.js'
 import type { AccessControl } from '../auth/access-control.js'
 import type { Telemetry } from '../telemetry/telemetry.js'
 import { toApiError } from './errors.js'
 import { checkHost, checkOrigin, type AccessRules } from './guards.js'
+import { publishWhileWatched, subscribe, type PageServer } from './topics.js'
 
 const MAX_SOCKETS = 64
-/** Nothing is expected from a client but the protocol's own packets. */
+/** Nothing is expected from a client but the protocol's own packets and lists of topics. */
 const MAX_MESSAGE_BYTES = 4096
 
 export interface Sockets {
@@ -23,7 +23,7 @@ export interface SocketSources {
 
 /** Sockets need what the admin routes need. */
 export function attachSockets(server: HttpServer, { telemetry, auth }: SocketSources, access: AccessRules): Sockets {
-  const io = new Server<ClientToServerEvents, ServerToClientEvents>(server, {
+  const io: PageServer = new Server(server, {
     serveClient: false,
     maxHttpBufferSize: MAX_MESSAGE_BYTES,
     allowRequest: (request, allow) => {
@@ -31,18 +31,20 @@ export function attachSockets(server: HttpServer, { telemetry, auth }: SocketSou
       allow(refusal, refusal === null)
     },
   })
-  io.on('connection', (socket) => socket.emit('snapshot', telemetry.snapshot()))
-  // Volatile: what a slow socket cannot take now is dropped, the next sample replaces it.
-  const unlisten = telemetry.listen((sample) => {
-    // Whoever logged out, or whose key was taken away, sees no more.
+  io.on('connection', (socket) => {
+    socket.emit('snapshot', telemetry.snapshot())
+    socket.on('subscribe', (topics) => subscribe(socket, topics))
+  })
+  /** Whoever logged out, or whose key was taken away, sees no more. */
+  const dropRefused = (): void => {
     for (const socket of io.sockets.sockets.values()) {
       if (refusalOf(socket.request, auth, access) !== null) socket.disconnect(true)
     }
-    io.volatile.emit('sample', sample)
-  })
+  }
+  const stopAll = publishWhileWatched(io, telemetry, dropRefused)
   return {
     async close() {
-      unlisten()
+      stopAll()
       await io.close()
     },
   }

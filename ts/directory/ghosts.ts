@@ -1,8 +1,10 @@
 // Blocks that left their last tier: what a later miss is explained by, and what placement learnt of them while they were
 // there. Keys are salted by tenant, so whoever knows a key may know what became of its block.
 
-import type { BlockKey, TierName } from '../engine/types.js'
+import { BLOCK_TOKENS, type BlockKey, type TierName } from '../engine/types.js'
 import type { History } from '../placement/types.js'
+import { KeyFilter } from './key-filter.js'
+import { LostTails } from './lost-tails.js'
 
 /** Why a block left its last tier. */
 export type LossCause = 'evicted' | 'write_queue_full' | 'damaged' | 'reset' | 'ttl'
@@ -18,6 +20,12 @@ export interface Ghost {
   readonly history: History
 }
 
+/** What a ghost is made of. Of a partly filled block, also what it followed and held. */
+export interface Leaving extends History {
+  readonly parent?: BlockKey
+  readonly tokens?: Uint32Array
+}
+
 export interface GhostOptions {
   /** Ghosts remembered at most; the oldest is forgotten first. */
   readonly capacity: number
@@ -30,6 +38,8 @@ export interface GhostOptions {
 const GHOSTS_A_SLOT = 5
 /** About 60 MiB. */
 const MOST_GHOSTS = 262_144
+/** Keys of forgotten ghosts that are remembered for each ghost, in 4 bytes each. */
+const FORGOTTEN_A_GHOST = 8
 
 /** How many ghosts a cache of so many slots remembers. */
 export function ghostCapacity(slots: Readonly<Record<TierName, number>>): number {
@@ -40,9 +50,12 @@ export class Ghosts {
   readonly #options: GhostOptions
   /** In the order in which they left. */
   readonly #ghosts = new Map<BlockKey, Ghost>()
+  readonly #tails = new LostTails()
+  readonly #forgotten: KeyFilter
 
   constructor(options: GhostOptions) {
     this.#options = options
+    this.#forgotten = new KeyFilter(FORGOTTEN_A_GHOST * options.capacity)
   }
 
   get size(): number {
@@ -54,19 +67,42 @@ export class Ghosts {
     return this.#ghosts.get(key)
   }
 
+  /** The partly filled block that left from behind `parent` and shares the most leading tokens with `tokens`. */
+  tailAfter(parent: BlockKey, tokens: Uint32Array): { readonly ghost: Ghost; readonly rows: number } | undefined {
+    const tail = this.#tails.best(parent, tokens)
+    const ghost = tail && this.#ghosts.get(tail.key)
+    return tail && ghost ? { ghost, rows: tail.rows } : undefined
+  }
+
+  /** The block was here, and its ghost is forgotten; one key in some hundreds is taken for such a one by mistake. */
+  isForgotten(key: BlockKey): boolean {
+    return this.#forgotten.mayHold(key)
+  }
+
   /** The block is leaving `tier`, its last. */
-  left(key: BlockKey, tier: TierName, cause: LossCause, { uses, cohort }: History): void {
+  left(key: BlockKey, tier: TierName, cause: LossCause, { uses, cohort, parent, tokens }: Leaving): void {
     const { capacity, policy, now } = this.#options
     const isChosen = cause === 'evicted' || cause === 'write_queue_full'
     this.#ghosts.delete(key)
     this.#ghosts.set(key, { at: now(), cause, tier, policy: isChosen ? policy : null, history: { uses, cohort } })
-    if (this.#ghosts.size > capacity) this.#ghosts.delete(this.#ghosts.keys().next().value as BlockKey)
+    if (parent !== undefined && tokens && tokens.length < BLOCK_TOKENS) this.#tails.add(key, parent, tokens)
+    if (this.#ghosts.size > capacity) this.#forget(this.#ghosts.keys().next().value as BlockKey)
   }
 
   /** The block is back: its ghost, which is one no longer. */
   returned(key: BlockKey): Ghost | undefined {
     const ghost = this.#ghosts.get(key)
-    if (ghost) this.#ghosts.delete(key)
+    if (ghost) this.#drop(key)
     return ghost
+  }
+
+  #forget(key: BlockKey): void {
+    this.#forgotten.add(key)
+    this.#drop(key)
+  }
+
+  #drop(key: BlockKey): void {
+    this.#ghosts.delete(key)
+    this.#tails.remove(key)
   }
 }

@@ -1,6 +1,10 @@
 // Events of the socket at the default socket.io path. The server sends, the page listens; both are bound to these types.
 
+import type { CacheMap } from './cache-map.js'
+import type { z } from 'zod'
+import type { RequestRecord as RequestRecordSchema } from './schemas/requests.js'
 import type { TierName } from './tiers.js'
+import type { WhatIf } from './what-if.js'
 
 /** What does not change while a server runs. */
 export interface ServerInfo {
@@ -26,7 +30,16 @@ export interface ServerInfo {
   readonly reuse: boolean
   /** Milliseconds since the Unix epoch. */
   readonly startedAtMs: number
+  /** How times without reuse are estimated, in a sentence for the reader. */
+  readonly ttftEstimate: string
 }
+
+/**
+ * What a client may subscribe to; the server computes nothing that nobody looks at.
+ * `overview`: samples, twice a second. `requests`: new records, four times a second. `map`: the tiers' slots and the queue,
+ * once a second. `what-if`: the curves, every two seconds.
+ */
+export type Topic = 'overview' | 'requests' | 'map' | 'what-if'
 
 export interface TierSample {
   readonly name: TierName
@@ -34,7 +47,8 @@ export interface TierSample {
   readonly capacityBytes: number
   readonly usedBytes: number
   readonly capacityBlocks: number
-  readonly blocks: { readonly total: number; readonly running: number; readonly cached: number }
+  /** total = running + waiting + cached. waiting: a queued request wants it, and no running one holds it. */
+  readonly blocks: { readonly total: number; readonly running: number; readonly waiting: number; readonly cached: number }
   /** Prompt tokens served from this tier since start. */
   readonly hitTokens: number
 }
@@ -44,7 +58,21 @@ export interface TransferSample {
   readonly bytes: number
   readonly ms: number
   readonly queueDepth: number
+  /** Bytes a second while transfers run: the fastest that was measured so far, or what `--ssd-…-limit` allows; null: none yet. */
+  readonly limit: { readonly bytesPerS: number; readonly basis: 'measured' | 'configured' } | null
 }
+
+/** Times to first token of the turns that ended in the last minute (the last 1024 at most), milliseconds. */
+export interface TtftSample {
+  readonly count: number
+  readonly p50: number
+  readonly p95: number
+  /** Estimated: what the same turns would have taken without reuse. null: no prefill was measured yet. */
+  readonly withoutReuse: { readonly p50: number; readonly p95: number } | null
+}
+
+/** Counts from start: why prompt tokens were not reused. */
+export type MissSample = Readonly<Record<'neverSeen' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
 
 /** Everything that changes. Counters count from the server's start. */
 export interface Sample {
@@ -58,7 +86,12 @@ export interface Sample {
     readonly computed: number
     readonly recomputed: number
     readonly reused: Readonly<Record<TierName, number>>
+    readonly miss: MissSample
   }
+  /** Computation that reuse saved since start. `ms` is estimated, turn by turn: never less than 0. */
+  readonly saved: { readonly tokens: number; readonly ms: number }
+  /** Measured tokens a second of steps that compute prompts; null: none yet. */
+  readonly prefillTokensPerS: number | null
   readonly blocks: {
     readonly saved: number
     readonly loaded: number
@@ -77,6 +110,8 @@ export interface Sample {
   }
   /** Time to first token of the turns that began to answer since the last sample, milliseconds; null: none did. */
   readonly ttftMs: { readonly count: number; readonly p50: number; readonly max: number } | null
+  /** Of the last minute; null: no turn ended in it. */
+  readonly ttft: TtftSample | null
   /** load: dram → hbm, save: hbm → dram, read: ssd → dram, write: dram → ssd. */
   readonly transfers: Readonly<Record<'load' | 'save' | 'read' | 'write', TransferSample>>
   readonly damagedReads: number
@@ -85,17 +120,37 @@ export interface Sample {
   readonly residentBytes: number
 }
 
+/** What of a sample is remembered, so that a page that has just been opened shows the minutes before. */
+export type HistoryPoint = Pick<Sample, 'uptimeMs' | 'tokens' | 'requests' | 'ttft' | 'transfers'>
+
 /** The whole state, sent once at every (re)connect. */
 export interface Snapshot {
   readonly info: ServerInfo
   readonly sample: Sample
+  /** The last ten minutes, oldest first, a point every four seconds. */
+  readonly history: readonly HistoryPoint[]
 }
 
+/** Records that are new or have changed since the batch before, oldest first. The page asks GET /admin/requests for the rest. */
+export interface RequestBatch {
+  readonly records: readonly RequestRecord[]
+  /** Records that were left out because a batch is bounded. */
+  readonly skipped: number
+}
+
+/** As GET /admin/requests tells it. */
+export type RequestRecord = z.output<typeof RequestRecordSchema>
+
+/** All but the snapshot go to subscribers only; a slow reader gets the latest and misses those between. */
 export interface ServerToClientEvents {
   snapshot: (snapshot: Snapshot) => void
-  /** Twice a second; a slow reader gets the latest and misses those between. */
   sample: (sample: Sample) => void
+  requests: (batch: RequestBatch) => void
+  map: (map: CacheMap) => void
+  'what-if': (whatIf: WhatIf) => void
 }
 
-/** A client sends nothing. */
-export type ClientToServerEvents = Record<string, never>
+export interface ClientToServerEvents {
+  /** The topics that this client wants from now on; the ones before no longer. Unknown ones are ignored. */
+  subscribe: (topics: readonly Topic[]) => void
+}

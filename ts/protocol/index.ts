@@ -7,13 +7,18 @@ import type * as chat from './schemas/chat.js'
 import type * as completions from './schemas/completions.js'
 import type * as conversations from './schemas/conversations.js'
 import type * as errors from './schemas/error.js'
+import type * as miss from './schemas/miss.js'
 import type * as models from './schemas/models.js'
+import type * as requests from './schemas/requests.js'
 import type * as session from './schemas/session.js'
 import type * as tokenize from './schemas/tokenize.js'
 import type * as usage from './schemas/usage.js'
 
 export { ApiError, AttentionStoreError, EngineError, ExitError, type ApiErrorCode } from './errors.js'
+export { CELL_STATES, NO_AGE } from './cache-map.js'
+export type * from './cache-map.js'
 export type * from './events.js'
+export type * from './what-if.js'
 export { TIER_NAMES, type TierName } from './tiers.js'
 
 export type ChatMessage = z.input<typeof chat.ChatMessage>
@@ -46,3 +51,7 @@ export type SessionRequest = z.input<typeof session.SessionRequest>
 export type Session = z.output<typeof session.Session>
 export type SessionState = z.output<typeof session.SessionState>
 export type SessionEnded = z.output<typeof session.SessionEnded>
+export type MissReasons = z.output<typeof miss.MissReasons>
+export type RequestPhases = z.output<typeof requests.Phases>
+export type RequestEviction = z.output<typeof requests.Eviction>
+export type RequestList = z.output<typeof requests.RequestList>

@@ -8,6 +8,7 @@ import { BLOCK_TOKENS } from '../engine/types.js'
 import type { Core } from './core.js'
 import { perTier } from './counters.js'
 import type { Loader } from './loader.js'
+import { explainMisses } from './misses.js'
 import type { Room } from './room.js'
 import type { PromptSplit, Sequence } from './sequence.js'
 
@@ -113,7 +114,7 @@ export class Acquirer {
     const now = this.#core.clock.now()
     sequence.loadBytes = 0
     sequence.isTailSettled = false
-    if (!sequence.isSplitFinal) sequence.split = splitOf(sequence, match)
+    if (!sequence.isSplitFinal) sequence.split = this.#splitOf(sequence, match)
     steps.forEach(({ source, way }, i) => {
       source.block.lastUse = now
       this.onUsed(source.block)
@@ -122,6 +123,20 @@ export class Acquirer {
     sequence.computed = match.length
     sequence.planned = match.length
     sequence.expectedLength = sequence.tokens.length
+  }
+
+  /** Where the prompt's tokens come from. A block's tier is the one it lay in when the request was queued. */
+  #splitOf(sequence: Sequence, match: Match): PromptSplit {
+    const reused = perTier()
+    let inView = 0
+    for (const { index, block, rows } of match.sources) {
+      reused[sequence.queuedTiers[index] ?? block.tier ?? 'ssd'] += rows
+      inView += rows
+    }
+    const { root, keys, promptLength } = sequence
+    const tokens = sequence.tokens.view(0, promptLength)
+    const misses = explainMisses(this.#core.directory, { root, keys, tokens, from: match.length, to: promptLength })
+    return { reused, computed: promptLength - match.length, outsideView: match.length - inView, misses }
   }
 
   #enter(sequence: Sequence, { index, block, rows }: Source, way: Way, slot: number): void {
@@ -166,15 +181,4 @@ export class Acquirer {
 function slotsNeeded(sequence: Sequence, steps: readonly Step[]): number {
   const there = steps.filter(step => step.way === 'share' || step.way === 'take over').length
   return Math.ceil((sequence.tokens.length + 1) / BLOCK_TOKENS) - there
-}
-
-/** Where the prompt's tokens come from. A block's tier is the one it lay in when the request was queued. */
-function splitOf(sequence: Sequence, match: Match): PromptSplit {
-  const reused = perTier()
-  let inView = 0
-  for (const { index, block, rows } of match.sources) {
-    reused[sequence.queuedTiers[index] ?? block.tier ?? 'ssd'] += rows
-    inView += rows
-  }
-  return { reused, computed: sequence.promptLength - match.length, outsideView: match.length - inView }
 }

@@ -9,6 +9,7 @@ import { wholeView } from '../directory/view.js'
 import { Counters } from './counters.js'
 import { TransferDesk } from './io.js'
 import type { ServiceOptions } from './options.js'
+import { PrefillModel } from './prefill-model.js'
 import { Rates } from './rates.js'
 
 /** Which tiers take part. */
@@ -29,6 +30,7 @@ export interface Core {
   readonly directory: Directory
   readonly counters: Counters
   readonly rates: Rates
+  readonly prefill: PrefillModel
   readonly desk: TransferDesk
   readonly tiers: Tiers
 }
@@ -45,6 +47,7 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     directory: new Directory(slots, wholeView, new Ghosts({ capacity: ghostCapacity(slots), policy: options.policy, now: () => options.clock.now() })),
     counters: new Counters(),
     rates: new Rates(),
+    prefill: new PrefillModel(),
     desk: new TransferDesk(engine),
     tiers: { keeps, dram, ssd, saves: dram || ssd },
   }

@@ -22,6 +22,8 @@ export class Counters {
     foreign: 0,
   }
   readonly reused = perTier()
+  readonly missed = { neverSeen: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 }
+  savedMs = 0
   promptTokens = 0
   completionTokens = 0
   computedTokens = 0

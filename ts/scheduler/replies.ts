@@ -25,6 +25,7 @@ export class ReplyReader {
   read(reply: StepReply, draft: Draft, living: ReadonlyMap<number, Sequence>): void {
     this.#core.directory.pools.hbm.answered(reply.step)
     this.#core.rates.stepTook(draft.rowCount, reply.stepMs - reply.loadStallMs)
+    this.#learnPrefill(reply, draft, living)
     reply.rows.forEach((row, i) => {
       const sequence = living.get(row.sequence)
       const planned = draft.plan.rows[i]
@@ -35,6 +36,19 @@ export class ReplyReader {
     const rows = new Map(reply.rows.map(row => [row.sequence, row]))
     for (const save of draft.saves) this.#answerSave(save, rows.get(save.sequence))
     for (const row of reply.rows) this.#progressed(row, living.get(row.sequence))
+  }
+
+  /** Only from steps that compute little else than prompts. */
+  #learnPrefill(reply: StepReply, draft: Draft, living: ReadonlyMap<number, Sequence>): void {
+    let rows = 0
+    let attended = 0
+    for (const { sequence, from, count } of draft.plan.rows) {
+      if (from >= (living.get(sequence)?.promptLength ?? 0)) continue
+      rows += count
+      attended += count * (from + count / 2)
+    }
+    if (rows < 0.9 * draft.rowCount) return
+    this.#core.prefill.stepTook(draft.rowCount, attended / rows, reply.stepMs - reply.loadStallMs)
   }
 
   /** Key and slot of what these rows filled enter the directory: from now on others may use it. */

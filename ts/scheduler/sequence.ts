@@ -4,6 +4,7 @@ import type { Block } from '../directory/block.js'
 import { BLOCK_TOKENS, type BlockKey, type SequenceSpec, type TierName } from '../engine/types.js'
 import type { AnswerHash } from '../conversations/chain.js'
 import type { Load } from './loader.js'
+import type { Misses } from './misses.js'
 import { TokenList } from './tokens.js'
 import type { TurnOutput } from './turn.js'
 
@@ -25,6 +26,8 @@ export interface PromptSplit {
   readonly reused: Record<TierName, number>
   readonly computed: number
   readonly outsideView: number
+  /** Why the computed tokens were not reused. */
+  readonly misses: Misses
 }
 
 export interface SequenceTimes {

@@ -14,7 +14,7 @@ import { RequestLog } from './request-log.js'
 import { Scheduler } from './scheduler.js'
 import type { Sequence } from './sequence.js'
 import { cacheStatus, serviceCounters } from './status.js'
-import type { CacheStatus, DemoteReceipt, InferenceService, ResetReceipt, ServiceCounters, Turn, TurnRequest } from './types.js'
+import type { CacheStatus, DemoteReceipt, InferenceService, ResetReceipt, ServiceCounters, Turn, TurnRequest, TurnUsage } from './types.js'
 import { usageOf } from './usage.js'
 
 /** Milliseconds between rounds of housekeeping. */
@@ -104,7 +104,7 @@ class Service implements InferenceService {
   }
 
   cacheStatus(): CacheStatus {
-    return cacheStatus(this.#core)
+    return cacheStatus(this.#core, this.#scheduler)
   }
 
   counters(): ServiceCounters {
@@ -170,12 +170,18 @@ class Service implements InferenceService {
     this.#resolutions.delete(sequence)
     const inside = sequence.tokens.copy(sequence.promptLength, sequence.promptLength + (row.insideTokens ?? 0))
     if (resolution) this.#conversations.answered(resolution, sequence.answer?.end() ?? null, inside, row.insideBytes ?? 0)
-    const usage = usageOf(sequence, sequence.answerLength)
+    const usage = this.#usageOf(sequence)
     counters.requests.ok++
+    counters.savedMs += Math.max(0, (usage.ttftWithoutReuseMs ?? 0) - usage.ttftMs)
     this.#turnMs += clock.now() - sequence.times.accepted
     this.#count(sequence)
     sequence.turn.finish({ type: 'done', finish: row.finish ?? 'stop', stopReason: row.stopped ?? null, usage })
     this.#log?.add(sequence, usage)
+  }
+
+  #usageOf(sequence: Sequence): TurnUsage {
+    const { prefill, options } = this.#core
+    return usageOf(sequence, sequence.answerLength, tokens => prefill.promptMs(tokens, options.maxBatchTokens))
   }
 
   #cancelled(sequence: Sequence): void {
@@ -196,6 +202,12 @@ class Service implements InferenceService {
     if (!split || !sequence.isSplitFinal) return
     counters.computedTokens += split.computed
     for (const tier of ['hbm', 'dram', 'ssd'] as const) counters.reused[tier] += split.reused[tier]
+    const { neverSeen, evicted, damaged, unknown } = split.misses.tokens
+    counters.missed.neverSeen += neverSeen
+    counters.missed.evicted += evicted
+    counters.missed.damaged += damaged
+    counters.missed.unknown += unknown
+    counters.missed.outsideView += split.outsideView
   }
 
   #failed(code: string, message: string): void {

@@ -37,12 +37,18 @@ export interface TurnUsage {
   readonly computedTokens: number
   readonly recomputedTokens: number
   readonly outsideViewTokens: number
+  /** Prompt tokens that were not reused, by reason: together computed + outside view. */
+  readonly missedTokens: MissedPrompt
   /** Milliseconds. */
   readonly queueMs: number
   readonly loadMs: number
   readonly prefillMs: number
   readonly ttftMs: number
+  /** Estimated: `ttftMs` without reuse. null: no prefill was measured yet. */
+  readonly ttftWithoutReuseMs: number | null
 }
+
+export type MissedPrompt = Readonly<Record<'neverSeen' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
 
 export type TurnEvent =
   | { readonly type: 'delta'; readonly text: string; readonly tokens: readonly number[]; readonly logprobs: readonly TokenLogprob[] }
@@ -63,7 +69,8 @@ export interface TierStatus {
   readonly capacityBytes: number
   readonly usedBytes: number
   readonly capacityBlocks: number
-  readonly blocks: { readonly total: number; readonly running: number; readonly cached: number }
+  /** total = running + waiting + cached. waiting: a queued request wants it, and no running one holds it. */
+  readonly blocks: { readonly total: number; readonly running: number; readonly waiting: number; readonly cached: number }
   /** Prompt tokens served from this tier since start. */
   readonly hitTokens: number
 }
@@ -85,6 +92,11 @@ export interface ServiceCounters {
   readonly computedTokens: number
   readonly recomputedTokens: number
   readonly reusedTokens: Readonly<Record<TierName, number>>
+  readonly missedTokens: MissedPrompt
+  /** Estimated milliseconds of computation that reuse saved, turn by turn never less than 0. */
+  readonly savedMs: number
+  /** Estimated tokens a second of computing a prompt of 1,024 tokens; null: not measured yet. */
+  readonly prefillTokensPerS: number | null
   readonly preemptions: number
   /** Blocks given up, by cause: `evicted`, `write_queue_full`, `damaged`, `reset`, `ttl`, `foreign`. */
   readonly droppedBlocks: Readonly<Record<string, number>>

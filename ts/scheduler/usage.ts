@@ -1,12 +1,21 @@
 // Usage of one turn, as the client sees it.
 
+import { perTier } from './counters.js'
 import type { Sequence } from './sequence.js'
+import { NO_MISSES } from './misses.js'
 import type { TurnUsage } from './types.js'
 
-/** prompt = reused + computed + outside view. Preemption adds `recomputedTokens` and changes nothing else. */
-export function usageOf(sequence: Sequence, completionTokens: number): TurnUsage {
+/**
+ * prompt = reused + computed + outside view, and missed = computed + outside view. Preemption adds `recomputedTokens` and
+ * changes nothing else. `promptMs` estimates how long computing so many leading tokens takes.
+ */
+export function usageOf(sequence: Sequence, completionTokens: number, promptMs: (tokens: number) => number | null): TurnUsage {
   const { split, times } = sequence
-  const reused = split?.reused ?? { hbm: 0, dram: 0, ssd: 0 }
+  const reused = split?.reused ?? perTier()
+  const { neverSeen, evicted, damaged, unknown } = (split?.misses ?? NO_MISSES).tokens
+  const outsideView = split?.outsideView ?? 0
+  const loadMs = Math.max(0, times.joined - times.prepared)
+  const ttftMs = Math.max(0, times.firstToken - times.accepted)
   return {
     promptTokens: sequence.promptLength,
     completionTokens,
@@ -14,10 +23,17 @@ export function usageOf(sequence: Sequence, completionTokens: number): TurnUsage
     reusedTokens: reused,
     computedTokens: split?.computed ?? 0,
     recomputedTokens: sequence.recomputed,
-    outsideViewTokens: split?.outsideView ?? 0,
+    outsideViewTokens: outsideView,
+    missedTokens: { neverSeen, evicted, damaged, outsideView, unknown },
     queueMs: Math.max(0, times.prepared - times.accepted),
-    loadMs: Math.max(0, times.joined - times.prepared),
+    loadMs,
     prefillMs: Math.max(0, times.firstToken - times.joined),
-    ttftMs: Math.max(0, times.firstToken - times.accepted),
+    ttftMs,
+    ttftWithoutReuseMs: withoutReuse(ttftMs, loadMs, promptMs(reused.hbm + reused.dram + reused.ssd)),
   }
+}
+
+/** What was reused would have been computed, and nothing loaded; the rest as it was, though the queue would be longer. */
+function withoutReuse(ttftMs: number, loadMs: number, reusedMs: number | null): number | null {
+  return reusedMs === null ? null : ttftMs - loadMs + reusedMs
 }

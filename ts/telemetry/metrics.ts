@@ -1,7 +1,7 @@
 // A sample as Prometheus metrics: names with units, one table. Labels are fixed words, never a user's text.
 
 import { Counter, Gauge, type Registry } from 'prom-client'
-import type { Sample, ServerInfo } from '../protocol/events.js'
+import type { Sample, ServerInfo, TransferSample } from '../protocol/events.js'
 
 interface Point {
   readonly labels: Readonly<Record<string, string>>
@@ -26,7 +26,7 @@ function tiers(of: (tier: Sample['tiers'][number]) => number): (sample: Sample) 
   return (sample) => sample.tiers.map((tier) => ({ labels: { tier: tier.name }, value: of(tier) }))
 }
 
-function transfers(of: (transfer: Sample['transfers']['load']) => number): (sample: Sample) => Point[] {
+function transfers(of: (transfer: TransferSample) => number): (sample: Sample) => Point[] {
   return ({ transfers: { load, save, read, write } }) =>
     Object.entries({ load, save, read, write }).map(([kind, transfer]) => ({ labels: { kind }, value: of(transfer) }))
 }
@@ -46,6 +46,21 @@ const METRICS: readonly Metric[] = [
   counter('computed_tokens_total', 'Prompt tokens that were computed', ({ tokens }) => tokens.computed),
   counter('recomputed_tokens_total', 'Tokens computed again after a preemption', ({ tokens }) => tokens.recomputed),
   counter('reused_tokens_total', 'Prompt tokens that were not computed, by tier', ({ tokens }) => by('tier', tokens.reused)),
+  counter('missed_tokens_total', 'Prompt tokens that were not reused, by reason', ({ tokens: { miss } }) =>
+    by('reason', {
+      never_seen: miss.neverSeen,
+      evicted: miss.evicted,
+      damaged: miss.damaged,
+      outside_view: miss.outsideView,
+      unknown: miss.unknown,
+    }),
+  ),
+  counter('saved_compute_seconds_total', 'Computation that reuse saved, estimated from the measured speed of prompts', ({ saved }) =>
+    saved.ms / SECONDS,
+  ),
+  gauge('prefill_tokens_per_second', 'Measured speed of computing a prompt of 1024 tokens; 0 before it is measured', ({ prefillTokensPerS }) =>
+    prefillTokensPerS ?? 0,
+  ),
   counter('preemptions_total', 'Requests put back to the queue', ({ preemptions }) => preemptions),
   counter('blocks_moved_total', 'Blocks copied between tiers', ({ blocks: { saved, loaded, promoted, demoted } }) =>
     by('move', { saved, loaded, promoted, demoted }),
@@ -55,6 +70,9 @@ const METRICS: readonly Metric[] = [
   counter('transfer_bytes_total', 'Bytes moved', transfers(({ bytes }) => bytes)),
   counter('transfer_seconds_total', 'Time in which bytes were moved', transfers(({ ms }) => ms / SECONDS)),
   gauge('transfer_queue_depth', 'Transfers that wait or run', transfers(({ queueDepth }) => queueDepth)),
+  gauge('transfer_limit_bytes_per_second', 'Fastest that bytes have moved, or may', ({ transfers }) =>
+    Object.entries(transfers).flatMap(([kind, { limit }]) => (limit ? [{ labels: { kind }, value: limit.bytesPerS }] : [])),
+  ),
   counter('steps_total', 'Steps of the engine', ({ steps }) => steps.count),
   counter('compute_seconds_total', 'Time of steps', ({ steps }) => steps.computeMs / SECONDS),
   counter('load_stall_seconds_total', 'Time in which steps waited for loads', ({ steps }) => steps.loadStallMs / SECONDS),
@@ -64,6 +82,7 @@ const METRICS: readonly Metric[] = [
   gauge('tier_used_bytes', 'Bytes used in a tier', tiers(({ usedBytes }) => usedBytes)),
   gauge('tier_capacity_blocks', 'Slots of a tier', tiers(({ capacityBlocks }) => capacityBlocks)),
   gauge('tier_running_blocks', 'Blocks that running requests refer to', tiers(({ blocks }) => blocks.running)),
+  gauge('tier_waiting_blocks', 'Blocks that queued requests want', tiers(({ blocks }) => blocks.waiting)),
   gauge('tier_cached_blocks', 'Blocks kept for later', tiers(({ blocks }) => blocks.cached)),
   gauge('event_loop_delay_seconds', 'Delay of the event loop in the last half second', ({ eventLoopDelayMs }) =>
     quantiles(eventLoopDelayMs),
@@ -87,7 +106,7 @@ export function registerMetrics(registry: Registry, info: ServerInfo, current: (
 }
 
 /** Label names must be known at registration: a metric has at most one. */
-const LABEL_NAMES = ['outcome', 'state', 'tier', 'move', 'cause', 'kind', 'quantile']
+const LABEL_NAMES = ['outcome', 'state', 'tier', 'move', 'cause', 'kind', 'quantile', 'reason']
 
 function register(registry: Registry, metric: Metric, current: () => Sample): void {
   const common = { name: `attentionstore_${metric.name}`, help: metric.help, labelNames: LABEL_NAMES, registers: [registry] }

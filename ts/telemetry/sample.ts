@@ -3,6 +3,7 @@
 import type { EngineStats } from '../engine/types.js'
 import type { Sample, TransferSample } from '../protocol/events.js'
 import type { InferenceService } from '../scheduler/types.js'
+import { transferred, type BandwidthLimits, type TransferKind } from './limits.js'
 
 export interface SampleSources {
   readonly service: Pick<InferenceService, 'cacheStatus' | 'counters'>
@@ -10,9 +11,9 @@ export interface SampleSources {
 }
 
 /** What the telemetry itself measured. */
-export type OwnMeasures = Pick<Sample, 'uptimeMs' | 'eventLoopDelayMs' | 'ttftMs'>
+export type OwnMeasures = Pick<Sample, 'uptimeMs' | 'eventLoopDelayMs' | 'ttftMs' | 'ttft'>
 
-export function takeSample({ service, stats }: SampleSources, own: OwnMeasures): Sample {
+export function takeSample({ service, stats }: SampleSources, limits: BandwidthLimits, own: OwnMeasures): Sample {
   const counters = service.counters()
   const engine = stats()
   const { queued, preparing, running } = counters
@@ -26,7 +27,10 @@ export function takeSample({ service, stats }: SampleSources, own: OwnMeasures):
       computed: counters.computedTokens,
       recomputed: counters.recomputedTokens,
       reused: counters.reusedTokens,
+      miss: counters.missedTokens,
     },
+    saved: { tokens: sum(counters.reusedTokens), ms: counters.savedMs },
+    prefillTokensPerS: counters.prefillTokensPerS,
     blocks: {
       saved: counters.savedBlocks,
       loaded: counters.loadedBlocks,
@@ -42,17 +46,21 @@ export function takeSample({ service, stats }: SampleSources, own: OwnMeasures):
       stalledLayers: engine.stalledLayers,
       scheduleMs: counters.scheduleMs,
     },
-    transfers: transferSamples(engine),
+    transfers: transferSamples(engine, limits),
     damagedReads: engine.damagedReads,
     residentBytes: process.memoryUsage.rss(),
   }
 }
 
-function transferSamples(engine: EngineStats): Record<'load' | 'save' | 'read' | 'write', TransferSample> {
-  return {
-    load: { bytes: engine.loadBytes, ms: engine.loadMs, queueDepth: engine.loadQueueDepth },
-    save: { bytes: engine.saveBytes, ms: engine.saveMs, queueDepth: engine.saveQueueDepth },
-    read: { bytes: engine.readBytes, ms: engine.readMs, queueDepth: engine.readQueueDepth },
-    write: { bytes: engine.writeBytes, ms: engine.writeMs, queueDepth: engine.writeQueueDepth },
-  }
+function sum(values: Readonly<Record<string, number>>): number {
+  return Object.values(values).reduce((total, value) => total + value, 0)
+}
+
+function transferSamples(engine: EngineStats, limits: BandwidthLimits): Record<TransferKind, TransferSample> {
+  const sample = (kind: TransferKind): TransferSample => ({
+    ...transferred(engine, kind),
+    queueDepth: engine[`${kind}QueueDepth`],
+    limit: limits.of(kind),
+  })
+  return { load: sample('load'), save: sample('save'), read: sample('read'), write: sample('write') }
 }

@@ -1,34 +1,55 @@
-// Counters and samples of one server: to Prometheus when it scrapes, to listeners twice a second.
+// Counters and samples of one server: to Prometheus when it scrapes, to listeners at the pace of their topic.
 
 import { Counter, Registry } from 'prom-client'
+import { systemClock, type Clock } from '../engine/clock.js'
 import type { Sample, ServerInfo, Snapshot } from '../protocol/events.js'
 import type { Turn } from '../scheduler/types.js'
+import { Feed } from './feed.js'
+import { SampleHistory } from './history.js'
+import { BandwidthLimits, type ConfiguredLimits } from './limits.js'
 import { LoopDelayMeter } from './loop-delay.js'
 import { registerMetrics } from './metrics.js'
 import { takeSample, type SampleSources } from './sample.js'
 import { TurnTimes } from './turns.js'
 
 const SAMPLE_INTERVAL_MS = 500
+const HISTORY_INTERVAL_MS = 4000
 
-export type SampleListener = (sample: Sample) => void
+/** How `ttftWithoutReuse` comes about, for those who read it. */
+export const TTFT_ESTIMATE =
+  'Estimated: the time of each turn, without its loads, plus the time that computing its reused tokens would take by the ' +
+  'measured speed of prompt steps at that length. That the queue would be longer too is left out.'
+
+export interface TelemetryOptions {
+  /** @default the machine's */
+  readonly clock?: Clock
+  /** @default none */
+  readonly limits?: ConfiguredLimits
+}
 
 export class Telemetry {
   readonly info: ServerInfo
   readonly #sources: SampleSources
+  readonly #clock: Clock
   readonly #registry = new Registry()
   readonly #loopDelay = new LoopDelayMeter()
   readonly #turnTimes: TurnTimes
+  readonly #limits: BandwidthLimits
+  readonly #history = new SampleHistory()
   readonly #cutOff: Counter
-  readonly #startedAt = performance.now()
-  readonly #listeners = new Set<SampleListener>()
-  readonly #timer: NodeJS.Timeout
+  readonly #startedAt: number
+  readonly #listeners = new Set<(sample: Sample) => void>()
+  readonly #feeds: ReadonlyArray<{ close(): void }>
   /** All metrics of one scrape read the same sample. */
   #scraped: Sample
 
-  constructor(info: ServerInfo, sources: SampleSources) {
+  constructor(info: ServerInfo, sources: SampleSources, { clock = systemClock, limits = { read: null, write: null } }: TelemetryOptions = {}) {
     this.info = info
     this.#sources = sources
-    this.#turnTimes = new TurnTimes(this.#registry)
+    this.#clock = clock
+    this.#startedAt = clock.now()
+    this.#limits = new BandwidthLimits(limits)
+    this.#turnTimes = new TurnTimes(this.#registry, clock)
     this.#scraped = this.sample()
     registerMetrics(this.#registry, info, () => this.#scraped)
     this.#cutOff = new Counter({
@@ -36,24 +57,31 @@ export class Telemetry {
       help: 'Streams closed because their client did not read',
       registers: [this.#registry],
     })
-    this.#timer = setInterval(() => this.#publish(), SAMPLE_INTERVAL_MS).unref()
+    const ticks = new Feed(clock, SAMPLE_INTERVAL_MS, () => this.#publish())
+    const history = new Feed(clock, HISTORY_INTERVAL_MS, () => this.sample())
+    // These run whether or not anybody looks.
+    ticks.listen(() => {})
+    history.listen(sample => this.#history.add(sample))
+    this.#feeds = [ticks, history]
   }
 
   sample(): Sample {
-    const now = {
-      uptimeMs: performance.now() - this.#startedAt,
+    const now = this.#clock.now()
+    const own = {
+      uptimeMs: now - this.#startedAt,
       eventLoopDelayMs: this.#loopDelay.read(),
       ttftMs: this.#turnTimes.recent.summary(),
+      ttft: this.#turnTimes.lastMinute.summary(now),
     }
-    return takeSample(this.#sources, now)
+    return takeSample(this.#sources, this.#limits, own)
   }
 
   snapshot(): Snapshot {
-    return { info: this.info, sample: this.sample() }
+    return { info: this.info, sample: this.sample(), history: this.#history.points }
   }
 
   /** Calls `listener` twice a second; the returned function ends that. */
-  listen(listener: SampleListener): () => void {
+  listen(listener: (sample: Sample) => void): () => void {
     this.#listeners.add(listener)
     return () => void this.#listeners.delete(listener)
   }
@@ -73,9 +101,9 @@ export class Telemetry {
   }
 
   close(): void {
-    clearInterval(this.#timer)
-    this.#loopDelay.close()
+    for (const feed of this.#feeds) feed.close()
     this.#listeners.clear()
+    this.#loopDelay.close()
   }
 
   #publish(): void {
@@ -83,6 +111,7 @@ export class Telemetry {
       const sample = this.sample()
       for (const listener of this.#listeners) listener(sample)
     }
+    this.#limits.observe(this.#sources.stats())
     this.#loopDelay.reset()
     this.#turnTimes.recent.clear()
   }

@@ -1,8 +1,10 @@
 // Times of turns as histograms.
 
 import { Histogram, type Registry } from 'prom-client'
+import type { Clock } from '../engine/clock.js'
 import type { Turn, TurnEvent } from '../scheduler/types.js'
 import { RecentTimes } from './recent-times.js'
+import { TtftWindow } from './ttft-window.js'
 
 type DoneEvent = Extract<TurnEvent, { type: 'done' }>
 
@@ -16,7 +18,11 @@ export class TurnTimes {
   /** Times to first token since the last sample. */
   readonly recent = new RecentTimes()
 
-  constructor(registry: Registry) {
+  readonly lastMinute = new TtftWindow()
+  readonly #clock: Clock
+
+  constructor(registry: Registry, clock: Clock) {
+    this.#clock = clock
     const histogram = (name: string, help: string, buckets: number[]) =>
       new Histogram({ name: `attentionstore_${name}_seconds`, help, buckets, registers: [registry] })
     this.#phases = {
@@ -54,6 +60,7 @@ export class TurnTimes {
     this.#phases.load.observe(usage.loadMs / 1000)
     this.#phases.prefill.observe(usage.prefillMs / 1000)
     this.#phases.time_to_first_token.observe(usage.ttftMs / 1000)
+    this.lastMinute.add(this.#clock.now(), usage.ttftMs, usage.ttftWithoutReuseMs)
     if (usage.completionTokens > 1) this.#perToken.observe(answerMs / 1000 / (usage.completionTokens - 1))
   }
 }

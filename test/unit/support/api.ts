@@ -24,6 +24,7 @@ const info: ServerInfo = {
   ioEngine: 'none',
   reuse: true,
   startedAtMs: 0,
+  ttftEstimate: 'guessed',
 }
 
 export interface TestApi {

@@ -79,10 +79,12 @@ export function usage(changes: Partial<TurnUsage> = {}): TurnUsage {
     computedTokens: 12,
     recomputedTokens: 0,
     outsideViewTokens: 0,
+    missedTokens: { neverSeen: 6, evicted: 3, damaged: 2, outsideView: 0, unknown: 1 },
     queueMs: 1,
     loadMs: 2,
     prefillMs: 3,
     ttftMs: 6,
+    ttftWithoutReuseMs: 60,
     ...changes,
   }
 }
@@ -175,7 +177,7 @@ export class FakeService implements InferenceService {
       capacityBytes: 1000 * total,
       usedBytes: 100 * total,
       capacityBlocks: 10 * total,
-      blocks: { total, running: 1, cached: total - 1 },
+      blocks: { total, running: 1, waiting: 0, cached: total - 1 },
       hitTokens: total,
     })
     return { tiers: [tier('hbm', 'arena', 2), tier('dram', 'host memory', 3)], policy: 'lru', ioEngine: 'none' }
@@ -192,6 +194,9 @@ export class FakeService implements InferenceService {
       computedTokens: 10,
       recomputedTokens: 11,
       reusedTokens: { hbm: 12, dram: 13, ssd: 14 },
+      missedTokens: { neverSeen: 5, evicted: 3, damaged: 1, outsideView: 22, unknown: 1 },
+      savedMs: 2500,
+      prefillTokensPerS: 1234,
       preemptions: 15,
       droppedBlocks: { evicted: 16, reset: 17 },
       savedBlocks: 18,

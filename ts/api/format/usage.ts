@@ -26,6 +26,13 @@ export function usageBody(usages: readonly TurnUsage[]): Usage {
       computed_tokens: sum(({ computedTokens }) => computedTokens),
       recomputed_tokens: sum(({ recomputedTokens }) => recomputedTokens),
       outside_view_tokens: sum(({ outsideViewTokens }) => outsideViewTokens),
+      miss: {
+        never_seen: sum(({ missedTokens }) => missedTokens.neverSeen),
+        evicted: sum(({ missedTokens }) => missedTokens.evicted),
+        damaged: sum(({ missedTokens }) => missedTokens.damaged),
+        outside_view: sum(({ missedTokens }) => missedTokens.outsideView),
+        unknown: sum(({ missedTokens }) => missedTokens.unknown),
+      },
       queue_ms: slowest(({ queueMs }) => queueMs),
       load_ms: slowest(({ loadMs }) => loadMs),
       prefill_ms: slowest(({ prefillMs }) => prefillMs),

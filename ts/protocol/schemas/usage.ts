@@ -1,9 +1,10 @@
 import { z } from 'zod'
+import { MissReasons } from './miss.js'
 
 const count = z.int().nonnegative()
 const milliseconds = z.number().nonnegative()
 
-/** `prompt_tokens = Σ reused_tokens + computed_tokens + outside_view_tokens`. */
+/** `prompt_tokens = Σ reused_tokens + computed_tokens + outside_view_tokens`, `Σ miss` = the latter two. */
 export const Usage = z
   .object({
     prompt_tokens: count,
@@ -18,6 +19,7 @@ export const Usage = z
       computed_tokens: count,
       recomputed_tokens: count.meta({ description: 'computed again after a preemption' }),
       outside_view_tokens: count,
+      miss: MissReasons.meta({ description: 'why prompt tokens were not reused; Σ miss = computed_tokens + outside_view_tokens' }),
       queue_ms: milliseconds,
       load_ms: milliseconds,
       prefill_ms: milliseconds,

@@ -33,6 +33,7 @@ export function useConnection(): Live {
     status.value = 'live'
   })
   socket.on('sample', take)
+  socket.on('connect', () => socket.emit('subscribe', ['overview']))
   socket.on('disconnect', () => {
     status.value = 'lost'
   })
