@@ -2,13 +2,14 @@
 
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use attentionstore_uring::Region;
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
-use rustix::process::setpriority_process;
 
 use crate::error::KvError;
 use crate::layout::PAGE_BYTES;
@@ -23,11 +24,12 @@ const TOUCH_THREADS_MAX: usize = 4;
 /// a GiB; the rest is touched in the background, so that a server with a large tier answers at once.
 const PRESENT_AT_START_BYTES: usize = 64 << 20;
 
-/// Bytes touched between two looks at whether the arena is going away. Few: what maps memory waits for them.
-const TOUCH_STEP_BYTES: usize = 16 << 20;
+/// Bytes touched between two looks at whether the arena is going away. Few: what maps memory waits for them. (For the
+/// same reason the thread has no lower priority than others: waiting for a processor, it would hold them up longer.)
+const TOUCH_STEP_BYTES: usize = 4 << 20;
 
-/// The background thread gives way to everything that computes.
-const TOUCH_NICENESS: i32 = 19;
+/// The background touching begins after the rest of a start, which needs processor and memory more.
+const TOUCH_AFTER: Duration = Duration::from_secs(3);
 
 /// A page-aligned, zeroed, anonymous mapping. Never moves, never grows.
 ///
@@ -43,7 +45,8 @@ pub struct HostArena {
 
 /// The thread that touches what was not present at the start.
 struct Toucher {
-    stop: Arc<AtomicBool>,
+    /// Dropped to stop it.
+    going_on: Sender<()>,
     thread: JoinHandle<()>,
 }
 
@@ -151,12 +154,10 @@ impl HostArena {
         if from == end {
             return;
         }
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
+        let (going_on, stopped) = channel::<()>();
         let work = move || {
-            // Linux keeps a priority a thread, and this is the calling one's. Refused: it only competes more.
-            let _ = setpriority_process(None, TOUCH_NICENESS);
-            while from < end && !stopped.load(Ordering::Relaxed) {
+            let mut pause = TOUCH_AFTER;
+            while from < end && stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                 let len = TOUCH_STEP_BYTES.min(end - from);
                 // SAFETY: inside the mapping, which is kept until this thread was joined.
                 if unsafe { touch_span(base + from, len) }.is_err() {
@@ -164,10 +165,11 @@ impl HostArena {
                 }
                 from += len;
                 present.store(from, Ordering::Release);
+                pause = Duration::ZERO;
             }
         };
-        let thread = std::thread::Builder::new().name("attentionstore-touch".to_owned()).spawn(work);
-        self.toucher = thread.ok().map(|thread| Toucher { stop, thread });
+        let thread = Builder::new().name("attentionstore-touch".to_owned()).spawn(work);
+        self.toucher = thread.ok().map(|thread| Toucher { going_on, thread });
     }
 }
 
@@ -215,8 +217,8 @@ unsafe impl Region for HostArena {
 
 impl Drop for HostArena {
     fn drop(&mut self) {
-        if let Some(Toucher { stop, thread }) = self.toucher.take() {
-            stop.store(true, Ordering::Relaxed);
+        if let Some(Toucher { going_on, thread }) = self.toucher.take() {
+            drop(going_on);
             let _ = thread.join();
         }
         // SAFETY: mapped by `new`; the type's contract says that nobody uses the memory any more.
@@ -265,7 +267,9 @@ mod tests {
         let last = arena.slots(stride) - 1;
         // SAFETY: nobody else uses this arena.
         unsafe { arena.slot_mut(stride, last).unwrap() }.fill(0xA5);
-        arena.toucher.take().unwrap().thread.join().unwrap();
+        let toucher = arena.toucher.take().unwrap();
+        toucher.thread.join().unwrap();
+        drop(toucher.going_on);
         assert_eq!(arena.present(), arena.len());
         // SAFETY: as above.
         assert!(unsafe { arena.slot_mut(stride, last).unwrap() }.iter().all(|&byte| byte == 0xA5));
