@@ -21,7 +21,7 @@ test('nothing given, every default is the table', (t) => {
   const options = resolveOptions({})
   t.deepEqual(Object.keys(options), OPTION_KEYS)
   for (const key of OPTION_KEYS) t.deepEqual(options[key], SERVE_OPTIONS[key].default)
-  t.like(options, { host: '127.0.0.1', port: 8080, policy: 'lru', maxQueue: 256, maxBodyBytes: 4 * 2 ** 20, maxBatchTokens: 256 })
+  t.like(options, { host: '127.0.0.1', port: 8080, policy: 'adaptive', maxQueue: 256, maxBodyBytes: 4 * 2 ** 20, maxBatchTokens: 256 })
 })
 
 test('flags win over the environment, the environment over the file', (t) => {
@@ -104,7 +104,7 @@ test('a server takes every policy that it can run', (t) => {
 
 test('belady is a bound, not a policy', (t) => {
   refused(t, { flags: { policy: 'belady' } }, '--policy', 'bound')
-  refused(t, { flags: { policy: 'adaptive' } }, '--policy')
+  refused(t, { flags: { policy: 'newest' } }, '--policy', 'adaptive')
 })
 
 test('options that contradict each other are refused', (t) => {

@@ -2,6 +2,8 @@ import test from 'ava'
 import type { Table } from '../../ts/directory/database.js'
 import { Directory } from '../../ts/directory/directory.js'
 import { BlockStore } from '../../ts/directory/store.js'
+import { classOf } from '../../ts/placement/adaptive/classes.js'
+import { createPolicy } from '../../ts/placement/registry.js'
 
 const ROOT = 'r'.repeat(32)
 
@@ -101,4 +103,14 @@ test('a slot that is given up is no longer in the store', t => {
   const tail = directory.blocks.get(keys[1] as string)
   if (tail) directory.removeCopy(tail, 'ssd')
   t.is(reopen(table).report.restored, 1)
+})
+
+test('after a restart a policy that learns knows the blocks, as of the turns that used them last', t => {
+  const { table, keys } = stored()
+  const directory = new Directory({ hbm: 1, dram: 1, ssd: 4 }, { policy: createPolicy('adaptive'), now: () => 1001 })
+  new BlockStore(table).restore(directory, 'this model')
+  const [full, tail] = keys.map(key => directory.blocks.get(key))
+  t.like(full, { uses: 1, cohort: { blockClass: classOf(1, 64, false), usedAt: 1000.5 } })
+  // Its stamp lies ahead of the clock: time never goes ahead of now.
+  t.like(tail, { uses: 1, cohort: { blockClass: classOf(1, 2, true), usedAt: 1001 } })
 })

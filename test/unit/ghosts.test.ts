@@ -5,15 +5,15 @@ import fc from 'fast-check'
 import type { Block } from '../../ts/directory/block.js'
 import { Directory } from '../../ts/directory/directory.js'
 import { ghostCapacity, Ghosts } from '../../ts/directory/ghosts.js'
-import { wholeView } from '../../ts/directory/view.js'
+import { lru } from '../../ts/placement/lru.js'
 
 const SLOTS = { hbm: 4, dram: 4, ssd: 4 }
 const NOTHING = { uses: 0, cohort: null }
 
-function withGhosts(capacity = 8): { directory: Directory; ghosts: Ghosts; at: (ms: number) => void } {
+function withGhosts(): { directory: Directory; ghosts: Ghosts; at: (ms: number) => void } {
   let now = 0
-  const ghosts = new Ghosts({ capacity, policy: 'lru', now: () => now })
-  return { directory: new Directory(SLOTS, wholeView, ghosts), ghosts, at: ms => void (now = ms) }
+  const directory = new Directory(SLOTS, { policy: lru, now: () => now })
+  return { directory, ghosts: directory.ghosts, at: ms => void (now = ms) }
 }
 
 function stored(directory: Directory, key = 'k'): Block {

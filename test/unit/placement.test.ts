@@ -1,6 +1,6 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { policyNamed, policyNames } from '../../ts/placement/registry.js'
+import { createPolicy, policyNames } from '../../ts/placement/registry.js'
 import { schedulerAware } from '../../ts/placement/scheduler-aware.js'
 import { selectFirst } from '../../ts/placement/select.js'
 import type { Resident } from '../../ts/placement/types.js'
@@ -84,5 +84,5 @@ test('the first few of many are those of a full sort', t => {
 })
 
 test('every policy is found under its own name', t => {
-  for (const name of policyNames) t.is(policyNamed(name).name, name)
+  for (const name of policyNames) t.is(createPolicy(name).name, name)
 })

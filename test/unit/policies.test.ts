@@ -11,7 +11,7 @@ import { belady } from '../../ts/placement/belady.js'
 import { fifo } from '../../ts/placement/fifo.js'
 import { lru } from '../../ts/placement/lru.js'
 import { schedulerAware } from '../../ts/placement/scheduler-aware.js'
-import type { PlacementPolicy, Resident } from '../../ts/placement/types.js'
+import type { PlacementPolicy, Resident, TurnUse } from '../../ts/placement/types.js'
 
 interface Named extends Resident {
   readonly name: string
@@ -157,30 +157,28 @@ function learner(index = 0): Learner {
 /** Two kinds of requests: of short ones every block is asked for again after `gap`, of long ones none ever is. */
 function experienced(gap: number): { policy: AdaptivePolicy; short: Learner; long: Learner } {
   const policy = new AdaptivePolicy()
-  const use = (block: Learner, atMs: number): void => {
+  const use = (turn: TurnUse, block: Learner, atMs: number): void => {
     block.lastUse = atMs
-    policy.used(block, false)
+    turn.used(block, false)
   }
   const previous: Learner[] = []
   let now = 0
   for (let round = 0; round < 300; round++) {
     now += gap
-    policy.begin({ atMs: now, newTokens: 100 })
-    for (const block of previous.splice(0)) use(block, now)
+    const turn = policy.begin({ atMs: now, newTokens: 100 })
+    for (const block of previous.splice(0)) use(turn, block, now)
     for (let i = 0; i < 100; i++) {
       const block = learner(i)
-      use(block, now)
+      use(turn, block, now)
       previous.push(block)
     }
-    policy.begin({ atMs: now, newTokens: 10_000 })
-    for (let i = 0; i < 100; i++) use(learner(i), now)
+    const other = policy.begin({ atMs: now, newTokens: 10_000 })
+    for (let i = 0; i < 100; i++) use(other, learner(i), now)
   }
   const short = learner()
   const long = learner()
-  policy.begin({ atMs: now, newTokens: 100 })
-  use(short, now)
-  policy.begin({ atMs: now + 500, newTokens: 10_000 })
-  use(long, now + 500)
+  use(policy.begin({ atMs: now, newTokens: 100 }), short, now)
+  use(policy.begin({ atMs: now + 500, newTokens: 10_000 }), long, now + 500)
   return { policy, short, long }
 }
 
@@ -200,11 +198,32 @@ test('adaptive keeps what the queue wants, whatever it has learnt', t => {
 test('adaptive gives up tails before heads of equal worth', t => {
   const policy = new AdaptivePolicy()
   const blocks = [learner(0), learner(1), learner(2)]
-  policy.begin({ atMs: 0, newTokens: 10 })
-  for (const block of blocks) policy.used(block, false)
+  const turn = policy.begin({ atMs: 0, newTokens: 10 })
+  for (const block of blocks) turn.used(block, false)
   t.deepEqual(policy.victims(blocks, 3).map(({ index }) => index), [2, 1, 0])
 })
 
-test('adaptive refuses a use outside a request', t => {
-  t.throws(() => new AdaptivePolicy().used(learner(), false))
+test('a turn that uses a block twice is one use', t => {
+  const policy = new AdaptivePolicy()
+  const block = learner()
+  const first = policy.begin({ atMs: 0, newTokens: 10 })
+  first.used(block, false)
+  first.used(block, false)
+  t.is(block.uses, 1)
+  const second = policy.begin({ atMs: 1, newTokens: 10 })
+  second.used(block, false)
+  first.used(learner(), false)
+  t.is(block.uses, 2)
+})
+
+test('turns may overlap: each keeps its own class, and time never goes back', t => {
+  const policy = new AdaptivePolicy()
+  const [a, b] = [learner(), learner()]
+  const short = policy.begin({ atMs: 10, newTokens: 10 })
+  const long = policy.begin({ atMs: 5, newTokens: 10_000 })
+  short.used(a, false)
+  long.used(b, false)
+  t.is(a.cohort?.blockClass, classOf(1, 10, false))
+  t.is(b.cohort?.blockClass, classOf(1, 10_000, false))
+  t.is(b.cohort?.usedAt, 10)
 })

@@ -4,7 +4,7 @@ import test from 'ava'
 import fc from 'fast-check'
 import { belady } from '../../ts/placement/belady.js'
 import { lru } from '../../ts/placement/lru.js'
-import { BlockHeap } from '../../ts/simulator/capacity/heap.js'
+import { BlockHeap } from '../../ts/placement/heap.js'
 import { SIMULATED_POLICIES, type SimulatedPolicy } from '../../ts/simulator/capacity/policies.js'
 import { replayCapacity } from '../../ts/simulator/capacity/replay.js'
 import { readTrace } from '../../ts/simulator/traces/read.js'
@@ -162,6 +162,10 @@ test('a heap gives its blocks in order, whatever was added, removed and changed'
         }
         t.is(heap.size, inside.length)
         if (inside.length > 0) t.is(heap.first?.rank, Math.min(...inside.map(({ rank }) => rank)))
+        const even = inside.filter(({ rank }) => rank % 2 === 0).map(({ rank }) => rank)
+        for (const failures of [0, 2, 100]) {
+          t.is(heap.firstWhere(({ rank }) => rank % 2 === 0, failures)?.rank, even.length === 0 ? undefined : Math.min(...even))
+        }
       }
     }),
   )

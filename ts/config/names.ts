@@ -33,11 +33,11 @@ export const servedName: Parser<string> = (value, option) => {
   throw invalidOption(option, `${JSON.stringify(name)} is not 1 to 256 of A-Z a-z 0-9 . _ : / -`)
 }
 
-export const SERVER_POLICIES = ['fifo', 'lru', 'scheduler-aware'] as const
+export const SERVER_POLICIES = ['fifo', 'lru', 'scheduler-aware', 'adaptive'] as const
 
 export const policy: Parser<(typeof SERVER_POLICIES)[number]> = (value, option) => {
   if (value === 'belady') {
-    throw invalidOption(option, 'belady knows the future: it is a bound for simulations, not a policy of a server; use lru')
+    throw invalidOption(option, 'belady knows the future: it is a bound for simulations, not a policy of a server; use adaptive')
   }
   return oneOf(SERVER_POLICIES)(value, option)
 }

@@ -106,7 +106,7 @@ export const SERVE_OPTIONS = {
     default: null,
     defaultText: 'ssd/ in the data directory',
   }),
-  policy: option({ argument: '<name>', help: 'which blocks are given up first: lru, fifo or scheduler-aware', parse: policy, default: 'lru' }),
+  policy: option({ argument: '<name>', help: 'which blocks are given up first: adaptive, lru, fifo or scheduler-aware', parse: policy, default: 'adaptive' }),
   maxContext: option({
     argument: '<tokens>',
     help: 'longest prompt and answer',

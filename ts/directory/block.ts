@@ -13,6 +13,8 @@ export type CopyState = 'absent' | 'filling' | 'present'
 export interface Copy {
   state: CopyState
   slot: number
+  /** Blocks with a copy in the tier that continue this one. */
+  children: number
 }
 
 /**
@@ -25,7 +27,6 @@ export class Block implements History {
   wants = 0
   firstWanted = Infinity
   lastUse = 0
-  /** What `adaptive` keeps of it: turns that used it, and those that it grows old with. */
   uses = 0
   cohort: Cohort | null = null
   /** No longer in the directory. Transfers in flight may still end for it. */
@@ -35,9 +36,9 @@ export class Block implements History {
   /** The tier below had it and gave it up, or cannot take it: what is above may go without a copy below. */
   releasable = false
   readonly copies: Readonly<Record<TierName, Copy>> = {
-    hbm: { state: 'absent', slot: -1 },
-    dram: { state: 'absent', slot: -1 },
-    ssd: { state: 'absent', slot: -1 },
+    hbm: { state: 'absent', slot: -1, children: 0 },
+    dram: { state: 'absent', slot: -1, children: 0 },
+    ssd: { state: 'absent', slot: -1, children: 0 },
   }
   /** Arrival numbers, ascending; null: nobody wants it. */
   #wantedBy: number[] | null = null

@@ -2,10 +2,13 @@
 
 import { systemClock } from '../engine/clock.js'
 import { BLOCK_TOKENS, type BlockKey, type TierName } from '../engine/types.js'
+import { lru } from '../placement/lru.js'
+import type { Experienced, PlacementPolicy, TurnUse } from '../placement/types.js'
 import { Block, TIERS } from './block.js'
 import { ChildIndex, commonTokens } from './children.js'
 import { ghostCapacity, Ghosts, type LossCause } from './ghosts.js'
 import { checkDirectory } from './integrity.js'
+import { LeafOrder } from './leaf-order.js'
 import { matchTokens, type Match } from './match.js'
 import { SlotPool } from './slots.js'
 import { wholeView, type View } from './view.js'
@@ -13,6 +16,15 @@ import { wholeView, type View } from './view.js'
 /** Told when an ssd copy is there for good, and when it is no longer. */
 export interface SsdListener {
   removed(slot: number): void
+}
+
+export interface DirectoryOptions {
+  /** @default the whole view */
+  readonly view: View
+  /** Which blocks go first. @default lru */
+  readonly policy: PlacementPolicy<Experienced>
+  /** Milliseconds. @default the machine's clock */
+  readonly now: () => number
 }
 
 /**
@@ -26,16 +38,25 @@ export class Directory {
   readonly inTier: Readonly<Record<TierName, Set<Block>>> = { hbm: new Set(), dram: new Set(), ssd: new Set() }
   readonly reserved: Readonly<Record<TierName, Set<number>>> = { hbm: new Set(), dram: new Set(), ssd: new Set() }
   readonly children = new ChildIndex()
+  /** In which order the blocks of a tier would go. */
+  readonly orders: Readonly<Record<TierName, LeafOrder>>
+  /** Blocks that left, and why. */
+  readonly ghosts: Ghosts
+  readonly view: View
+  readonly policy: PlacementPolicy<Experienced>
+  /** Milliseconds. */
+  readonly now: () => number
   ssdListener: SsdListener | null = null
   #born = 0
 
-  constructor(
-    slots: Readonly<Record<TierName, number>>,
-    readonly view: View = wholeView,
-    /** Blocks that left, and why. */
-    readonly ghosts: Ghosts = new Ghosts({ capacity: ghostCapacity(slots), policy: 'none', now: () => systemClock.now() }),
-  ) {
+  constructor(slots: Readonly<Record<TierName, number>>, options: Partial<DirectoryOptions> = {}) {
+    const { view = wholeView, policy = lru, now = () => systemClock.now() } = options
+    this.view = view
+    this.policy = policy
+    this.now = now
     this.pools = { hbm: new SlotPool(slots.hbm), dram: new SlotPool(slots.dram), ssd: new SlotPool(slots.ssd) }
+    this.orders = { hbm: new LeafOrder('hbm', policy), dram: new LeafOrder('dram', policy), ssd: new LeafOrder('ssd', policy) }
+    this.ghosts = new Ghosts({ capacity: ghostCapacity(slots), policy: policy.name, now })
   }
 
   /** Grows whenever a slot or a block may have become available. */
@@ -72,7 +93,16 @@ export class Directory {
     if (ghost) Object.assign(block, ghost.history)
     this.blocks.set(key, block)
     this.children.add(block)
+    for (const child of this.children.of(key)) {
+      for (const tier of TIERS) if (child.copies[tier].state !== 'absent') block.copies[tier].children++
+    }
     return block
+  }
+
+  /** A turn uses the block: it is the youngest now, and the policy learns of it. */
+  use(block: Block, turn: TurnUse): void {
+    block.lastUse = this.now()
+    turn.used(block, block.valid < BLOCK_TOKENS)
   }
 
   /** A reserved slot becomes the block's copy: filling, or present if its bytes are complete. */
@@ -83,6 +113,8 @@ export class Directory {
     block.copies[tier].state = state
     this.inTier[tier].add(block)
     this.pools[tier].version++
+    this.orders[tier].review(block)
+    this.#countChild(block, tier, 1)
   }
 
   /** The bytes of a filling copy are complete: from now on the block may be found there. */
@@ -132,6 +164,7 @@ export class Directory {
   /** A sequence's block table names the hbm copy. */
   ref(block: Block): void {
     block.refs++
+    this.orders.hbm.review(block)
   }
 
   /** The sequence no longer does; `lastStep` is the last step that named the slot. */
@@ -140,6 +173,7 @@ export class Directory {
     const { slot } = block.copies.hbm
     this.pools.hbm.nameInStep(slot, lastStep)
     block.refs--
+    this.orders.hbm.review(block)
     this.pools.hbm.version++
     if (block.gone && block.refs === 0) this.unreserve('hbm', slot)
   }
@@ -164,6 +198,16 @@ export class Directory {
     this.inTier[tier].delete(block)
     if (tier === 'ssd') block.durable = false
     this.pools[tier].version++
+    this.orders[tier].review(block)
+    this.#countChild(block, tier, -1)
+  }
+
+  /** A copy of the block came or went: the block that it continues may be a leaf no longer, or again. */
+  #countChild(block: Block, tier: TierName, change: 1 | -1): void {
+    const parent = this.blocks.get(block.parent)
+    if (!parent) return
+    parent.copies[tier].children += change
+    this.orders[tier].review(parent)
   }
 
   /** True: the block had no copy left, and is gone now. */

@@ -1,46 +1,30 @@
-// Asks the placement policy for victims of one tier, a batch at a time.
+// The next victim of one tier: the first leaf in the policy's order that may go.
 
-import type { PlacementPolicy } from '../placement/types.js'
+import type { TierName } from '../engine/types.js'
 import type { Block } from './block.js'
-
-/** How many victims are asked for at once: choosing walks the whole tier, so one at a time would be quadratic. */
-const BATCH = 32
-
-interface Chosen {
-  readonly block: Block
-  readonly lastUse: number
-  readonly firstWanted: number
-}
+import type { Directory } from './directory.js'
 
 export class Evictor {
-  #chosen: Chosen[] = []
+  readonly #directory: Directory
+  readonly #tier: TierName
+  readonly #mayGo: (block: Block) => boolean
 
-  constructor(
-    readonly policy: PlacementPolicy,
-    readonly residents: ReadonlySet<Block>,
-    readonly mayGo: (block: Block) => boolean,
-  ) {}
+  constructor(directory: Directory, tier: TierName, mayGo: (block: Block) => boolean) {
+    this.#directory = directory
+    this.#tier = tier
+    this.#mayGo = mayGo
+  }
 
-  /** The next block to give up, or null. A choice made earlier is dropped if the block was used or wanted since. */
+  /**
+   * The block to give up, or null. A leaf that has to stay must not hold up the whole chain before it: if no leaf may
+   * go, any other block that may does.
+   */
   next(): Block | null {
-    for (let attempt = 0; attempt < 2; attempt++) {
-      for (let chosen = this.#chosen.shift(); chosen; chosen = this.#chosen.shift()) {
-        if (this.#stillStands(chosen)) return chosen.block
-      }
-      this.#chosen = this.policy
-        .victims(this.#candidates(), BATCH)
-        .map(block => ({ block, lastUse: block.lastUse, firstWanted: block.firstWanted }))
-    }
-    return null
+    const leaf = this.#directory.orders[this.#tier].first(this.#mayGo)
+    return leaf ?? this.#directory.policy.victims(this.#others(), 1)[0] ?? null
   }
 
-  *#candidates(): Iterable<Block> {
-    for (const block of this.residents) if (this.mayGo(block)) yield block
-  }
-
-  #stillStands({ block, lastUse, firstWanted }: Chosen): boolean {
-    return (
-      this.residents.has(block) && this.mayGo(block) && block.lastUse === lastUse && block.firstWanted === firstWanted
-    )
+  *#others(): Iterable<Block> {
+    for (const block of this.#directory.inTier[this.#tier]) if (this.#mayGo(block)) yield block
   }
 }

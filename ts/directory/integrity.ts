@@ -13,6 +13,7 @@ export function checkDirectory(directory: Directory): void {
     checkBlock(block)
   }
   directory.children.checkIntegrity(directory.blocks)
+  for (const tier of TIERS) checkLeaves(directory, tier)
 }
 
 /** free + cooling + reserved + copies = total, and every used slot has one owner. */
@@ -31,6 +32,17 @@ function checkTier(directory: Directory, tier: TierName): void {
   if (sum !== pool.total) {
     throw new Error(`${tier}: ${pool.free} free + ${pool.cooling} cooling + ${owned.size} owned ≠ ${pool.total}`)
   }
+}
+
+/** Children are counted where they have a copy, and the order is over leaves. */
+function checkLeaves(directory: Directory, tier: TierName): void {
+  for (const block of directory.blocks.values()) {
+    let children = 0
+    for (const child of directory.children.of(block.key)) if (child.copies[tier].state !== 'absent') children++
+    const counted = block.copies[tier].children
+    if (counted !== children) throw new Error(`${tier}: ${counted} children are counted, there are ${children}`)
+  }
+  directory.orders[tier].checkIntegrity(directory.inTier[tier])
 }
 
 function checkBlock(block: Block): void {

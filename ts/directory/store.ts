@@ -72,6 +72,7 @@ export class BlockStore implements SsdListener {
       }
     }
     this.#table.put(META, mark)
+    recall(directory)
     return { restored, foreign, damaged }
   }
 
@@ -113,6 +114,22 @@ function restoreEntry(entry: Entry, directory: Directory): boolean {
   block.durable = true
   block.lastUse = entry.lastUse
   return true
+}
+
+/**
+ * Placement learns of the blocks in the order of their last use. What one turn used carries one stamp; which of it was new
+ * to the turn is not recorded, so all of it counts as that.
+ */
+function recall(directory: Directory): void {
+  const blocks = [...directory.inTier.ssd].sort((a, b) => a.lastUse - b.lastUse)
+  for (let from = 0, to = 0; from < blocks.length; from = to) {
+    const { lastUse } = blocks[from] as Block
+    while (blocks[to]?.lastUse === lastUse) to++
+    const ofTurn = blocks.slice(from, to)
+    const newTokens = ofTurn.reduce((sum, { valid }) => sum + valid, 0)
+    const turn = directory.policy.begin({ atMs: Math.min(lastUse, directory.now()), newTokens })
+    for (const block of ofTurn) turn.used(block, block.valid < BLOCK_TOKENS)
+  }
 }
 
 function encodeEntry(block: Block): Buffer {

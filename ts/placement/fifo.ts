@@ -4,4 +4,4 @@
 import { orderedPolicy } from './ordered.js'
 import type { Resident } from './types.js'
 
-export const fifo = orderedPolicy<Resident>('fifo', (a, b) => a.born < b.born)
+export const fifo = orderedPolicy<Resident>('fifo', (a, b) => a.born < b.born, { leavesFirst: false })

@@ -17,16 +17,37 @@ export interface Resident {
 /** What a policy that learns keeps of a block, also after it has left: a return is learnt from. */
 export interface History {
   /** Turns that used it. */
-  readonly uses: number
+  uses: number
   /** Blocks that it grows old with; null: never used. */
-  readonly cohort: Cohort | null
+  cohort: Cohort | null
+}
+
+/** A block with a history. */
+export interface Experienced extends Resident, History {}
+
+/** One turn, as far as a policy wants to know. */
+export interface TurnFacts {
+  /** Milliseconds. */
+  readonly atMs: number
+  /** Prompt tokens that it does not share with what came before. */
+  readonly newTokens: number
+}
+
+/** A turn that uses blocks. */
+export interface TurnUse {
+  /** The turn uses `block`, resident or not. Telling it again changes nothing. */
+  used(block: History, isPartialTail: boolean): void
 }
 
 /** Policies that a server can run: they need to know nothing of the future but the queue. */
-export type PolicyName = 'fifo' | 'lru' | 'scheduler-aware'
+export type PolicyName = 'fifo' | 'lru' | 'scheduler-aware' | 'adaptive'
 
 export interface PlacementPolicy<R extends Resident = Resident> {
   readonly name: string
+  /** A block that a resident one continues stays. Not so for the baseline that knows nothing of chains. */
+  readonly leavesFirst: boolean
+  /** Ranks change with time alone: an order made of them has to be made anew now and then. */
+  readonly drifts: boolean
   /** Whether `a` is given up before `b`: a strict order at any one moment, tail before head at equal worth. */
   goesBefore(a: R, b: R): boolean
   /**
@@ -34,4 +55,6 @@ export interface PlacementPolicy<R extends Resident = Resident> {
    * MUST NOT keep what it chose between calls.
    */
   victims<T extends R>(residents: Iterable<T>, count: number): T[]
+  /** A turn begins. Turns may overlap. */
+  begin(turn: TurnFacts): TurnUse
 }

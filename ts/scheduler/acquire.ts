@@ -5,6 +5,7 @@ import { TIERS, type Block } from '../directory/block.js'
 import type { Match, Source } from '../directory/match.js'
 import type { SlotPool } from '../directory/slots.js'
 import { BLOCK_TOKENS } from '../engine/types.js'
+import type { TurnUse } from '../placement/types.js'
 import type { Core } from './core.js'
 import { perTier } from './counters.js'
 import type { Loader } from './loader.js'
@@ -111,12 +112,13 @@ export class Acquirer {
   }
 
   #build(sequence: Sequence, match: Match, steps: readonly Step[], slots: readonly number[]): void {
-    const now = this.#core.clock.now()
     sequence.loadBytes = 0
     sequence.isTailSettled = false
     if (!sequence.isSplitFinal) sequence.split = this.#splitOf(sequence, match)
+    sequence.turnUse ??= this.#beginTurn(sequence)
+    const { turnUse } = sequence
     steps.forEach(({ source, way }, i) => {
-      source.block.lastUse = now
+      this.#core.directory.use(source.block, turnUse)
       this.onUsed(source.block)
       this.#enter(sequence, source, way, slots[i] as number)
     })
@@ -137,6 +139,14 @@ export class Acquirer {
     const tokens = sequence.tokens.view(0, promptLength)
     const misses = explainMisses(this.#core.directory, { root, keys, tokens, from: match.length, to: promptLength })
     return { reused, computed: promptLength - match.length, outsideView: match.length - inView, misses }
+  }
+
+  /** What nothing remembers is new: no block, and no ghost of one. */
+  #beginTurn({ keys, promptLength }: Sequence): TurnUse {
+    const { blocks, ghosts, policy, now } = this.#core.directory
+    let known = 0
+    while (known < keys.length && (blocks.has(keys[known] as string) || ghosts.get(keys[known] as string))) known++
+    return policy.begin({ atMs: now(), newTokens: promptLength - known * BLOCK_TOKENS })
   }
 
   #enter(sequence: Sequence, { index, block, rows }: Source, way: Way, slot: number): void {

@@ -4,8 +4,7 @@ import type { Clock } from '../engine/clock.js'
 import type { Engine } from '../engine/types.js'
 import type { Block } from '../directory/block.js'
 import { Directory } from '../directory/directory.js'
-import { ghostCapacity, Ghosts } from '../directory/ghosts.js'
-import { wholeView } from '../directory/view.js'
+import { createPolicy } from '../placement/registry.js'
 import { Counters } from './counters.js'
 import { TransferDesk } from './io.js'
 import type { ServiceOptions } from './options.js'
@@ -44,7 +43,7 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     engine,
     options,
     clock: options.clock,
-    directory: new Directory(slots, wholeView, new Ghosts({ capacity: ghostCapacity(slots), policy: options.policy, now: () => options.clock.now() })),
+    directory: new Directory(slots, { policy: createPolicy(options.policy), now: () => options.clock.now() }),
     counters: new Counters(),
     rates: new Rates(),
     prefill: new PrefillModel(),

@@ -29,7 +29,7 @@ export interface ServiceOptions {
   readonly maxRunning: number
   /** Most rows in a step. @default the engine's */
   readonly maxBatchTokens: number
-  /** @default 'lru' */
+  /** @default 'adaptive' */
   readonly policy: PolicyName
   /** Every request computes everything, nothing is kept, no file is opened. @default false */
   readonly noReuse: boolean
@@ -75,7 +75,7 @@ export function serviceOptions(info: EngineInfo, given: Partial<ServiceOptions>)
     maxQueue: 256,
     maxRunning: Math.min(256, maxBatchTokens),
     maxBatchTokens,
-    policy: 'lru',
+    policy: 'adaptive',
     noReuse: false,
     overlap: true,
     preload: true,

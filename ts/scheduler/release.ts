@@ -26,7 +26,7 @@ export class Releaser {
     const now = this.#core.clock.now()
     sequence.table.forEach((entry, index) => {
       if (entry.block) this.#leaveShared(sequence, entry, now)
-      else if (index === tail) this.#keepTail(sequence, entry.slot, index, now)
+      else if (index === tail) this.#keepTail(sequence, entry.slot, index)
       else this.#giveBack(sequence, entry.slot)
     })
     sequence.table = []
@@ -52,13 +52,13 @@ export class Releaser {
     return isUsable && sequence.computed % BLOCK_TOKENS > 0 ? Math.floor(sequence.computed / BLOCK_TOKENS) : -1
   }
 
-  #keepTail(sequence: Sequence, slot: number, index: number, now: number): void {
+  #keepTail(sequence: Sequence, slot: number, index: number): void {
     const { directory, engine } = this.#core
     const tokens = sequence.tokens.copy(index * BLOCK_TOKENS, sequence.computed)
     const parent = sequence.parentKey(index)
     const key = sequence.tailKey ?? engine.text.childKey(parent, tokens)
     const block = directory.obtain(key, parent, index, tokens)
-    block.lastUse = now
+    if (sequence.turnUse) directory.use(block, sequence.turnUse)
     if (block.copies.hbm.state !== 'absent') return this.#giveBack(sequence, slot)
     directory.pools.hbm.nameInStep(slot, sequence.lastStep)
     directory.adopt(block, 'hbm', slot, 'present')

@@ -67,12 +67,12 @@ export class ReplyReader {
   }
 
   #register(sequence: Sequence, index: number): void {
-    const { directory, clock } = this.#core
+    const { directory } = this.#core
     const entry = sequence.table[index]
     if (!entry || entry.block) return
     const tokens = sequence.tokens.copy(index * BLOCK_TOKENS, (index + 1) * BLOCK_TOKENS)
     const block = directory.obtain(sequence.keys[index] as string, sequence.parentKey(index), index, tokens)
-    block.lastUse = clock.now()
+    if (sequence.turnUse) directory.use(block, sequence.turnUse)
     // Computed twice at the same time: the second one stays the sequence's own, and goes with it.
     if (block.copies.hbm.state !== 'absent') return
     directory.adopt(block, 'hbm', entry.slot, 'present')

@@ -3,7 +3,6 @@
 import { TIERS, type Block } from '../directory/block.js'
 import { Evictor } from '../directory/evictor.js'
 import type { TierName } from '../engine/types.js'
-import { policyNamed } from '../placement/registry.js'
 import { isSaved, type Core } from './core.js'
 
 export class Room {
@@ -26,18 +25,17 @@ export class Room {
 
   constructor(core: Core) {
     this.#core = core
-    const policy = policyNamed(core.options.policy)
-    const { inTier } = core.directory
+    const evictor = (tier: TierName, mayGo: (block: Block) => boolean) => new Evictor(core.directory, tier, mayGo)
     this.#evictors = {
       hbm: [
-        new Evictor(policy, inTier.hbm, block => this.#isIdle(block, 'hbm') && this.#isSafeToDrop(block)),
-        new Evictor(policy, inTier.hbm, block => this.#isIdle(block, 'hbm') && this.#mayGoUnsaved(block)),
+        evictor('hbm', block => this.#isIdle(block, 'hbm') && this.#isSafeToDrop(block)),
+        evictor('hbm', block => this.#isIdle(block, 'hbm') && this.#mayGoUnsaved(block)),
       ],
-      dram: [new Evictor(policy, inTier.dram, block => this.#mayLeaveDram(block))],
-      ssd: [new Evictor(policy, inTier.ssd, block => this.#isIdle(block, 'ssd') && !this.#isProtected(block, 'ssd'))],
+      dram: [evictor('dram', block => this.#mayLeaveDram(block))],
+      ssd: [evictor('ssd', block => this.#isIdle(block, 'ssd') && !this.#isProtected(block, 'ssd'))],
     }
-    this.#ahead = new Evictor(policy, inTier.dram, block => block.firstWanted > this.#ticket && this.#mayLeaveDram(block))
-    this.#spare = new Evictor(policy, inTier.hbm, block => block.wants === 0 && this.#isIdle(block, 'hbm') && isSaved(block))
+    this.#ahead = evictor('dram', block => block.firstWanted > this.#ticket && this.#mayLeaveDram(block))
+    this.#spare = evictor('hbm', block => block.wants === 0 && this.#isIdle(block, 'hbm') && isSaved(block))
   }
 
   /** A reserved slot of the tier, by eviction if need be; -1: nothing may go now. */

@@ -5,6 +5,7 @@ import { BLOCK_TOKENS, type BlockKey, type SequenceSpec, type TierName } from '.
 import type { AnswerHash } from '../conversations/chain.js'
 import type { Load } from './loader.js'
 import type { Misses } from './misses.js'
+import type { TurnUse } from '../placement/types.js'
 import { TokenList } from './tokens.js'
 import type { TurnOutput } from './turn.js'
 
@@ -69,6 +70,8 @@ export class Sequence {
   recomputed = 0
   lastStep = -1
   split: PromptSplit | null = null
+  /** Tells placement which blocks the turn uses; null: it has none yet. */
+  turnUse: TurnUse | null = null
   isSplitFinal = false
   /** Loads under way for the block table, and of these, those whose bytes are not in dram yet. */
   readonly loads = new Set<Load>()

@@ -3,57 +3,54 @@
 
 import { usedBefore } from '../lru.js'
 import { selectFirst } from '../select.js'
-import type { PlacementPolicy, Resident } from '../types.js'
+import type { Experienced, History, PlacementPolicy, TurnFacts, TurnUse } from '../types.js'
 import { classOf } from './classes.js'
 import { Cohort, CohortQueue } from './cohorts.js'
 import { LifeTable } from './life-table.js'
 
-/** A block with a history. It keeps it after it has left the tier, so that a return is learnt from. */
-export interface Experienced extends Resident {
-  /** Requests that used it. */
-  uses: number
-  /** null: never used. */
-  cohort: Cohort | null
-}
-
-/** One request, as far as the policy wants to know. */
-export interface Use {
-  /** Milliseconds; never goes back. */
-  readonly atMs: number
-  /** Prompt tokens that it does not share with what came before. */
-  readonly newTokens: number
-}
-
 /** Uses between two refreshes of the values: they change slowly. */
 const REFRESH_EVERY = 4096
 
-export class AdaptivePolicy implements PlacementPolicy<Experienced> {
-  readonly name = 'adaptive'
-  readonly #table = new LifeTable()
-  readonly #queue = new CohortQueue(this.#table)
-  #current: Use | null = null
-  readonly #newCohorts = new Map<number, Cohort>()
-  #usesSinceRefresh = 0
+/** What all turns of one policy share. */
+class Lessons {
+  readonly table = new LifeTable()
+  readonly queue = new CohortQueue(this.table)
+  /** Milliseconds: the latest beginning of a turn. */
+  now = -Infinity
+  #sinceRefresh = 0
 
-  /** A request begins; `used` is then told of its blocks. */
-  begin(use: Use): void {
-    this.#queue.advance(use.atMs)
-    this.#newCohorts.clear()
-    this.#current = use
-    if (this.#usesSinceRefresh < REFRESH_EVERY) return
-    this.#usesSinceRefresh = 0
-    this.#table.refresh()
+  moveTo(atMs: number): void {
+    this.now = Math.max(this.now, atMs)
+    this.queue.advance(this.now)
+    if (this.#sinceRefresh < REFRESH_EVERY) return
+    this.#sinceRefresh = 0
+    this.table.refresh()
   }
 
-  /** The request uses `block`, resident or not. */
-  used(block: Experienced, isPartialTail: boolean): void {
-    if (!this.#current) throw new Error('a block is used outside a request')
-    block.cohort?.use(this.#table)
-    block.uses++
-    const blockClass = classOf(block.uses, this.#current.newTokens, isPartialTail)
-    block.cohort = this.#cohortOf(blockClass, this.#current.atMs)
-    block.cohort.join(this.#table)
-    this.#usesSinceRefresh++
+  /** A new cohort, as old as the latest turn: the queue needs them in order of age. */
+  cohort(blockClass: number): Cohort {
+    const cohort = new Cohort(blockClass, this.now)
+    this.queue.add(cohort)
+    return cohort
+  }
+
+  use(block: History, cohort: Cohort): void {
+    block.cohort?.use(this.table)
+    block.cohort = cohort
+    cohort.join(this.table)
+    this.#sinceRefresh++
+  }
+}
+
+export class AdaptivePolicy implements PlacementPolicy<Experienced> {
+  readonly name = 'adaptive'
+  readonly leavesFirst = true
+  readonly drifts = true
+  readonly #lessons = new Lessons()
+
+  begin({ atMs, newTokens }: TurnFacts): TurnUse {
+    this.#lessons.moveTo(atMs)
+    return new AdaptiveTurn(this.#lessons, newTokens)
   }
 
   goesBefore = (a: Experienced, b: Experienced): boolean => {
@@ -71,15 +68,32 @@ export class AdaptivePolicy implements PlacementPolicy<Experienced> {
   }
 
   #worth({ cohort }: Experienced): number {
-    return cohort === null ? 0 : this.#table.value(cohort.blockClass, cohort.bin)
+    return cohort === null ? 0 : this.#lessons.table.value(cohort.blockClass, cohort.bin)
+  }
+}
+
+/** Blocks of one turn, a cohort a class. */
+class AdaptiveTurn implements TurnUse {
+  readonly #lessons: Lessons
+  readonly #newTokens: number
+  /** Few: one for each count of uses that its blocks had. */
+  readonly #cohorts: Cohort[] = []
+
+  constructor(lessons: Lessons, newTokens: number) {
+    this.#lessons = lessons
+    this.#newTokens = newTokens
   }
 
-  #cohortOf(blockClass: number, atMs: number): Cohort {
-    const known = this.#newCohorts.get(blockClass)
-    if (known) return known
-    const cohort = new Cohort(blockClass, atMs)
-    this.#newCohorts.set(blockClass, cohort)
-    this.#queue.add(cohort)
+  used(block: History, isPartialTail: boolean): void {
+    if (block.cohort !== null && this.#cohorts.includes(block.cohort)) return
+    block.uses++
+    this.#lessons.use(block, this.#cohortOf(classOf(block.uses, this.#newTokens, isPartialTail)))
+  }
+
+  #cohortOf(blockClass: number): Cohort {
+    for (const cohort of this.#cohorts) if (cohort.blockClass === blockClass) return cohort
+    const cohort = this.#lessons.cohort(blockClass)
+    this.#cohorts.push(cohort)
     return cohort
   }
 }

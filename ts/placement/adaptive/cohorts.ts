@@ -17,10 +17,10 @@ export class Cohort {
     readonly usedAt: number,
   ) {}
 
-  /** One more block. */
+  /** One more block; a long turn adds some when the first have aged. */
   join(table: LifeTable): void {
     this.waiting++
-    table.count(this.blockClass, 0, 0, 1)
+    table.count(this.blockClass, this.bin, 0, 1)
   }
 
   /** One of the blocks is used again. */

@@ -1,9 +1,9 @@
 // One block of a trace as the one-tier cache knows it: what every policy may want to know.
 
 import type { Cohort } from '../../placement/adaptive/cohorts.js'
-import type { Experienced } from '../../placement/adaptive/adaptive.js'
 import type { Foreseen } from '../../placement/belady.js'
-import type { Heaped } from './heap.js'
+import type { Heaped } from '../../placement/heap.js'
+import type { Experienced } from '../../placement/types.js'
 
 export class TraceBlock implements Foreseen, Experienced, Heaped {
   heapAt = -1

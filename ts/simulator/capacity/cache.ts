@@ -2,10 +2,10 @@
 // no resident block continues may go (a head without its tail still serves, a tail without its head never does), except
 // under a policy that knows nothing of chains.
 
+import { BlockHeap } from '../../placement/heap.js'
+import type { PlacementPolicy, TurnUse } from '../../placement/types.js'
 import type { TraceRequest } from '../traces/trace.js'
 import { TraceBlock } from './block.js'
-import { BlockHeap } from './heap.js'
-import type { Driver } from './policies.js'
 
 export interface Served {
   /** Leading prompt blocks that were there. */
@@ -18,7 +18,7 @@ export interface Served {
 const DRIFT_SHARE = 1 / 8
 
 export class OneTierCache {
-  readonly #driver: Driver
+  readonly #policy: PlacementPolicy<TraceBlock>
   readonly #capacity: number
   /** By id; undefined: never seen. Blocks that have left keep their history. */
   readonly #blocks: Array<TraceBlock | undefined> = []
@@ -28,20 +28,20 @@ export class OneTierCache {
   #born = 0
   #goneSinceRebuild = 0
 
-  constructor(capacity: number, driver: Driver) {
+  constructor(capacity: number, policy: PlacementPolicy<TraceBlock>) {
     this.#capacity = capacity
-    this.#driver = driver
-    this.#leaves = new BlockHeap((a, b) => driver.policy.goesBefore(a, b))
+    this.#policy = policy
+    this.#leaves = new BlockHeap((a, b) => policy.goesBefore(a, b))
   }
 
   /** Serves a request of `blockTokens`-token blocks; afterwards at most `capacity` blocks are resident. */
   serve(request: TraceRequest, blockTokens: number, foresee?: (block: TraceBlock, place: number) => void): Served {
     const served = this.#lookUp(request)
     const { atMs, inputTokens, blocks } = request
-    this.#driver.begin({ atMs, newTokens: Math.max(0, inputTokens - this.#knownBlocks(request) * blockTokens) })
+    const use = this.#policy.begin({ atMs, newTokens: Math.max(0, inputTokens - this.#knownBlocks(request) * blockTokens) })
     let parent: TraceBlock | null = null
     for (let place = 0; place < blocks.length; place++) {
-      const block = this.#use(blocks[place] as number, parent, request, place)
+      const block = this.#use(use, blocks[place] as number, parent, request, place)
       foresee?.(block, place)
       this.#enter(block)
       parent = block
@@ -71,7 +71,7 @@ export class OneTierCache {
   }
 
   #checkBlock({ parent, children, heapAt }: TraceBlock): void {
-    const { leavesFirst } = this.#driver
+    const { leavesFirst } = this.#policy
     if (leavesFirst && parent && !parent.isResident) throw new Error('a resident block continues one that is gone')
     const mayGo = !leavesFirst || children === 0
     if (heapAt >= 0 !== mayGo) throw new Error('a block that may go is not where such blocks are, or another one is')
@@ -95,11 +95,11 @@ export class OneTierCache {
     return known
   }
 
-  #use(id: number, parent: TraceBlock | null, request: TraceRequest, place: number): TraceBlock {
+  #use(use: TurnUse, id: number, parent: TraceBlock | null, request: TraceRequest, place: number): TraceBlock {
     const block = (this.#blocks[id] ??= new TraceBlock(parent, place))
     block.lastUse = request.atMs
     block.firstWanted = Infinity
-    this.#driver.used(block, request.hasPartialTail && place === request.blocks.length - 1)
+    use.used(block, request.hasPartialTail && place === request.blocks.length - 1)
     return block
   }
 
@@ -115,12 +115,12 @@ export class OneTierCache {
     const { parent } = block
     if (!parent) return
     parent.children++
-    if (this.#driver.leavesFirst && parent.heapAt >= 0) this.#leaves.remove(parent)
+    if (this.#policy.leavesFirst && parent.heapAt >= 0) this.#leaves.remove(parent)
   }
 
   #shrink(): void {
     const isStale = this.#goneSinceRebuild > this.#leaves.size * DRIFT_SHARE
-    if (this.#driver.drifts && isStale && this.#resident > this.#capacity) {
+    if (this.#policy.drifts && isStale && this.#resident > this.#capacity) {
       this.#leaves.rebuild()
       this.#goneSinceRebuild = 0
     }
@@ -133,6 +133,6 @@ export class OneTierCache {
     this.#resident--
     this.#goneSinceRebuild++
     const { parent } = block
-    if (parent && --parent.children === 0 && this.#driver.leavesFirst) this.#leaves.add(parent)
+    if (parent && --parent.children === 0 && this.#policy.leavesFirst) this.#leaves.add(parent)
   }
 }

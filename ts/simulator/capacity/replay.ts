@@ -3,7 +3,7 @@
 import type { Trace, TraceRequest } from '../traces/trace.js'
 import { OneTierCache } from './cache.js'
 import { Future } from './future.js'
-import { driverOf, type SimulatedPolicy } from './policies.js'
+import { simulatedPolicy, type SimulatedPolicy } from './policies.js'
 
 export interface CapacitySetting {
   readonly policy: SimulatedPolicy
@@ -28,10 +28,9 @@ export interface CapacityCounts {
 export type RequestListener = (served: number, request: TraceRequest, hitTokens: number) => void
 
 export function replayCapacity(trace: Trace, setting: CapacitySetting, onRequest: RequestListener = () => {}): CapacityCounts {
-  const driver = driverOf(setting.policy)
-  const cache = new OneTierCache(setting.capacityBlocks, driver)
+  const cache = new OneTierCache(setting.capacityBlocks, simulatedPolicy(setting.policy))
   const { requests } = trace
-  const future = driver.seesAll || setting.lookAhead > 0 ? new Future(requests, trace.uniqueBlocks) : null
+  const future = setting.policy === 'belady' || setting.lookAhead > 0 ? new Future(requests, trace.uniqueBlocks) : null
   const sum = { promptBlocks: 0, hitBlocks: 0, presentBlocks: 0, promptTokens: 0, hitTokens: 0 }
   requests.forEach((request, i) => {
     if (future && setting.lookAhead > 0) show(cache, requests[i + setting.lookAhead], i + setting.lookAhead)
