@@ -87,6 +87,7 @@ async function serve(
     preload: !options.noPreload,
     preloadLayers: options.preloadLayers,
     prefetch: !options.noPrefetch,
+    history: options.history,
     syncSave: options.syncSave,
     sessionTtlMs: options.sessionTtl,
     onRequestLogged: requestLog === null ? null : (record) => requestLog.add(record),

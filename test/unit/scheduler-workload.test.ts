@@ -31,6 +31,7 @@ function randomSetting(random: Random, storeDir: string): Setting {
   const faulty = random.below(3) === 0
   const faults = new Random(random.below(2 ** 31))
   const slow = random.pick([1, 1, 30])
+  const slowReads = random.pick([1, 30, 120])
   return {
     engine: {
       slots: { hbm, dram, ssd },
@@ -39,7 +40,7 @@ function randomSetting(random: Random, storeDir: string): Setting {
       maxBatchTokens: random.pick([24, 64, 256]),
       faults: {
         fails: transfer => (faulty && transfer.kind !== 'copy' && faults.below(25) === 0 ? 'kv_damaged' : undefined),
-        slowdown: kind => (kind === 'write' || kind === 'load' ? slow : 1),
+        slowdown: kind => (kind === 'read' ? slowReads : kind === 'write' || kind === 'load' ? slow : 1),
       },
     },
     service: {
@@ -48,6 +49,7 @@ function randomSetting(random: Random, storeDir: string): Setting {
       overlap: random.below(4) > 0,
       preload: random.below(4) > 0,
       prefetch: random.below(4) > 0,
+      history: random.pick(['auto', 'load', 'recompute', 'split', 'split']),
       preloadLayers: random.pick([null, null, 0, 15, 30]),
       syncSave: random.below(5) === 0,
       maxRunning: random.pick([2, 8, 64]),
@@ -70,6 +72,8 @@ class Workload {
   #tested: SimulatedService
   reused = 0
   preemptions = 0
+  splits = 0
+  prefetches = 0
 
   constructor(seed: number, dataDir: string) {
     this.#random = new Random(seed)
@@ -88,9 +92,16 @@ class Workload {
       await Promise.all(this.#clients.map(client => this.#turn(client)))
       await this.#disturb()
     }
-    this.preemptions += this.#tested.service.counters().preemptions
+    this.#count()
     await this.#tested.close()
     await this.#reference.close()
+  }
+
+  #count(): void {
+    const { preemptions, historyChoices, prefetchHits } = this.#tested.service.counters()
+    this.preemptions += preemptions
+    this.splits += historyChoices.split
+    this.prefetches += prefetchHits
   }
 
   #open(): SimulatedService {
@@ -141,7 +152,7 @@ class Workload {
       case 3:
         // Without a store the token records would be lost, and another answer would be right too.
         if (this.#setting.service.dataDir === null) return
-        this.preemptions += service.counters().preemptions
+        this.#count()
         await this.#tested.close()
         this.#tested = this.#open()
         return
@@ -157,6 +168,8 @@ class Workload {
 test('whatever is evicted, preempted, demoted, restarted, damaged or cancelled, answers are those of a service without reuse', async t => {
   let reused = 0
   let preemptions = 0
+  let splits = 0
+  let prefetches = 0
   const only = process.env['WORKLOAD_SEED']
   const seeds = only === undefined ? Array.from({ length: SEEDS }, (_, i) => 1000 + i) : only.split('-').length === 2
       ? Array.from({ length: Number(only.split('-')[1]) - Number(only.split('-')[0]) }, (_, i) => Number(only.split('-')[0]) + i)
@@ -175,9 +188,13 @@ test('whatever is evicted, preempted, demoted, restarted, damaged or cancelled, 
     }
     reused += workload.reused
     preemptions += workload.preemptions
+    splits += workload.splits
+    prefetches += workload.prefetches
   }
   if (only !== undefined) return t.pass()
   t.true(reused > 0, 'nothing was reused: the test shows nothing')
   t.true(preemptions > 0, 'nothing was preempted')
-  t.log(`${SEEDS} workloads, ${reused} tokens reused, ${preemptions} preemptions`)
+  t.true(splits > 0, 'no history was computed and read at the same time')
+  t.true(prefetches > 0, 'nothing was prefetched')
+  t.log(`${SEEDS} workloads, ${reused} tokens reused, ${preemptions} preemptions, ${splits} splits, ${prefetches} blocks prefetched and used`)
 })

@@ -149,6 +149,12 @@ export const SERVE_OPTIONS = {
     defaultText: 'by prediction',
   }),
   noPrefetch: switched('fetch from disk only when it is a request\'s turn'),
+  history: option({
+    argument: '<way>',
+    help: 'what to do about history on disk: auto, load, recompute or split',
+    parse: oneOf(['auto', 'load', 'recompute', 'split']),
+    default: 'auto',
+  }),
   syncSave: switched('wait for saves after each step'),
   sessionTtl: option({
     argument: '<duration>',

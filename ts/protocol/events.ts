@@ -100,6 +100,10 @@ export interface Sample {
     /** By cause: `evicted`, `write_queue_full`, `damaged`, … */
     readonly dropped: Readonly<Record<string, number>>
   }
+  /** Blocks: promoted ssd → dram before a request's turn, loaded into the read buffer; of the former, used and lost unused. */
+  readonly prefetches: Readonly<Record<'fetched' | 'buffered' | 'used' | 'wasted', number>>
+  /** Requests whose history lay on ssd when their turn came, by what was done about it. */
+  readonly history: Readonly<Record<'load' | 'recompute' | 'split', number>>
   readonly preemptions: number
   readonly steps: {
     readonly count: number

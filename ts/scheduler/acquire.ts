@@ -7,17 +7,18 @@ import type { SlotPool } from '../directory/slots.js'
 import { BLOCK_TOKENS } from '../engine/types.js'
 import type { TurnUse } from '../placement/types.js'
 import type { Core } from './core.js'
-import { perTier } from './counters.js'
+import { Front } from './front.js'
+import type { HistoryChoice } from './load-or-recompute.js'
 import type { Loader } from './loader.js'
-import { explainMisses } from './misses.js'
+import { splitOf } from './prompt-split.js'
 import type { Room } from './room.js'
-import type { PromptSplit, Sequence } from './sequence.js'
+import type { Sequence } from './sequence.js'
 
 /** No slot is needed. (-1 says that none could be had.) */
 const NONE = -2
 
-/** How one source gets into the block table. */
-type Way = 'share' | 'load' | 'take over' | 'copy' | 'load own'
+/** How one source gets into the block table; `defer`: it is read or computed, whichever comes first. */
+type Way = 'share' | 'load' | 'take over' | 'copy' | 'load own' | 'defer'
 
 interface Step {
   readonly source: Source
@@ -30,6 +31,8 @@ export class Acquirer {
   readonly #loader: Loader
   /** A sequence takes the block. */
   onUsed: (block: Block) => void = () => {}
+  /** What is to be done about history of which so many blocks lie on ssd. */
+  onChoice: (blocks: number) => HistoryChoice = () => 'load'
 
   constructor(core: Core, room: Room, loader: Loader) {
     this.#core = core
@@ -58,13 +61,18 @@ export class Acquirer {
    * slots are left for the growth of what runs already.
    */
   acquire(sequence: Sequence, reserve: number): boolean {
-    const match = this.#match(sequence)
+    const found = this.#match(sequence)
     this.dropWants(sequence)
-    const steps = match.sources.map(source => ({ source, way: this.#wayOf(source) }))
+    const onDisk = found.sources.filter(isOnDisk).length
+    const choice = this.#choose(found, onDisk)
+    const match = choice === 'recompute' ? withoutTail(found) : found
+    const steps = match.sources.map(source => ({ source, way: this.#wayOf(source, choice) }))
     const unprotect = this.#protect(steps)
     const fits = this.#room.hasHbm(slotsNeeded(sequence, steps) + reserve)
     const slots = fits ? this.#takeSlots(steps) : null
     if (slots) this.#build(sequence, match, steps, slots)
+    if (slots && onDisk > 0) this.#core.counters.history[choice]++
+    if (slots && choice === 'recompute') sequence.front?.giveUp()
     unprotect()
     if (!slots) this.noteWants(sequence)
     return slots !== null
@@ -75,8 +83,16 @@ export class Acquirer {
     return this.#core.directory.match(sequence.root, sequence.keys, sequence.tokens.view())
   }
 
-  #wayOf({ block, rows }: Source): Way {
+  /** What is left out of the view could not be computed from. */
+  #choose({ length, sources }: Match, onDisk: number): HistoryChoice {
+    const isWhole = sources.length === Math.ceil(length / BLOCK_TOKENS)
+    return onDisk === 0 || !isWhole ? 'load' : this.onChoice(onDisk)
+  }
+
+  #wayOf(source: Source, choice: HistoryChoice): Way {
+    const { block, rows } = source
     const inHbm = block.has('hbm')
+    if (choice !== 'load' && rows === BLOCK_TOKENS && isOnDisk(source)) return 'defer'
     if (rows === BLOCK_TOKENS) return inHbm || block.copies.hbm.state === 'filling' ? 'share' : 'load'
     if (!inHbm) return 'load own'
     const isPinned = this.#core.directory.pools.hbm.isPinned(block.copies.hbm.slot)
@@ -114,31 +130,20 @@ export class Acquirer {
   #build(sequence: Sequence, match: Match, steps: readonly Step[], slots: readonly number[]): void {
     sequence.loadBytes = 0
     sequence.isTailSettled = false
-    if (!sequence.isSplitFinal) sequence.split = this.#splitOf(sequence, match)
+    if (!sequence.isSplitFinal) sequence.split = splitOf(this.#core.directory, sequence, match)
     sequence.turnUse ??= this.#beginTurn(sequence)
     const { turnUse } = sequence
+    const firstDeferred = steps.find(({ way }) => way === 'defer')
+    sequence.front = firstDeferred ? new Front(match.length) : null
     steps.forEach(({ source, way }, i) => {
       this.#core.directory.use(source.block, turnUse)
       this.onUsed(source.block)
       this.#enter(sequence, source, way, slots[i] as number)
     })
-    sequence.computed = match.length
-    sequence.planned = match.length
+    const there = firstDeferred ? firstDeferred.source.index * BLOCK_TOKENS : match.length
+    sequence.computed = there
+    sequence.planned = there
     sequence.expectedLength = sequence.tokens.length
-  }
-
-  /** Where the prompt's tokens come from. A block's tier is the one it lay in when the request was queued. */
-  #splitOf(sequence: Sequence, match: Match): PromptSplit {
-    const reused = perTier()
-    let inView = 0
-    for (const { index, block, rows } of match.sources) {
-      reused[sequence.queuedTiers[index] ?? block.tier ?? 'ssd'] += rows
-      inView += rows
-    }
-    const { root, keys, promptLength } = sequence
-    const tokens = sequence.tokens.view(0, promptLength)
-    const misses = explainMisses(this.#core.directory, { root, keys, tokens, from: match.length, to: promptLength })
-    return { reused, computed: promptLength - match.length, outsideView: match.length - inView, misses }
   }
 
   /** What nothing remembers is new: no block, and no ghost of one. */
@@ -172,6 +177,9 @@ export class Acquirer {
       case 'load own':
         sequence.table[index] = { slot, block: null }
         return this.#loader.loadOwn(sequence, block, slot)
+      case 'defer':
+        sequence.table[index] = { slot, block: null }
+        sequence.front?.missing.set(index, block)
     }
   }
 
@@ -185,6 +193,18 @@ export class Acquirer {
       hbm.unpin(toHbmSlot)
     })
   }
+}
+
+/** The bytes would have to be read first. */
+function isOnDisk({ block }: Source): boolean {
+  return block.copies.hbm.state === 'absent' && !block.has('dram')
+}
+
+/** Whoever computes everything does not read the last, partly used block either. */
+function withoutTail(match: Match): Match {
+  const last = match.sources.at(-1)
+  if (!last || last.rows === BLOCK_TOKENS || !isOnDisk(last)) return match
+  return { length: last.index * BLOCK_TOKENS, sources: match.sources.slice(0, -1) }
 }
 
 /** Slots for everything that is known and the token to come, without those that are there. */

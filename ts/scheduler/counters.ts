@@ -2,6 +2,7 @@
 
 import type { LossCause } from '../directory/ghosts.js'
 import type { TierName } from '../engine/types.js'
+import type { HistoryChoice } from './load-or-recompute.js'
 
 /** `foreign`: of another model or layout, found on disk at the start. */
 export type DropCause = LossCause | 'foreign'
@@ -35,6 +36,7 @@ export class Counters {
   demotedBlocks = 0
   prefetchedBlocks = 0
   bufferedBlocks = 0
+  readonly history: Record<HistoryChoice, number> = { load: 0, recompute: 0, split: 0 }
 }
 
 /** The last figures of a series, for percentiles. */

@@ -36,6 +36,17 @@ export interface Missed {
   readonly to: number
 }
 
+/** Those of both. */
+export function joinMisses(a: Misses, b: Misses): Misses {
+  const tokens = {
+    neverSeen: a.tokens.neverSeen + b.tokens.neverSeen,
+    evicted: a.tokens.evicted + b.tokens.evicted,
+    damaged: a.tokens.damaged + b.tokens.damaged,
+    unknown: a.tokens.unknown + b.tokens.unknown,
+  }
+  return { tokens, losses: [...a.losses, ...b.losses] }
+}
+
 type Fate = Ghost | 'unknown' | 'never seen'
 
 /**

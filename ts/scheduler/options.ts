@@ -3,6 +3,7 @@
 import { systemClock, type Clock } from '../engine/clock.js'
 import { BLOCK_TOKENS, type EngineInfo } from '../engine/types.js'
 import type { PolicyName } from '../placement/types.js'
+import type { HistoryChoice } from './load-or-recompute.js'
 
 /** One line of `--request-log`. No text: hashes of 64-token blocks only. */
 export interface RequestLogRecord {
@@ -41,6 +42,8 @@ export interface ServiceOptions {
   readonly preloadLayers: number | null
   /** What the queue's first requests will need is fetched before their turn. @default true */
   readonly prefetch: boolean
+  /** What is done about history on ssd; `auto`: what is predicted to be the fastest. @default 'auto' */
+  readonly history: 'auto' | HistoryChoice
   /** The next step waits until the saves of the last one are done. @default false */
   readonly syncSave: boolean
   /** Blocks that no turn touched for this long are dropped; null: never. @default null */
@@ -81,6 +84,7 @@ export function serviceOptions(info: EngineInfo, given: Partial<ServiceOptions>)
     preload: true,
     preloadLayers: null,
     prefetch: true,
+    history: 'auto',
     syncSave: false,
     sessionTtlMs: null,
     commitIntervalMs: 250,

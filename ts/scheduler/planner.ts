@@ -31,14 +31,14 @@ export class Planner {
    */
   draft(running: readonly Sequence[], starved: (sequence: Sequence) => void): Draft | null {
     const draft = new DraftBuilder(this.#nextStep)
-    const ready = running.filter(sequence => sequence.leaving === null && !sequence.loadFailed && sequence.remainingRows > 0)
-    const decode = ready.filter(sequence => sequence.remainingRows === 1)
-    const prefill = ready.filter(sequence => sequence.remainingRows > 1)
+    const ready = running.filter(sequence => sequence.leaving === null && !sequence.loadFailed && sequence.plannableRows > 0)
+    const decode = ready.filter(sequence => sequence.plannableRows === 1)
+    const prefill = ready.filter(sequence => sequence.plannableRows > 1)
     for (const sequence of [...decode, ...prefill]) {
       const budget = this.#core.options.maxBatchTokens - draft.rowCount
       if (budget === 0) break
       if (sequence.leaving !== null) continue
-      const count = this.#findSlots(sequence, Math.min(sequence.remainingRows, budget))
+      const count = this.#findSlots(sequence, Math.min(sequence.plannableRows, budget))
       if (count === 0) starved(sequence)
       else this.#addRows(draft, sequence, count)
     }
@@ -61,10 +61,11 @@ export class Planner {
 
   #addRows(draft: DraftBuilder, sequence: Sequence, count: number): void {
     const from = sequence.planned
-    draft.announce(sequence)
+    draft.announce(sequence, Math.ceil((from + count) / BLOCK_TOKENS))
     const sample = from + count === sequence.expectedLength
     draft.addRow({ sequence: sequence.id, from, count, sample })
     if (this.#core.tiers.saves) this.#addSaves(draft, sequence, from, from + count)
+    sequence.front?.claim(from, from + count)
     sequence.planned += count
     if (sample) sequence.expectedLength++
     sequence.lastStep = draft.step
@@ -90,11 +91,14 @@ class DraftBuilder {
 
   constructor(readonly step: number) {}
 
-  /** What the engine does not know of the sequence's block table yet. */
-  announce(sequence: Sequence): void {
+  /**
+   * What the engine does not know of the first `blocks` entries of the sequence's block table. No more: what lies behind
+   * the rows may still change, and a step waits for the loads of every slot it knows.
+   */
+  announce(sequence: Sequence, blocks: number): void {
     if (sequence.needsReset) this.#resets.push(sequence.id)
     sequence.needsReset = false
-    for (; sequence.tableSent < sequence.table.length; sequence.tableSent++) {
+    for (; sequence.tableSent < blocks; sequence.tableSent++) {
       const entry = sequence.table[sequence.tableSent]
       if (entry) this.#tables.push({ sequence: sequence.id, index: sequence.tableSent, slot: entry.slot })
     }

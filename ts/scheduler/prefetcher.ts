@@ -4,6 +4,7 @@
 
 import type { Block } from '../directory/block.js'
 import { BLOCK_TOKENS } from '../engine/types.js'
+import type { HistoryChooser } from './chooser.js'
 import type { Core } from './core.js'
 import type { Loader } from './loader.js'
 import type { LookAhead } from './look-ahead.js'
@@ -24,6 +25,7 @@ export interface PrefetcherParts {
   readonly loader: Loader
   readonly lookAhead: LookAhead
   readonly writer: Writer
+  readonly chooser: HistoryChooser
 }
 
 export class Prefetcher {
@@ -34,6 +36,7 @@ export class Prefetcher {
   readonly #loader: Loader
   readonly #lookAhead: LookAhead
   readonly #writer: Writer
+  readonly #chooser: HistoryChooser
   readonly #isOn: boolean
 
   constructor(core: Core, parts: PrefetcherParts) {
@@ -43,16 +46,21 @@ export class Prefetcher {
     this.#loader = parts.loader
     this.#lookAhead = parts.lookAhead
     this.#writer = parts.writer
+    this.#chooser = parts.chooser
     // Staging slots are for what is under way; nothing can wait there for its turn.
-    this.#isOn = core.options.prefetch && core.tiers.dram
+    this.#isOn = core.options.prefetch && core.tiers.dram && core.options.history !== 'recompute'
   }
 
-  /** Nothing that a waiting request wants lies on ssd alone, or nothing can be done about it before its turn. */
+  /**
+   * Nothing that a waiting request wants lies on ssd alone, or nothing can be done about it before its turn, or computing
+   * it is better than waiting for the disk.
+   */
   isReady(sequence: Sequence): boolean {
-    const { ahead } = sequence
+    const { ahead, wanted } = sequence
     if (!this.#isOn || ahead.isStuck) return true
     this.#skipPresent(sequence)
-    return ahead.pending === 0 && ahead.next === sequence.wanted.length
+    const missing = wanted.length - ahead.next + ahead.pending
+    return missing === 0 || this.#chooser.choose(missing) !== 'load'
   }
 
   /** Starts what may start, for the requests within the look-ahead window, in the queue's order. */

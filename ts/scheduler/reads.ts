@@ -5,6 +5,7 @@ import type { Block } from '../directory/block.js'
 import type { TransferDone } from '../engine/types.js'
 import type { Core } from './core.js'
 import type { Room } from './room.js'
+import { Throughput } from './throughput.js'
 
 /** Reads under way at once: enough to keep an SSD busy, few enough that dram slots are not all taken by them. */
 const MOST_READS = 16
@@ -12,6 +13,8 @@ const MOST_READS = 16
 const MOST_READS_AHEAD = 8
 
 export interface ReadWaiter {
+  /** Asked before the read starts; it does not if nobody wants it any more. @default true */
+  readonly isWanted?: () => boolean
   /** The block's bytes are in dram. */
   promoted(): void
   /** They cannot be had; the block is gone. */
@@ -29,6 +32,7 @@ export class Reads {
   readonly #room: Room
   readonly #reads = new Map<Block, Read>()
   readonly #queue: Read[] = []
+  readonly #throughput = new Throughput()
   #inFlight = 0
 
   constructor(core: Core, room: Room) {
@@ -38,6 +42,16 @@ export class Reads {
 
   get isIdle(): boolean {
     return this.#reads.size === 0
+  }
+
+  /** Milliseconds a block, while there is work; 0: not known yet. */
+  msEach(now: number): number {
+    return this.#throughput.msEach(now)
+  }
+
+  /** Reads that admitted requests wait for, under way or not yet. */
+  get backlog(): number {
+    return this.#queue.length + this.#inFlight
   }
 
   /** A read ahead of need may start. */
@@ -66,10 +80,20 @@ export class Reads {
   /** Starts what may start. */
   pump(): void {
     while (this.#inFlight < MOST_READS && this.#queue.length > 0) {
+      if (this.#dropUnwanted()) continue
       const slot = this.#room.take('dram')
       if (slot < 0) return
       this.#start(this.#queue.shift() as Read, slot)
     }
+  }
+
+  /** The first in the queue is dropped if nobody waits for it any more. */
+  #dropUnwanted(): boolean {
+    const read = this.#queue[0] as Read
+    if (read.waiters.some(waiter => waiter.isWanted?.() ?? true)) return false
+    this.#queue.shift()
+    this.#settle(read, false)
+    return true
   }
 
   #open(block: Block, waiter: ReadWaiter): Read {
@@ -80,7 +104,7 @@ export class Reads {
   }
 
   #start(read: Read, slot: number): void {
-    const { directory, desk } = this.#core
+    const { directory, desk, clock } = this.#core
     const { block, ssdSlot } = read
     if (block.gone || block.copies.dram.state !== 'absent') {
       directory.unreserve('dram', slot)
@@ -90,13 +114,15 @@ export class Reads {
     directory.adopt(block, 'dram', slot, 'filling')
     directory.pools.dram.pin(slot)
     this.#inFlight++
+    this.#throughput.started(clock.now())
     const { key, valid } = block
     desk.send({ kind: 'read', ssdSlot, dramSlot: slot, key, valid }, done => this.#ended(read, slot, done))
   }
 
   #ended(read: Read, slot: number, done: TransferDone): void {
-    const { directory, counters } = this.#core
+    const { directory, counters, clock } = this.#core
     this.#inFlight--
+    this.#throughput.ended(clock.now())
     directory.pools.dram.unpin(slot)
     const { block } = read
     if (block.gone) return this.#settle(read, false)

@@ -29,6 +29,7 @@ export class Releaser {
       else if (index === tail) this.#keepTail(sequence, entry.slot, index)
       else this.#giveBack(sequence, entry.slot)
     })
+    sequence.front = null
     sequence.table = []
     sequence.tableSent = 0
     sequence.needsReset = sequence.isAdded

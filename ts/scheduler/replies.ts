@@ -3,6 +3,7 @@
 import { BLOCK_TOKENS, type RowResult, type StepReply } from '../engine/types.js'
 import type { Core } from './core.js'
 import type { Draft } from './planner.js'
+import { countComputed } from './prompt-split.js'
 import type { PlannedSave, Saver } from './saver.js'
 import type { Sequence } from './sequence.js'
 
@@ -54,6 +55,8 @@ export class ReplyReader {
   /** Key and slot of what these rows filled enter the directory: from now on others may use it. */
   #computed(sequence: Sequence, row: RowResult, from: number, count: number): void {
     const to = from + count
+    if (sequence.front) sequence.front.unanswered -= count
+    countComputed(this.#core.directory, sequence, from, to)
     sequence.recomputed += Math.max(0, Math.min(to, sequence.highWater) - from)
     sequence.highWater = Math.max(sequence.highWater, to)
     sequence.computed = to

@@ -5,13 +5,15 @@ import type { AttentionStoreError } from '../protocol/errors.js'
 import { Acquirer } from './acquire.js'
 import { Admission } from './admission.js'
 import { Samples } from './counters.js'
+import { HistoryChooser } from './chooser.js'
 import type { Core } from './core.js'
+import { FrontRunner } from './front.js'
+import { Joiner } from './joiner.js'
 import { Loader } from './loader.js'
 import { LookAhead } from './look-ahead.js'
 import { Planner, type Draft } from './planner.js'
 import { Prefetcher } from './prefetcher.js'
 import { WaitingQueue } from './queue.js'
-import { mayJoin } from './rates.js'
 import { Reads } from './reads.js'
 import { Releaser } from './release.js'
 import { ReplyReader } from './replies.js'
@@ -50,6 +52,8 @@ export class Scheduler {
   readonly #listener: SchedulerListener
   readonly #room: Room
   readonly #lookAhead = new LookAhead()
+  readonly #fronts: FrontRunner
+  readonly #joiner: Joiner
   readonly #acquirer: Acquirer
   readonly #planner: Planner
   readonly #replies: ReplyReader
@@ -76,9 +80,13 @@ export class Scheduler {
     this.reads = new Reads(core, room)
     this.loader = new Loader(core, this.reads)
     this.loader.onSourceReleased = block => this.writer.releaseStaging(block)
-    this.prefetcher = new Prefetcher(core, { room, reads: this.reads, loader: this.loader, lookAhead: this.#lookAhead, writer: this.writer })
+    const chooser = new HistoryChooser(core, this.reads, () => this.waiting.length + this.#active.length)
+    this.prefetcher = new Prefetcher(core, { room, reads: this.reads, loader: this.loader, lookAhead: this.#lookAhead, writer: this.writer, chooser })
     this.admission = new Admission(this.waiting, this.prefetcher, core.clock)
+    this.#joiner = new Joiner(core)
     this.#acquirer = new Acquirer(core, room, this.loader)
+    this.#fronts = new FrontRunner(core, this.reads, this.loader)
+    this.#acquirer.onChoice = blocks => chooser.choose(blocks)
     this.#acquirer.onUsed = block => this.prefetcher.ledger.used(block)
     this.#planner = new Planner(core, room, this.saver)
     this.#replies = new ReplyReader(core, this.saver, { finished: (sequence, row) => this.#finish(sequence, row) })
@@ -151,6 +159,7 @@ export class Scheduler {
       this.saver.pump()
       this.writer.pump()
       if (!isPreempted) this.#admit()
+      for (const sequence of this.#active) if (sequence.leaving === null && !sequence.loadFailed) this.#fronts.advance(sequence)
       this.#join()
       this.reads.pump()
       this.prefetcher.pump(this.waiting)
@@ -278,23 +287,9 @@ export class Scheduler {
 
   #join(): void {
     for (const sequence of this.#active) {
-      if (sequence.state === 'preparing' && sequence.leaving === null && this.#isReady(sequence)) this.#start(sequence)
+      if (sequence.state !== 'preparing' || sequence.leaving !== null) continue
+      if (this.#joiner.mayRun(sequence, this.#active, this.#drafts.size > 0)) this.#start(sequence)
     }
-  }
-
-  #isReady(sequence: Sequence): boolean {
-    const { options, rates, engine, clock } = this.#core
-    if (sequence.loadFailed || sequence.pendingReads > 0) return false
-    if (sequence.pendingLoads === 0) return true
-    if (!options.preload) return false
-    const others = this.#active.filter(other => other.state === 'running' && other.remainingRows > 0)
-    if (others.length === 0 && this.#drafts.size === 0) return true
-    const totalMs = rates.loadMs(sequence.loadBytes)
-    const elapsed = clock.now() - sequence.loadsStartedAt
-    const outstandingMs = rates.loadMs(sequence.pendingLoads * engine.info.blockBytes)
-    const remainingMs = Math.min(outstandingMs, Math.max(0, totalMs - elapsed))
-    const stepMs = rates.stepMs(others.length + Math.min(sequence.remainingRows, options.maxBatchTokens))
-    return mayJoin({ remainingMs, totalMs, stepMs, layers: engine.info.layers, preloadLayers: options.preloadLayers })
   }
 
   #start(sequence: Sequence): void {

@@ -3,9 +3,10 @@
 import type { Block } from '../directory/block.js'
 import { BLOCK_TOKENS, type BlockKey, type SequenceSpec, type TierName } from '../engine/types.js'
 import type { AnswerHash } from '../conversations/chain.js'
+import type { Front } from './front.js'
 import type { Load } from './loader.js'
-import type { Misses } from './misses.js'
 import type { TurnUse } from '../placement/types.js'
+import type { PromptSplit } from './prompt-split.js'
 import { TokenList } from './tokens.js'
 import type { TurnOutput } from './turn.js'
 
@@ -20,15 +21,6 @@ export type LeaveReason = 'cancelled' | 'preempted' | 'void'
 export interface TableEntry {
   readonly slot: number
   block: Block | null
-}
-
-/** How the prompt was served, settled when the first of its rows is computed. */
-export interface PromptSplit {
-  readonly reused: Record<TierName, number>
-  readonly computed: number
-  readonly outsideView: number
-  /** Why the computed tokens were not reused. */
-  readonly misses: Misses
 }
 
 export interface SequenceTimes {
@@ -73,6 +65,8 @@ export class Sequence {
   /** Tells placement which blocks the turn uses; null: it has none yet. */
   turnUse: TurnUse | null = null
   isSplitFinal = false
+  /** Set while the front of the history is computed and its back is read. */
+  front: Front | null = null
   /** Loads under way for the block table, and of these, those whose bytes are not in dram yet. */
   readonly loads = new Set<Load>()
   pendingLoads = 0
@@ -132,6 +126,11 @@ export class Sequence {
   /** Key of the block before view block `index`. */
   parentKey(index: number): BlockKey {
     return index === 0 ? this.root : (this.keys[index - 1] as BlockKey)
+  }
+
+  /** Rows that the next plan may have. */
+  get plannableRows(): number {
+    return this.front ? this.front.rows : this.remainingRows
   }
 
   /** Tokens that may still be planned: the rest of what is known, and one for each token yet to be sampled. */

@@ -110,6 +110,8 @@ export interface ServiceCounters {
   /** Prefetched blocks that a request used, and that left memory before any did. */
   readonly prefetchHits: number
   readonly wastedPrefetches: number
+  /** Requests whose history lay on ssd when their turn came, by what was done about it. */
+  readonly historyChoices: Readonly<Record<'load' | 'recompute' | 'split', number>>
   /** Time the scheduler's own code took in the last steps, milliseconds, median and p99. */
   readonly scheduleMs: { readonly p50: number; readonly p99: number }
 }

@@ -65,6 +65,10 @@ const METRICS: readonly Metric[] = [
   counter('blocks_moved_total', 'Blocks copied between tiers', ({ blocks: { saved, loaded, promoted, demoted } }) =>
     by('move', { saved, loaded, promoted, demoted }),
   ),
+  counter('prefetched_blocks_total', 'Blocks brought nearer before they were needed, by what became of them', ({ prefetches }) =>
+    by('outcome', prefetches),
+  ),
+  counter('history_choices_total', 'Requests that found history on disk, by what was done about it', ({ history }) => by('choice', history)),
   counter('blocks_dropped_total', 'Blocks given up, by cause', ({ blocks }) => by('cause', blocks.dropped)),
   counter('damaged_reads_total', 'Blocks read from disk that were not what was asked for', ({ damagedReads }) => damagedReads),
   counter('transfer_bytes_total', 'Bytes moved', transfers(({ bytes }) => bytes)),
@@ -106,7 +110,7 @@ export function registerMetrics(registry: Registry, info: ServerInfo, current: (
 }
 
 /** Label names must be known at registration: a metric has at most one. */
-const LABEL_NAMES = ['outcome', 'state', 'tier', 'move', 'cause', 'kind', 'quantile', 'reason']
+const LABEL_NAMES = ['outcome', 'state', 'tier', 'move', 'cause', 'kind', 'quantile', 'reason', 'choice']
 
 function register(registry: Registry, metric: Metric, current: () => Sample): void {
   const common = { name: `attentionstore_${metric.name}`, help: metric.help, labelNames: LABEL_NAMES, registers: [registry] }

@@ -38,6 +38,13 @@ export function takeSample({ service, stats }: SampleSources, limits: BandwidthL
       demoted: counters.demotedBlocks,
       dropped: counters.droppedBlocks,
     },
+    prefetches: {
+      fetched: counters.prefetchedBlocks,
+      buffered: counters.bufferedBlocks,
+      used: counters.prefetchHits,
+      wasted: counters.wastedPrefetches,
+    },
+    history: counters.historyChoices,
     preemptions: counters.preemptions,
     steps: {
       count: engine.steps,

@@ -207,6 +207,7 @@ export class FakeService implements InferenceService {
       bufferedBlocks: 23,
       prefetchHits: 24,
       wastedPrefetches: 25,
+      historyChoices: { load: 26, recompute: 27, split: 28 },
       scheduleMs: { p50: 0.25, p99: 0.5 },
     }
   }

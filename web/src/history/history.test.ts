@@ -15,6 +15,8 @@ function sample(uptimeMs: number, tokens: number, ttftMs: Sample['ttftMs'] = nul
       reused: { hbm: tokens, dram: 2 * tokens, ssd: 0 },
     },
     blocks: { saved: 0, loaded: 0, promoted: 0, demoted: 0, dropped: {} },
+    prefetches: { fetched: 0, buffered: 0, used: 0, wasted: 0 },
+    history: { load: 0, recompute: 0, split: 0 },
     preemptions: 0,
     steps: { count: 0, computeMs: 0, loadStallMs: 0, stalledLayers: 0, scheduleMs: { p50: 0, p99: 0 } },
     ttftMs,

@@ -1,0 +1,154 @@
+// History on ssd: read, computed again, or computed from the front while the back is read.
+
+import test from 'ava'
+import fc from 'fast-check'
+import { cpu2 } from '../../ts/engine/simulated/profiles/cpu-2.js'
+import { chooseHistory, frontBlocks, type HistoryQuestion } from '../../ts/scheduler/load-or-recompute.js'
+import type { ServiceOptions } from '../../ts/scheduler/options.js'
+import { Throughput } from '../../ts/scheduler/throughput.js'
+import type { TurnMessage } from '../../ts/scheduler/types.js'
+import { ask, chat, reusedTokens, simulatedService, type Answer, type SimulatedService } from '../support/simulated-service.js'
+
+const user = (content: string): TurnMessage => ({ role: 'user', content })
+
+const questions: fc.Arbitrary<HistoryQuestion> = fc.record({
+  blocks: fc.integer({ min: 1, max: 200 }),
+  readMs: fc.double({ min: 0.01, max: 1000, noNaN: true }),
+  queueMs: fc.double({ min: 0, max: 5000, noNaN: true }),
+  computeMs: fc.double({ min: 0.01, max: 1000, noNaN: true }),
+  others: fc.integer({ min: 0, max: 20 }),
+})
+
+test('what is chosen is as fast as the better of reading and computing, up to a twentieth, for whoever is alone', t => {
+  fc.assert(
+    fc.property(questions, question => {
+      const { blocks, readMs, queueMs, computeMs } = question
+      const { ms } = chooseHistory({ ...question, others: 0 })
+      return ms <= Math.min(queueMs + blocks * readMs, blocks * computeMs) / 0.95
+    }),
+  )
+  t.pass()
+})
+
+test('where reading and computing balance, doing both takes at most two thirds of the time', t => {
+  fc.assert(
+    fc.property(fc.integer({ min: 2, max: 200 }), fc.double({ min: 0.01, max: 1000, noNaN: true }), (blocks, each) => {
+      const { choice, ms } = chooseHistory({ blocks, readMs: each, queueMs: 0, computeMs: each, others: 0 })
+      return choice === 'split' && ms <= (blocks * each) / 1.5 + 1e-9
+    }),
+  )
+  t.pass()
+})
+
+test('a plan is never predicted to be slower than it is: front and back are counted whole', t => {
+  fc.assert(
+    fc.property(questions, question => {
+      const { choice, front, ms } = chooseHistory(question)
+      const { blocks, readMs, queueMs, computeMs } = question
+      const back = front === blocks ? 0 : queueMs + (blocks - front) * readMs
+      const isNamed = choice === (front === 0 ? 'load' : front === blocks ? 'recompute' : 'split')
+      return isNamed && Math.abs(ms - Math.max(front * computeMs, back)) < 1e-6
+    }),
+  )
+  t.pass()
+})
+
+test('when others wait, computing must save more than it costs them', t => {
+  const question = { blocks: 40, readMs: 10, queueMs: 0, computeMs: 10, others: 0 }
+  t.is(chooseHistory(question).choice, 'split')
+  t.is(chooseHistory({ ...question, others: 2 }).choice, 'load')
+  t.is(chooseHistory({ ...question, readMs: 1000, others: 2 }).choice, 'recompute')
+})
+
+test('before anything was measured, history is loaded', t => {
+  t.is(chooseHistory({ blocks: 9, readMs: 0, queueMs: 0, computeMs: 5, others: 0 }).choice, 'load')
+  t.is(chooseHistory({ blocks: 9, readMs: 5, queueMs: 0, computeMs: 0, others: 0 }).choice, 'load')
+})
+
+test('the front takes what it can compute before the back gets there', t => {
+  t.is(frontBlocks({ left: 10, readMs: 10, computeMs: 10, busyMs: 0 }), 5)
+  t.is(frontBlocks({ left: 10, readMs: 10, computeMs: 10, busyMs: 40 }), 3)
+  t.is(frontBlocks({ left: 1, readMs: 10, computeMs: 10, busyMs: 0 }), 0)
+  t.is(frontBlocks({ left: 3, readMs: 1000, computeMs: 1, busyMs: 0 }), 2)
+  t.is(frontBlocks({ left: 3, readMs: 1, computeMs: 1000, busyMs: 0 }), 0)
+})
+
+test('throughput counts the time in which something was under way, and believes a transfer that takes longer', t => {
+  const throughput = new Throughput()
+  t.is(throughput.msEach(0), 0)
+  for (let i = 0; i < 4; i++) throughput.started(100)
+  for (let i = 1; i <= 4; i++) throughput.ended(100 + 10 * i)
+  t.is(throughput.msEach(5000), 10)
+  throughput.started(5000)
+  t.is(throughput.msEach(5005), 10)
+  t.is(throughput.msEach(5050), 50)
+})
+
+const TURN = 'a sentence of the history. '.repeat(48)
+
+interface Played {
+  readonly answer: Answer
+  readonly served: SimulatedService
+}
+
+/** A conversation of about 1,300 tokens that lies on ssd comes back; the disk reads a block in `readMs`. */
+async function comeBack(history: ServiceOptions['history'], readMs: number): Promise<Played> {
+  const profile = { ...cpu2, diskLatencyMs: 0, readRate: (cpu2.kvBytesPerToken * 64) / readMs }
+  const served = simulatedService({ profile }, { history })
+  // What a read takes is known from a conversation before.
+  for (const salt of ['measured', 'asked']) {
+    const messages = [user(TURN)]
+    const first = await ask(served.service, chat(messages, { ignoreEos: true, cacheSalt: salt }))
+    messages.push({ role: 'assistant', content: first.text }, user('go on'))
+    await served.service.demote('ssd')
+    const answer = await ask(served.service, chat(messages, { cacheSalt: salt }))
+    if (salt === 'asked') return { answer, served }
+  }
+  throw new Error('unreachable')
+}
+
+for (const readMs of [2, 30, 100, 205, 400, 1000, 5000]) {
+  test(`a block read in ${readMs} ms, computed in about 205: as fast as the better way, and the same answer`, async t => {
+    const [load, recompute, auto] = [await comeBack('load', readMs), await comeBack('recompute', readMs), await comeBack('auto', readMs)]
+    const better = Math.min(load.answer.usage.ttftMs, recompute.answer.usage.ttftMs)
+    const { ttftMs } = auto.answer.usage
+    t.true(ttftMs <= better / 0.95, `${ttftMs} ms instead of ${better} ms`)
+    if (readMs === 205) t.true(ttftMs <= better / 1.5, `${ttftMs} ms instead of ${better} ms`)
+    for (const { answer, served } of [load, recompute, auto]) {
+      t.is(answer.text, load.answer.text)
+      t.is(reusedTokens(answer.usage) + answer.usage.computedTokens, answer.usage.promptTokens)
+      t.is(answer.usage.recomputedTokens, 0)
+      await served.close()
+    }
+    t.true(load.answer.usage.reusedTokens.ssd > 1200)
+    t.is(recompute.answer.usage.reusedTokens.ssd, 0)
+    t.log(`load ${load.answer.usage.ttftMs.toFixed()} ms, recompute ${recompute.answer.usage.ttftMs.toFixed()} ms, auto ${ttftMs.toFixed()} ms with ${auto.answer.usage.computedTokens} computed`)
+  })
+}
+
+test('what the front computed counts as computed, though it lay on ssd, and the choice is counted', async t => {
+  const { answer, served } = await comeBack('auto', 205)
+  const { computedTokens, reusedTokens: reused } = answer.usage
+  t.true(computedTokens > 400 && reused.ssd > 400, JSON.stringify(answer.usage))
+  t.is(served.service.counters().historyChoices.split, 1)
+  t.is(served.service.counters().reusedTokens.ssd >= reused.ssd, true)
+  await served.close()
+})
+
+test('blocks that are damaged at the back are computed by the front, with the same answer', async t => {
+  const slow = { ...cpu2, readRate: (cpu2.kvBytesPerToken * 64) / 100 }
+  let reads = 0
+  const served = simulatedService({ profile: slow, faults: { fails: transfer => (transfer.kind === 'read' && reads++ % 3 === 1 ? 'kv_damaged' : undefined) } }, { history: 'split' })
+  const whole = simulatedService({}, { noReuse: true })
+  const messages = [user(TURN)]
+  const { text } = await ask(served.service, chat(messages, { ignoreEos: true }))
+  t.is((await ask(whole.service, chat(messages, { ignoreEos: true }))).text, text)
+  messages.push({ role: 'assistant', content: text }, user('go on'))
+  await served.service.demote('ssd')
+  const [damaged, expected] = [await ask(served.service, chat(messages)), await ask(whole.service, chat(messages))]
+  t.is(damaged.text, expected.text)
+  t.true(reads > 3)
+  t.is(reusedTokens(damaged.usage) + damaged.usage.computedTokens, damaged.usage.promptTokens)
+  await served.close()
+  await whole.close()
+})

@@ -1,0 +1,33 @@
+// Load or recompute, or both: the question put together from what was measured.
+
+import { BLOCK_TOKENS } from '../engine/types.js'
+import type { Core } from './core.js'
+import { chooseHistory, type HistoryChoice } from './load-or-recompute.js'
+import type { Reads } from './reads.js'
+
+export class HistoryChooser {
+  readonly #core: Core
+  readonly #reads: Reads
+  /** Requests that wait, are prepared or run. */
+  readonly #unfinished: () => number
+
+  constructor(core: Core, reads: Reads, unfinished: () => number) {
+    this.#core = core
+    this.#reads = reads
+    this.#unfinished = unfinished
+  }
+
+  /** For a waiting request of whose history so many blocks lie on ssd alone. */
+  choose(blocks: number): HistoryChoice {
+    const { options, rates, clock } = this.#core
+    if (options.history !== 'auto') return options.history
+    const readMs = this.#reads.msEach(clock.now())
+    return chooseHistory({
+      blocks,
+      readMs,
+      queueMs: this.#reads.backlog * readMs,
+      computeMs: rates.prefillMs(BLOCK_TOKENS),
+      others: this.#unfinished() - 1,
+    }).choice
+  }
+}

@@ -1,0 +1,142 @@
+// A history of which the front is computed while the back is read, until they meet. Blocks that the front reaches first
+// are computed, and what is read of them afterwards is ignored; blocks that are there first are skipped.
+
+import type { Block } from '../directory/block.js'
+import { BLOCK_TOKENS } from '../engine/types.js'
+import type { Core } from './core.js'
+import { frontBlocks } from './load-or-recompute.js'
+import type { Loader } from './loader.js'
+import type { Reads } from './reads.js'
+import type { Sequence } from './sequence.js'
+
+/** Reads of one request under way at once: at least enough to keep the disk busy for so many milliseconds. */
+const READ_AHEAD_MS = 20
+const MOST_READS = 8
+
+export class Front {
+  /** View blocks that are neither computed nor there, and where their bytes lie; null: they must be computed. */
+  readonly missing = new Map<number, Block | null>()
+  /** Rows of the front that may be planned now. */
+  rows = 0
+  /** Rows that are planned and not answered. */
+  unanswered = 0
+  /** Reads asked for that have not ended, and the next block to ask for, from the back. */
+  asked = 0
+  nextRead: number
+
+  /** `length`: tokens of the whole history. */
+  constructor(readonly length: number) {
+    this.nextRead = Math.floor(length / BLOCK_TOKENS)
+  }
+
+  /** Nothing is read: everything that is missing is computed. */
+  giveUp(): void {
+    for (const index of this.missing.keys()) this.missing.set(index, null)
+  }
+
+  /** Rows [from, to) are planned: their blocks are the front's now. */
+  claim(from: number, to: number): void {
+    this.rows -= to - from
+    this.unanswered += to - from
+    for (let index = Math.floor(from / BLOCK_TOKENS); index * BLOCK_TOKENS < to; index++) this.missing.delete(index)
+  }
+}
+
+export class FrontRunner {
+  readonly #core: Core
+  readonly #reads: Reads
+  readonly #loader: Loader
+
+  constructor(core: Core, reads: Reads, loader: Loader) {
+    this.#core = core
+    this.#reads = reads
+    this.#loader = loader
+  }
+
+  /** Asks for reads from the back, moves the front over what is there, and says how far it may compute. */
+  advance(sequence: Sequence): void {
+    const { front } = sequence
+    if (!front) return
+    this.#ask(sequence, front)
+    this.#skip(sequence, front)
+    if (front.missing.size > 0 || sequence.planned < front.length) front.rows = this.#rowsOf(sequence, front)
+    else this.#meet(sequence)
+  }
+
+  /** Nothing is missing any more: what is left of loading is waited for as in any other request. */
+  #meet(sequence: Sequence): void {
+    sequence.front = null
+    if (sequence.state === 'running') sequence.state = 'preparing'
+  }
+
+  #skip(sequence: Sequence, front: Front): void {
+    if (sequence.planned % BLOCK_TOKENS > 0) return
+    let index = sequence.planned / BLOCK_TOKENS
+    while (index * BLOCK_TOKENS < front.length && !front.missing.has(index)) index++
+    sequence.planned = Math.min(index * BLOCK_TOKENS, front.length)
+  }
+
+  #rowsOf({ planned }: Sequence, front: Front): number {
+    // A block that was begun is ended.
+    const begun = planned % BLOCK_TOKENS
+    if (begun > 0) return BLOCK_TOKENS - begun
+    const { rates, clock } = this.#core
+    const question = {
+      left: front.missing.size,
+      readMs: this.#reads.msEach(clock.now()),
+      computeMs: rates.prefillMs(BLOCK_TOKENS),
+      busyMs: rates.prefillMs(front.unanswered),
+    }
+    const first = planned / BLOCK_TOKENS
+    const wished = frontBlocks(question)
+    let count = 0
+    while (front.missing.has(first + count) && (count < wished || front.missing.get(first + count) === null)) count++
+    return count * BLOCK_TOKENS
+  }
+
+  #ask(sequence: Sequence, front: Front): void {
+    const depth = Math.max(2, Math.min(MOST_READS, Math.ceil(READ_AHEAD_MS / this.#reads.msEach(this.#core.clock.now()))))
+    while (front.asked < depth && front.nextRead * BLOCK_TOKENS > sequence.planned) {
+      const index = --front.nextRead
+      const block = front.missing.get(index)
+      if (block) this.#fetch(sequence, front, index, block)
+    }
+  }
+
+  #fetch(sequence: Sequence, front: Front, index: number, block: Block): void {
+    if (block.has('dram') || block.copies.hbm.state !== 'absent') return this.#take(sequence, front, index, block)
+    if (block.gone) return void front.missing.set(index, null)
+    const isWanted = () => sequence.front === front && front.missing.get(index) === block
+    front.asked++
+    this.#reads.want(block, {
+      isWanted,
+      promoted: () => {
+        front.asked--
+        if (isWanted()) this.#take(sequence, front, index, block)
+        else this.#loader.onSourceReleased(block)
+      },
+      lost: () => {
+        front.asked--
+        if (isWanted()) front.missing.set(index, null)
+      },
+    })
+  }
+
+  /** The block is in memory: it becomes part of the table, and what has to be loaded is. */
+  #take(sequence: Sequence, front: Front, index: number, block: Block): void {
+    const { directory } = this.#core
+    const own = sequence.table[index]
+    if (!own) throw new Error('a block of the front without a slot')
+    front.missing.delete(index)
+    const { hbm } = block.copies
+    if (hbm.state === 'absent') {
+      directory.adopt(block, 'hbm', own.slot, 'filling')
+      this.#loader.loadShared(sequence, block)
+    } else {
+      directory.unreserve('hbm', own.slot)
+      if (hbm.state === 'filling') this.#loader.joinShared(sequence, block)
+    }
+    sequence.table[index] = { slot: hbm.slot, block }
+    directory.ref(block)
+  }
+}

@@ -1,0 +1,62 @@
+// How a prompt was served: which tokens came from which tier, which were computed, and why.
+
+import type { Directory } from '../directory/directory.js'
+import type { Match } from '../directory/match.js'
+import { BLOCK_TOKENS, type TierName } from '../engine/types.js'
+import { perTier } from './counters.js'
+import { explainMisses, joinMisses, type Misses } from './misses.js'
+import type { Sequence } from './sequence.js'
+
+/** Settled when the first of the prompt's rows is computed. */
+export interface PromptSplit {
+  readonly reused: Record<TierName, number>
+  computed: number
+  readonly outsideView: number
+  /** Why the computed tokens were not reused. */
+  misses: Misses
+  /** Tokens of the history, and the tier that each of its view blocks counts for. */
+  readonly length: number
+  readonly tiers: ReadonlyArray<TierName | undefined>
+}
+
+/** A block's tier is the one it lay in when the request was queued. */
+export function splitOf(directory: Directory, sequence: Sequence, match: Match): PromptSplit {
+  const reused = perTier()
+  const tiers: Array<TierName | undefined> = []
+  let inView = 0
+  for (const { index, block, rows } of match.sources) {
+    const tier = sequence.queuedTiers[index] ?? block.tier ?? 'ssd'
+    tiers[index] = tier
+    reused[tier] += rows
+    inView += rows
+  }
+  const { promptLength } = sequence
+  const { length } = match
+  const misses = missesOf(directory, sequence, length, promptLength)
+  return { reused, computed: promptLength - length, outsideView: length - inView, misses, length, tiers }
+}
+
+/**
+ * Rows [from, to) are computed. What of them is history that lay in a tier counts as computed after all, each token once:
+ * it was as fast, or its block turned out damaged.
+ */
+export function countComputed(directory: Directory, sequence: Sequence, from: number, to: number): void {
+  const { split, highWater } = sequence
+  if (!split) return
+  const end = Math.min(to, split.length)
+  for (let start = Math.max(from, highWater); start < end; ) {
+    const index = Math.floor(start / BLOCK_TOKENS)
+    const next = Math.min(end, (index + 1) * BLOCK_TOKENS)
+    const tier = split.tiers[index]
+    if (tier !== undefined) {
+      split.reused[tier] -= next - start
+      split.computed += next - start
+      split.misses = joinMisses(split.misses, missesOf(directory, sequence, start, next))
+    }
+    start = next
+  }
+}
+
+function missesOf(directory: Directory, { root, keys, tokens }: Sequence, from: number, to: number): Misses {
+  return explainMisses(directory, { root, keys, tokens: tokens.view(0, to), from, to })
+}
