@@ -60,6 +60,7 @@ function requestOf(index: number, maxTokens: number): TurnRequest {
     stopTokens: [],
     ignoreEos: true,
     maxTokens,
+    truncation: 'disabled',
   }
 }
 

@@ -13,6 +13,7 @@ import {
   type TableUpdate,
   type TransferDone,
 } from '../../ts/engine/types.js'
+import { nextEdge } from '../../ts/engine/view.js'
 import type { TransferRequest } from '../../ts/scheduler/io.js'
 import { greedy } from '../support/sampling.js'
 
@@ -39,6 +40,7 @@ export class EngineDriver {
       sequence: this.#nextSequence++,
       tokens,
       root: this.engine.text.root('', ''),
+      view: null,
       sampling: greedy,
       stop: [],
       stopTokens: [],
@@ -93,6 +95,14 @@ export class EngineDriver {
   }
 }
 
+const PROMPT = 'The quick brown fox jumps over the lazy dog, and then it rests. '
+
+/** About `blocks` blocks and a bit of tokens. */
+export async function promptOf(driver: EngineDriver, blocks: number, begin = ''): Promise<Uint32Array> {
+  const tokens = await driver.engine.text.encodePrompt(begin + PROMPT.repeat((blocks + 1) * 5))
+  return tokens.slice(0, blocks * BLOCK_TOKENS + 21)
+}
+
 /** Table updates that put blocks 0, 1, … of a sequence into `slots`. */
 export function tablesOf(sequence: number, slots: readonly number[], first = 0): TableUpdate[] {
   return slots.map((slot, i) => ({ sequence, index: first + i, slot }))
@@ -126,7 +136,7 @@ export async function generate(
   let first = tables
   while (tokens.length < count) {
     const known = spec.tokens.length + tokens.length
-    const rowCount = Math.min(limit, known - from)
+    const rowCount = Math.min(limit, known - from, nextEdge(spec.view, from) - from)
     const row: PlanRow = { sequence: spec.sequence, from, count: rowCount, sample: from + rowCount === known }
     const reply = await driver.step({ tables: first, rows: [row] })
     first = []

@@ -3,8 +3,9 @@
 import type { ExecutionContext, TestFn } from 'ava'
 import { BLOCK_TOKENS, type Engine, type RowResult, type TierName } from '../../ts/engine/types.js'
 import { greedy } from '../support/sampling.js'
-import { EngineDriver, generate, slotsFrom, tablesOf } from './driver.js'
+import { EngineDriver, generate, promptOf, slotsFrom, tablesOf } from './driver.js'
 import { textContract } from './text.js'
+import { viewContract } from './view.js'
 
 export interface EngineRequest {
   /** At least so many slots. */
@@ -15,7 +16,6 @@ export interface EngineRequest {
 export type EngineFactory = (request: EngineRequest) => Promise<Engine>
 
 const SLOTS = { hbm: 24, dram: 8, ssd: 8 }
-const PROMPT = 'The quick brown fox jumps over the lazy dog, and then it rests. '
 
 /** Declares the suite's tests. They run one after another: engines use every core. */
 export function engineContract(test: TestFn, factory: EngineFactory): void {
@@ -30,6 +30,7 @@ export function engineContract(test: TestFn, factory: EngineFactory): void {
     })
   }
   textContract(withEngine)
+  viewContract(withEngine)
   computing(withEngine)
   protocol(withEngine)
   moving(withEngine)
@@ -37,12 +38,6 @@ export function engineContract(test: TestFn, factory: EngineFactory): void {
 }
 
 export type EngineTest = (title: string, run: (t: ExecutionContext, driver: EngineDriver) => Promise<void>) => void
-
-/** About `blocks` blocks and a bit of tokens. */
-async function promptOf(driver: EngineDriver, blocks: number, begin = ''): Promise<Uint32Array> {
-  const tokens = await driver.engine.text.encodePrompt(begin + PROMPT.repeat((blocks + 1) * 5))
-  return tokens.slice(0, blocks * BLOCK_TOKENS + 21)
-}
 
 /** What follows `tokens`, computed in one go in slots that nothing else uses. */
 async function answerTo(driver: EngineDriver, tokens: Uint32Array, count: number, firstSlot = 0): Promise<readonly number[]> {
@@ -99,7 +94,7 @@ function computing(test: EngineTest): void {
     const spec = driver.add(prompt)
     const { rows, tokens } = await generate(driver, spec, 60, { tables: tablesOf(spec.sequence, slotsFrom(0, prompt.length + 60)) })
     const known = Uint32Array.from([...prompt, ...tokens])
-    const keys = await driver.engine.text.keys(spec.root, known)
+    const keys = await driver.engine.text.keys(spec.root, known, null)
     const filled = rows.flatMap(row => row.filled)
     t.deepEqual(filled, [0, 1, 2].map(index => ({ index, key: keys[index] as string })))
   })
@@ -180,7 +175,7 @@ function moving(test: EngineTest): void {
     const { sequence, root } = driver.add(prompt)
     const valid = 39
     await driver.step({ tables: tablesOf(sequence, [4]), rows: [{ sequence, from: 0, count: valid, sample: false }] })
-    const key = driver.engine.text.childKey(root, prompt.slice(0, valid))
+    const key = driver.engine.text.blockKey(root, 0, prompt.slice(0, valid), null)
     t.is((await driver.transfer({ kind: 'save', hbmSlot: 4, dramSlot: 0, valid })).error, undefined)
     t.is((await driver.transfer({ kind: 'write', dramSlot: 0, ssdSlot: 5, key, valid })).error, undefined)
     t.is((await driver.transfer({ kind: 'flush' })).error, undefined)
@@ -194,11 +189,11 @@ function moving(test: EngineTest): void {
     const prompt = await promptOf(driver, 1)
     const { sequence, root } = driver.add(prompt)
     await driver.step({ tables: tablesOf(sequence, [0]), rows: [{ sequence, from: 0, count: BLOCK_TOKENS, sample: false }] })
-    const [key] = (await driver.engine.text.keys(root, prompt)) as [string]
+    const [key] = (await driver.engine.text.keys(root, prompt, null)) as [string]
     await driver.transfer({ kind: 'save', hbmSlot: 0, dramSlot: 0, valid: BLOCK_TOKENS })
     await driver.transfer({ kind: 'write', dramSlot: 0, ssdSlot: 2, key, valid: BLOCK_TOKENS })
     await driver.transfer({ kind: 'flush' })
-    const other = driver.engine.text.childKey(root, prompt.slice(1, 65))
+    const other = driver.engine.text.blockKey(root, 0, prompt.slice(1, 65), null)
     t.is((await driver.transfer({ kind: 'read', ssdSlot: 2, dramSlot: 1, key: other, valid: BLOCK_TOKENS })).error, 'kv_damaged')
     t.is((await driver.transfer({ kind: 'read', ssdSlot: 2, dramSlot: 1, key, valid: 63 })).error, 'kv_damaged')
     t.is((await driver.transfer({ kind: 'read', ssdSlot: 3, dramSlot: 1, key, valid: BLOCK_TOKENS })).error, 'kv_damaged')
@@ -223,7 +218,7 @@ function moving(test: EngineTest): void {
     const prompt = await promptOf(driver, 1)
     const { sequence, root } = driver.add(prompt)
     await driver.step({ tables: tablesOf(sequence, [0]), rows: [{ sequence, from: 0, count: BLOCK_TOKENS, sample: false }] })
-    const [key] = (await driver.engine.text.keys(root, prompt)) as [string]
+    const [key] = (await driver.engine.text.keys(root, prompt, null)) as [string]
     await driver.transfer({ kind: 'save', hbmSlot: 0, dramSlot: 0, valid: BLOCK_TOKENS })
     await driver.transfer({ kind: 'write', dramSlot: 0, ssdSlot: 0, key, valid: BLOCK_TOKENS })
     await driver.transfer({ kind: 'read', ssdSlot: 0, dramSlot: 1, key, valid: BLOCK_TOKENS })
@@ -244,7 +239,7 @@ function ending(test: EngineTest): void {
     t.is(last.finish, 'length')
     t.is(tokens.length, 5)
     t.is(last.computedTokens, prompt.length + 4)
-    const keys = await driver.engine.text.keys(spec.root, Uint32Array.from([...prompt, ...tokens]).slice(0, prompt.length + 4))
+    const keys = await driver.engine.text.keys(spec.root, Uint32Array.from([...prompt, ...tokens]).slice(0, prompt.length + 4), null)
     t.is(last.tailKey, keys.at(-1))
   })
 

@@ -47,14 +47,27 @@ export function textContract(test: EngineTest): void {
   test('keys are a chain: each is the child of the one before, the last partial block included', async (t, { engine }) => {
     const tokens = Uint32Array.from({ length: 2 * BLOCK_TOKENS + 7 }, (_, i) => i)
     const root = engine.text.root('', '')
-    const keys = await engine.text.keys(root, tokens)
+    const keys = await engine.text.keys(root, tokens, null)
     t.is(keys.length, 3)
     let parent = root
     keys.forEach((key, i) => {
       t.is(key.length, 32)
-      t.is(key, engine.text.childKey(parent, tokens.slice(i * BLOCK_TOKENS, (i + 1) * BLOCK_TOKENS)))
+      t.is(key, engine.text.blockKey(parent, i, tokens.slice(i * BLOCK_TOKENS, (i + 1) * BLOCK_TOKENS), null))
       parent = key
     })
+  })
+
+  test('a view is part of the keys from its window on, and not before', async (t, { engine }) => {
+    const tokens = Uint32Array.from({ length: 7 * BLOCK_TOKENS + 7 }, (_, i) => i)
+    const root = engine.text.root('', '')
+    const views = [null, { window: 320, head: 64, step: 128 }, { window: 320, head: 64, step: 64 }, { window: 320, head: 128, step: 128 }]
+    const chains = await Promise.all(views.map(view => engine.text.keys(root, tokens, view)))
+    for (let block = 0; block < 8; block++) {
+      t.is(new Set(chains.map(keys => keys[block])).size, block < 5 ? 1 : 4, `block ${block}`)
+      const parent = block === 0 ? root : (chains[1]?.[block - 1] as string)
+      const own = engine.text.blockKey(parent, block, tokens.slice(block * BLOCK_TOKENS, (block + 1) * BLOCK_TOKENS), views[1] ?? null)
+      t.is(own, chains[1]?.[block] as string)
+    }
   })
 
   test('tenants and salts have roots of their own', async (t, { engine }) => {

@@ -54,6 +54,7 @@ export function chat(messages: readonly TurnMessage[], rest: Partial<TurnRequest
     stopTokens: [],
     ignoreEos: false,
     maxTokens: 32,
+    truncation: 'disabled',
     ...rest,
   }
 }

@@ -38,7 +38,7 @@ function fullKeys(tokens: readonly number[]): string[] {
 }
 
 function matched(directory: Directory, tokens: readonly number[]) {
-  return directory.match(ROOT, fullKeys(tokens), Uint32Array.from(tokens))
+  return directory.match(ROOT, fullKeys(tokens), Uint32Array.from(tokens), wholeView)
 }
 
 const count = (length: number, start = 0): number[] => Array.from({ length }, (_, i) => start + i)

@@ -35,6 +35,7 @@ export function turnRequest(fields: GenerationFields, info: EngineInfo, parts: T
     stopTokens: inVocabulary(fields.stop_token_ids ?? [], info, 'stop_token_ids'),
     ignoreEos: fields.ignore_eos ?? false,
     maxTokens: parts.maxTokens,
+    truncation: fields.truncation ?? 'disabled',
   }
 }
 

@@ -29,6 +29,8 @@ export class Block implements History {
   lastUse = 0
   uses = 0
   cohort: Cohort | null = null
+  /** A conversation may still see it. false: the last one that used it has moved on, and left it behind. */
+  reachable = true
   /** No longer in the directory. Transfers in flight may still end for it. */
   gone = false
   /** The ssd copy's bytes are flushed. */
@@ -64,6 +66,7 @@ export class Block implements History {
     while (at > 0 && (tickets[at - 1] as number) > ticket) at--
     tickets.splice(at, 0, ticket)
     this.#count(tickets)
+    this.reachable = true
   }
 
   /** It no longer does. */

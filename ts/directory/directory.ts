@@ -11,7 +11,7 @@ import { checkDirectory } from './integrity.js'
 import { LeafOrder } from './leaf-order.js'
 import { matchTokens, type Match } from './match.js'
 import { SlotPool } from './slots.js'
-import { wholeView, type View } from './view.js'
+import type { View } from './view.js'
 
 /** Told when an ssd copy is there for good, and when it is no longer. */
 export interface SsdListener {
@@ -19,8 +19,6 @@ export interface SsdListener {
 }
 
 export interface DirectoryOptions {
-  /** @default the whole view */
-  readonly view: View
   /** Which blocks go first. @default lru */
   readonly policy: PlacementPolicy<Experienced>
   /** Milliseconds. @default the machine's clock */
@@ -36,13 +34,14 @@ export class Directory {
   readonly blocks = new Map<BlockKey, Block>()
   /** Blocks with a copy, filling or present, by tier. */
   readonly inTier: Readonly<Record<TierName, Set<Block>>> = { hbm: new Set(), dram: new Set(), ssd: new Set() }
+  /** Of these, what no conversation sees any more; some may be seen again. */
+  readonly leftBehind: Readonly<Record<TierName, Set<Block>>> = { hbm: new Set(), dram: new Set(), ssd: new Set() }
   readonly reserved: Readonly<Record<TierName, Set<number>>> = { hbm: new Set(), dram: new Set(), ssd: new Set() }
   readonly children = new ChildIndex()
   /** In which order the blocks of a tier would go. */
   readonly orders: Readonly<Record<TierName, LeafOrder>>
   /** Blocks that left, and why. */
   readonly ghosts: Ghosts
-  readonly view: View
   readonly policy: PlacementPolicy<Experienced>
   /** Milliseconds. */
   readonly now: () => number
@@ -50,8 +49,7 @@ export class Directory {
   #born = 0
 
   constructor(slots: Readonly<Record<TierName, number>>, options: Partial<DirectoryOptions> = {}) {
-    const { view = wholeView, policy = lru, now = () => systemClock.now() } = options
-    this.view = view
+    const { policy = lru, now = () => systemClock.now() } = options
     this.policy = policy
     this.now = now
     this.pools = { hbm: new SlotPool(slots.hbm), dram: new SlotPool(slots.dram), ssd: new SlotPool(slots.ssd) }
@@ -64,8 +62,9 @@ export class Directory {
     return this.pools.hbm.version + this.pools.dram.version + this.pools.ssd.version
   }
 
-  match(root: BlockKey, keys: readonly BlockKey[], tokens: Uint32Array): Match {
-    return matchTokens(this.blocks, this.children, root, keys, tokens, this.view)
+  /** What of `tokens` is there for whoever sees them through `view`. */
+  match(root: BlockKey, keys: readonly BlockKey[], tokens: Uint32Array, view: View): Match {
+    return matchTokens(this.blocks, this.children, root, keys, tokens, view)
   }
 
   /** Takes a free slot for bytes that have no key yet; -1: none is free. */
@@ -102,7 +101,15 @@ export class Directory {
   /** A turn uses the block: it is the youngest now, and the policy learns of it. */
   use(block: Block, turn: TurnUse): void {
     block.lastUse = this.now()
+    block.reachable = true
     turn.used(block, block.valid < BLOCK_TOKENS)
+  }
+
+  /** The conversation that used the block has moved on. Unless another uses or wants it, it is the first to go. */
+  leaveBehind(block: Block): void {
+    if (block.gone || block.refs > 0 || block.wants > 0) return
+    block.reachable = false
+    for (const tier of TIERS) if (block.copies[tier].state !== 'absent') this.leftBehind[tier].add(block)
   }
 
   /** A reserved slot becomes the block's copy: filling, or present if its bytes are complete. */
@@ -112,6 +119,7 @@ export class Directory {
     block.copies[tier].slot = slot
     block.copies[tier].state = state
     this.inTier[tier].add(block)
+    if (!block.reachable) this.leftBehind[tier].add(block)
     this.pools[tier].version++
     this.orders[tier].review(block)
     this.#countChild(block, tier, 1)
@@ -196,6 +204,7 @@ export class Directory {
   #detach(block: Block, tier: TierName): void {
     block.copies[tier].state = 'absent'
     this.inTier[tier].delete(block)
+    this.leftBehind[tier].delete(block)
     if (tier === 'ssd') block.durable = false
     this.pools[tier].version++
     this.orders[tier].review(block)

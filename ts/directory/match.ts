@@ -5,7 +5,7 @@ import type { Block } from './block.js'
 import type { ChildIndex } from './children.js'
 import { reuseLength, type View } from './view.js'
 
-/** A block that serves view tokens [index·64, index·64 + rows). */
+/** A block that serves tokens [index·64, index·64 + rows). */
 export interface Source {
   readonly index: number
   readonly block: Block

@@ -1,15 +1,25 @@
-// Which tokens attention sees, and how much of a prompt need not be computed. Pure functions.
+// How much of a prompt need not be computed, given what its tokens see. Pure functions.
 
-import { BLOCK_TOKENS } from '../engine/types.js'
+import { BLOCK_TOKENS, type ViewParameters } from '../engine/types.js'
+import { leftOut } from '../engine/view.js'
 
 /** Half-open ranges of token indices, ascending, disjoint. */
 export type TokenRanges = ReadonlyArray<readonly [from: number, to: number]>
 
-/** What the token at index i sees, itself included. */
+/**
+ * What the token at index i sees, itself included. What a later token does not see of the tokens before i, no token
+ * after it sees either.
+ */
 export type View = (token: number) => TokenRanges
 
 /** No truncation: a token sees everything before it. */
 export const wholeView: View = token => [[0, token + 1]]
+
+export function viewOf(parameters: ViewParameters | null): View {
+  if (parameters === null) return wholeView
+  const { head, window } = parameters
+  return token => (token < window ? wholeView(token) : [[0, head], [head + leftOut(parameters, token), token + 1]])
+}
 
 /**
  * The largest r < n for which every token of view(r) before r is present. `present[b]` is the number of leading tokens
@@ -17,24 +27,20 @@ export const wholeView: View = token => [[0, token + 1]]
  * because the first answer token is sampled from it.
  */
 export function reuseLength(n: number, present: readonly number[], view: View): number {
-  const missing = missingBefore(n, present)
-  for (let r = n - 1; r > 0; r--) {
-    const complete = view(r).every(([from, to]) => missingUpTo(Math.min(to, r), missing, present) === missingUpTo(from, missing, present))
-    if (complete) return r
+  let length = n - 1
+  // Whoever comes after a missing token and before `length` sees it too: only the missing token itself may be next.
+  for (let gap = lastGap(length, present, view); gap >= 0; gap = lastGap(length, present, view)) length = gap
+  return length
+}
+
+/** Start of the last stretch of missing tokens that the token at `length` sees before itself; -1: there is none. */
+function lastGap(length: number, present: readonly number[], view: View): number {
+  for (const [from, to] of view(length).toReversed()) {
+    const end = Math.min(to, length)
+    for (let block = Math.ceil(end / BLOCK_TOKENS) - 1; block >= 0 && (block + 1) * BLOCK_TOKENS > from; block--) {
+      const start = Math.max(from, block * BLOCK_TOKENS + (present[block] ?? 0))
+      if (start < Math.min(end, (block + 1) * BLOCK_TOKENS)) return start
+    }
   }
-  return 0
-}
-
-/** Missing tokens before each block, so that a range is judged in constant time. */
-function missingBefore(n: number, present: readonly number[]): Uint32Array {
-  const blocks = Math.ceil(n / BLOCK_TOKENS)
-  const missing = new Uint32Array(blocks + 1)
-  for (let b = 0; b < blocks; b++) missing[b + 1] = (missing[b] ?? 0) + BLOCK_TOKENS - (present[b] ?? 0)
-  return missing
-}
-
-function missingUpTo(token: number, missing: Uint32Array, present: readonly number[]): number {
-  const block = Math.floor(token / BLOCK_TOKENS)
-  const offset = token % BLOCK_TOKENS
-  return (missing[block] ?? 0) + Math.max(0, offset - (present[block] ?? 0))
+  return -1
 }

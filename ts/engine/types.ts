@@ -53,6 +53,16 @@ export interface SamplingParams {
   logprobs: number | null
 }
 
+/**
+ * What a conversation longer than its context still sees: window W, kept head S and step D, in tokens, whole blocks.
+ * Token i has epoch e = 0 before W and 1 + ⌊(i − W)/D⌋ from there on; it sees [0, S) and [S + e·D, i].
+ */
+export interface ViewParameters {
+  readonly window: number
+  readonly head: number
+  readonly step: number
+}
+
 /** A request as the engine knows it. Sent once; block tables and rows come with the plans. */
 export interface SequenceSpec {
   /** Chosen by the scheduler, unsigned 32 bits, unique among living sequences. */
@@ -60,6 +70,8 @@ export interface SequenceSpec {
   readonly tokens: Uint32Array
   /** Root of the key chain: identity with this request's cache salt. From `EngineText.root`. */
   readonly root: BlockKey
+  /** null: every token sees everything before it. */
+  readonly view: ViewParameters | null
   readonly sampling: SamplingParams
   readonly stop: readonly string[]
   /** Token ids that end the answer besides the model's end tokens. */
@@ -69,7 +81,7 @@ export interface SequenceSpec {
   readonly maxTokens: number
 }
 
-/** Tokens [from, from + count) of a sequence, by token index. The last row of a decode step has count 1. */
+/** Tokens [from, from + count) of a sequence, by token index, all of one epoch. The last row of a decode step has count 1. */
 export interface PlanRow {
   readonly sequence: number
   readonly from: number
@@ -78,7 +90,10 @@ export interface PlanRow {
   readonly sample: boolean
 }
 
-/** View block `index` of a sequence lies in hbm slot `slot` from this step on. */
+/**
+ * Block `index` of a sequence, counted from its first token, lies in hbm slot `slot` from this step on. A block that
+ * no row from now on sees needs no slot, and its slot may hold something else.
+ */
 export interface TableUpdate {
   readonly sequence: number
   readonly index: number
@@ -92,7 +107,7 @@ export interface TableUpdate {
 export interface PlanSave {
   readonly id: number
   readonly sequence: number
-  /** View block index. */
+  /** Counted from the sequence's first token. */
   readonly index: number
   readonly dramSlot: number
   /** Rows of the block that hold KV after this step, counted from its first. Rows beyond are zeroed in dram. */
@@ -151,7 +166,7 @@ export interface RowResult {
   /** With `finish`: answer tokens that lie wholly inside the returned text, and the UTF-8 bytes they cover. */
   readonly insideTokens?: number
   readonly insideBytes?: number
-  /** Keys of the view blocks that were filled by these rows, in order of index. */
+  /** Keys of the blocks that were filled by these rows, in order of index. */
   readonly filled: ReadonlyArray<{ readonly index: number; readonly key: BlockKey }>
   /** With `finish`: tokens whose KV was computed, and the key of the last, partly filled block (null: none). */
   readonly computedTokens?: number
@@ -214,10 +229,10 @@ export interface EngineText {
   tokenBytes(token: number): Uint8Array
   /** Root of the key chain for a tenant and a cache salt (both may be empty). */
   root(tenant: string, cacheSalt: string): BlockKey
-  /** Keys of all blocks of `tokens`, the last partial one included. */
-  keys(root: BlockKey, tokens: Uint32Array): Promise<BlockKey[]>
-  /** Key of a block with these tokens after `parent`. */
-  childKey(parent: BlockKey, tokens: Uint32Array): BlockKey
+  /** Keys of all blocks of `tokens`, the last partial one included; from the window on the view is part of them. */
+  keys(root: BlockKey, tokens: Uint32Array, view: ViewParameters | null): Promise<BlockKey[]>
+  /** Key of block `index` with these tokens after `parent`. */
+  blockKey(parent: BlockKey, index: number, tokens: Uint32Array, view: ViewParameters | null): BlockKey
 }
 
 /** Figures since start; bytes, operations, milliseconds. Rates are measured, not nominal. */

@@ -4,8 +4,10 @@
 import { TIERS, type Block } from '../directory/block.js'
 import type { Match, Source } from '../directory/match.js'
 import type { SlotPool } from '../directory/slots.js'
+import { viewOf } from '../directory/view.js'
 import { BLOCK_TOKENS } from '../engine/types.js'
 import type { TurnUse } from '../placement/types.js'
+import { hiddenBlocks } from '../engine/view.js'
 import type { Core } from './core.js'
 import { Front } from './front.js'
 import type { HistoryChoice } from './load-or-recompute.js'
@@ -13,6 +15,7 @@ import type { Loader } from './loader.js'
 import { splitOf } from './prompt-split.js'
 import type { Room } from './room.js'
 import type { Sequence } from './sequence.js'
+import { mostRolled } from './starts.js'
 
 /** No slot is needed. (-1 says that none could be had.) */
 const NONE = -2
@@ -68,7 +71,7 @@ export class Acquirer {
     const match = choice === 'recompute' ? withoutTail(found) : found
     const steps = match.sources.map(source => ({ source, way: this.#wayOf(source, choice) }))
     const unprotect = this.#protect(steps)
-    const fits = this.#room.hasHbm(slotsNeeded(sequence, steps) + reserve)
+    const fits = this.#room.hasHbm(slotsNeeded(sequence, match, steps) + reserve)
     const slots = fits ? this.#takeSlots(steps) : null
     if (slots) this.#build(sequence, match, steps, slots)
     if (slots && onDisk > 0) this.#core.counters.history[choice]++
@@ -78,9 +81,21 @@ export class Acquirer {
     return slots !== null
   }
 
+  /** Once the engine knows the sequence, it stays with its start. */
   #match(sequence: Sequence): Match {
     if (!this.#core.tiers.keeps) return { length: 0, sources: [] }
-    return this.#core.directory.match(sequence.root, sequence.keys, sequence.tokens.view())
+    const { directory } = this.#core
+    const { root, spec, starts } = sequence
+    const view = viewOf(spec.view)
+    if (sequence.isAdded || starts.length === 1) return directory.match(root, sequence.keys, sequence.tokens.view(), view)
+    const most = mostRolled({ ...spec, tokens: sequence.history })
+    for (const start of starts) {
+      const match = directory.match(root, start.keys, start.tokens, view)
+      if (start.tokens.length - match.length > most) continue
+      sequence.begin(start)
+      return match
+    }
+    throw new Error('the last start of a sequence computes more than its view holds')
   }
 
   /** What is left out of the view could not be computed from. */
@@ -131,7 +146,7 @@ export class Acquirer {
     sequence.loadBytes = 0
     sequence.isTailSettled = false
     if (!sequence.isSplitFinal) sequence.split = splitOf(this.#core.directory, sequence, match)
-    sequence.turnUse ??= this.#beginTurn(sequence)
+    sequence.turnUse ??= this.#beginTurn(sequence, match.length)
     const { turnUse } = sequence
     const firstDeferred = steps.find(({ way }) => way === 'defer')
     sequence.front = firstDeferred ? new Front(match.length) : null
@@ -140,6 +155,7 @@ export class Acquirer {
       this.onUsed(source.block)
       this.#enter(sequence, source, way, slots[i] as number)
     })
+    this.#leaveBehind(sequence, match.length)
     const there = firstDeferred ? firstDeferred.source.index * BLOCK_TOKENS : match.length
     sequence.computed = there
     sequence.planned = there
@@ -147,11 +163,20 @@ export class Acquirer {
   }
 
   /** What nothing remembers is new: no block, and no ghost of one. */
-  #beginTurn({ keys, promptLength }: Sequence): TurnUse {
+  #beginTurn({ keys, promptLength }: Sequence, length: number): TurnUse {
     const { blocks, ghosts, policy, now } = this.#core.directory
     let known = 0
     while (known < keys.length && (blocks.has(keys[known] as string) || ghosts.get(keys[known] as string))) known++
-    return policy.begin({ atMs: now(), newTokens: promptLength - known * BLOCK_TOKENS })
+    return policy.begin({ atMs: now(), newTokens: promptLength - Math.max(length, known * BLOCK_TOKENS) })
+  }
+
+  /** What the first computed token does not see is seen by no one who comes after it. */
+  #leaveBehind({ spec, keys }: Sequence, length: number): void {
+    const { from, to } = hiddenBlocks(spec.view, length)
+    for (const key of keys.slice(from, to)) {
+      const block = this.#core.directory.blocks.get(key)
+      if (block) this.#core.directory.leaveBehind(block)
+    }
   }
 
   #enter(sequence: Sequence, { index, block, rows }: Source, way: Way, slot: number): void {
@@ -207,8 +232,13 @@ function withoutTail(match: Match): Match {
   return { length: last.index * BLOCK_TOKENS, sources: match.sources.slice(0, -1) }
 }
 
-/** Slots for everything that is known and the token to come, without those that are there. */
-function slotsNeeded(sequence: Sequence, steps: readonly Step[]): number {
+/**
+ * Slots for everything that is seen of what is known and the token to come, without those that are there. What a view
+ * leaves out on the way gives its slots back, so no more than the window is ever needed.
+ */
+function slotsNeeded({ tokens, spec }: Sequence, { length, sources }: Match, steps: readonly Step[]): number {
   const there = steps.filter(step => step.way === 'share' || step.way === 'take over').length
-  return Math.ceil((sequence.tokens.length + 1) / BLOCK_TOKENS) - there
+  const toCome = Math.ceil((tokens.length + 1) / BLOCK_TOKENS) - Math.ceil(length / BLOCK_TOKENS)
+  const most = spec.view === null ? Infinity : spec.view.window / BLOCK_TOKENS
+  return Math.min(sources.length + toCome, most) - there
 }

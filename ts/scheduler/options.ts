@@ -2,6 +2,7 @@
 
 import { systemClock, type Clock } from '../engine/clock.js'
 import { BLOCK_TOKENS, type EngineInfo } from '../engine/types.js'
+import { MIN_WINDOW } from '../engine/view.js'
 import type { PolicyName } from '../placement/types.js'
 import type { HistoryChoice } from './load-or-recompute.js'
 
@@ -24,6 +25,15 @@ export interface ServiceOptions {
   readonly dataDir: string | null
   /** Longest sequence in tokens; `max_model_len`. At most `contextThatFits(hbm slots)`. @default what fits */
   readonly maxContext: number
+  /**
+   * Window of conversations that ask for truncation, in tokens; null: none may ask. Whole blocks, MIN_WINDOW to
+   * maxContext. @default maxContext, if it is long enough
+   */
+  readonly contextWindow: number | null
+  /** Share of window without head that is left out at a time, 0 < ratio ≤ 1. @default 0.5 */
+  readonly truncationRatio: number
+  /** false: KV from before a truncation is not used after it, as where positions are part of it. @default true */
+  readonly reuseAfterTruncation: boolean
   /** Most requests that wait. @default 256 */
   readonly maxQueue: number
   /** Most sequences that run or load at once. @default 256, at most maxBatchTokens */
@@ -69,12 +79,22 @@ export function contextThatFits(slots: number): number {
   return Math.max(0, slots - 1) * BLOCK_TOKENS
 }
 
+/** The longest window within `tokens`; null: they are too few for any. */
+export function windowOf(tokens: number): number | null {
+  const window = Math.floor(tokens / BLOCK_TOKENS) * BLOCK_TOKENS
+  return window < MIN_WINDOW ? null : window
+}
+
 /** Defaults for an engine; whatever `given` sets wins. */
 export function serviceOptions(info: EngineInfo, given: Partial<ServiceOptions>): ServiceOptions {
   const maxBatchTokens = given.maxBatchTokens ?? info.maxBatchTokens
+  const maxContext = given.maxContext ?? Math.min(info.modelContext, contextThatFits(info.slots.hbm))
   return {
     dataDir: null,
-    maxContext: Math.min(info.modelContext, contextThatFits(info.slots.hbm)),
+    maxContext,
+    contextWindow: windowOf(maxContext),
+    truncationRatio: 0.5,
+    reuseAfterTruncation: true,
     maxQueue: 256,
     maxRunning: Math.min(256, maxBatchTokens),
     maxBatchTokens,

@@ -1,6 +1,8 @@
-// What the next step computes: decode rows first, then chunks of prefill, oldest first, within the row budget.
+// What the next step computes: decode rows first, then chunks of prefill, oldest first, within the row budget. Where the
+// view of a sequence moves on, its rows are cut: all rows of one step see the same blocks.
 
 import { BLOCK_TOKENS, type PlanRow, type PlanSave, type StepPlan, type TableUpdate } from '../engine/types.js'
+import { nextEdge } from '../engine/view.js'
 import type { Core } from './core.js'
 import type { Room } from './room.js'
 import type { PlannedSave, Saver } from './saver.js'
@@ -38,7 +40,8 @@ export class Planner {
       const budget = this.#core.options.maxBatchTokens - draft.rowCount
       if (budget === 0) break
       if (sequence.leaving !== null) continue
-      const count = this.#findSlots(sequence, Math.min(sequence.plannableRows, budget))
+      const toEdge = nextEdge(sequence.spec.view, sequence.planned) - sequence.planned
+      const count = this.#findSlots(sequence, Math.min(sequence.plannableRows, budget, toEdge))
       if (count === 0) starved(sequence)
       else this.#addRows(draft, sequence, count)
     }

@@ -30,10 +30,10 @@ export function splitOf(directory: Directory, sequence: Sequence, match: Match):
     reused[tier] += rows
     inView += rows
   }
-  const { promptLength } = sequence
+  const { promptLength, start } = sequence
   const { length } = match
   const misses = missesOf(directory, sequence, length, promptLength)
-  return { reused, computed: promptLength - length, outsideView: length - inView, misses, length, tiers }
+  return { reused, computed: promptLength - length, outsideView: start.leftOut + length - inView, misses, length, tiers }
 }
 
 /**

@@ -1,6 +1,8 @@
 // The one door through which a sequence leaves hbm: finished, cancelled, preempted or with a failed load.
 
+import type { Block } from '../directory/block.js'
 import { BLOCK_TOKENS } from '../engine/types.js'
+import { hiddenBlocks } from '../engine/view.js'
 import type { Core } from './core.js'
 import type { Loader } from './loader.js'
 import type { Saver } from './saver.js'
@@ -25,16 +27,37 @@ export class Releaser {
     const tail = this.#tailIndex(sequence)
     const now = this.#core.clock.now()
     sequence.table.forEach((entry, index) => {
+      if (!entry) return
       if (entry.block) this.#leaveShared(sequence, entry, now)
       else if (index === tail) this.#keepTail(sequence, entry.slot, index)
       else this.#giveBack(sequence, entry.slot)
     })
     sequence.front = null
     sequence.table = []
+    sequence.leftUpTo = 0
     sequence.tableSent = 0
     sequence.needsReset = sequence.isAdded
     this.#loader.forget(sequence)
     sequence.loadFailed = false
+  }
+
+  /** Gives up what no further row of a running sequence sees. A block whose rows are still being computed stays. */
+  leaveView(sequence: Sequence): void {
+    const hidden = hiddenBlocks(sequence.spec.view, sequence.planned)
+    const end = Math.min(hidden.to, Math.floor(sequence.computed / BLOCK_TOKENS))
+    const now = this.#core.clock.now()
+    for (let index = Math.max(hidden.from, sequence.leftUpTo); index < end; index++) {
+      const entry = sequence.table[index]
+      sequence.table[index] = undefined
+      if (entry?.block) this.#leaveBehind(sequence, entry, entry.block, now)
+      else if (entry) this.#giveBack(sequence, entry.slot)
+      sequence.leftUpTo = index + 1
+    }
+  }
+
+  #leaveBehind(sequence: Sequence, entry: TableEntry, block: Block, now: number): void {
+    this.#leaveShared(sequence, entry, now)
+    this.#core.directory.leaveBehind(block)
   }
 
   #leaveShared(sequence: Sequence, { block }: TableEntry, now: number): void {
@@ -57,7 +80,7 @@ export class Releaser {
     const { directory, engine } = this.#core
     const tokens = sequence.tokens.copy(index * BLOCK_TOKENS, sequence.computed)
     const parent = sequence.parentKey(index)
-    const key = sequence.tailKey ?? engine.text.childKey(parent, tokens)
+    const key = sequence.tailKey ?? engine.text.blockKey(parent, index, tokens, sequence.spec.view)
     const block = directory.obtain(key, parent, index, tokens)
     if (sequence.turnUse) directory.use(block, sequence.turnUse)
     if (block.copies.hbm.state !== 'absent') return this.#giveBack(sequence, slot)

@@ -23,7 +23,11 @@ export class RequestLog {
   /** Lines come in the order in which answers end. */
   add(sequence: Sequence, usage: TurnUsage): void {
     const before = this.#last
-    const keys = this.#core.engine.text.keys(sequence.root, sequence.tokens.copy(0, sequence.tokens.length))
+    const answer = sequence.tokens.view(sequence.promptLength)
+    const tokens = new Uint32Array(sequence.history.length + answer.length)
+    tokens.set(sequence.history)
+    tokens.set(answer, sequence.history.length)
+    const keys = this.#core.engine.text.keys(sequence.root, tokens, null)
     // An engine that is closing may refuse to make keys: the line is lost, the server is not.
     this.#last = keys.then(
       found => before.then(() => this.#line(sequence, usage, found)),

@@ -225,6 +225,7 @@ export class Scheduler {
     if (options.syncSave && this.saver.inFlight > 0) return false
     let hasPreempted = false
     const running = this.#active.filter(sequence => sequence.state === 'running')
+    for (const sequence of running) this.#releaser.leaveView(sequence)
     const draft = this.#planner.draft(running, starved => (hasPreempted = this.#makeRoomFor(starved) || hasPreempted))
     if (!draft) return hasPreempted
     desk.flush()

@@ -7,6 +7,7 @@ import type { Front } from './front.js'
 import type { Load } from './loader.js'
 import type { TurnUse } from '../placement/types.js'
 import type { PromptSplit } from './prompt-split.js'
+import type { Start } from './starts.js'
 import { TokenList } from './tokens.js'
 import type { TurnOutput } from './turn.js'
 
@@ -17,7 +18,7 @@ import type { TurnOutput } from './turn.js'
 export type SequenceState = 'waiting' | 'preparing' | 'running' | 'ended'
 export type LeaveReason = 'cancelled' | 'preempted' | 'void'
 
-/** View block i of the sequence: shared through the directory, or (block null) its own. */
+/** Block i of the sequence: shared through the directory, or (block null) its own. */
 export interface TableEntry {
   readonly slot: number
   block: Block | null
@@ -40,11 +41,18 @@ export interface Ahead {
 export class Sequence {
   state: SequenceState = 'waiting'
   leaving: LeaveReason | null = null
-  readonly tokens: TokenList
-  readonly promptLength: number
+  /** The whole prompt as the client sent it; `tokens` may have begun without a part of it. */
+  readonly history: Uint32Array
+  spec: SequenceSpec
+  start: Start
+  tokens: TokenList
+  promptLength: number
   /** Keys of the full blocks known so far, in chain order. */
-  readonly keys: BlockKey[]
-  table: TableEntry[] = []
+  keys: BlockKey[]
+  /** By block index; what lies outside the view has no entry. */
+  table: Array<TableEntry | undefined> = []
+  /** Blocks before this one that are outside the view have left the table. */
+  leftUpTo = 0
   /** Table entries that the engine knows of. */
   tableSent = 0
   /** The engine's table must be emptied first. */
@@ -87,25 +95,29 @@ export class Sequence {
   /** Younger requests that were admitted before it, and when the first of them was, in milliseconds. */
   overtaken = 0
   overtakenAt = 0
-  /** Tier of each matched view block when the request was queued. */
+  /** Tier of each matched block when the request was queued. */
   queuedTiers: Array<TierName | undefined> = []
   /** Directory version at which it last could not be admitted. */
   refusedAt = -1
   readonly times: SequenceTimes
 
   constructor(
-    readonly spec: SequenceSpec,
+    spec: SequenceSpec,
     /** Arrival number; smaller is older. */
     readonly ticket: number,
-    keys: readonly BlockKey[],
+    /** In order of preference. */
+    readonly starts: readonly [Start, ...Start[]],
     readonly turn: TurnOutput,
     readonly answer: AnswerHash | null,
     readonly tenant: string,
     acceptedAt: number,
   ) {
-    this.tokens = new TokenList(spec.tokens)
-    this.promptLength = spec.tokens.length
-    this.keys = keys.slice(0, Math.floor(spec.tokens.length / BLOCK_TOKENS))
+    this.history = spec.tokens
+    this.start = starts[0]
+    this.spec = { ...spec, tokens: this.start.tokens }
+    this.tokens = new TokenList(this.start.tokens)
+    this.promptLength = this.start.tokens.length
+    this.keys = fullKeys(this.start)
     this.expectedLength = this.promptLength
     this.times = { accepted: acceptedAt, prepared: 0, joined: 0, firstToken: 0 }
   }
@@ -118,12 +130,24 @@ export class Sequence {
     return this.spec.root
   }
 
+  /** Before the engine knows the sequence: begins with other tokens. */
+  begin(start: Start): void {
+    if (start === this.start) return
+    this.start = start
+    this.spec = { ...this.spec, tokens: start.tokens }
+    this.tokens = new TokenList(start.tokens)
+    this.promptLength = start.tokens.length
+    this.keys = fullKeys(start)
+    this.expectedLength = this.promptLength
+    this.queuedTiers = []
+  }
+
   /** Tokens sampled so far. */
   get answerLength(): number {
     return this.tokens.length - this.promptLength
   }
 
-  /** Key of the block before view block `index`. */
+  /** Key of the block before block `index`. */
   parentKey(index: number): BlockKey {
     return index === 0 ? this.root : (this.keys[index - 1] as BlockKey)
   }
@@ -138,4 +162,8 @@ export class Sequence {
     const mostRows = this.promptLength + this.spec.maxTokens - 1
     return Math.min(this.expectedLength, mostRows) - this.planned
   }
+}
+
+function fullKeys({ keys, tokens }: Start): BlockKey[] {
+  return keys.slice(0, Math.floor(tokens.length / BLOCK_TOKENS))
 }

@@ -3,8 +3,10 @@
 import { Conversations } from '../conversations/conversations.js'
 import { messageSecret } from '../conversations/secret.js'
 import { openDatabase, type Database } from '../directory/database.js'
+import { Aliases } from '../directory/aliases.js'
 import { BlockStore } from '../directory/store.js'
 import type { Engine, RowResult } from '../engine/types.js'
+import { MIN_WINDOW } from '../engine/view.js'
 import { ApiError, ExitError } from '../protocol/errors.js'
 import { CacheControls } from './controls.js'
 import { createCore, type Core } from './core.js'
@@ -13,6 +15,7 @@ import { contextThatFits, serviceOptions, type ServiceOptions } from './options.
 import { RequestLog } from './request-log.js'
 import { Scheduler } from './scheduler.js'
 import type { Sequence } from './sequence.js'
+import { StartFinder } from './starts.js'
 import { cacheStatus, serviceCounters } from './status.js'
 import type { CacheStatus, DemoteReceipt, InferenceService, ResetReceipt, ServiceCounters, Turn, TurnRequest, TurnUsage } from './types.js'
 import { usageOf } from './usage.js'
@@ -31,7 +34,15 @@ export function createInferenceService(engine: Engine, given: Partial<ServiceOpt
     const message = `a context of ${options.maxContext} tokens does not fit: model and hbm tier allow ${mostContext}`
     throw new ExitError(2, 'context_does_not_fit', message, { max_context: options.maxContext, fits: mostContext })
   }
+  checkWindow(options)
   return new Service(createCore(engine, options))
+}
+
+function checkWindow({ contextWindow, maxContext, truncationRatio }: ServiceOptions): void {
+  const isWindow = contextWindow === null || (contextWindow >= MIN_WINDOW && contextWindow <= maxContext)
+  if (isWindow && truncationRatio > 0 && truncationRatio <= 1) return
+  const message = `no window of ${contextWindow} tokens with a ratio of ${truncationRatio}: it has ${MIN_WINDOW} to ${maxContext}, the ratio lies above 0 and is at most 1`
+  throw new ExitError(2, 'window_does_not_fit', message, { context_window: contextWindow, truncation_ratio: truncationRatio })
 }
 
 class Service implements InferenceService {
@@ -39,6 +50,7 @@ class Service implements InferenceService {
   readonly #database: Database | null
   readonly #conversations: Conversations
   readonly #scheduler: Scheduler
+  readonly #starts: StartFinder
   readonly #intake: IntakeDesk
   readonly #controls: CacheControls
   readonly #log: RequestLog | null
@@ -73,7 +85,8 @@ class Service implements InferenceService {
       failed: (code, message) => this.#failed(code, message),
       settled: () => this.#changed(),
     })
-    this.#intake = new IntakeDesk(core, this.#conversations)
+    this.#starts = new StartFinder(core, new Aliases(this.#database?.table('aliases') ?? null, () => core.clock.now()))
+    this.#intake = new IntakeDesk(core, this.#conversations, this.#starts)
     this.#controls = new CacheControls(core, this.#scheduler, () => this.#nextChange())
     this.#log = options.onRequestLogged ? new RequestLog(core, secret, options.onRequestLogged) : null
     this.#scheduleHousekeeping()
@@ -170,6 +183,7 @@ class Service implements InferenceService {
     this.#resolutions.delete(sequence)
     const inside = sequence.tokens.copy(sequence.promptLength, sequence.promptLength + (row.insideTokens ?? 0))
     if (resolution) this.#conversations.answered(resolution, sequence.answer?.end() ?? null, inside, row.insideBytes ?? 0)
+    this.#starts.answered(sequence)
     const usage = this.#usageOf(sequence)
     counters.requests.ok++
     counters.savedMs += Math.max(0, (usage.ttftWithoutReuseMs ?? 0) - usage.ttftMs)
@@ -196,7 +210,7 @@ class Service implements InferenceService {
   #count(sequence: Sequence): void {
     const { counters } = this.#core
     const { split } = sequence
-    counters.promptTokens += sequence.promptLength
+    counters.promptTokens += sequence.history.length
     counters.completionTokens += sequence.answerLength
     counters.recomputedTokens += sequence.recomputed
     if (!split || !sequence.isSplitFinal) return

@@ -8,6 +8,8 @@ export interface TurnMessage {
   readonly name?: string
 }
 
+export type Truncation = 'auto' | 'disabled'
+
 /** A validated request. The API has applied defaults; the service resolves conversation, tokens and reuse. */
 export interface TurnRequest {
   readonly requestId: string
@@ -27,6 +29,8 @@ export interface TurnRequest {
   readonly ignoreEos: boolean
   /** null: what fits in the context. */
   readonly maxTokens: number | null
+  /** `auto`: what is longer than the context goes on with a part of it; `disabled`: it is refused. */
+  readonly truncation: Truncation
 }
 
 export interface TurnUsage {
@@ -36,6 +40,7 @@ export interface TurnUsage {
   readonly reusedTokens: Readonly<Record<TierName, number>>
   readonly computedTokens: number
   readonly recomputedTokens: number
+  /** Prompt tokens that the first computed one does not see. */
   readonly outsideViewTokens: number
   /** Prompt tokens that were not reused, by reason: together computed + outside view. */
   readonly missedTokens: MissedPrompt

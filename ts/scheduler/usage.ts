@@ -17,7 +17,7 @@ export function usageOf(sequence: Sequence, completionTokens: number, promptMs: 
   const loadMs = Math.max(0, times.joined - times.prepared)
   const ttftMs = Math.max(0, times.firstToken - times.accepted)
   return {
-    promptTokens: sequence.promptLength,
+    promptTokens: sequence.history.length,
     completionTokens,
     conversation: sequence.turn.conversation,
     reusedTokens: reused,

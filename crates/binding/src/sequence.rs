@@ -1,11 +1,25 @@
 //! A request on its way to the engine.
 
-use attentionstore_engine::{EngineError, SamplingParams, SequenceSpec};
+use attentionstore_engine::{EngineError, SamplingParams, SequenceSpec, View};
 use napi::Result;
 use napi::bindgen_prelude::{BigInt, Float32Array, Uint8Array, Uint32Array};
 use napi_derive::napi;
 
 use crate::error::thrown;
+
+/// Window, kept head and step in tokens.
+#[napi(object, object_to_js = false)]
+pub struct BindingView {
+    pub window: u32,
+    pub head: u32,
+    pub step: u32,
+}
+
+impl BindingView {
+    pub fn parameters(&self) -> [u32; 3] {
+        [self.window, self.head, self.step]
+    }
+}
 
 #[napi(object, object_to_js = false)]
 pub struct BindingSequence {
@@ -13,6 +27,8 @@ pub struct BindingSequence {
     pub tokens: Uint32Array,
     /// 32 bytes.
     pub root: Uint8Array,
+    /// Absent: every token sees everything before it.
+    pub view: Option<BindingView>,
     pub temperature: f64,
     pub top_k: u32,
     pub top_p: f64,
@@ -57,6 +73,7 @@ impl BindingSequence {
             sequence: self.sequence,
             tokens: self.tokens.to_vec(),
             root: key(&self.root)?,
+            view: self.view.map(|view| View::new(view.parameters())).transpose().map_err(thrown)?,
             sampling,
             stop_tokens: self.stop_tokens,
             ignore_eos: self.ignore_eos,

@@ -9,7 +9,7 @@ use napi_derive::napi;
 
 use crate::engine::{BindingEngine, words};
 use crate::error::thrown;
-use crate::sequence::key;
+use crate::sequence::{BindingView, key};
 
 type Work<T> = Box<dyn FnOnce(&Engine) -> std::result::Result<T, EngineError> + Send>;
 
@@ -161,13 +161,27 @@ impl BindingEngine {
 
     /// 32 bytes for each block of `tokens`.
     #[napi(catch_unwind)]
-    pub fn keys(&self, root: &[u8], tokens: Uint32Array) -> Result<AsyncTask<TextTask<Vec<u8>>>> {
+    pub fn keys(
+        &self,
+        root: &[u8],
+        tokens: Uint32Array,
+        view: Option<BindingView>,
+    ) -> Result<AsyncTask<TextTask<Vec<u8>>>> {
         let (root, tokens) = (key(root)?, tokens.to_vec());
-        Ok(TextTask::new(&self.open()?, move |engine| Ok(engine.keys(&root, &tokens).concat())))
+        let view = view.map(|view| view.parameters());
+        Ok(TextTask::new(&self.open()?, move |engine| Ok(engine.keys(&root, &tokens, view).concat())))
     }
 
     #[napi(catch_unwind)]
-    pub fn child_key(&self, parent: &[u8], tokens: &[u32]) -> Result<Uint8Array> {
-        Ok(Uint8Array::new(self.open()?.child_key(&key(parent)?, tokens).to_vec()))
+    pub fn block_key(
+        &self,
+        parent: &[u8],
+        index: u32,
+        tokens: &[u32],
+        view: Option<BindingView>,
+    ) -> Result<Uint8Array> {
+        let view = view.map(|view| view.parameters());
+        let key = self.open()?.block_key(&key(parent)?, index as usize, tokens, view);
+        Ok(Uint8Array::new(key.to_vec()))
     }
 }

@@ -19,6 +19,7 @@ mod sequence;
 mod stats;
 mod step;
 mod text;
+mod view;
 pub mod wire;
 mod worker;
 
@@ -30,3 +31,4 @@ pub use info::{EngineInfo, EngineStats};
 pub use options::EngineOptions;
 pub use room::{available_memory, random_model_bytes};
 pub use sequence::SequenceSpec;
+pub use view::View;

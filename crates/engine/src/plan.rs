@@ -1,6 +1,6 @@
 //! What a step does, as TypeScript planned it. Mirrors `ts/engine/types.ts`.
 
-/// Tokens `[from, from + count)` of a sequence, by token index.
+/// Tokens `[from, from + count)` of a sequence, by token index; all of one epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlanRow {
     pub sequence: u32,
@@ -10,7 +10,7 @@ pub struct PlanRow {
     pub sample: bool,
 }
 
-/// View block `index` of a sequence lies in `hbm` slot `slot` from this step on.
+/// Block `index` of a sequence, counted from its first token, lies in `hbm` slot `slot` from this step on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableUpdate {
     pub sequence: u32,
@@ -18,7 +18,7 @@ pub struct TableUpdate {
     pub slot: u32,
 }
 
-/// Save view block `index` layer by layer beside this step; `valid` rows of it hold KV afterwards.
+/// Save block `index` layer by layer beside this step; `valid` rows of it hold KV afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlanSave {
     pub id: u32,

@@ -1,13 +1,14 @@
 //! One request as the engine knows it: tokens, block table, key chain, and the judgement of its answer.
 
 use attentionstore_kv::BLOCK_TOKENS;
-use attentionstore_kv::key::{BlockKey, KeyHasher};
+use attentionstore_kv::key::{BlockKey, KeyHasher, ViewParameters};
 use attentionstore_model::sampling::{Sampled, SamplingParams, TokenCounts};
 use attentionstore_model::text::AnswerText;
 
 use crate::error::EngineError;
 use crate::event::{Finish, Finished, RowResult, RowStatus};
 use crate::plan::PlanRow;
+use crate::view::View;
 
 /// A request, sent once. Mirrors `SequenceSpec` in `ts/engine/types.ts`.
 pub struct SequenceSpec {
@@ -16,6 +17,8 @@ pub struct SequenceSpec {
     pub tokens: Vec<u32>,
     /// Root of the key chain.
     pub root: BlockKey,
+    /// None: every token sees everything before it.
+    pub view: Option<View>,
     pub sampling: SamplingParams,
     /// Token ids that end the answer besides the model's end tokens.
     pub stop_tokens: Vec<u32>,
@@ -32,8 +35,8 @@ pub struct Sequence {
     counts: TokenCounts,
     /// Until the answer ends.
     answer: Option<AnswerText>,
-    /// hbm slots of the view's blocks.
-    table: Vec<u32>,
+    /// hbm slot of each block, by its index in the sequence; blocks outside the view may have none.
+    table: Vec<Option<u32>>,
     /// Keys of full blocks, as far as they were asked for.
     chain: Vec<BlockKey>,
     sampled: u32,
@@ -74,8 +77,9 @@ impl Sequence {
         &self.tokens
     }
 
-    pub fn table(&self) -> &[u32] {
-        &self.table
+    /// The hbm slot of block `index`.
+    pub fn slot(&self, index: usize) -> Option<u32> {
+        self.table.get(index).copied().flatten()
     }
 
     pub fn params(&self) -> &SamplingParams {
@@ -106,43 +110,55 @@ impl Sequence {
         self.void
     }
 
-    /// The slots that hold history of `row` (checked before), and those that it fills from their first token.
-    pub fn slots_of(&self, row: &PlanRow) -> (&[u32], &[u32]) {
-        let end = (row.from + row.count) as usize;
-        let last = end.div_ceil(BLOCK_TOKENS);
-        self.table[..last].split_at((row.from as usize).div_ceil(BLOCK_TOKENS).min(last))
+    /// Tokens between the head and the rest of what token `index` sees: its position in the view is so much less.
+    fn left_out(&self, index: u32) -> u32 {
+        self.spec.view.map_or(0, |view| view.left_out(index))
+    }
+
+    /// What `row` (checked before) sees: where its first token stands in the view, and the slots in view order.
+    pub fn seen_by(&self, row: &PlanRow) -> (u32, Vec<u32>) {
+        let end = (row.from + row.count).div_ceil(BLOCK_TOKENS as u32) as usize;
+        let slots = self.blocks_of(row, end).filter_map(|index| self.slot(index)).collect();
+        (row.from - self.left_out(row.from), slots)
+    }
+
+    /// Indices of the blocks below `end` that `row` sees, in order.
+    fn blocks_of(&self, row: &PlanRow, end: usize) -> Box<dyn Iterator<Item = usize>> {
+        match &self.spec.view {
+            Some(view) => Box::new(view.blocks(row.from, end)),
+            None => Box::new(0..end),
+        }
     }
 
     /// # Errors
-    /// A table with a hole.
+    /// A block beyond the longest answer.
     pub fn set_slot(&mut self, index: usize, slot: u32) -> Result<(), EngineError> {
-        match index.cmp(&self.table.len()) {
-            std::cmp::Ordering::Less => self.table[index] = slot,
-            std::cmp::Ordering::Equal => self.table.push(slot),
-            std::cmp::Ordering::Greater => {
-                let detail = format!(
-                    "sequence {}: block {index} after {} blocks",
-                    self.spec.sequence,
-                    self.table.len()
-                );
-                return Err(EngineError::Protocol { detail });
-            }
+        let most = (self.prompt_len + self.spec.max_tokens as usize).div_ceil(BLOCK_TOKENS);
+        if index >= most {
+            let detail = format!("sequence {}: block {index} of {most} blocks", self.spec.sequence);
+            return Err(EngineError::Protocol { detail });
         }
+        if index >= self.table.len() {
+            self.table.resize(index + 1, None);
+        }
+        self.table[index] = Some(slot);
         Ok(())
     }
 
     /// Checks a planned row against what is known of the sequence.
     pub fn check_row(&self, row: &PlanRow) -> Result<(), EngineError> {
         let end = row.from as usize + row.count as usize;
+        let blocks = end.div_ceil(BLOCK_TOKENS);
         let fits = row.count > 0
             && end <= self.tokens.len()
-            && end.div_ceil(BLOCK_TOKENS) <= self.table.len()
+            && self.left_out(row.from) == self.left_out(end as u32 - 1)
+            && self.blocks_of(row, blocks).all(|index| self.slot(index).is_some())
             && (!row.sample || end == self.tokens.len());
         if fits {
             return Ok(());
         }
         let detail = format!(
-            "sequence {}: rows {}..{end} (sample: {}) of {} tokens in {} blocks",
+            "sequence {}: rows {}..{end} (sample: {}) of {} tokens in {} blocks, or across an edge of the view",
             row.sequence,
             row.from,
             row.sample,
@@ -152,28 +168,30 @@ impl Sequence {
         Err(EngineError::Protocol { detail })
     }
 
-    /// Key of full view block `index`.
+    fn view_parameters(&self) -> Option<ViewParameters> {
+        self.spec.view.map(|view| view.parameters())
+    }
+
+    /// Key of full block `index`.
     fn key(&mut self, keys: &KeyHasher, index: usize) -> BlockKey {
         while self.chain.len() <= index {
             let at = self.chain.len();
             let parent = self.chain.last().copied().unwrap_or(self.spec.root);
             let tokens = &self.tokens[at * BLOCK_TOKENS..(at + 1) * BLOCK_TOKENS];
-            self.chain.push(keys.child(&parent, tokens, None));
+            self.chain.push(keys.block(&parent, at, tokens, self.view_parameters()));
         }
         self.chain[index]
     }
 
     /// Key of the block of which only `tokens[start..end]` is filled.
     fn partial_key(&mut self, keys: &KeyHasher, end: usize) -> Option<BlockKey> {
-        let start = end / BLOCK_TOKENS * BLOCK_TOKENS;
+        let index = end / BLOCK_TOKENS;
+        let start = index * BLOCK_TOKENS;
         if start == end {
             return None;
         }
-        let parent = match start / BLOCK_TOKENS {
-            0 => self.spec.root,
-            blocks => self.key(keys, blocks - 1),
-        };
-        Some(keys.child(&parent, &self.tokens[start..end], None))
+        let parent = if index == 0 { self.spec.root } else { self.key(keys, index - 1) };
+        Some(keys.block(&parent, index, &self.tokens[start..end], self.view_parameters()))
     }
 
     /// The rows of `row` were computed; `sampled` is the token that followed, if one was asked for.

@@ -1,6 +1,5 @@
 //! One step: the model over KV blocks, with loads awaited and saves enqueued around each layer.
 
-use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
@@ -75,8 +74,8 @@ impl Worker {
             return Ok(RowStatus::Void);
         }
         sequence.check_row(row)?;
-        let (history, new) = sequence.slots_of(row);
-        let (history, new) = (history.to_vec(), new.to_vec());
+        let (position, slots) = sequence.seen_by(row);
+        let (history, new) = slots.split_at((position as usize).div_ceil(BLOCK_TOKENS).min(slots.len()));
         if history.iter().any(|&slot| self.loads.has_failed(slot)) {
             self.sequence_mut(row.sequence)?.make_void();
             return Ok(RowStatus::Void);
@@ -92,7 +91,7 @@ impl Worker {
             let slot = work
                 .iter()
                 .any(|row| row.sequence == save.sequence)
-                .then(|| self.sequences.get(&save.sequence)?.table().get(save.index as usize).copied())
+                .then(|| self.sequences.get(&save.sequence)?.slot(save.index as usize))
                 .flatten();
             match slot {
                 Some(hbm_slot) => {
@@ -116,11 +115,15 @@ impl Worker {
         saves: &[Save],
         stalls: &mut Stalls,
     ) -> Result<Vec<Sampled>, EngineError> {
-        let awaited = {
-            let slots = work.iter().flat_map(|row| self.sequences[&row.sequence].table().iter().copied());
-            self.loads.awaited(self.backend.as_ref(), slots)
-        };
-        let batch: Vec<BatchSequence<'_>> = work.iter().map(|row| batch_row(&self.sequences, row)).collect();
+        let seen: Vec<(u32, Vec<u32>)> =
+            work.iter().map(|row| self.sequences[&row.sequence].seen_by(row)).collect();
+        let slots = seen.iter().flat_map(|(_, slots)| slots.iter().copied());
+        let awaited = self.loads.awaited(self.backend.as_ref(), slots);
+        let batch: Vec<BatchSequence<'_>> = work
+            .iter()
+            .zip(&seen)
+            .map(|(row, (position, slots))| batch_row(&self.sequences[&row.sequence], row, *position, slots))
+            .collect();
         self.backend.begin_step(&batch)?;
         let saving = self.saves.begin(saves)?;
         for layer in 0..self.backend.layout().layers {
@@ -201,13 +204,17 @@ impl Worker {
     }
 }
 
-fn batch_row<'a>(sequences: &'a HashMap<u32, Sequence>, row: &PlanRow) -> BatchSequence<'a> {
-    let sequence = &sequences[&row.sequence];
+fn batch_row<'a>(
+    sequence: &'a Sequence,
+    row: &PlanRow,
+    position: u32,
+    slots: &'a [u32],
+) -> BatchSequence<'a> {
     let (from, end) = (row.from as usize, (row.from + row.count) as usize);
     BatchSequence {
         tokens: &sequence.tokens()[from..end],
-        position: row.from,
-        slots: &sequence.table()[..end.div_ceil(BLOCK_TOKENS)],
+        position,
+        slots,
         logits: if row.sample { LogitsWanted::Last } else { LogitsWanted::None },
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use attentionstore_kv::key::BlockKey;
+use attentionstore_kv::key::{BlockKey, ViewParameters};
 use attentionstore_model::loader::LoadedModel;
 use attentionstore_model::text::{ChatDate, ChatMessage, ChatRequest, Specials, TextModel, Tokenizer};
 
@@ -80,13 +80,20 @@ impl Engine {
         self.roots.root(tenant, cache_salt)
     }
 
-    /// Keys of all blocks of `tokens`, the last partly filled one included.
-    pub fn keys(&self, root: &BlockKey, tokens: &[u32]) -> Vec<BlockKey> {
-        self.roots.hasher().chain(root, tokens, None)
+    /// Keys of all blocks of `tokens`, the last partly filled one included. With `view`, it goes into the keys of
+    /// the blocks that start at or after its window.
+    pub fn keys(&self, root: &BlockKey, tokens: &[u32], view: Option<ViewParameters>) -> Vec<BlockKey> {
+        self.roots.hasher().chain(root, tokens, view)
     }
 
-    /// Key of a block of `tokens` after `parent`.
-    pub fn child_key(&self, parent: &BlockKey, tokens: &[u32]) -> BlockKey {
-        self.roots.hasher().child(parent, tokens, None)
+    /// Key of block `index` with these tokens after `parent`.
+    pub fn block_key(
+        &self,
+        parent: &BlockKey,
+        index: usize,
+        tokens: &[u32],
+        view: Option<ViewParameters>,
+    ) -> BlockKey {
+        self.roots.hasher().block(parent, index, tokens, view)
     }
 }

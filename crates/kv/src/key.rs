@@ -39,7 +39,7 @@ impl KeyHasher {
 
     /// The key of a block of `tokens` after the block (or root) `parent`. `view` only for a block that starts
     /// at or after the window's end, so that other window flags do not lose what does not depend on them.
-    pub fn child(&self, parent: &BlockKey, tokens: &[u32], view: Option<ViewParameters>) -> BlockKey {
+    fn child(&self, parent: &BlockKey, tokens: &[u32], view: Option<ViewParameters>) -> BlockKey {
         let mut hasher = self.hasher(BLOCK);
         hasher.update(parent);
         hasher.update(&(tokens.len() as u64).to_le_bytes());
@@ -57,17 +57,26 @@ impl KeyHasher {
         hasher.finalize().into()
     }
 
-    /// The keys of all blocks of a sequence, the last partly filled one included. With `view`, it goes into
-    /// the keys of the blocks that start at or after its window.
+    /// The key of block `index` of a sequence. `view` goes into it only if the block starts at or after the window.
+    pub fn block(
+        &self,
+        parent: &BlockKey,
+        index: usize,
+        tokens: &[u32],
+        view: Option<ViewParameters>,
+    ) -> BlockKey {
+        let start = (index * BLOCK_TOKENS) as u64;
+        self.child(parent, tokens, view.filter(|&[window, _, _]| start >= u64::from(window)))
+    }
+
+    /// The keys of all blocks of a sequence, the last partly filled one included.
     pub fn chain(&self, root: &BlockKey, tokens: &[u32], view: Option<ViewParameters>) -> Vec<BlockKey> {
         let mut parent = *root;
         tokens
             .chunks(BLOCK_TOKENS)
             .enumerate()
             .map(|(index, block)| {
-                let start = index * BLOCK_TOKENS;
-                let view = view.filter(|&[window, _, _]| start as u64 >= u64::from(window));
-                parent = self.child(&parent, block, view);
+                parent = self.block(&parent, index, block, view);
                 parent
             })
             .collect()

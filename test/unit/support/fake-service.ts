@@ -47,7 +47,7 @@ export const fakeText: EngineText = {
   tokenBytes: (token) => (token < 256 ? Uint8Array.of(token) : new Uint8Array()),
   root: () => '\0'.repeat(32),
   keys: async () => [],
-  childKey: () => '\0'.repeat(32),
+  blockKey: () => '\0'.repeat(32),
 }
 
 export const fakeStats: EngineStats = {

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 import { ExitError } from '../../protocol/errors.js'
-import type { EngineStats } from '../types.js'
+import type { EngineStats, ViewParameters } from '../types.js'
 
 export interface NativeOpenOptions {
   /** A GGUF file or a Hugging Face directory; left out with `randomWeights`. */
@@ -56,6 +56,7 @@ export interface NativeSequence {
   readonly sequence: number
   readonly tokens: Uint32Array
   readonly root: Uint8Array
+  readonly view?: ViewParameters
   readonly temperature: number
   readonly topK: number
   readonly topP: number
@@ -103,8 +104,8 @@ export interface BindingEngine {
   tokenBytes(token: number): Uint8Array
   root(tenant: string, cacheSalt: string): Uint8Array
   /** 32 bytes a block. */
-  keys(root: Uint8Array, tokens: Uint32Array): Promise<Uint8Array>
-  childKey(parent: Uint8Array, tokens: Uint32Array): Uint8Array
+  keys(root: Uint8Array, tokens: Uint32Array, view?: ViewParameters): Promise<Uint8Array>
+  blockKey(parent: Uint8Array, index: number, tokens: Uint32Array, view?: ViewParameters): Uint8Array
   close(): Promise<void>
 }
 

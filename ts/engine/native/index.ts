@@ -122,6 +122,7 @@ function nativeSequence(spec: SequenceSpec): NativeSequence {
     sequence: spec.sequence,
     tokens: spec.tokens,
     root: keyToBytes(spec.root),
+    ...(spec.view === null ? {} : { view: spec.view }),
     temperature: sampling.temperature,
     topK: sampling.topK,
     topP: sampling.topP,

@@ -1,6 +1,6 @@
 // Text in, tokens out, by the addon's worker threads.
 
-import type { BlockKey, ChatMessageText, EncodedPrompt, EngineText } from '../types.js'
+import type { BlockKey, ChatMessageText, EncodedPrompt, EngineText, ViewParameters } from '../types.js'
 import type { BindingEngine, NativeMessage } from './addon.js'
 import { engineError } from './errors.js'
 import { keyFromBytes, keyToBytes } from './wire.js'
@@ -53,14 +53,14 @@ export class NativeText implements EngineText {
     return keyFromBytes(this.#binding.root(tenant, cacheSalt))
   }
 
-  async keys(root: BlockKey, tokens: Uint32Array): Promise<BlockKey[]> {
-    const packed = await translated(this.#binding.keys(keyToBytes(root), tokens))
+  async keys(root: BlockKey, tokens: Uint32Array, view: ViewParameters | null): Promise<BlockKey[]> {
+    const packed = await translated(this.#binding.keys(keyToBytes(root), tokens, view ?? undefined))
     return Array.from({ length: packed.length / KEY_BYTES }, (_, block) =>
       keyFromBytes(packed.subarray(block * KEY_BYTES, (block + 1) * KEY_BYTES)),
     )
   }
 
-  childKey(parent: BlockKey, tokens: Uint32Array): BlockKey {
-    return keyFromBytes(this.#binding.childKey(keyToBytes(parent), tokens))
+  blockKey(parent: BlockKey, index: number, tokens: Uint32Array, view: ViewParameters | null): BlockKey {
+    return keyFromBytes(this.#binding.blockKey(keyToBytes(parent), index, tokens, view ?? undefined))
   }
 }

@@ -50,10 +50,10 @@ export class SlotContent {
 }
 
 /**
- * Computes rows [from, to) of a sequence in order, reading everything before them from the slots that the table names.
+ * Computes rows [from, to) of a view in order, reading everything before them from `slots`, its blocks in view order.
  * Answers the state after the last row, from which the next token is sampled.
  */
-export function computeRows(slots: readonly SlotContent[], from: number, to: number, tokenAt: (index: number) => number): number {
+export function computeRows(slots: readonly SlotContent[], from: number, to: number, tokenAt: (position: number) => number): number {
   let state = 0
   const firstBlock = Math.floor(from / BLOCK_TOKENS)
   for (let index = 0; index < firstBlock; index++) state = (slots[index] as SlotContent).foldAll(state)

@@ -21,6 +21,7 @@ import { SimulatedSequence } from './sequence.js'
 import { SimulatedText } from './text.js'
 import { Transfers } from './transfers.js'
 import { TURN_END, VOCABULARY_SIZE } from './vocabulary.js'
+import { leftOut, nextEdge } from '../view.js'
 
 type Copy = Extract<Transfer, { kind: 'copy' }>
 /** In order on the compute stream. */
@@ -127,10 +128,10 @@ export class SimulatedEngine implements Engine {
   #announce(row: PlanRow): () => void {
     const sequence = this.#sequenceOf(row.sequence)
     const use = this.#transfers.hbmUse
+    if (row.from + row.count > nextEdge(sequence.spec.view, row.from)) throw new ContractViolation(`sequence ${row.sequence}: rows across an edge of its view`)
     sequence.plans++
-    const blocks = Math.ceil((row.from + row.count) / BLOCK_TOKENS)
     const ends: Array<() => void> = []
-    for (let index = 0; index < blocks; index++) {
+    for (const index of sequence.blocksSeenBy(row)) {
       const slot = sequence.plannedTable[index]
       if (slot === undefined) throw new ContractViolation(`sequence ${row.sequence} has no slot for block ${index}`)
       ends.push(use.name(slot))
@@ -163,9 +164,11 @@ export class SimulatedEngine implements Engine {
     let history = 0
     let lastLoad = 0
     for (const row of plan.rows) {
+      const sequence = this.#sequenceOf(row.sequence)
       rows += row.count
-      history += row.from
-      for (const slot of this.#sequenceOf(row.sequence).plannedTable) {
+      history += row.from - leftOut(sequence.spec.view, row.from)
+      for (const index of sequence.blocksSeenBy(row)) {
+        const slot = sequence.plannedTable[index]
         if (slot !== undefined) lastLoad = Math.max(lastLoad, this.#transfers.loadEnds.get(slot) ?? 0)
       }
     }
@@ -206,20 +209,22 @@ export class SimulatedEngine implements Engine {
     }
   }
 
-  #compute({ sequence: id, from, count, sample }: PlanRow): RowResult {
+  #compute(row: PlanRow): RowResult {
+    const { sequence: id, from, count, sample } = row
     const sequence = this.#sequenceOf(id)
     const to = from + count
     const nothing = { sequence: id, text: '', filled: [] }
     if (sequence.isFinished) return { ...nothing, status: 'noop' }
-    const slots = sequence.table.slice(0, Math.ceil(to / BLOCK_TOKENS))
+    const hidden = leftOut(sequence.spec.view, from)
+    const slots = sequence.blocksSeenBy(row).map(index => sequence.table[index])
     // A slot that these rows fill from its first row on no longer holds what failed to load.
-    for (const slot of slots.slice(Math.ceil(from / BLOCK_TOKENS))) this.#transfers.failedLoads.delete(slot as number)
+    for (const slot of slots.slice(Math.ceil((from - hidden) / BLOCK_TOKENS))) this.#transfers.failedLoads.delete(slot as number)
     sequence.isVoid ||= slots.some(slot => this.#transfers.failedLoads.has(slot as number))
     if (sequence.isVoid) return { ...nothing, status: 'void' }
     if (to > sequence.length) throw new ContractViolation(`sequence ${id}: row ${to - 1} of ${sequence.length} known tokens`)
     if (sample !== (to === sequence.length)) throw new ContractViolation(`sequence ${id}: sample is ${sample} at ${to} of ${sequence.length}`)
     const contents = slots.map(slot => this.#transfers.hbm[slot as number] as SlotContent)
-    const state = computeRows(contents, from, to, index => sequence.tokens[index] as number)
+    const state = computeRows(contents, from - hidden, to - hidden, position => sequence.tokens[position + hidden] as number)
     const filled = sequence.fill(from, to)
     if (!sample) return { ...nothing, status: 'ok', filled }
     return { ...this.#sample(sequence, state, to), status: 'ok', filled, sequence: id }

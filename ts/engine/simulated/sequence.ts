@@ -1,6 +1,7 @@
 // One sequence inside the simulated engine.
 
-import { BLOCK_TOKENS, type BlockKey, type SequenceSpec } from '../types.js'
+import { BLOCK_TOKENS, type BlockKey, type PlanRow, type SequenceSpec } from '../types.js'
+import { viewBlocks } from '../view.js'
 import { Answer } from './answer.js'
 import type { SimulatedText } from './text.js'
 
@@ -31,6 +32,11 @@ export class SimulatedSequence {
     return this.tokens.length
   }
 
+  /** Indices of the blocks that a planned row sees, in view order. */
+  blocksSeenBy({ from, count }: PlanRow): number[] {
+    return viewBlocks(this.spec.view, from, Math.ceil((from + count) / BLOCK_TOKENS))
+  }
+
   planReset(): void {
     this.plannedTable = []
   }
@@ -54,7 +60,7 @@ export class SimulatedSequence {
     const rows = computed % BLOCK_TOKENS
     if (rows === 0) return null
     const index = Math.floor(computed / BLOCK_TOKENS)
-    return this.#text.childKey(this.#parentOf(index), this.#slice(index * BLOCK_TOKENS, computed))
+    return this.#text.blockKey(this.#parentOf(index), index, this.#slice(index * BLOCK_TOKENS, computed), this.spec.view)
   }
 
   #parentOf(index: number): BlockKey {
@@ -65,7 +71,7 @@ export class SimulatedSequence {
   #keyOf(index: number): BlockKey {
     for (let next = this.#keys.length; next <= index; next++) {
       const parent = next === 0 ? this.spec.root : (this.#keys[next - 1] as BlockKey)
-      this.#keys.push(this.#text.childKey(parent, this.#slice(next * BLOCK_TOKENS, (next + 1) * BLOCK_TOKENS)))
+      this.#keys.push(this.#text.blockKey(parent, next, this.#slice(next * BLOCK_TOKENS, (next + 1) * BLOCK_TOKENS), this.spec.view))
     }
     return this.#keys[index] as BlockKey
   }

@@ -1,7 +1,8 @@
 // Text and keys of the simulated engine. Keys are real chained hashes, so nothing matches by accident.
 
 import { createHash } from 'node:crypto'
-import { BLOCK_TOKENS, type BlockKey, type ChatMessageText, type EncodedPrompt, type EngineText } from '../types.js'
+import { BLOCK_TOKENS, type BlockKey, type ChatMessageText, type EncodedPrompt, type EngineText, type ViewParameters } from '../types.js'
+import { keyedView } from '../view.js'
 import { bytesOf, decodeTokens, encodeChat, encodeText, TEXT_START } from './vocabulary.js'
 
 export class SimulatedText implements EngineText {
@@ -35,18 +36,20 @@ export class SimulatedText implements EngineText {
     return createHash('sha256').update(JSON.stringify([this.#identity, tenant, cacheSalt])).digest('binary')
   }
 
-  async keys(root: BlockKey, tokens: Uint32Array): Promise<BlockKey[]> {
+  async keys(root: BlockKey, tokens: Uint32Array, view: ViewParameters | null): Promise<BlockKey[]> {
     const keys: BlockKey[] = []
     let parent = root
     for (let from = 0; from < tokens.length; from += BLOCK_TOKENS) {
-      parent = this.childKey(parent, tokens.subarray(from, from + BLOCK_TOKENS))
+      parent = this.blockKey(parent, from / BLOCK_TOKENS, tokens.subarray(from, from + BLOCK_TOKENS), view)
       keys.push(parent)
     }
     return keys
   }
 
-  childKey(parent: BlockKey, tokens: Uint32Array): BlockKey {
+  blockKey(parent: BlockKey, index: number, tokens: Uint32Array, view: ViewParameters | null): BlockKey {
     const bytes = new Uint8Array(tokens.buffer, tokens.byteOffset, tokens.byteLength)
-    return createHash('sha256').update(parent, 'binary').update(bytes).digest('binary')
+    const keyed = keyedView(view, index)
+    const hash = createHash('sha256').update(parent, 'binary').update(bytes)
+    return (keyed ? hash.update(`view ${keyed.window} ${keyed.head} ${keyed.step}`) : hash).digest('binary')
   }
 }

@@ -38,7 +38,10 @@ export const generationFields = {
   cache_salt: z.string().max(256).nullish(),
   conversation: z.string().regex(CONVERSATION_ID, '1 to 128 of A-Z a-z 0-9 . _ : -').nullish(),
   prompt_cache_key: z.string().max(1024).nullish().meta({ description: 'a hint that names the conversation' }),
-  truncation: z.literal('disabled').nullish(),
+  truncation: z
+    .enum(['auto', 'disabled'])
+    .nullish()
+    .meta({ description: 'auto: a conversation longer than the context goes on with a part of it. default: disabled' }),
 }
 
 export const promptTokens = z.array(tokenId).min(1)

@@ -160,6 +160,7 @@ impl Driver {
             sequence,
             tokens: tokens.to_vec(),
             root: [0; 32],
+            view: None,
             sampling,
             stop_tokens: Vec::new(),
             ignore_eos: true,
