@@ -96,6 +96,7 @@ test('all sampling fields reach the scheduler', async (t) => {
     cache_salt: 'salt',
     conversation: 'my:conv-1',
     prompt_cache_key: 'hint',
+    truncation: 'auto',
   })
   const { requestId, ...request } = api.service.lastRequest
   t.regex(requestId, /^req_/)
@@ -124,6 +125,7 @@ test('all sampling fields reach the scheduler', async (t) => {
     stopTokens: [9],
     ignoreEos: true,
     maxTokens: 20,
+    truncation: 'auto',
   })
 })
 

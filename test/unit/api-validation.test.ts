@@ -30,7 +30,6 @@ test('what is known but not served is refused by name', async (t) => {
     suffix: 'x',
     best_of: 2,
     prompt_cache_retention: '24h',
-    truncation: 'auto',
   }
   for (const [field, value] of Object.entries(fields)) {
     const expected = { status: 400, code: 'unsupported_parameter', param: field }

@@ -98,8 +98,8 @@ test('a prefetch for a request that is cancelled costs nothing but its reads', a
 })
 
 function waiting(ticket: number): Sequence {
-  const spec = { sequence: ticket, tokens: Uint32Array.of(1), root: '', sampling: greedy, stop: [], stopTokens: [], ignoreEos: false, maxTokens: 1 }
-  return new Sequence(spec, ticket, [], new TurnOutput('c', () => {}), null, '', 0)
+  const spec = { sequence: ticket, tokens: Uint32Array.of(1), root: '', view: null, sampling: greedy, stop: [], stopTokens: [], ignoreEos: false, maxTokens: 1 }
+  return new Sequence(spec, ticket, [{ leftOut: 0, tokens: spec.tokens, keys: [] }], new TurnOutput('c', () => {}), null, '', 0)
 }
 
 test('nobody is overtaken more often than the bound, nor long after the first time', t => {

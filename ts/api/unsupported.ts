@@ -13,7 +13,6 @@ const HARMLESS: Readonly<Record<string, (value: unknown) => boolean>> = {
   best_of: (value) => value === 1,
   echo: (value) => value === false,
   suffix: (value) => value === '',
-  truncation: (value) => value !== 'auto',
 }
 
 /** @throws ApiError `unsupported_parameter` naming the field. */
