@@ -1,7 +1,11 @@
 // History on ssd: read, computed again, or computed from the front while the back is read.
 
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import test from 'ava'
 import fc from 'fast-check'
+import { SimulatedDisk } from '../../ts/engine/simulated/disk.js'
 import { cpu2 } from '../../ts/engine/simulated/profiles/cpu-2.js'
 import { chooseHistory, frontBlocks, type HistoryQuestion } from '../../ts/scheduler/load-or-recompute.js'
 import type { ServiceOptions } from '../../ts/scheduler/options.js'
@@ -60,23 +64,25 @@ test('when others wait, computing must save more than it costs them', t => {
   t.is(chooseHistory({ ...question, readMs: 1000, others: 2 }).choice, 'recompute')
 })
 
-test('before anything was measured, history is loaded', t => {
-  t.is(chooseHistory({ blocks: 9, readMs: 0, queueMs: 0, computeMs: 5, others: 0 }).choice, 'load')
-  t.is(chooseHistory({ blocks: 9, readMs: 5, queueMs: 0, computeMs: 0, others: 0 }).choice, 'load')
-})
-
 test('the front takes what it can compute before the back gets there', t => {
   t.is(frontBlocks({ left: 10, readMs: 10, computeMs: 10, busyMs: 0 }), 5)
   t.is(frontBlocks({ left: 10, readMs: 10, computeMs: 10, busyMs: 40 }), 3)
   t.is(frontBlocks({ left: 1, readMs: 10, computeMs: 10, busyMs: 0 }), 0)
-  t.is(frontBlocks({ left: 3, readMs: 1000, computeMs: 1, busyMs: 0 }), 2)
+  t.is(frontBlocks({ left: 3, readMs: 1000, computeMs: 1, busyMs: 0 }), 3)
   t.is(frontBlocks({ left: 3, readMs: 1, computeMs: 1000, busyMs: 0 }), 0)
+})
+
+test('before anything was measured the front waits for a read, and tries one block only if the rest would take long', t => {
+  t.is(frontBlocks({ left: 10, readMs: 0, computeMs: 10, busyMs: 0 }), 0)
+  t.is(frontBlocks({ left: 10, readMs: 10, computeMs: 0, busyMs: 0 }), 0)
+  t.is(frontBlocks({ left: 10, readMs: 100, computeMs: 0, busyMs: 0 }), 1)
 })
 
 test('throughput counts the time in which something was under way, and believes a transfer that takes longer', t => {
   const throughput = new Throughput()
   t.is(throughput.msEach(0), 0)
   for (let i = 0; i < 4; i++) throughput.started(100)
+  t.is(throughput.msEach(103), 3)
   for (let i = 1; i <= 4; i++) throughput.ended(100 + 10 * i)
   t.is(throughput.msEach(5000), 10)
   throughput.started(5000)
@@ -85,6 +91,31 @@ test('throughput counts the time in which something was under way, and believes 
 })
 
 const TURN = 'a sentence of the history. '.repeat(48)
+
+/** Milliseconds that history is away from its returning turn on a server that has just started. */
+async function firstTurnAfterStart(readMs: number): Promise<{ ttftMs: number; text: string; computed: number }> {
+  const profile = { ...cpu2, diskLatencyMs: 0, readRate: (cpu2.kvBytesPerToken * 64) / readMs }
+  const dataDir = mkdtempSync(join(tmpdir(), 'attentionstore-'))
+  const disk = new SimulatedDisk('disk')
+  const messages = [user(TURN)]
+  const before = simulatedService({ profile, disk }, { dataDir })
+  messages.push({ role: 'assistant', content: (await ask(before.service, chat(messages, { ignoreEos: true }))).text }, user('go on'))
+  await before.close()
+  const served = simulatedService({ profile, disk }, { dataDir })
+  const { text, usage } = await ask(served.service, chat(messages))
+  await served.close()
+  rmSync(dataDir, { recursive: true, force: true })
+  return { ttftMs: usage.ttftMs, text, computed: usage.computedTokens }
+}
+
+test('a server that has measured nothing yet finds out while it reads: a fast disk is waited for, a slow one met', async t => {
+  const [fast, even, slow] = [await firstTurnAfterStart(2), await firstTurnAfterStart(205), await firstTurnAfterStart(20_000)]
+  t.is(fast.text, even.text)
+  t.is(fast.text, slow.text)
+  t.true(fast.computed < 64 && fast.ttftMs < 150, `${fast.ttftMs} ms`)
+  t.true(even.ttftMs < 4000 / 1.5, `${even.ttftMs} ms`)
+  t.true(slow.ttftMs < 4000 / 0.9, `${slow.ttftMs} ms`)
+})
 
 interface Played {
   readonly answer: Answer
@@ -130,7 +161,7 @@ test('what the front computed counts as computed, though it lay on ssd, and the 
   const { answer, served } = await comeBack('auto', 205)
   const { computedTokens, reusedTokens: reused } = answer.usage
   t.true(computedTokens > 400 && reused.ssd > 400, JSON.stringify(answer.usage))
-  t.is(served.service.counters().historyChoices.split, 1)
+  t.is(served.service.counters().historyChoices.split, 2)
   t.is(served.service.counters().reusedTokens.ssd >= reused.ssd, true)
   await served.close()
 })

@@ -107,7 +107,7 @@ export class Acquirer {
   #wayOf(source: Source, choice: HistoryChoice): Way {
     const { block, rows } = source
     const inHbm = block.has('hbm')
-    if (choice !== 'load' && rows === BLOCK_TOKENS && isOnDisk(source)) return 'defer'
+    if (choice !== 'load' && isOnDisk(source)) return 'defer'
     if (rows === BLOCK_TOKENS) return inHbm || block.copies.hbm.state === 'filling' ? 'share' : 'load'
     if (!inHbm) return 'load own'
     const isPinned = this.#core.directory.pools.hbm.isPinned(block.copies.hbm.slot)

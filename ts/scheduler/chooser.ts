@@ -22,12 +22,10 @@ export class HistoryChooser {
     const { options, rates, clock } = this.#core
     if (options.history !== 'auto') return options.history
     const readMs = this.#reads.msEach(clock.now())
-    return chooseHistory({
-      blocks,
-      readMs,
-      queueMs: this.#reads.backlog * readMs,
-      computeMs: rates.prefillMs(BLOCK_TOKENS),
-      others: this.#unfinished() - 1,
-    }).choice
+    const computeMs = rates.prefillMs(BLOCK_TOKENS)
+    const others = this.#unfinished() - 1
+    // Before anything was measured, whoever is alone finds out: the front begins when the back turns out to be slow.
+    if (readMs === 0 || computeMs === 0) return others === 0 ? 'split' : 'load'
+    return chooseHistory({ blocks, readMs, queueMs: this.#reads.backlog * readMs, computeMs, others }).choice
   }
 }

@@ -12,6 +12,8 @@ import type { Sequence } from './sequence.js'
 /** Reads of one request under way at once: at least enough to keep the disk busy for so many milliseconds. */
 const READ_AHEAD_MS = 20
 const MOST_READS = 8
+/** Milliseconds that a front waits for the disk before it looks again, where a block's computing time is not known. */
+const PATIENCE_MS = 250
 
 export class Front {
   /** View blocks that are neither computed nor there, and where their bytes lie; null: they must be computed. */
@@ -23,10 +25,19 @@ export class Front {
   /** Reads asked for that have not ended, and the next block to ask for, from the back. */
   asked = 0
   nextRead: number
+  /** Of the last block only some rows are of use, and it may be missing too. */
+  readonly tail: number
 
   /** `length`: tokens of the whole history. */
-  constructor(readonly length: number) {
-    this.nextRead = Math.floor(length / BLOCK_TOKENS)
+  constructor(public length: number) {
+    this.nextRead = Math.ceil(length / BLOCK_TOKENS)
+    this.tail = length % BLOCK_TOKENS === 0 ? -1 : this.nextRead - 1
+  }
+
+  /** The history ends before its last, partly used block: whoever stands there computes on. */
+  dropTail(): void {
+    this.missing.delete(this.tail)
+    this.length = this.tail * BLOCK_TOKENS
   }
 
   /** Nothing is read: everything that is missing is computed. */
@@ -46,11 +57,19 @@ export class FrontRunner {
   readonly #core: Core
   readonly #reads: Reads
   readonly #loader: Loader
+  /** A front has waited in vain: it may have to begin. */
+  onImpatient: () => void = () => {}
+  #cancelTimer: (() => void) | null = null
 
   constructor(core: Core, reads: Reads, loader: Loader) {
     this.#core = core
     this.#reads = reads
     this.#loader = loader
+  }
+
+  close(): void {
+    this.#cancelTimer?.()
+    this.#cancelTimer = null
   }
 
   /** Asks for reads from the back, moves the front over what is there, and says how far it may compute. */
@@ -59,8 +78,18 @@ export class FrontRunner {
     if (!front) return
     this.#ask(sequence, front)
     this.#skip(sequence, front)
-    if (front.missing.size > 0 || sequence.planned < front.length) front.rows = this.#rowsOf(sequence, front)
-    else this.#meet(sequence)
+    front.rows = this.#rowsOf(sequence, front)
+    if (front.missing.size === 0 && sequence.planned >= front.length) return this.#meet(sequence)
+    if (front.rows === 0 && front.unanswered === 0) this.#lookAgain()
+  }
+
+  /** A disk that has stopped reports nothing. */
+  #lookAgain(): void {
+    const { clock, rates } = this.#core
+    this.#cancelTimer ??= clock.after(rates.prefillMs(BLOCK_TOKENS) || PATIENCE_MS, () => {
+      this.#cancelTimer = null
+      this.onImpatient()
+    })
   }
 
   /** Nothing is missing any more: what is left of loading is waited for as in any other request. */
@@ -91,7 +120,9 @@ export class FrontRunner {
     const wished = frontBlocks(question)
     let count = 0
     while (front.missing.has(first + count) && (count < wished || front.missing.get(first + count) === null)) count++
-    return count * BLOCK_TOKENS
+    if (first === front.tail && count > 0) front.dropTail()
+    const most = front.tail < 0 ? count : Math.max(0, front.tail - first)
+    return Math.min(count, most) * BLOCK_TOKENS
   }
 
   #ask(sequence: Sequence, front: Front): void {
@@ -104,8 +135,8 @@ export class FrontRunner {
   }
 
   #fetch(sequence: Sequence, front: Front, index: number, block: Block): void {
-    if (block.has('dram') || block.copies.hbm.state !== 'absent') return this.#take(sequence, front, index, block)
-    if (block.gone) return void front.missing.set(index, null)
+    if (block.has('dram') || (index !== front.tail && block.copies.hbm.state !== 'absent')) return this.#take(sequence, front, index, block)
+    if (!block.has('ssd')) return void front.missing.set(index, null)
     const isWanted = () => sequence.front === front && front.missing.get(index) === block
     front.asked++
     this.#reads.want(block, {
@@ -128,6 +159,7 @@ export class FrontRunner {
     const own = sequence.table[index]
     if (!own) throw new Error('a block of the front without a slot')
     front.missing.delete(index)
+    if (index === front.tail) return this.#loader.loadOwn(sequence, block, own.slot)
     const { hbm } = block.copies
     if (hbm.state === 'absent') {
       directory.adopt(block, 'hbm', own.slot, 'filling')

@@ -6,11 +6,11 @@ export type HistoryChoice = 'load' | 'recompute' | 'split'
 export interface HistoryQuestion {
   /** Blocks that would have to be read. */
   readonly blocks: number
-  /** Milliseconds to read a block, at the measured rate; 0: nothing was read yet. */
+  /** Milliseconds to read a block, at the measured rate. */
   readonly readMs: number
   /** Milliseconds until the first of these reads could begin: the disk's queue. */
   readonly queueMs: number
-  /** Milliseconds to compute a block, at the measured speed of prefill; 0: nothing was computed yet. */
+  /** Milliseconds to compute a block, at the measured speed of prefill. */
   readonly computeMs: number
   /** Requests that wait while this one computes. */
   readonly others: number
@@ -34,7 +34,6 @@ const LEAST_GAIN = 0.05
 export function chooseHistory(question: HistoryQuestion): HistoryPlan {
   const { blocks, readMs, queueMs, computeMs, others } = question
   const load: HistoryPlan = { choice: 'load', front: 0, ms: queueMs + blocks * readMs }
-  if (blocks === 0 || readMs === 0 || computeMs === 0) return load
   const meeting = Math.min(blocks, Math.max(0, (queueMs + blocks * readMs) / (computeMs + readMs)))
   const planAt = (front: number): HistoryPlan => ({
     choice: front === 0 ? 'load' : front === blocks ? 'recompute' : 'split',
@@ -50,13 +49,21 @@ export function chooseHistory(question: HistoryQuestion): HistoryPlan {
 export interface FrontQuestion {
   /** Blocks that are neither computed nor there. */
   readonly left: number
+  /** Milliseconds to read and to compute a block; 0: not known yet. */
   readonly readMs: number
   readonly computeMs: number
   /** Milliseconds of computing that are under way already. */
   readonly busyMs: number
 }
 
+/** What is left must take so many milliseconds to read before a first block is computed to see how long that takes. */
+const PROBE_MS = 1000
+
 /** How many more blocks the front computes before it meets the back; 0: what is left comes sooner than it is computed. */
 export function frontBlocks({ left, readMs, computeMs, busyMs }: FrontQuestion): number {
-  return Math.max(0, Math.min(left, Math.floor((left * readMs - busyMs) / (computeMs + readMs))))
+  if (readMs === 0) return 0
+  if (computeMs === 0) return left * readMs >= PROBE_MS ? 1 : 0
+  const meeting = Math.max(0, Math.min(left, Math.floor((left * readMs - busyMs) / (computeMs + readMs))))
+  const isNextSooner = meeting < left && busyMs + (meeting + 1) * computeMs < (left - meeting) * readMs
+  return isNextSooner ? meeting + 1 : meeting
 }

@@ -86,6 +86,7 @@ export class Scheduler {
     this.#joiner = new Joiner(core)
     this.#acquirer = new Acquirer(core, room, this.loader)
     this.#fronts = new FrontRunner(core, this.reads, this.loader)
+    this.#fronts.onImpatient = () => this.pump()
     this.#acquirer.onChoice = blocks => chooser.choose(blocks)
     this.#acquirer.onUsed = block => this.prefetcher.ledger.used(block)
     this.#planner = new Planner(core, room, this.saver)
@@ -117,6 +118,7 @@ export class Scheduler {
   stop(): void {
     this.#isStopped = true
     this.writer.close()
+    this.#fronts.close()
   }
 
   enqueue(sequence: Sequence): void {
