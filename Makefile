@@ -10,6 +10,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 NPM_STAMP := node_modules/.package-lock.json
 ADDON := ts/native/attentionstore.node
+BENCH := $(TARGET)/release/attentionstore-bench
 TS_STAMP := ts/dist/.built
 WEB_STAMP := ts/web-dist/.built
 
@@ -70,8 +71,6 @@ check: build check-rust check-ts
 check-rust:
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets --locked -- -D warnings
-	cargo fmt --check --manifest-path benches/machine/Cargo.toml
-	cargo clippy --release --locked --manifest-path benches/machine/Cargo.toml --target-dir $(TARGET)/machine -- -D warnings
 
 .PHONY: check-ts
 check-ts: $(TS_STAMP)
@@ -84,13 +83,17 @@ check-ts: $(TS_STAMP)
 .PHONY: fix
 fix: $(NPM_STAMP)
 	cargo fmt --all
-	cargo fmt --manifest-path benches/machine/Cargo.toml
 	$(BIN)/oxlint --fix
 
-## bench: measure on this machine (ONLY=name: one of them; QUICK=1: a short run)
+## bench: measure on this machine, in six minutes (ONLY=name: one of them; QUICK=1: two)
 .PHONY: bench
-bench: build benches/node_modules/.package-lock.json
+bench: build $(BENCH) benches/node_modules/.package-lock.json
 	ONLY='$(ONLY)' QUICK='$(QUICK)' $(BIN)/tsx benches/run.ts
+
+# The hardware's part of it, and the engine's without a server; runs alone on machines without Node.
+$(BENCH): $(RUST_SOURCES) $(shell find benches/native)
+	cargo build --release --locked -p attentionstore-bench
+	touch $@
 
 # Not `npm ci`: some of node-llama-cpp's optional packages for other systems are not in every registry, so not in the lock file.
 benches/node_modules/.package-lock.json: benches/package.json benches/package-lock.json

@@ -6,7 +6,7 @@ import { replayCapacity } from '../../ts/simulator/capacity/replay.js'
 import { readTrace } from '../../ts/simulator/traces/read.js'
 import type { Trace } from '../../ts/simulator/traces/trace.js'
 import { traceFile } from '../../test/support/corpus.js'
-import type { Bench, BenchContext, Report, Table } from '../support/bench.js'
+import type { Bench, BenchContext, Plot, Report, Table } from '../support/bench.js'
 import { show } from '../support/figures.js'
 
 const TRACES = ['mooncake_conversation_trace.jsonl.xz', 'sharegpt8k_sessions.jsonl.xz', 'agent_coding_sessions.tar.xz'] as const
@@ -43,6 +43,15 @@ function tableOf(rows: readonly Row[], shares: readonly number[]): Table {
   }
 }
 
+/** One simulation is one figure: the same every time, so without a spread. */
+function plotOf(rows: readonly Row[], shares: readonly number[]): Plot {
+  const bars = rows.map(({ trace, policy, hits }) => {
+    const value = hits.at(-1) ?? NaN
+    return { label: `${trace}, ${policy}`, value, low: value, high: value, limit: null }
+  })
+  return { title: `Prompt blocks hit with room for ${shares.at(-1)} % of the unique blocks`, unit: '%', bars }
+}
+
 /** What share of the distance from lru to belady adaptive closes, a capacity each. */
 function closedNote(name: string, rows: readonly Row[], shares: readonly number[]): string {
   const of = (policy: SimulatedPolicy): readonly number[] => rows.find((row) => row.trace === name && row.policy === policy)?.hits ?? []
@@ -77,7 +86,7 @@ async function run({ quick, progress }: BenchContext): Promise<Report> {
     }
     notes.push(closedNote(name, rows, shares))
   }
-  return { tables: [tableOf(rows, shares)], notes: rows.length === 0 ? notes : [...notes, ...speedNotes(rows)], data: rows }
+  return { tables: [tableOf(rows, shares)], plots: [plotOf(rows, shares)], notes: rows.length === 0 ? notes : [...notes, ...speedNotes(rows)], data: rows }
 }
 
 export const placement: Bench = { name: 'placement', about: 'policies on recorded traffic, one tier', run }

@@ -6,12 +6,38 @@ export interface Table {
   readonly rows: ReadonlyArray<readonly string[]>
 }
 
+/** One figure with its spread; all in the plot's unit. */
+export interface Bar {
+  readonly label: string
+  readonly value: number
+  readonly low: number
+  readonly high: number
+  /** What it is held against. */
+  readonly limit: number | null
+}
+
+/** Figures of one kind beside each other. */
+export interface Plot {
+  readonly title: string
+  readonly unit: string
+  readonly bars: readonly Bar[]
+}
+
 export interface Report {
   readonly tables: readonly Table[]
+  readonly plots: readonly Plot[]
   /** Sentences: what was met, what was not. */
   readonly notes: readonly string[]
   /** Every figure, for those who compute with it. */
   readonly data: unknown
+}
+
+/** What this machine can do at most, as far as it was measured. */
+export interface MachinePeaks {
+  /** f32 fused multiply-adds in registers on all threads, GFLOP/s. */
+  readonly f32_gflops: number
+  /** Sequential memory reads on all threads, GB/s. */
+  readonly read_gbps: number
 }
 
 export interface BenchContext {
@@ -21,6 +47,8 @@ export interface BenchContext {
   readonly threads: number
   /** The default model's GGUF file. */
   readonly modelPath: string
+  /** Measured once a run. */
+  peaks(): Promise<MachinePeaks>
   progress(text: string): void
 }
 

@@ -1,4 +1,6 @@
-// Figures: medians, and how they are written.
+// Figures: medians with their spread, and how they are written.
+
+import type { Bar } from './bench.js'
 
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
@@ -6,6 +8,11 @@ export function median(values: readonly number[]): number {
   const upper = sorted[middle]
   if (upper === undefined) return NaN
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2
+}
+
+/** The median of some rounds, with the least and the greatest. */
+export function barOf(label: string, samples: readonly number[], limit: number | null = null): Bar {
+  return { label, value: median(samples), low: Math.min(...samples), high: Math.max(...samples), limit }
 }
 
 /** Three significant digits at least, no more than one decimal above 100. */
@@ -17,3 +24,5 @@ export function show(value: number): string {
 
 export const showRatio = (value: number) => `${show(value)}×`
 export const showShare = (value: number) => `${show(value * 100)} %`
+/** `12.3 (11.9 … 14.0)`. */
+export const showSpread = ({ value, low, high }: Bar) => `${show(value)} (${show(low)} … ${show(high)})`

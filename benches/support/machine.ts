@@ -1,31 +1,28 @@
 // The machine: what it is, and what it can do at most.
 
-import { execFile } from 'node:child_process'
 import { cpus, totalmem } from 'node:os'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
+import type { MachinePeaks } from './bench.js'
+import { runNative, type NativeResult } from './native.js'
 
-const ROOT = join(import.meta.dirname, '../..')
-const run = promisify(execFile)
-
-export interface MachinePeaks {
-  readonly threads: number
-  /** f32 fused multiply-adds in registers, GFLOP/s. */
-  readonly f32_gflops: number
-  /** Sequential memory reads, GB/s. */
-  readonly read_gbps: number
-}
+const PEAKS = { f32_gflops: 'cpu/f32 multiply-add', read_gbps: 'memory/read' } as const
 
 export function machineName(): string {
   const [cpu] = cpus()
   return `${cpus().length} × ${cpu?.model.trim() ?? 'unknown CPU'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}`
 }
 
-/** Measured by benches/machine, which cargo builds at the first call. */
+/** Of a run that measured them; null where it did not. */
+export function peaksOf({ measurements }: NativeResult): MachinePeaks | null {
+  const value = (wanted: string) => measurements.find(({ name }) => name === wanted)?.value
+  const [f32, read] = [value(PEAKS.f32_gflops), value(PEAKS.read_gbps)]
+  return f32 === undefined || read === undefined ? null : { f32_gflops: f32, read_gbps: read }
+}
+
+/** Measures the peaks alone. */
 export async function measurePeaks(threads: number): Promise<MachinePeaks> {
-  const manifest = join(ROOT, 'benches/machine/Cargo.toml')
-  const target = join(ROOT, 'target/machine')
-  const args = ['run', '--release', '--quiet', '--locked', '--manifest-path', manifest, '--target-dir', target, '--']
-  const { stdout } = await run('cargo', [...args, String(threads)])
-  return JSON.parse(stdout) as MachinePeaks
+  const one = async (name: string) => {
+    const { measurements } = await runNative(['machine', '--quick', '--only', name, '--threads', String(threads)], () => {})
+    return measurements[0]?.value ?? NaN
+  }
+  return { f32_gflops: await one(PEAKS.f32_gflops), read_gbps: await one(PEAKS.read_gbps) }
 }

@@ -9,6 +9,7 @@ export interface TimedAnswer {
   readonly ttftMs: number
   /** From the first piece of text to the end of the stream. */
   readonly restMs: number
+  readonly text: string
 }
 
 interface Chunk {
@@ -23,14 +24,17 @@ export async function timeAnswer(server: TestServer, route: string, body: Readon
   if (!response.ok || !response.body) throw new Error(`${route}: ${response.status} ${await response.text()}`)
   let firstAt: number | null = null
   let usage: Usage | null = null
+  let text = ''
   for await (const chunk of eventsOf(response.body)) {
     const [choice] = chunk.choices
-    if (firstAt === null && (choice?.text || choice?.delta?.content)) firstAt = performance.now()
+    const piece = choice?.text ?? choice?.delta?.content ?? ''
+    if (piece !== '') firstAt ??= performance.now()
+    text += piece
     usage = chunk.usage ?? usage
   }
   const endAt = performance.now()
   if (!usage) throw new Error(`${route}: the stream ended without usage`)
-  return { usage, ttftMs: (firstAt ?? endAt) - sentAt, restMs: endAt - (firstAt ?? endAt) }
+  return { usage, ttftMs: (firstAt ?? endAt) - sentAt, restMs: endAt - (firstAt ?? endAt), text }
 }
 
 async function* eventsOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<Chunk> {
