@@ -1,23 +1,13 @@
 // residual[row] += delta[row] (where there is a delta); out[row] = residual/rms(residual)·weight in bf16.
 // The residual stream is f32: adding it up in bf16 over many layers loses what a tolerance has to cover.
 // One CTA of 256 a row; hidden is a multiple of 8.
-#include "common.cuh"
+#include "block.cuh"
 
 constexpr u32 THREADS = 256;
 
-__device__ __forceinline__ float block_sum(float value) {
-    __shared__ float parts[THREADS / WARP];
-    value = warp_sum(value);
-    if (threadIdx.x % WARP == 0) parts[threadIdx.x / WARP] = value;
-    __syncthreads();
-    value = 0.0f;
-#pragma unroll
-    for (u32 warp = 0; warp < THREADS / WARP; ++warp) value += parts[warp];
-    return value;
-}
-
 extern "C" __global__ void __launch_bounds__(THREADS)
     rmsnorm(float* residual, const u16* delta, const float* weight, u16* out, u32 hidden, float epsilon) {
+    __shared__ float parts[THREADS / WARP];
     const u64 start = u64(blockIdx.x) * hidden;
     float4* row = reinterpret_cast<float4*>(residual + start);
     float squares = 0.0f;
@@ -31,7 +21,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
         }
         squares += x.x * x.x + x.y * x.y + x.z * x.z + x.w * x.w;
     }
-    const float scale = 1.0f / sqrtf(block_sum(squares) / float(hidden) + epsilon);
+    const float scale = 1.0f / sqrtf(block_sum<THREADS>(squares, parts) / float(hidden) + epsilon);
     for (u32 i = threadIdx.x; i < hidden / 4; i += THREADS) {
         const float4 x = row[i];
         const float4 w = reinterpret_cast<const float4*>(weight)[i];

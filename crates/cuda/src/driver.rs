@@ -8,7 +8,7 @@ use crate::detect::CudaUnavailable;
 use crate::error::{CudaError, DriverContext};
 
 /// Everything called without asking first. `cuMemcpyBatchAsync_v2` is not here: it has a fallback.
-const REQUIRED: [&[u8]; 32] = [
+const REQUIRED: [&[u8]; 40] = [
     b"cuInit",
     b"cuDeviceGet",
     b"cuDeviceGetCount",
@@ -41,6 +41,14 @@ const REQUIRED: [&[u8]; 32] = [
     b"cuFuncSetAttribute",
     b"cuLaunchKernel",
     b"cuLaunchHostFunc",
+    b"cuMemHostAlloc",
+    b"cuMemFreeHost",
+    b"cuStreamBeginCapture_v2",
+    b"cuStreamEndCapture",
+    b"cuGraphInstantiateWithFlags",
+    b"cuGraphLaunch",
+    b"cuGraphDestroy",
+    b"cuGraphExecDestroy",
 ];
 const BATCH_COPY: &[u8] = b"cuMemcpyBatchAsync_v2";
 

@@ -17,6 +17,8 @@ pub enum CudaError {
     Driver { what: &'static str, source: DriverError },
     #[error(transparent)]
     Compile(#[from] CompileError),
+    #[error(transparent)]
+    Blas(#[from] BlasError),
     /// A caller's mistake, found before anything was enqueued.
     #[error("{what}: {detail}")]
     Invalid { what: &'static str, detail: String },
@@ -30,6 +32,7 @@ impl CudaError {
             CudaError::NoSuchDevice { .. } => "cuda_no_such_device",
             CudaError::Driver { .. } => "cuda_driver",
             CudaError::Compile(_) => "cuda_compile",
+            CudaError::Blas(_) => "cuda_blas",
             CudaError::Invalid { .. } => "cuda_invalid",
         }
     }
@@ -65,4 +68,17 @@ pub enum CompileError {
     Compiler { call: &'static str, status: i32 },
     #[error("the kernel cache {}: {source}", path.display())]
     Cache { path: PathBuf, source: std::io::Error },
+}
+
+/// Why there is no matrix product.
+#[derive(Debug, thiserror::Error)]
+pub enum BlasError {
+    #[error("no cuBLASLt (libcublasLt) here; looked for {}", looked_for.join(", "))]
+    NoLibrary { looked_for: Vec<String> },
+    #[error("cuBLASLt at {path} is too old: it lacks {symbol}")]
+    OldLibrary { path: String, symbol: &'static str },
+    #[error("cuBLASLt refuses to {call} (status {status})")]
+    Refused { call: &'static str, status: u32 },
+    #[error("cuBLASLt has no algorithm for {rows} rows of {inputs} numbers to {outputs}")]
+    NoAlgorithm { rows: usize, inputs: usize, outputs: usize },
 }

@@ -8,7 +8,7 @@ pub(crate) mod source;
 
 pub use architecture::Architecture;
 pub use cache::{CompiledKernel, KernelCache, Origin};
-pub use nvrtc::{NVRTC_DIRECTORY_VARIABLE, Nvrtc};
+pub use nvrtc::Nvrtc;
 pub use resources::{KernelResources, parse_resources};
 pub use source::{KernelSource, SOURCES};
 

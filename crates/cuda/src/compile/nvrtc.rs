@@ -8,14 +8,9 @@ use libloading::Library;
 
 use super::{Architecture, CompiledKernel, Compiler, KernelSource, OPTIONS};
 use crate::error::CompileError;
-
-/// Environment variable that names a directory holding libnvrtc, or an unpacked wheel of it.
-pub const NVRTC_DIRECTORY_VARIABLE: &str = "ATTENTIONSTORE_NVRTC_DIR";
+use crate::library::{NVRTC_DIRECTORY_VARIABLE, below, system};
 
 const FILE_NAMES: [&str; 3] = ["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"];
-/// Where wheels and toolkits put the library below their root.
-const SUBDIRECTORIES: [&str; 5] = ["", "lib", "lib64", "nvidia/cu13/lib", "nvidia/cuda_nvrtc/lib"];
-const SYSTEM_DIRECTORIES: [&str; 2] = ["/usr/local/cuda", "/usr"];
 
 type Program = *mut c_void;
 type Status = c_int;
@@ -62,12 +57,8 @@ impl Nvrtc {
             .map(Path::to_path_buf)
             .or_else(|| std::env::var_os(NVRTC_DIRECTORY_VARIABLE).map(Into::into));
         let candidates = match &named {
-            Some(directory) => below(directory),
-            None => FILE_NAMES
-                .iter()
-                .map(|name| (*name).to_owned())
-                .chain(SYSTEM_DIRECTORIES.iter().flat_map(|root| below(Path::new(root))))
-                .collect(),
+            Some(directory) => below(directory, &FILE_NAMES),
+            None => system(&FILE_NAMES),
         };
         for path in &candidates {
             let builtins = open_builtins(Path::new(path));
@@ -241,14 +232,6 @@ fn load_entry(library: &Library, path: &str) -> Result<Entry, CompileError> {
             log: find(library, path, "nvrtcGetProgramLog")?,
         })
     }
-}
-
-fn below(root: &Path) -> Vec<String> {
-    SUBDIRECTORIES
-        .iter()
-        .flat_map(|sub| FILE_NAMES.iter().map(move |name| root.join(sub).join(name)))
-        .map(|path| path.to_string_lossy().into_owned())
-        .collect()
 }
 
 fn check(call: &'static str, status: Status) -> Result<(), CompileError> {

@@ -21,9 +21,11 @@ impl KernelSource {
 }
 
 const HEADERS: &[(&str, &str)] = &[
+    ("block.cuh", include_str!("../../kernels/block.cuh")),
     ("common.cuh", include_str!("../../kernels/common.cuh")),
     ("mma.cuh", include_str!("../../kernels/mma.cuh")),
     ("prefill.cuh", include_str!("../../kernels/prefill.cuh")),
+    ("ranking.cuh", include_str!("../../kernels/ranking.cuh")),
     ("wgmma.cuh", include_str!("../../kernels/wgmma.cuh")),
 ];
 
@@ -42,16 +44,20 @@ macro_rules! sources {
 }
 
 sources! {
+    ADJUST_LOGITS = "adjust_logits.cu" for None,
     ARGMAX = "argmax.cu" for None,
     COMBINE_SPLITS = "combine_splits.cu" for None,
     COPY_ROWS = "copy_rows.cu" for None,
     DECODE_ATTENTION = "decode_attention.cu" for None,
     EMBEDDING = "embedding.cu" for None,
+    FINAL_NORM = "final_norm.cu" for None,
+    LOG_PROBABILITIES = "log_probabilities.cu" for None,
     PREFILL_ATTENTION = "prefill_attention.cu" for None,
     PREFILL_ATTENTION_HOPPER = "prefill_attention_hopper.cu" for Some("sm_90a"),
     READ_RATE = "read_rate.cu" for None,
     RMSNORM = "rmsnorm.cu" for None,
     ROPE_WRITE = "rope_write.cu" for None,
     ROTATE_KEYS = "rotate_keys.cu" for None,
+    SAMPLE = "sample.cu" for None,
     SILU_MUL = "silu_mul.cu" for None,
 }

@@ -9,13 +9,18 @@ mod norm;
 mod prefill;
 mod rope;
 mod rows;
+mod sample;
 
 pub use attention::{AttentionShape, KeySplit, Partials, View};
 pub use decode::DecodeAttention;
-pub use norm::{Embedding, Norm, SiluMul};
+pub use norm::{Embedding, FinalNorm, Norm, SiluMul};
 pub use prefill::{PrefillAttention, QueryTile, RotatedKeys, query_tiles};
 pub use rope::{RopeWrite, rope_table};
 pub use rows::{Argmax, CopyRows, ReadRate};
+pub use sample::{
+    Adjustment, AdjustLogits, LogProbabilities, LogProbabilityAnswer, LogProbabilityRequest, MOST_TOP, NOTHING,
+    Sample, SampleChoice, TOO_WIDE,
+};
 
 use crate::compile::{Compiler, KernelCache, KernelResources, KernelSource, parse_resources, source};
 use crate::error::CudaError;
@@ -36,6 +41,11 @@ pub struct Kernels {
     prefill_hopper: Option<Function>,
     copy_rows: Function,
     argmax: Function,
+    final_norm: Function,
+    adjust_logits: Function,
+    restore_logits: Function,
+    sample: Function,
+    log_probabilities: Function,
     read_rate: Function,
     resources: Vec<KernelResources>,
 }
@@ -54,6 +64,7 @@ impl Kernels {
             Module::load(device, &kernel.cubin)
         };
         let prefill = load(&source::PREFILL_ATTENTION)?;
+        let adjust = load(&source::ADJUST_LOGITS)?;
         let hopper = &source::PREFILL_ATTENTION_HOPPER;
         let prefill_hopper = match hopper.is_for(&architecture) {
             true => Some(load(hopper)?.function(prefill::HOPPER, prefill::HOPPER_SHARED_BYTES)?),
@@ -73,6 +84,11 @@ impl Kernels {
             prefill_hopper,
             copy_rows: load(&source::COPY_ROWS)?.function("copy_rows", 0)?,
             argmax: load(&source::ARGMAX)?.function("argmax", 0)?,
+            final_norm: load(&source::FINAL_NORM)?.function("final_norm", 0)?,
+            adjust_logits: adjust.function("adjust_logits", 0)?,
+            restore_logits: adjust.function("restore_logits", 0)?,
+            sample: load(&source::SAMPLE)?.function("sample", 0)?,
+            log_probabilities: load(&source::LOG_PROBABILITIES)?.function("log_probabilities", 0)?,
             read_rate: load(&source::READ_RATE)?.function("read_rate", 0)?,
             resources,
         })

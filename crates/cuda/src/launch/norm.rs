@@ -38,6 +38,26 @@ pub struct Norm {
     pub epsilon: f32,
 }
 
+/// `out[i] = x / rms · weight` of `x = residual[rows[i]] + delta[rows[i]]`.
+#[derive(Clone, Copy, Debug)]
+pub struct FinalNorm {
+    /// Of `rows` and of `out`.
+    pub count: usize,
+    /// A multiple of 8.
+    pub hidden: usize,
+    /// f32 `[…][hidden]`.
+    pub residual: DevicePointer,
+    /// bf16 `[…][hidden]`.
+    pub delta: DevicePointer,
+    /// u32 `[count]`: which rows.
+    pub rows: DevicePointer,
+    /// f32 `[hidden]`.
+    pub weight: DevicePointer,
+    /// bf16 `[count][hidden]`.
+    pub out: DevicePointer,
+    pub epsilon: f32,
+}
+
 /// `out[row] = silu(gate) · up` from rows `[gate | up]`.
 #[derive(Clone, Copy, Debug)]
 pub struct SiluMul {
@@ -87,6 +107,23 @@ impl Kernels {
             .f32(launch.epsilon);
         // SAFETY: the arguments are those of rmsnorm.cu, and the sizes are checked above.
         unsafe { self.rmsnorm.launch(stream, Grid { ctas: (rows, 1, 1), threads: 256 }, &arguments) }
+    }
+
+    /// # Errors
+    /// A width that is no multiple of 8, a buffer that is too small, or a driver that refuses.
+    pub fn final_norm(&self, stream: &Stream, launch: &FinalNorm) -> Result<(), CudaError> {
+        let FinalNorm { count, hidden, .. } = *launch;
+        vectors("hidden size", hidden)?;
+        let arguments = Arguments::new()
+            .address(launch.residual.holds("residual", hidden * 4)?)
+            .address(launch.delta.holds("delta", hidden * 2)?)
+            .address(launch.rows.holds("rows of logits", count * 4)?)
+            .address(launch.weight.holds("norm weight", hidden * 4)?)
+            .address(launch.out.holds("norm's output", count * hidden * 2)?)
+            .u32(hidden as u32)
+            .f32(launch.epsilon);
+        // SAFETY: the arguments are those of final_norm.cu, and the sizes are checked above.
+        unsafe { self.final_norm.launch(stream, Grid { ctas: (count, 1, 1), threads: 256 }, &arguments) }
     }
 
     /// # Errors

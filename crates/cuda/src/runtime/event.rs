@@ -27,6 +27,20 @@ impl Event {
         Event::with(device, sys::CUevent_flags::CU_EVENT_DISABLE_TIMING)
     }
 
+    /// An event for order only whose waiter sleeps instead of spinning.
+    ///
+    /// # Errors
+    /// The driver refuses.
+    pub fn sleeping(device: &Device) -> Result<Event, CudaError> {
+        device.bind()?;
+        let flags = sys::CUevent_flags::CU_EVENT_DISABLE_TIMING as u32
+            | sys::CUevent_flags::CU_EVENT_BLOCKING_SYNC as u32;
+        let mut handle = std::ptr::null_mut();
+        // SAFETY: the pointer is to a live handle.
+        unsafe { sys::cuEventCreate(&mut handle, flags) }.result().asked_to("make an event")?;
+        Ok(Event { device: device.clone(), handle })
+    }
+
     /// An event that keeps the time at which it happened.
     ///
     /// # Errors

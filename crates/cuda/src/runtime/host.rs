@@ -1,10 +1,11 @@
 //! Host memory that the card's copy engines reach without the processor.
 
 use std::ffi::c_void;
+use std::ptr::NonNull;
 
 use cudarc::driver::sys;
 
-use super::Device;
+use super::{Device, DevicePointer, MemoryCopy, Stream, copy_each};
 use crate::error::{CudaError, DriverContext};
 
 /// Most bytes registered in one call: larger ones fail on some systems.
@@ -44,6 +45,93 @@ impl HostRegistration {
             registration.chunks.push(chunk);
         }
         Ok(registration)
+    }
+}
+
+/// A little pinned host memory of the driver's own, for what a step sends to the card and gets back.
+pub struct PinnedBuffer {
+    device: Device,
+    start: NonNull<u8>,
+    bytes: usize,
+}
+
+// SAFETY: plain memory; who touches it when is said by the borrows of `as_slice` and by the caller's events.
+unsafe impl Send for PinnedBuffer {}
+
+impl PinnedBuffer {
+    /// Zeroed memory.
+    ///
+    /// # Errors
+    /// `bytes` is 0, or the driver has no such memory.
+    pub fn new(device: &Device, bytes: usize) -> Result<PinnedBuffer, CudaError> {
+        device.bind()?;
+        let mut start = std::ptr::null_mut();
+        // SAFETY: the pointer is to a live address.
+        unsafe { sys::cuMemHostAlloc(&mut start, bytes, sys::CU_MEMHOSTALLOC_PORTABLE) }
+            .result()
+            .asked_to("allocate pinned memory")?;
+        let start = NonNull::new(start.cast::<u8>())
+            .ok_or_else(|| CudaError::invalid("pinned memory", format!("no address for {bytes} bytes")))?;
+        // SAFETY: the driver has just given these bytes.
+        unsafe { start.write_bytes(0, bytes) };
+        Ok(PinnedBuffer { device: device.clone(), start, bytes })
+    }
+
+    pub fn as_slice(&self) -> &[u8] {
+        // SAFETY: the memory lives as long as `self` and was zeroed.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.bytes) }
+    }
+
+    /// To be written. A copy that was enqueued from or into it must be done.
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        // SAFETY: as above, and nobody else borrows it.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.bytes) }
+    }
+
+    /// Enqueues a copy of the first `bytes` to the card.
+    ///
+    /// # Errors
+    /// `to` or this buffer is shorter, or the driver refuses.
+    ///
+    /// # Safety
+    /// The buffer must live and stay as it is until the stream has passed this point.
+    pub unsafe fn send(&self, stream: &Stream, to: DevicePointer, bytes: usize) -> Result<(), CudaError> {
+        self.check(bytes)?;
+        let to = to.holds("copy from pinned memory", bytes)?;
+        let copy = MemoryCopy { from: self.start.as_ptr() as u64, to, bytes };
+        // SAFETY: both ranges are checked; the caller vouches for the rest.
+        unsafe { copy_each(stream, &[copy]) }
+    }
+
+    /// Enqueues a copy of `bytes` of the card into the beginning.
+    ///
+    /// # Errors
+    /// As [`PinnedBuffer::send`].
+    ///
+    /// # Safety
+    /// The buffer must live, and nobody may read it, until the stream has passed this point.
+    pub unsafe fn receive(&mut self, stream: &Stream, from: DevicePointer, bytes: usize) -> Result<(), CudaError> {
+        self.check(bytes)?;
+        let from = from.holds("copy into pinned memory", bytes)?;
+        let copy = MemoryCopy { from, to: self.start.as_ptr() as u64, bytes };
+        // SAFETY: both ranges are checked; the caller vouches for the rest.
+        unsafe { copy_each(stream, &[copy]) }
+    }
+
+    fn check(&self, bytes: usize) -> Result<(), CudaError> {
+        if bytes <= self.bytes {
+            return Ok(());
+        }
+        Err(CudaError::invalid("pinned memory", format!("{bytes} bytes of {}", self.bytes)))
+    }
+}
+
+impl Drop for PinnedBuffer {
+    fn drop(&mut self) {
+        if self.device.bind().is_ok() {
+            // SAFETY: allocated in `new`, freed once. A failure at the end has nobody left to hear it.
+            let _ = unsafe { sys::cuMemFreeHost(self.start.as_ptr().cast()) };
+        }
     }
 }
 

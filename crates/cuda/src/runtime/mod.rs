@@ -1,8 +1,9 @@
-//! The device at run time: a context, streams, events, memory, copies, loaded machine code.
+//! The device at run time: a context, streams, events, memory, copies, graphs, loaded machine code.
 
 mod copy;
 mod device;
 mod event;
+mod graph;
 mod host;
 mod memory;
 mod module;
@@ -11,7 +12,8 @@ mod stream;
 pub use copy::{MemoryCopy, copy_batch, copy_each};
 pub use device::Device;
 pub use event::Event;
-pub use host::HostRegistration;
+pub use graph::Graph;
+pub use host::{HostRegistration, PinnedBuffer};
 pub use memory::{DeviceBuffer, DevicePointer};
 pub use module::{Arguments, Function, Grid, Module};
 pub use stream::{Stream, Streams};

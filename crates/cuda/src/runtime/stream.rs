@@ -49,6 +49,11 @@ impl Stream {
         &self.device
     }
 
+    /// The driver's handle, for the libraries of the toolkit.
+    pub(crate) fn raw(&self) -> sys::CUstream {
+        self.handle
+    }
+
     /// Later work on this stream starts only after `event`, which may be of another stream of this card.
     ///
     /// # Errors
