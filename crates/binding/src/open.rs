@@ -21,6 +21,9 @@ pub struct BindingOpenOptions {
     pub model_path: Option<String>,
     /// A shape's name, or the path of a directory with a `config.json`.
     pub random_weights: Option<String>,
+    /// `cpu`, `cuda` or `cuda:n`.
+    pub device: String,
+    pub kernel_cache_dir: String,
     pub threads: u32,
     pub max_batch_tokens: u32,
     /// Byte counts are doubles: exact up to 8 PiB.
@@ -46,6 +49,8 @@ impl From<BindingOpenOptions> for EngineOptions {
                 Some(shape) => ModelSource::Random(RandomSpec { shape, seed: RANDOM_SEED }),
                 None => ModelSource::Files(PathBuf::from(options.model_path.unwrap_or_default())),
             },
+            device: options.device,
+            kernel_cache: PathBuf::from(options.kernel_cache_dir),
             threads: options.threads as usize,
             max_batch_tokens: options.max_batch_tokens as usize,
             hbm_bytes: options.hbm_bytes as u64,

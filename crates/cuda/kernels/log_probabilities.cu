@@ -18,7 +18,7 @@ struct Answer {
     float probability[MOST_TOP];
 };
 
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
     log_probabilities(const float* logits, const Request* requests, const u32* tokens, Answer* answers,
                       u32 vocabulary) {
     __shared__ Ranking ranking;

@@ -98,7 +98,7 @@ __device__ __forceinline__ void pick_by_rank(const Row& row, const Request& requ
     if (threadIdx.x == 0) *token = ranking.token(chosen);
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
     sample(const float* logits, const Request* requests, u32* tokens, u32 vocabulary) {
     __shared__ Ranking ranking;
     const Request request = requests[blockIdx.x];

@@ -21,6 +21,11 @@ impl HostSlots {
         Self { arena, layout, count }
     }
 
+    /// The memory that the slots lie in.
+    pub fn arena(&self) -> &Arc<HostArena> {
+        &self.arena
+    }
+
     pub fn layout(&self) -> &KvLayout {
         &self.layout
     }

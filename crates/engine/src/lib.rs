@@ -1,6 +1,7 @@
 //! A step: runs the model over KV blocks, with layer-wise loads and asynchronous saves around each layer.
 //! Owns the threads. `docs/design/engine.md` says why it is as it is.
 
+mod device;
 mod disk;
 mod engine;
 mod error;

@@ -161,13 +161,15 @@ impl Loads {
     fn finish(&mut self, backend: &mut dyn Backend, number: u64, failed: bool) {
         let Some(batch) = self.batches.get(&number) else { return };
         let bytes_each = self.host.layout().block_bytes() as u64;
-        let total = if failed { 0 } else { bytes_each * batch.loads.len() as u64 };
+        let total = bytes_each * batch.loads.len() as u64;
         let (outbox, meters, enqueued) = (self.outbox.clone(), self.meters.clone(), batch.enqueued);
         let ids: Vec<u32> = batch.loads.iter().map(|load| load.id).collect();
         backend.notify(
             Stream::Load,
-            Box::new(move || {
-                let ms = meters.load.ended(meters.epoch, enqueued, total) / ids.len().max(1) as f32;
+            Box::new(move |outcome| {
+                let failed = failed || outcome.is_err();
+                let moved = if failed { 0 } else { total };
+                let ms = meters.load.ended(meters.epoch, enqueued, moved) / ids.len().max(1) as f32;
                 let error = failed.then_some("load_failed");
                 let bytes = if failed { 0 } else { bytes_each };
                 for id in ids {

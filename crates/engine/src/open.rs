@@ -10,14 +10,14 @@ use attentionstore_kv::key::Identity;
 use attentionstore_kv::lock::DirectoryLock;
 use attentionstore_kv::secret::{Secrets, random_secrets};
 use attentionstore_kv::weights::weights_hash;
-use attentionstore_kv::{KvDtype, KvError, KvLayout};
+use attentionstore_kv::{KvError, KvLayout};
 use attentionstore_model::backend::Backend;
-use attentionstore_model::backend::cpu::{CpuBackend, CpuOptions, Isa};
 use attentionstore_model::loader::random::RandomModel;
 use attentionstore_model::loader::{LoadedModel, ModelSource, Progress, WeightsOrigin, load};
 use attentionstore_uring::RateLimits;
 use crossbeam_channel::unbounded;
 
+use crate::device::open_backend;
 use crate::disk::Disk;
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -66,10 +66,11 @@ impl Engine {
         let lock = options.data_dir.as_deref().map(DirectoryLock::acquire).transpose()?;
         let model = open_model(&options, &|step| report(progress, step))?;
         let text = TextService::open(&model)?;
-        let backend = wrap(open_backend(&options, &model)?);
+        let mut backend = wrap(open_backend(&options, &model)?);
         let roots = open_roots(&options, &model, backend.as_ref())?;
         let outbox = Arc::new(Outbox::new(wake));
         let tiers = Tiers::open(&options, backend.layout(), &outbox)?;
+        backend.pin(tiers.host.arena().clone())?;
         let info = describe(&options, &model, backend.as_ref(), &text, &roots, &tiers);
         progress(1, 1);
         start(&options, (text, backend, roots, outbox, tiers, lock), info)
@@ -93,36 +94,6 @@ fn report(progress: &dyn Fn(u64, u64), step: Progress) {
     if let Progress::Layers { placed, total } = step {
         progress(placed as u64, 2 * total as u64);
     }
-}
-
-fn open_backend(options: &EngineOptions, model: &LoadedModel) -> Result<Box<dyn Backend>, EngineError> {
-    let kv_dtype = match options.kv_dtype.as_str() {
-        "bf16" => KvDtype::Bf16,
-        "f32" => KvDtype::F32,
-        other => return Err(invalid("kv dtype", format!("{other} is neither bf16 nor f32"))),
-    };
-    let isa = options.instruction_set.as_deref().map(instruction_set).transpose()?;
-    let block_bytes = CpuBackend::layout_for(&model.config, kv_dtype).block_bytes() as u64;
-    let slots = options.hbm_bytes / block_bytes;
-    if slots == 0 {
-        let detail = format!("{} bytes hold no block of {block_bytes} bytes", options.hbm_bytes);
-        return Err(invalid("--hbm-bytes", detail));
-    }
-    let cpu = CpuOptions {
-        threads: options.threads,
-        max_batch_tokens: options.max_batch_tokens,
-        slots: slots as usize,
-        kv_dtype,
-        isa,
-    };
-    Ok(Box::new(CpuBackend::new(model.config.clone(), &model.weights, cpu)?))
-}
-
-fn instruction_set(name: &str) -> Result<Isa, EngineError> {
-    [Isa::Portable, Isa::Avx2, Isa::Avx512]
-        .into_iter()
-        .find(|isa| isa.name() == name)
-        .ok_or_else(|| invalid("instruction set", format!("{name} is none of avx512, avx2, portable")))
 }
 
 fn invalid(option: &'static str, detail: String) -> EngineError {

@@ -8,9 +8,14 @@ use attentionstore_model::ModelSource;
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
     pub model: ModelSource,
+    /// `cpu`, `cuda` or `cuda:n`.
+    pub device: String,
+    /// Directory of compiled kernels, for a CUDA device.
+    pub kernel_cache: PathBuf,
     pub threads: usize,
     /// Most rows of a step.
     pub max_batch_tokens: usize,
+    /// 0: on a CUDA device, what is left beside weights and working memory.
     pub hbm_bytes: u64,
     /// 0: no dram tier; with an ssd tier a few staging slots remain.
     pub dram_bytes: u64,

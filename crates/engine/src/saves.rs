@@ -82,13 +82,15 @@ impl Saves {
         let (host, outbox, meters) = (self.host.clone(), self.outbox.clone(), self.meters.clone());
         backend.notify(
             Stream::Save,
-            Box::new(move || {
+            Box::new(move |outcome| {
+                let bytes_each = if outcome.is_ok() { bytes_each } else { 0 };
                 let total = bytes_each * saves.len() as u64;
                 let ms = meters.save.ended(meters.epoch, started, total) / saves.len() as f32;
                 for save in &saves {
                     // SAFETY: the slot belongs to this save until it is reported.
                     let zeroed = unsafe { host.zero_tails(save.dram_slot, save.valid) };
-                    let error = zeroed.err().map(|error| error.code());
+                    let failed = outcome.is_err().then_some("save_failed");
+                    let error = failed.or(zeroed.err().map(|error| error.code()));
                     outbox.post(&EngineEvent::Transfer(TransferDone {
                         id: save.id,
                         error,

@@ -157,9 +157,7 @@ impl Worker {
                 }
             })
             .collect();
-        if requests.is_empty() {
-            return Ok(Vec::new());
-        }
+        // Also with nothing to sample: a step is over, and known to have succeeded, when the device says so.
         Ok(self.backend.sample(&requests)?)
     }
 

@@ -1,5 +1,6 @@
-//! What the backend refuses, and how its streams and events behave.
+//! What every backend must do, and what is the CPU's own: what it refuses, how its streams and events behave.
 
+mod contract_cases;
 mod cpu_support;
 
 use std::sync::mpsc;
@@ -7,9 +8,8 @@ use std::sync::mpsc;
 use attentionstore_kv::KvDtype;
 use attentionstore_model::ModelError;
 use attentionstore_model::backend::cpu::{CpuBackend, CpuOptions, Isa};
-use attentionstore_model::backend::{Backend, BatchSequence, LogitsWanted, SliceCopy, Stream};
+use attentionstore_model::backend::{Backend, SliceCopy, Stream};
 use attentionstore_model::config::ModelConfig;
-use attentionstore_model::sampling::{SampleRequest, SamplingParams, TokenCounts};
 use attentionstore_model::weights::WeightDtype;
 
 use crate::cpu_support::models::{config, weights};
@@ -19,49 +19,22 @@ fn tiny() -> CpuBackend {
     backend(&config(), &weights(&config(), 3, &[WeightDtype::F32]), options())
 }
 
-fn sequence<'a>(tokens: &'a [u32], position: u32, slots: &'a [u32]) -> BatchSequence<'a> {
-    BatchSequence { tokens, position, slots, logits: LogitsWanted::Last }
+macro_rules! cases {
+    ($($case:ident),+ $(,)?) => {
+        $(#[test]
+        fn $case() {
+            contract_cases::$case(&mut tiny());
+        })+
+    };
 }
 
-fn assert_invalid(what: &str, outcome: Result<(), ModelError>) {
-    assert!(matches!(outcome, Err(ModelError::Invalid { .. })), "{what}: {outcome:?}");
-}
-
-#[test]
-fn a_batch_that_names_what_does_not_exist_is_an_error() {
-    let mut backend = tiny();
-    let many = vec![0; 193];
-    let slots: Vec<u32> = (0..16).collect();
-    let cases = [
-        ("no tokens", vec![sequence(&[], 0, &[0])]),
-        ("a token outside the vocabulary", vec![sequence(&[101], 0, &[0])]),
-        ("a slot out of range", vec![sequence(&[1], 0, &[16])]),
-        ("no slot for the position", vec![sequence(&[1], 64, &[0])]),
-        ("more rows than fit", vec![sequence(&many, 0, &slots)]),
-        ("a position beyond the context", vec![sequence(&[1], 1024, &slots)]),
-        ("a position that overflows", vec![sequence(&[1], u32::MAX, &slots)]),
-        ("a slot written twice", vec![sequence(&[1], 0, &[4]), sequence(&[1], 0, &[4])]),
-    ];
-    for (what, batch) in cases {
-        assert_invalid(what, backend.begin_step(&batch));
-    }
-    backend.begin_step(&[sequence(&[1], 0, &[0])]).unwrap();
-    assert_invalid("a layer that is not there", backend.run_layer(2));
-    assert_invalid("too short a row", backend.read_logits(0, &mut [0.0; 3]));
-    assert_invalid("a logit row that is not there", backend.read_logits(1, &mut [0.0; 101]));
-    assert_invalid("rows beyond a block", backend.copy_rows(0, 1, 65));
-    assert_invalid("a slot that is not there", backend.copy_rows(0, 16, 1));
-}
-
-#[test]
-fn a_failed_batch_leaves_the_backend_usable() {
-    let mut backend = tiny();
-    assert!(backend.begin_step(&[sequence(&[999], 0, &[0])]).is_err());
-    backend.begin_step(&[sequence(&[1, 2], 0, &[0])]).unwrap();
-    (0..2).for_each(|layer| backend.run_layer(layer).unwrap());
-    let mut logits = [0.0; 101];
-    backend.read_logits(0, &mut logits).unwrap();
-    assert!(logits.iter().all(|logit| logit.is_finite()));
+cases! {
+    a_batch_that_names_what_does_not_exist_is_an_error,
+    a_failed_batch_leaves_the_backend_usable,
+    copies_that_name_what_does_not_exist_are_errors,
+    samples_come_in_the_order_of_the_requests_whatever_rows_they_name,
+    completions_come_in_order_and_tell_of_success,
+    slices_come_back_as_they_went_and_forks_take_exactly_their_rows,
 }
 
 #[test]
@@ -87,35 +60,16 @@ fn a_backend_that_cannot_be_is_an_error() {
 }
 
 #[test]
-fn copies_that_name_what_does_not_exist_are_errors() {
-    let mut backend = tiny();
-    let mut host = vec![0u8; backend.layout().slice_bytes()];
-    let good = SliceCopy { layer: 0, slot: 0, host: host.as_mut_ptr() };
-    let bad = [
-        SliceCopy { layer: 2, ..good },
-        SliceCopy { slot: 16, ..good },
-        SliceCopy { host: std::ptr::null_mut(), ..good },
-    ];
-    for copy in bad {
-        assert_invalid("a bad copy", backend.copy(Stream::Load, &[good, copy]));
-    }
-    assert_invalid("a copy on the compute stream", backend.copy(Stream::Compute, &[good]));
-    backend.copy(Stream::Save, &[good]).unwrap();
-    let event = backend.record(Stream::Save);
-    backend.synchronize(event);
-}
-
-#[test]
 fn a_stream_waits_for_an_event_of_another_and_runs_in_order() {
     let mut backend = tiny();
     let (open_gate, gate) = mpsc::channel::<()>();
     let (say, said) = mpsc::channel::<&str>();
     let teller = |text: &'static str| {
         let say = say.clone();
-        Box::new(move || say.send(text).expect("the test listens"))
+        Box::new(move |_| say.send(text).expect("the test listens"))
     };
     // The save stream stops at a gate; the load stream waits for it.
-    backend.notify(Stream::Save, Box::new(move || gate.recv().expect("the test opens the gate")));
+    backend.notify(Stream::Save, Box::new(move |_| gate.recv().expect("the test opens the gate")));
     backend.notify(Stream::Save, teller("saved"));
     let saved = backend.record(Stream::Save);
     backend.wait(Stream::Load, saved);
@@ -134,7 +88,7 @@ fn a_stream_waits_for_an_event_of_another_and_runs_in_order() {
 #[test]
 fn a_callback_that_panics_hangs_nobody_and_is_told_at_the_next_copy() {
     let mut backend = tiny();
-    backend.notify(Stream::Load, Box::new(|| panic!("expected by the test")));
+    backend.notify(Stream::Load, Box::new(|_| panic!("expected by the test")));
     let event = backend.record(Stream::Load);
     backend.synchronize(event);
     let mut host = vec![0u8; backend.layout().slice_bytes()];
@@ -143,27 +97,6 @@ fn a_callback_that_panics_hangs_nobody_and_is_told_at_the_next_copy() {
     backend.copy(Stream::Save, &[copy]).unwrap();
     let event = backend.record(Stream::Save);
     backend.synchronize(event);
-}
-
-#[test]
-fn samples_come_in_the_order_of_the_requests_whatever_rows_they_name() {
-    let mut backend = tiny();
-    let tokens: Vec<u32> = (0..40).collect();
-    let all = BatchSequence { tokens: &tokens, position: 0, slots: &[0], logits: LogitsWanted::All };
-    backend.begin_step(&[all]).unwrap();
-    (0..2).for_each(|layer| backend.run_layer(layer).unwrap());
-    let params = SamplingParams::greedy();
-    let counts = TokenCounts::default();
-    let request = |row| SampleRequest { row, params: &params, counts: &counts, token_index: 0, banned: &[] };
-    let rows = [39, 0, 17, 3, 17];
-    let sampled = backend.sample(&rows.map(request)).unwrap();
-    for (row, sampled) in rows.into_iter().zip(sampled) {
-        let mut logits = vec![0.0; 101];
-        backend.read_logits(row, &mut logits).unwrap();
-        let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        assert_eq!(logits[sampled.token as usize], greatest, "row {row}");
-    }
-    assert!(backend.sample(&[request(40)]).is_err());
 }
 
 #[test]

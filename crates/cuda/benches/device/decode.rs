@@ -73,7 +73,7 @@ impl Bench {
             view: layer.view(),
             scale: 1.0 / (shape.head_dim() as f32).sqrt(),
             split,
-            partials: Partials::new(&workspace, &shape, rows, split.splits)?,
+            partials: Partials::new(workspace.pointer(), &shape, rows, split.splits)?,
         };
         self.time(&self.streams.compute, || self.kernels.decode_attention(&self.streams.compute, &launch))
     }

@@ -96,7 +96,7 @@ impl Bench {
         keys: Option<DevicePointer>,
     ) -> Result<(), CudaError> {
         let (shape, rows, split) = (layer.shape, prefill.new, prefill.split);
-        let partials = Partials::new(&prefill.workspace, &shape, rows, split.splits)?;
+        let partials = Partials::new(prefill.workspace.pointer(), &shape, rows, split.splits)?;
         let launch = PrefillAttention {
             shape,
             tiles: prefill.tiles.pointer(),

@@ -56,13 +56,8 @@ pub(super) struct Entry {
     ) -> Status,
     pub destroy_product: unsafe extern "C" fn(sys::cublasLtMatmulDesc_t) -> Status,
     pub set_product: SetAttribute<sys::cublasLtMatmulDesc_t, sys::cublasLtMatmulDescAttributes_t>,
-    pub create_layout: unsafe extern "C" fn(
-        *mut sys::cublasLtMatrixLayout_t,
-        sys::cudaDataType_t,
-        u64,
-        u64,
-        i64,
-    ) -> Status,
+    pub create_layout:
+        unsafe extern "C" fn(*mut sys::cublasLtMatrixLayout_t, sys::cudaDataType_t, u64, u64, i64) -> Status,
     pub destroy_layout: unsafe extern "C" fn(sys::cublasLtMatrixLayout_t) -> Status,
     pub create_preference: unsafe extern "C" fn(*mut sys::cublasLtMatmulPreference_t) -> Status,
     pub destroy_preference: unsafe extern "C" fn(sys::cublasLtMatmulPreference_t) -> Status,

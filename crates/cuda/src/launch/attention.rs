@@ -2,7 +2,7 @@
 
 use super::Kernels;
 use crate::error::CudaError;
-use crate::runtime::{Arguments, DeviceBuffer, DevicePointer, Function, Grid, Stream};
+use crate::runtime::{Arguments, DevicePointer, Function, Grid, Stream};
 
 /// Tokens in a block, as in the KV layout and in `kernels/common.cuh`.
 pub(crate) const BLOCK_TOKENS: usize = 64;
@@ -142,19 +142,28 @@ impl Partials {
         rows * splits * shape.heads * (shape.head_dim + 2) * F32_BYTES
     }
 
+    /// Most (row, split) pairs of any launch that `DecodeAttention::plan` and `PrefillAttention::plan` split on a
+    /// card of `multiprocessors`, with at most `rows` of queries.
+    pub fn most_rows(shape: &AttentionShape, rows: usize, multiprocessors: usize) -> usize {
+        let decode = super::decode::WAVES * multiprocessors / shape.kv_heads;
+        let tile = super::prefill::TILE_ROWS / shape.group();
+        let prefill = tile * super::prefill::WAVES * multiprocessors / shape.kv_heads;
+        rows.max(decode).max(prefill)
+    }
+
     /// Lays them out at the start of `workspace`.
     ///
     /// # Errors
     /// The workspace is too small.
     pub fn new(
-        workspace: &DeviceBuffer,
+        workspace: DevicePointer,
         shape: &AttentionShape,
         rows: usize,
         splits: usize,
     ) -> Result<Partials, CudaError> {
         let scales = rows * splits * shape.heads * 2 * F32_BYTES;
         let whole = Partials::bytes(shape, rows, splits);
-        workspace.pointer().holds("workspace of split attention", whole)?;
+        workspace.holds("workspace of split attention", whole)?;
         let out = workspace.part(0, whole - scales)?;
         Ok(Partials { out, scale: workspace.part(whole - scales, scales)? })
     }

@@ -8,7 +8,7 @@ use crate::runtime::{Arguments, DevicePointer, Grid, Stream};
 /// Blocks that a CTA's warps take at a time.
 const GRANULE: usize = 4;
 /// CTAs for each multiprocessor that leave no long tail.
-const WAVES: usize = 24;
+pub(super) const WAVES: usize = 24;
 
 /// One launch over `rows` queries. `positions` and `table_starts` (of each row's view in
 /// [`View::block_slots`]) are u32 on the device; a position of `u32::MAX` is a row that takes no part and

@@ -3,10 +3,10 @@
 use super::Kernels;
 use super::attention::{AttentionShape, BLOCK_TOKENS, KeySplit, Partials, View};
 use crate::error::CudaError;
-use crate::runtime::{Arguments, DevicePointer, Function, Grid, Stream};
+use crate::runtime::{Arguments, DevicePointer, Function, Grid, Plain, Stream};
 
 /// Query rows (token × head of the group) of a CTA.
-const TILE_ROWS: usize = 128;
+pub(super) const TILE_ROWS: usize = 128;
 /// Rows of K and of V in shared memory: two stages of a block each.
 const KV_ROWS: usize = 4 * BLOCK_TOKENS;
 const PADDING: usize = 8;
@@ -15,7 +15,7 @@ pub(super) const HOPPER: &str = "prefill_attention_hopper_128";
 pub(super) const HOPPER_SHARED_BYTES: u32 = 5 * 128 * 128 * 2;
 const HOPPER_HEAD_DIM: usize = 128;
 /// CTAs for each multiprocessor below which the keys are split.
-const WAVES: usize = 4;
+pub(super) const WAVES: usize = 4;
 
 pub(super) fn shared_bytes(head_dim: usize) -> u32 {
     ((TILE_ROWS + KV_ROWS) * (head_dim + PADDING) * 2) as u32
@@ -33,6 +33,9 @@ pub struct QueryTile {
     /// Of the view in [`View::block_slots`].
     pub table_start: u32,
 }
+
+// SAFETY: a `repr(C)` structure of four u32.
+unsafe impl Plain for QueryTile {}
 
 /// Cuts `tokens` new tokens of one sequence into tiles.
 pub fn query_tiles(shape: &AttentionShape, sequence: QueryTile) -> impl Iterator<Item = QueryTile> {

@@ -2,7 +2,7 @@
 
 use super::Kernels;
 use crate::error::CudaError;
-use crate::runtime::{Arguments, DevicePointer, Grid, Stream};
+use crate::runtime::{Arguments, DevicePointer, Grid, Plain, Stream};
 
 /// Answer of a row whose logits are all −∞ or NaN.
 pub const NOTHING: u32 = u32::MAX;
@@ -117,6 +117,15 @@ pub struct LogProbabilities {
     /// [`LogProbabilityAnswer`]s `[count]`.
     pub answers: DevicePointer,
 }
+
+// SAFETY: `repr(C)` structures of four- and eight-byte numbers whose parts leave no gap.
+unsafe impl Plain for Adjustment {}
+// SAFETY: as above.
+unsafe impl Plain for SampleChoice {}
+// SAFETY: as above.
+unsafe impl Plain for LogProbabilityRequest {}
+// SAFETY: as above.
+unsafe impl Plain for LogProbabilityAnswer {}
 
 fn logits(pointer: DevicePointer, rows: usize, vocabulary: usize) -> Result<u64, CudaError> {
     if vocabulary == 0 {

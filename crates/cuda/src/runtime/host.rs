@@ -110,7 +110,12 @@ impl PinnedBuffer {
     ///
     /// # Safety
     /// The buffer must live, and nobody may read it, until the stream has passed this point.
-    pub unsafe fn receive(&mut self, stream: &Stream, from: DevicePointer, bytes: usize) -> Result<(), CudaError> {
+    pub unsafe fn receive(
+        &mut self,
+        stream: &Stream,
+        from: DevicePointer,
+        bytes: usize,
+    ) -> Result<(), CudaError> {
         self.check(bytes)?;
         let from = from.holds("copy into pinned memory", bytes)?;
         let copy = MemoryCopy { from, to: self.start.as_ptr() as u64, bytes };

@@ -32,6 +32,27 @@ impl DevicePointer {
         self.bytes
     }
 
+    /// The `bytes` from `offset` on.
+    ///
+    /// # Errors
+    /// They do not lie inside.
+    pub fn part(self, offset: usize, bytes: usize) -> Result<DevicePointer, CudaError> {
+        let end = offset.checked_add(bytes);
+        if end.is_none_or(|end| end > self.bytes) {
+            let detail = format!("{bytes} bytes at {offset} of {}", self.bytes);
+            return Err(CudaError::invalid("part of device memory", detail));
+        }
+        Ok(DevicePointer { address: self.address + offset as u64, bytes })
+    }
+
+    /// From `offset` to the end.
+    ///
+    /// # Errors
+    /// `offset` lies beyond the end.
+    pub fn from(self, offset: usize) -> Result<DevicePointer, CudaError> {
+        self.part(offset, self.bytes.saturating_sub(offset))
+    }
+
     /// Checks, before a launch, that a kernel stays inside.
     pub(crate) fn holds(self, what: &'static str, bytes: usize) -> Result<u64, CudaError> {
         if self.bytes < bytes {
@@ -39,6 +60,38 @@ impl DevicePointer {
         }
         Ok(self.address)
     }
+}
+
+/// Values that are on the card as they are here: no padding, every bit pattern valid.
+///
+/// # Safety
+/// The type must be as said.
+pub unsafe trait Plain: Copy {}
+
+// SAFETY: plain numbers.
+unsafe impl Plain for u32 {}
+// SAFETY: plain numbers.
+unsafe impl Plain for f32 {}
+// SAFETY: plain numbers.
+unsafe impl Plain for u16 {}
+
+/// The bytes of `values`, for a copy to the card.
+pub fn bytes_of<T: Plain>(values: &[T]) -> &[u8] {
+    // SAFETY: the type has no padding, and the range is that of the slice.
+    unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
+}
+
+/// The first `count` values in `bytes`, wherever they lie.
+///
+/// # Panics
+/// `bytes` are too few.
+pub fn values_of<T: Plain>(bytes: &[u8], count: usize) -> Vec<T> {
+    let bytes = &bytes[..count * size_of::<T>()];
+    // SAFETY: each chunk holds one value, of which every bit pattern is valid.
+    bytes
+        .chunks_exact(size_of::<T>())
+        .map(|chunk| unsafe { chunk.as_ptr().cast::<T>().read_unaligned() })
+        .collect()
 }
 
 impl DeviceBuffer {
@@ -73,12 +126,7 @@ impl DeviceBuffer {
     /// # Errors
     /// They do not lie inside.
     pub fn part(&self, offset: usize, bytes: usize) -> Result<DevicePointer, CudaError> {
-        let end = offset.checked_add(bytes);
-        if end.is_none_or(|end| end > self.bytes) {
-            let detail = format!("{bytes} bytes at {offset} of {}", self.bytes);
-            return Err(CudaError::invalid("part of a device buffer", detail));
-        }
-        Ok(DevicePointer { address: self.address + offset as u64, bytes })
+        self.pointer().part(offset, bytes)
     }
 
     /// Sets every byte, in stream order.

@@ -14,6 +14,6 @@ pub use device::Device;
 pub use event::Event;
 pub use graph::Graph;
 pub use host::{HostRegistration, PinnedBuffer};
-pub use memory::{DeviceBuffer, DevicePointer};
+pub use memory::{DeviceBuffer, DevicePointer, Plain, bytes_of, values_of};
 pub use module::{Arguments, Function, Grid, Module};
 pub use stream::{Stream, Streams};

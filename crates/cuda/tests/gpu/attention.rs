@@ -23,7 +23,7 @@ fn shapes() -> impl Iterator<Item = AttentionShape> {
 
 fn workspace(gpu: &Gpu, shape: &AttentionShape, rows: usize, splits: usize) -> (DeviceBuffer, Partials) {
     let buffer = gpu.poisoned(Partials::bytes(shape, rows, splits));
-    let partials = Partials::new(&buffer, shape, rows, splits).unwrap();
+    let partials = Partials::new(buffer.pointer(), shape, rows, splits).unwrap();
     (buffer, partials)
 }
 

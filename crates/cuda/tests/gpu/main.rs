@@ -4,7 +4,9 @@
 //! Outputs are poisoned before each run, sizes are odd and all different, blocks are partly filled.
 
 mod attention;
+mod blas;
 mod cases;
+mod graph;
 mod rope;
 mod rows;
 mod runtime;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use attentionstore_engine::{Engine, EngineOptions, SamplingParams, SequenceSpec};
 use attentionstore_kv::KvLayout;
-use attentionstore_model::backend::{Backend, BatchSequence, Event, SliceCopy, Stream};
+use attentionstore_model::backend::{Backend, BatchSequence, Completion, Event, SliceCopy, Stream};
 use attentionstore_model::config::ModelConfig;
 use attentionstore_model::sampling::{SampleRequest, Sampled};
 use attentionstore_model::{ModelError, ModelSource};
@@ -77,8 +77,8 @@ impl Backend for Watched {
     fn synchronize(&self, event: Event) {
         self.inner.synchronize(event);
     }
-    fn notify(&mut self, stream: Stream, callback: Box<dyn FnOnce() + Send>) {
-        self.inner.notify(stream, callback);
+    fn notify(&mut self, stream: Stream, completion: Completion) {
+        self.inner.notify(stream, completion);
     }
     fn copy(&mut self, stream: Stream, copies: &[SliceCopy]) -> Result<(), ModelError> {
         if stream == Stream::Load {
@@ -127,6 +127,8 @@ impl Driver {
         let model = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../test/fixtures/models/llama/hf");
         let options = EngineOptions {
             model: ModelSource::Files(model),
+            device: "cpu".into(),
+            kernel_cache: PathBuf::new(),
             threads: 2,
             max_batch_tokens: 512,
             hbm_bytes: 2 << 20,

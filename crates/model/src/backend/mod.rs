@@ -7,8 +7,13 @@
 //! itself: a wait blocks it; on a GPU everything is enqueued.
 
 pub mod cpu;
+pub mod cuda;
+mod step;
+
+use std::sync::Arc;
 
 use attentionstore_kv::KvLayout;
+use attentionstore_kv::arena::HostArena;
 
 use crate::config::ModelConfig;
 use crate::error::ModelError;
@@ -67,6 +72,9 @@ pub enum LogitsWanted {
     All,
 }
 
+/// Told, once, how the work before it ended. It must be short.
+pub type Completion = Box<dyn FnOnce(Result<(), ModelError>) + Send>;
+
 /// A device that computes one model. One engine thread owns it; copies run beside the computation.
 pub trait Backend: Send {
     fn config(&self) -> &ModelConfig;
@@ -97,6 +105,10 @@ pub trait Backend: Send {
     fn run_layer(&mut self, layer: usize) -> Result<(), ModelError>;
 
     /// Final norm, head and sampling. Logit rows are numbered over the batch in order, as `LogitsWanted` asks.
+    /// Returns when the whole step is computed, also with nothing to sample.
+    ///
+    /// # Errors
+    /// A row that is not there; whatever failed in the step.
     fn sample(&mut self, requests: &[SampleRequest<'_>]) -> Result<Vec<Sampled>, ModelError>;
 
     /// The raw logits of the step's logit row `row` (`vocab_size` of f32), for tests and evaluation.
@@ -114,9 +126,19 @@ pub trait Backend: Send {
     /// Blocks until `event` has happened.
     fn synchronize(&self, event: Event);
 
-    /// Calls `callback` once everything enqueued on `stream` so far is done, from a thread of the backend
-    /// (a GPU's host function, the CPU's copy worker; for the CPU's `Compute`, at once). It must be short.
-    fn notify(&mut self, stream: Stream, callback: Box<dyn FnOnce() + Send>);
+    /// Calls `completion` once everything enqueued on `stream` so far has ended, from a thread of the backend
+    /// (for the CPU's `Compute`, at once). Work that failed is told as an error: nothing it was to write may be
+    /// used.
+    fn notify(&mut self, stream: Stream, completion: Completion);
+
+    /// Keeps host memory and makes it reachable for copies that run beside the computation, until the backend
+    /// is dropped. The CPU reaches all memory.
+    ///
+    /// # Errors
+    /// The device refuses the memory.
+    fn pin(&mut self, _memory: Arc<HostArena>) -> Result<(), ModelError> {
+        Ok(())
+    }
 
     /// Enqueues slice copies on `Load` (host → slot) or `Save` (slot → host).
     fn copy(&mut self, stream: Stream, copies: &[SliceCopy]) -> Result<(), ModelError>;

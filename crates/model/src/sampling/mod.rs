@@ -12,6 +12,7 @@ mod random;
 mod tests;
 mod types;
 
+pub(crate) use random::uniform;
 pub use types::{SampleRequest, Sampled, SamplingParams, TokenCounts};
 
 /// Samples one token from a row of raw logits. The same logits and request always give the same token; only
@@ -21,7 +22,7 @@ pub use types::{SampleRequest, Sampled, SamplingParams, TokenCounts};
 pub fn sample(logits: &[f32], request: &SampleRequest<'_>) -> Sampled {
     let adjusted = adjust::adjusted(logits, request);
     let token = if request.params.temperature > 0.0 {
-        let random = random::uniform(request.params.seed, request.token_index);
+        let random = uniform(request.params.seed, request.token_index);
         choose::choose(&adjusted, request.params, random)
     } else {
         choose::greatest(&adjusted)

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use memmap2::Mmap;
 
+use crate::error::ModelError;
+
 /// Stored formats. The block formats are ggml's: 32 weights a block for `Q8_0`, `Q4_0`, `Q4_1`, 256 for `Q*_K`,
 /// blocks running along a row (the input dimension).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -98,6 +100,21 @@ impl Tensor {
     /// Bytes of one row.
     pub const fn row_bytes(&self) -> usize {
         self.columns / self.dtype.block_len() * self.dtype.block_bytes()
+    }
+
+    /// Refuses another shape than `rows` × `columns`, and bytes that do not fit it.
+    pub(crate) fn check_shape(&self, rows: usize, columns: usize) -> Result<(), ModelError> {
+        let shaped =
+            (self.rows, self.columns) == (rows, columns) && columns.is_multiple_of(self.dtype.block_len());
+        if shaped && self.bytes().len() == rows * self.row_bytes() {
+            return Ok(());
+        }
+        let Tensor { name, rows: found, columns: wide, dtype, .. } = self;
+        let detail = format!(
+            "{name} is {found} × {wide} ({dtype:?}, {} bytes), expected {rows} × {columns}",
+            self.bytes().len()
+        );
+        Err(ModelError::Invalid { what: "weights", detail })
     }
 
     /// Bytes of row `row`.

@@ -1,4 +1,4 @@
-//! Driving a CPU backend in tests: sequences over slots, logits out.
+//! Driving a backend in tests: sequences over slots, logits out; the CPU backend to be driven.
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
@@ -50,7 +50,7 @@ impl Sequence {
 }
 
 /// Computes the next `counts[i]` tokens of each sequence in one step (0: not in it) and keeps all their logits.
-pub fn step(backend: &mut CpuBackend, sequences: &mut [Sequence], counts: &[usize]) {
+pub fn step(backend: &mut dyn Backend, sequences: &mut [Sequence], counts: &[usize]) {
     let batch: Vec<BatchSequence<'_>> = sequences
         .iter()
         .zip(counts)
@@ -79,7 +79,7 @@ pub fn step(backend: &mut CpuBackend, sequences: &mut [Sequence], counts: &[usiz
 }
 
 /// All logits of `tokens`, computed in chunks of `chunk`.
-pub fn logits(backend: &mut CpuBackend, tokens: &[u32], slots: &[u32], chunk: usize) -> Vec<Vec<f32>> {
+pub fn logits(backend: &mut dyn Backend, tokens: &[u32], slots: &[u32], chunk: usize) -> Vec<Vec<f32>> {
     let mut sequences = [Sequence::new(tokens, slots)];
     while sequences[0].left() > 0 {
         let count = chunk.min(sequences[0].left());

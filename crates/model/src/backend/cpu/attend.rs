@@ -14,8 +14,8 @@ use super::pool::TaskPanicked;
 use super::rope::RopeTable;
 use super::simd::{Kernel, LANES, Simd};
 use super::slots::{Bf16, Element, SlotArena};
-use super::step::{Step, StepSequence};
 use super::tile::Strided;
+use crate::backend::step::{Step, StepSequence};
 
 /// Query vectors of a task: enough to use an expanded block often, few enough for the second-level cache.
 const QUERIES_A_TASK: usize = 96;

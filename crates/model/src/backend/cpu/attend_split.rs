@@ -6,7 +6,7 @@ use super::buffer::{Rows, SharedRows};
 use super::compute::Compute;
 use super::pool::TaskPanicked;
 use super::simd::{Kernel, Simd, padded};
-use super::step::{Step, StepSequence};
+use crate::backend::step::{Step, StepSequence};
 
 /// Blocks of one task.
 const BLOCKS_A_TASK: usize = 4;

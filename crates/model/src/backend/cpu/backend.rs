@@ -16,11 +16,11 @@ use super::pool::Pool;
 use super::rope::RopeTable;
 use super::simd::{Available, Isa};
 use super::slots::SlotArena;
-use super::step::{Limits, Step};
 use super::streams::Streams;
 use super::weights::CpuWeights;
 use super::workspace::Workspaces;
-use crate::backend::{Backend, BatchSequence, Event, SliceCopy, Stream};
+use crate::backend::step::{Limits, Step};
+use crate::backend::{Backend, BatchSequence, Completion, Event, SliceCopy, Stream};
 use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::sampling::{SampleRequest, Sampled, sample};
@@ -216,8 +216,8 @@ impl Backend for CpuBackend {
         self.streams.synchronize(event);
     }
 
-    fn notify(&mut self, stream: Stream, callback: Box<dyn FnOnce() + Send>) {
-        self.streams.notify(stream, callback);
+    fn notify(&mut self, stream: Stream, completion: Completion) {
+        self.streams.notify(stream, completion);
     }
 
     fn copy(&mut self, stream: Stream, copies: &[SliceCopy]) -> Result<(), ModelError> {

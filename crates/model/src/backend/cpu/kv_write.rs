@@ -9,7 +9,7 @@ use super::math::{rms_norm, to_lanes};
 use super::rope::RopeTable;
 use super::simd::{Kernel, LANES, Lanes, Simd};
 use super::slots::{Bf16, Element, SlotArena};
-use super::step::{Segment, StepSequence};
+use crate::backend::step::{Segment, StepSequence};
 
 /// Where q, k and v stand in a row of projections.
 #[derive(Clone, Copy, Debug)]

@@ -11,8 +11,8 @@ use super::pool::TaskPanicked;
 use super::rope::RopeTable;
 use super::simd::{Kernel, LANES, Lanes, Simd};
 use super::slots::SlotArena;
-use super::step::Step;
 use super::weights::CpuLayer;
+use crate::backend::step::Step;
 use crate::config::ModelConfig;
 
 /// Rows normalised by one task.

@@ -21,7 +21,6 @@ mod pool;
 mod rope;
 mod simd;
 mod slots;
-mod step;
 mod streams;
 mod tile;
 mod weights;

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::slots::SlotArena;
-use crate::backend::{Event, SliceCopy, Stream};
+use crate::backend::{Completion, Event, SliceCopy, Stream};
 use crate::error::ModelError;
 
 /// How far a stream has come.
@@ -24,6 +24,14 @@ struct Progress {
 impl Progress {
     fn is_done(&self, sequence: u64) -> bool {
         self.done.load(Ordering::Acquire) >= sequence
+    }
+
+    /// Whether everything so far has succeeded.
+    fn check(&self) -> Result<(), ModelError> {
+        if self.failed.load(Ordering::Acquire) {
+            return Err(ModelError::Device { device: "cpu".into(), detail: "a copy thread failed".into() });
+        }
+        Ok(())
     }
 
     fn wait(&self, sequence: u64) {
@@ -46,7 +54,7 @@ impl Progress {
 enum Command {
     Copy(Vec<SliceCopy>),
     Wait(Event),
-    Notify(Box<dyn FnOnce() + Send>),
+    Notify(Completion),
 }
 
 /// One copy stream as its owner sees it.
@@ -120,10 +128,10 @@ impl Streams {
     }
 
     /// See [`crate::backend::Backend::notify`].
-    pub fn notify(&mut self, stream: Stream, callback: Box<dyn FnOnce() + Send>) {
+    pub fn notify(&mut self, stream: Stream, completion: Completion) {
         match stream {
-            Stream::Compute => callback(),
-            _ => self.enqueue(stream, Command::Notify(callback)),
+            Stream::Compute => completion(Ok(())),
+            _ => self.enqueue(stream, Command::Notify(completion)),
         }
     }
 
@@ -146,9 +154,7 @@ impl Streams {
                 return Err(invalid("no host address".into()));
             }
         }
-        if progress.failed.load(Ordering::Acquire) {
-            return Err(ModelError::Device { device: "cpu".into(), detail: "a copy thread failed".into() });
-        }
+        progress.check()?;
         self.enqueue(stream, Command::Copy(copies.to_vec()));
         Ok(())
     }
@@ -207,7 +213,9 @@ impl Shared {
                     progress.wait(event.sequence);
                 }
             }
-            Command::Notify(callback) => callback(),
+            Command::Notify(completion) => {
+                completion(self.progress(stream).map_or(Ok(()), Progress::check));
+            }
         }
     }
 

@@ -45,7 +45,7 @@ impl CpuWeights {
         }
         let packer = Packer { threads };
         let head = weights.head.as_ref().unwrap_or(&weights.embedding);
-        check(&weights.embedding, config.vocab_size, config.hidden)?;
+        weights.embedding.check_shape(config.vocab_size, config.hidden)?;
         let layers = weights.layers.iter().map(|layer| packer.layer(config, layer));
         Ok(CpuWeights {
             embedding: weights.embedding.clone(),
@@ -86,30 +86,13 @@ impl Packer {
     }
 
     fn matrix(&self, tensor: &Tensor, rows: usize, columns: usize) -> Result<PackedMatrix, ModelError> {
-        check(tensor, rows, columns)?;
+        tensor.check_shape(rows, columns)?;
         PackedMatrix::new(tensor, self.threads)
     }
 }
 
-fn check(tensor: &Tensor, rows: usize, columns: usize) -> Result<(), ModelError> {
-    let block = tensor.dtype.block_len();
-    let shaped = (tensor.rows, tensor.columns) == (rows, columns) && columns.is_multiple_of(block);
-    if shaped && tensor.bytes().len() == rows * tensor.row_bytes() {
-        return Ok(());
-    }
-    let detail = format!(
-        "{} is {} × {} ({:?}, {} bytes), expected {rows} × {columns}",
-        tensor.name,
-        tensor.rows,
-        tensor.columns,
-        tensor.dtype,
-        tensor.bytes().len()
-    );
-    Err(ModelError::Invalid { what: "weights", detail })
-}
-
 fn vector(tensor: &Tensor, length: usize) -> Result<Vec<Lanes>, ModelError> {
-    check(tensor, 1, length)?;
+    tensor.check_shape(1, length)?;
     let mut row = vec![0.0; length];
     tensor.dequantize_row(0, &mut row);
     let mut lanes = vec![[0.0; LANES]; length.div_ceil(LANES)];

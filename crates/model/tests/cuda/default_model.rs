@@ -1,0 +1,96 @@
+//! The default model, where it is there: its logits against the CPU's over a thousand tokens of text.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use attentionstore_kv::KvDtype;
+use attentionstore_model::backend::Backend;
+use attentionstore_model::backend::cpu::CpuOptions;
+use attentionstore_model::load;
+use attentionstore_model::text::{Specials, TextModel};
+
+use crate::cpu_support::{backend, distance, logits};
+use crate::support::card;
+
+const TOKENS: usize = 1000;
+/// English prose that is always there.
+const TEXT: &str = concat!(
+    include_str!("../../../../README.md"),
+    include_str!("../../../../docs/design/cuda.md"),
+    include_str!("../../../../docs/design/engine.md"),
+);
+
+/// WikiText where its file and xz are there, else this project's own pages.
+fn prose() -> String {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/corpus/wikitext2_valid.jsonl.xz");
+    let unpacked = Command::new("xz").args(["-dc", file]).stderr(Stdio::null()).output();
+    let lines = unpacked.ok().filter(|output| output.status.success()).map(|output| output.stdout);
+    let texts =
+        lines.iter().flat_map(|lines| lines.split(|&byte| byte == b'\n')).take(40).filter_map(|line| {
+            Some(serde_json::from_slice::<serde_json::Value>(line).ok()?.get("text")?.as_str()?.to_owned())
+        });
+    let text: String = texts.collect::<Vec<_>>().join("\n");
+    println!("text: {}", if text.is_empty() { "this project's pages" } else { "WikiText" });
+    if text.is_empty() { TEXT.to_owned() } else { text }
+}
+
+fn default_model() -> Option<PathBuf> {
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
+    let path = cache.join("attentionstore/models/SmolLM2-135M-Instruct.Q4_1.gguf");
+    path.exists().then_some(path)
+}
+
+/// The token with the greatest logit, and how far the next one is behind.
+fn best(row: &[f32]) -> (usize, f32) {
+    let greatest = |without: Option<usize>| {
+        let others = row.iter().enumerate().filter(|(token, _)| Some(*token) != without);
+        others.fold(
+            (0, f32::NEG_INFINITY),
+            |best, (token, &logit)| if logit > best.1 { (token, logit) } else { best },
+        )
+    };
+    let (token, logit) = greatest(None);
+    (token, logit - greatest(Some(token)).1)
+}
+
+#[test]
+fn the_default_model_s_logits_are_the_cpu_s_and_differ_in_the_best_token_only_at_near_ties() {
+    let test = "the_default_model_s_logits_are_the_cpu_s";
+    let Some(card) = card(test) else { return };
+    let Some(path) = default_model() else {
+        println!("skipped: the default model is not there");
+        return;
+    };
+    let model = load(&path, &|_| {}).unwrap_or_else(|error| panic!("{error}"));
+    let text = TextModel::from_loaded(&model).unwrap_or_else(|error| panic!("{error}"));
+    let tokens = text.tokenizer.encode(&prose(), Specials::Plain).unwrap()[..TOKENS].to_vec();
+    let (slots, rows) = (TOKENS.div_ceil(64), 512);
+    let table: Vec<u32> = (0..slots as u32).collect();
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let cpu = CpuOptions { threads, max_batch_tokens: rows, slots, kv_dtype: KvDtype::Bf16, isa: None };
+    let reference = logits(&mut backend(&model.config, &model.weights, cpu), &tokens, &table, rows);
+    let mut on_card = card.backend(&model.config, &model.weights, slots as u64, rows);
+    println!("{}", on_card.describe());
+    for (name, chunk) in [("one chunk of 512 and the rest", rows), ("chunks of 40", 40)] {
+        let found = logits(&mut on_card, &tokens, &table, chunk);
+        check(name, &found, &reference);
+    }
+}
+
+fn check(name: &str, found: &[Vec<f32>], reference: &[Vec<f32>]) {
+    let whole = distance(&found.concat(), &reference.concat());
+    let mut same = 0;
+    for (position, (found, reference)) in found.iter().zip(reference).enumerate() {
+        let ((ours, _), (theirs, margin)) = (best(found), best(reference));
+        same += usize::from(ours == theirs);
+        let squares: f64 = found.iter().zip(reference).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+        let rms = (squares / found.len() as f64).sqrt() as f32;
+        assert!(ours == theirs || margin < 4.0 * rms, "{name}, token {position}: margin {margin}, rms {rms}");
+    }
+    let share = same as f64 / found.len() as f64;
+    println!("{name}: distance {whole:.2e}, same best token {:.1} %", 100.0 * share);
+    assert!(whole <= 2e-2, "{name}: {whole}");
+    assert!(share >= 0.98, "{name}: {share}");
+}
