@@ -64,13 +64,17 @@ test-rust test-unit test-contracts test-e2e test-browser test-soak: test-%: buil
 
 ## check: formats, lints, types, unused code, tidy rules
 .PHONY: check
-check: build check-rust check-ts
+check: build check-rust check-ts check-kernels
 	$(BIN)/tsx scripts/test.ts tidy
 
 .PHONY: check-rust
 check-rust:
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets --locked -- -D warnings
+
+.PHONY: check-kernels
+check-kernels:
+	scripts/check-kernels.sh
 
 .PHONY: check-ts
 check-ts: $(TS_STAMP)

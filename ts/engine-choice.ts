@@ -1,10 +1,12 @@
-// Which engine serves: the model on this machine's CPU, or the simulated one.
+// Which engine serves: the model on this machine's GPU or CPU, or the simulated one.
 
 import { lockDataDir } from './config/data-dir-lock.js'
 import type { TierBytes } from './config/machine.js'
 import { findModel, findShape } from './config/model.js'
 import type { ServeOptions } from './config/options.js'
+import { kernelsDirectory } from './config/paths.js'
 import { invalidOption } from './config/units.js'
+import { chooseDevice, defaultBatchTokens, isDeviceRefusal, isGpu } from './device-choice.js'
 import { createNativeEngine, describeRandomWeights, detectCuda, type NativeEngineOptions } from './engine/native/index.js'
 import { SimulatedEngine } from './engine/simulated/engine.js'
 import { cpu2 } from './engine/simulated/profiles/cpu-2.js'
@@ -16,7 +18,7 @@ export interface EnginePlaces {
   readonly ssdDir: string
   readonly env: Readonly<Record<string, string | undefined>>
   /** Tier sizes beside weights of so many bytes. */
-  readonly fit: (weightBytes: number) => Promise<TierBytes>
+  readonly fit: (weightBytes: number, onGpu: boolean) => Promise<TierBytes>
 }
 
 /** Who is told of what takes time. */
@@ -38,18 +40,33 @@ export function openEngine(places: EnginePlaces, listeners: OpenListeners): Prom
   return places.options.device === 'simulated' ? openSimulated(places) : openNative(places, listeners)
 }
 
-async function openNative(places: EnginePlaces, { onNotice, onProgress }: OpenListeners): Promise<OpenedEngine> {
-  const model = await chooseModel(places, onNotice ?? (() => {}))
-  const tiers = await places.fit(model.weightBytes)
-  onNotice?.(deviceNotice(detectCuda()))
+/** The model on the device that is asked for; with `auto`, on the CPU where a GPU cannot take it, which is said. */
+async function openNative(places: EnginePlaces, listeners: OpenListeners): Promise<OpenedEngine> {
+  const model = await chooseModel(places, listeners.onNotice ?? (() => {}))
+  const { first, fallBack, notice } = chooseDevice(places.options.device, detectCuda())
+  if (notice !== null) listeners.onNotice?.(notice)
+  try {
+    return await openOn(first, model, places, listeners)
+  } catch (thrown) {
+    if (!fallBack || !isDeviceRefusal(thrown)) throw thrown
+    listeners.onNotice?.(`computing on the CPU: ${thrown.message}`)
+    return await openOn('cpu', model, places, listeners)
+  }
+}
+
+async function openOn(device: string, model: ModelChoice, places: EnginePlaces, { onProgress }: OpenListeners): Promise<OpenedEngine> {
+  const onGpu = isGpu(device)
+  const tiers = await places.fit(model.weightBytes, onGpu)
   let isOpen = false
-  const engine = await createNativeEngine(nativeOptions(places, model.source, tiers), (share) => {
+  const engine = await createNativeEngine(nativeOptions(places, model.source, tiers, device), (share) => {
     // Progress comes from another thread, the last of it after the engine is there.
     if (!isOpen) onProgress?.(share)
   })
   isOpen = true
   onProgress?.(1)
-  return { engine, tiers, close: () => engine.close() }
+  const { slots, blockBytes } = engine.info
+  const actual = onGpu ? { ...tiers, hbmBytes: slots.hbm * blockBytes } : tiers
+  return { engine, tiers: actual, close: () => engine.close() }
 }
 
 interface ModelChoice {
@@ -67,18 +84,19 @@ async function chooseModel({ options, env }: EnginePlaces, onNotice: (sentence: 
   return { source: { modelPath: path }, weightBytes }
 }
 
-/** GPUs are looked for, so that nobody wonders why theirs is idle. */
-function deviceNotice({ devices, reason }: ReturnType<typeof detectCuda>): string {
-  const names = devices.map(({ name }) => name).join(', ')
-  return names === '' ? `computing on the CPU: ${reason ?? 'no GPU was found'}` : `computing on the CPU; this version does not use ${names}`
-}
-
-function nativeOptions({ options, dataDir, ssdDir }: EnginePlaces, source: ModelChoice['source'], tiers: TierBytes): NativeEngineOptions {
+function nativeOptions(
+  { options, dataDir, ssdDir, env }: EnginePlaces,
+  source: ModelChoice['source'],
+  tiers: TierBytes,
+  device: string,
+): NativeEngineOptions {
   const { threads, maxBatchTokens, noReuse, ssdReadLimit, ssdWriteLimit, preloadLayers } = options
   return {
     ...source,
+    device,
+    kernelCacheDir: kernelsDirectory(env),
     threads,
-    maxBatchTokens,
+    maxBatchTokens: maxBatchTokens ?? defaultBatchTokens(device),
     kvDtype: 'bf16',
     ...tiers,
     // Without reuse no file is opened.
@@ -92,13 +110,13 @@ function nativeOptions({ options, dataDir, ssdDir }: EnginePlaces, source: Model
 
 /** A server on the wall clock whose steps and transfers cost what the profile says. Its disk tier is in memory. */
 async function openSimulated({ options, dataDir, fit }: EnginePlaces): Promise<OpenedEngine> {
-  const tiers = await fit(0)
+  const tiers = await fit(0, false)
   const lock = options.noReuse ? null : await lockDataDir(dataDir)
   const engine = new SimulatedEngine({
     profile: limitedProfile(options),
     slots: simulatedSlots(tiers),
     dramStagingOnly: isStagingOnly(tiers),
-    maxBatchTokens: options.maxBatchTokens,
+    maxBatchTokens: options.maxBatchTokens ?? defaultBatchTokens('cpu'),
   })
   return {
     engine,

@@ -56,7 +56,7 @@ export async function startResolvedServer(options: ServeOptions, hooks: ServerHo
   try {
     const dataDir = absolutePath(options.dataDir ?? dataDirectory(env), env)
     const ssdDir = options.ssdPath === null ? join(dataDir, 'ssd') : absolutePath(options.ssdPath, env)
-    const fit = async (weightBytes: number) => fitTiers(options, await readMachine(ssdDir), weightBytes)
+    const fit = async (weightBytes: number, onGpu: boolean) => fitTiers(options, await readMachine(ssdDir), weightBytes, onGpu)
     const opened = await openEngine({ options, dataDir, ssdDir, env, fit }, hooks)
     parts.add(() => opened.close())
     return await serve(options, opened, auth, dataDir, parts, env)

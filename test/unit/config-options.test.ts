@@ -21,7 +21,7 @@ test('nothing given, every default is the table', (t) => {
   const options = resolveOptions({})
   t.deepEqual(Object.keys(options), OPTION_KEYS)
   for (const key of OPTION_KEYS) t.deepEqual(options[key], SERVE_OPTIONS[key].default)
-  t.like(options, { host: '127.0.0.1', port: 8080, policy: 'adaptive', maxQueue: 256, maxBodyBytes: 4 * 2 ** 20, maxBatchTokens: 256 })
+  t.like(options, { host: '127.0.0.1', port: 8080, policy: 'adaptive', maxQueue: 256, maxBodyBytes: 4 * 2 ** 20, maxBatchTokens: null, device: 'auto' })
 })
 
 test('flags win over the environment, the environment over the file', (t) => {
@@ -45,7 +45,7 @@ test('a wrong value names what the user wrote, and the limit', (t) => {
   refused(t, { file: values({ port: -1 }) }, 'port in server.toml', '65535')
   refused(t, { flags: { port: '1e3' } }, '--port')
   refused(t, { flags: { threads: '0' } }, '--threads', '1 to 1024')
-  refused(t, { flags: { device: 'cuda' } }, '--device', 'cpu')
+  refused(t, { flags: { device: 'gpu' } }, '--device', 'cpu')
   refused(t, { flags: { profile: 'h100', device: 'simulated' } }, '--profile', 'cpu-2')
   refused(t, { flags: { logLevel: 'loud' } }, '--log-level')
   refused(t, { flags: { noReuse: 'maybe' } }, '--no-reuse')

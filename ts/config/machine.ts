@@ -57,10 +57,11 @@ function clamp(value: number, low: number, high: number): number {
 /**
  * Tier sizes: what was given, else what fits. With M = min(limit, available) − weights: hbm = M/8, dram = M/4, ssd =
  * a fifth of the disk that is free or its own already, each within bounds. `--no-reuse` keeps nothing: neither dram nor ssd.
+ * A GPU has its own memory: there hbm is 0, for what it has left.
  */
-export function fitTiers(options: ServeOptions, machine: Machine, weightBytes: number): TierBytes {
+export function fitTiers(options: ServeOptions, machine: Machine, weightBytes: number, onGpu = false): TierBytes {
   const memory = Math.max(0, Math.min(machine.memoryLimit, machine.availableMemory) - weightBytes)
-  const hbmBytes = options.hbmBytes ?? clamp(memory / 8, 256 * MIB, 4 * GIB)
+  const hbmBytes = options.hbmBytes ?? (onGpu ? 0 : clamp(memory / 8, 256 * MIB, 4 * GIB))
   if (options.noReuse) return { hbmBytes, dramBytes: 0, ssdBytes: 0 }
   return {
     hbmBytes,

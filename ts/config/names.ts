@@ -42,6 +42,16 @@ export const policy: Parser<(typeof SERVER_POLICIES)[number]> = (value, option) 
   return oneOf(SERVER_POLICIES)(value, option)
 }
 
+/** What computes: `auto` is a GPU if there is a usable one, else the CPU; `cuda` is the first GPU. */
+export type DeviceName = 'auto' | 'cpu' | 'simulated' | 'cuda' | `cuda:${number}`
+
+export const device: Parser<DeviceName> = (value, option) => {
+  const name = text(value, option)
+  const isName = /^(auto|cpu|simulated|cuda|cuda:(0|[1-9]\d{0,3}))$/.test(name)
+  if (isName) return name as DeviceName
+  throw invalidOption(option, `${JSON.stringify(name)} is none of auto, cpu, cuda, cuda:n, simulated`)
+}
+
 /** True for addresses and names that only this machine can reach. */
 export function isLoopback(name: string): boolean {
   const bare = name.replace(/^\[(.*)\]$/, '$1').toLowerCase()

@@ -2,7 +2,7 @@
 // and each default is written here once.
 
 import { availableParallelism } from 'node:os'
-import { host, hostName, origin, policy, servedName } from './names.js'
+import { device, host, hostName, origin, policy, servedName } from './names.js'
 import { bytes, duration, flag, list, oneOf, rate, text, wholeNumber, type Parser } from './units.js'
 
 export interface OptionSpec<T, D> {
@@ -60,8 +60,8 @@ export const SERVE_OPTIONS = {
   }),
   device: option({
     argument: '<device>',
-    help: 'auto, cpu or simulated',
-    parse: oneOf(['auto', 'cpu', 'simulated']),
+    help: 'auto (a GPU if there is one, else cpu), cpu, cuda[:n] or simulated',
+    parse: device,
     default: 'auto',
   }),
   profile: option({
@@ -76,7 +76,7 @@ export const SERVE_OPTIONS = {
     help: 'fastest tier',
     parse: bytes(1),
     default: null,
-    defaultText: '1/8 of memory, 256 MiB to 4 GiB',
+    defaultText: '1/8 of memory, 256 MiB to 4 GiB; on a GPU what is left',
   }),
   dramBytes: option({
     argument: '<size>',
@@ -118,7 +118,8 @@ export const SERVE_OPTIONS = {
     argument: '<tokens>',
     help: 'most tokens in a step',
     parse: wholeNumber(1, 65536),
-    default: 256,
+    default: null,
+    defaultText: '256 on the CPU, 2048 on a GPU',
   }),
   threads: option({
     argument: '<count>',

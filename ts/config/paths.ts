@@ -16,6 +16,11 @@ export function modelsDirectory(env: Environment): string {
   return join(base(env, 'XDG_CACHE_HOME', '.cache'), 'attentionstore', 'models')
 }
 
+/** Compiled kernels of GPUs. */
+export function kernelsDirectory(env: Environment): string {
+  return join(base(env, 'XDG_CACHE_HOME', '.cache'), 'attentionstore', 'kernels')
+}
+
 /** Default of `--data-dir`. */
 export function dataDirectory(env: Environment): string {
   return join(base(env, 'XDG_DATA_HOME', '.local/share'), 'attentionstore')

@@ -21,6 +21,9 @@ export const CONFIG_VARIABLE = 'ATTENTIONSTORE_CONFIG'
 /** The key that commands send to a server elsewhere. In no option, because other users see command lines. */
 export const API_KEY_VARIABLE = 'ATTENTIONSTORE_API_KEY'
 
+/** Names the directory of CUDA's compiler and libraries where the system does not know them; the addon reads it. */
+const NVRTC_VARIABLE = 'ATTENTIONSTORE_NVRTC_DIR'
+
 interface Given {
   readonly value: unknown
   /** What the user wrote: the name in messages. */
@@ -57,7 +60,7 @@ function find(key: OptionKey, { flags, env, file }: OptionSources): Given | null
 function refuseUnknown({ flags, env, file }: OptionSources): void {
   const keys: ReadonlySet<string> = new Set(OPTION_KEYS)
   const names = new Set(OPTION_KEYS.map(kebab))
-  const variables = new Set([...OPTION_KEYS.map(variable), CONFIG_VARIABLE, API_KEY_VARIABLE])
+  const variables = new Set([...OPTION_KEYS.map(variable), CONFIG_VARIABLE, API_KEY_VARIABLE, NVRTC_VARIABLE])
   const unknown = [
     ...Object.keys(flags ?? {}).filter((key) => !keys.has(key)).map((key) => `option ${key}`),
     ...Object.keys(env ?? {})

@@ -30,7 +30,9 @@ pub fn check_room(options: &EngineOptions, model: &RandomModel) -> Result<(), En
 
 fn fits(options: &EngineOptions, model: &RandomModel, available: u64) -> Result<(), EngineError> {
     let weights = random_model_bytes(model);
-    let tiers = options.hbm_bytes.saturating_add(options.dram_bytes);
+    // A card brings its own memory for the hbm tier.
+    let hbm = if options.device == "cpu" { options.hbm_bytes } else { 0 };
+    let tiers = hbm.saturating_add(options.dram_bytes);
     let needed = weights.saturating_add(tiers);
     if needed <= available {
         return Ok(());
@@ -94,6 +96,8 @@ mod tests {
         let model = RandomModel::read(&spec).expect("a known shape");
         let options = EngineOptions {
             model: ModelSource::Random(spec),
+            device: "cpu".into(),
+            kernel_cache: std::path::PathBuf::new(),
             threads: 1,
             max_batch_tokens: 64,
             hbm_bytes: 1 << 30,

@@ -80,6 +80,18 @@ impl HostArena {
         Ok(arena)
     }
 
+    /// Makes all of it present now, by several threads: what registers memory with a device does it with one.
+    ///
+    /// # Errors
+    /// [`KvError::Memory`] if the system has not that much.
+    pub fn make_present(&self) -> Result<(), KvError> {
+        self.touch(self.bytes).map_err(|errno| KvError::Memory {
+            what: "host arena",
+            bytes: self.bytes,
+            source: errno.into(),
+        })
+    }
+
     /// The first byte, aligned to a huge page.
     pub fn base(&self) -> NonNull<u8> {
         self.base

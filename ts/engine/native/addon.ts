@@ -12,9 +12,12 @@ export interface NativeOpenOptions {
   readonly modelPath?: string
   /** A shape's name, or the absolute path of a directory with a config.json. */
   readonly randomWeights?: string
+  /** `cpu`, `cuda` or `cuda:n`. */
+  readonly device: string
+  readonly kernelCacheDir: string
   readonly threads: number
   readonly maxBatchTokens: number
-  /** Bytes as numbers: exact up to 8 PiB. */
+  /** Bytes as numbers: exact up to 8 PiB. On a GPU 0 is what is left beside weights and working memory. */
   readonly hbmBytes: number
   readonly dramBytes: number
   readonly ssdBytes: number

@@ -45,9 +45,13 @@ export function engineError(thrown: unknown): AttentionStoreError {
   return new EngineError(code, message, context, { cause: thrown })
 }
 
-/** An error of starting: wrong model or configuration exits 2, anything else is passed on. */
+/** What a device answers that is not there, or cannot be used. */
+const DEVICE_CODE = 'model_device'
+
+/** An error of starting: wrong model or configuration exits 2, a missing device 3, anything else is passed on. */
 export function startError(thrown: unknown): AttentionStoreError {
   const { code, message, context } = bodyOf(thrown)
+  if (code === DEVICE_CODE) return new ExitError(3, code, message, context, { cause: thrown })
   if (!CONFIGURATION_CODES.has(code)) return engineError(thrown)
   return new ExitError(2, code, message, context, { cause: thrown })
 }

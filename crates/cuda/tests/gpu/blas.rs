@@ -14,7 +14,12 @@ fn reference(x: &[bf16], weights: &[bf16], (rows, inputs, outputs): (usize, usiz
         .collect()
 }
 
-fn product(gpu: &Gpu, blas: &mut Blas, shape: (usize, usize, usize), numbers: (&[bf16], &[bf16])) -> (Vec<bf16>, Vec<f32>) {
+fn product(
+    gpu: &Gpu,
+    blas: &mut Blas,
+    shape: (usize, usize, usize),
+    numbers: (&[bf16], &[bf16]),
+) -> (Vec<bf16>, Vec<f32>) {
     let (rows, inputs, outputs) = shape;
     let (x, weights) = (gpu.upload(numbers.0), gpu.upload(numbers.1));
     let (narrow, wide) = (gpu.poisoned(rows * outputs * 2), gpu.poisoned(rows * outputs * 4));

@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use attentionstore_engine::{Engine, EngineOptions, SamplingParams, SequenceSpec};
 use attentionstore_kv::KvLayout;
+use attentionstore_kv::arena::HostArena;
 use attentionstore_model::backend::{Backend, BatchSequence, Completion, Event, SliceCopy, Stream};
 use attentionstore_model::config::ModelConfig;
+use attentionstore_model::loader::random::RandomSpec;
 use attentionstore_model::sampling::{SampleRequest, Sampled};
 use attentionstore_model::{ModelError, ModelSource};
 
@@ -89,6 +91,9 @@ impl Backend for Watched {
         }
         self.inner.copy(stream, copies)
     }
+    fn pin(&mut self, memory: Arc<HostArena>) -> Result<(), ModelError> {
+        self.inner.pin(memory)
+    }
     fn copy_rows(&mut self, from_slot: u32, to_slot: u32, valid: u32) -> Result<(), ModelError> {
         self.inner.copy_rows(from_slot, to_slot, valid)
     }
@@ -119,20 +124,39 @@ pub struct Row {
     pub token: Option<u32>,
 }
 
+/// Names the device of these tests; by default the CPU's.
+const DEVICE_VARIABLE: &str = "ATTENTIONSTORE_TEST_DEVICE";
+
+/// Device, model, and how much larger its blocks are than the two-layer fixture's. A GPU's kernels do not have the
+/// fixture's heads of 16; there the model is a random one.
+fn subject() -> (String, ModelSource, u64) {
+    match std::env::var(DEVICE_VARIABLE) {
+        Ok(device) if device != "cpu" => {
+            let random = RandomSpec { shape: "smollm2-135m".into(), seed: 1 };
+            (device, ModelSource::Random(random), 16)
+        }
+        _ => {
+            let fixture =
+                PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../test/fixtures/models/llama/hf");
+            ("cpu".into(), ModelSource::Files(fixture), 1)
+        }
+    }
+}
+
 impl Driver {
     pub fn open(preload_layers: Option<usize>) -> Self {
         let watch = Arc::new(Watch::default());
         let (wake, woken) = channel();
         let wake = Mutex::new(wake);
-        let model = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../test/fixtures/models/llama/hf");
+        let (device, model, scale) = subject();
         let options = EngineOptions {
-            model: ModelSource::Files(model),
-            device: "cpu".into(),
-            kernel_cache: PathBuf::new(),
+            model,
+            device,
+            kernel_cache: std::env::temp_dir().join("attentionstore-test-kernels"),
             threads: 2,
             max_batch_tokens: 512,
-            hbm_bytes: 2 << 20,
-            dram_bytes: 1 << 20,
+            hbm_bytes: scale * (2 << 20),
+            dram_bytes: scale * (1 << 20),
             ssd_bytes: 0,
             ssd_dir: None,
             data_dir: None,

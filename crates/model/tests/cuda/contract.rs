@@ -44,8 +44,8 @@ fn a_model_that_the_kernels_do_not_have_is_refused_with_its_numbers() {
     refused(ModelConfig { head_dim: 80, rotary_dim: 80, ..config() }, "head dim 80");
     refused(ModelConfig { heads: 18, ..config() }, "18 query heads over 2 KV heads");
     refused(ModelConfig { rotary_dim: 32, ..config() }, "32 of 64 elements");
-    refused(ModelConfig { hidden: 100, ..config() }, "a hidden size of 100");
-    refused(ModelConfig { intermediate: 90, ..config() }, "an intermediate size of 90");
+    refused(ModelConfig { hidden: 100, ..config() }, "hidden size 100 is no multiple of 8");
+    refused(ModelConfig { intermediate: 90, ..config() }, "intermediate size 90");
     refused(ModelConfig { layers: 3, ..config() }, "2 layers, the configuration has 3");
 }
 

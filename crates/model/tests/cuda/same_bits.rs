@@ -60,6 +60,29 @@ fn a_history_from_host_memory_gives_the_bits_of_one_that_never_left_the_card() {
     }
 }
 
+/// A decode shape runs plainly, is recorded, and is then launched as a graph, also with another row beside it.
+#[test]
+fn recorded_layers_give_the_bits_of_layers_that_are_enqueued() {
+    let Some(card) = card("recorded_layers_give_the_bits_of_layers_that_are_enqueued") else { return };
+    let weights = weights(&config(), 8, &[WeightDtype::F32]);
+    let mut backend = card.backend(&config(), &weights, 16, 192);
+    let tokens = Random(14).tokens(131, config().vocab_size);
+    let mut sequences = [Sequence::new(&tokens, &[4, 9, 1]), Sequence::new(&tokens, &[0, 2, 11])];
+    step(&mut backend, &mut sequences, &[130, 0]);
+    step(&mut backend, &mut sequences, &[0, 130]);
+    let mut decoded = |counts: &[usize]| {
+        let mut again = sequences.clone();
+        step(&mut backend, &mut again, counts);
+        again.iter().filter_map(|sequence| sequence.logits.get(130).cloned()).collect::<Vec<_>>()
+    };
+    for counts in [[1, 0], [1, 1]] {
+        let plain = decoded(&counts);
+        for launched in ["recorded", "launched", "launched again"] {
+            assert_same_bits(launched, &decoded(&counts), &plain);
+        }
+    }
+}
+
 #[test]
 fn the_same_steps_twice_give_the_same_bits() {
     let Some(card) = card("the_same_steps_twice_give_the_same_bits") else { return };

@@ -10,6 +10,9 @@ use crate::backend::step::{Step, StepSequence};
 /// H100: see `docs/design/cuda.md`. Part of the plan: it changes bits.
 pub const DENSE_FROM: usize = 64;
 
+/// Slot and position of a row that takes no part.
+const NO_PART: u32 = u32::MAX;
+
 /// One launch of decode attention: rows `0..rows`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeGroup {
@@ -89,6 +92,15 @@ impl Arrangement {
 
     pub fn rows(&self) -> usize {
         self.tokens.len()
+    }
+
+    /// Makes a step of decode rows only as large as `rows` and as long as `longest`, with rows that take no part.
+    pub fn pad_decode(&mut self, rows: usize, longest: usize) {
+        self.tokens.resize(rows, 0);
+        self.row_slots.resize(rows, NO_PART);
+        self.row_positions.resize(rows, NO_PART);
+        self.table_starts.resize(rows, 0);
+        self.decode = Some(DecodeGroup { rows, longest });
     }
 
     fn add(&mut self, step: &Step, sequence: &StepSequence, kind: Kind, shape: &AttentionShape) {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use attentionstore_cuda::blas::Blas;
 use attentionstore_cuda::compile::{KernelCache, Nvrtc};
 use attentionstore_cuda::launch::{AttentionShape, CopyRows, Embedding, rope_table};
-use attentionstore_cuda::runtime::{DevicePointer, MemoryCopy, bytes_of, copy_batch, copy_each};
+use attentionstore_cuda::runtime::{DevicePointer, Graph, MemoryCopy, bytes_of, copy_batch, copy_each};
 use attentionstore_cuda::{CudaError, Device, Kernels};
 use attentionstore_kv::arena::HostArena;
-use attentionstore_kv::{BLOCK_TOKENS, KvDtype, KvLayout, SliceOrder};
+use attentionstore_kv::{BLOCK_TOKENS, KvDtype, KvError, KvLayout, SliceOrder};
 
 use super::arrange::Arrangement;
+use super::graphs::{GraphCache, Turn, pad};
 use super::inputs::Inputs;
 use super::layer::LayerPass;
 use super::logits::{HeadPass, Logits};
@@ -40,9 +41,12 @@ pub struct CudaBackend {
     sizes: Sizes,
     ordinal: usize,
     step: Arrangement,
+    /// The step is one that graphs are kept for.
+    recorded: bool,
     /// Rows of slots were copied since the load stream last waited for the compute stream.
     rows_copied: bool,
     // Dropped in this order, after `drop` has waited for the card.
+    graphs: GraphCache<Graph>,
     streams: Streams,
     inputs: Inputs,
     sampler: Sampler,
@@ -141,6 +145,8 @@ impl CudaBackend {
             limits,
             ordinal,
             step: Arrangement::default(),
+            recorded: false,
+            graphs: GraphCache::new(config.layers),
             rows_copied: false,
             inputs: Inputs::new(&device, &sizes, working.inputs)?,
             sampler: Sampler::new(&device, working.sampling, sizes.logit_rows())?,
@@ -201,7 +207,12 @@ impl CudaBackend {
             slots,
             is_first: layer == 0,
         };
-        pass.run(&self.step)
+        let (stream, step) = (&self.streams.card.compute, &self.step);
+        match if self.recorded { self.graphs.layer(layer) } else { Turn::Plain } {
+            Turn::Plain => pass.run(step),
+            Turn::Launch(graph) => graph.launch(stream),
+            Turn::Record(place) => place.insert(Graph::record(stream, || pass.run(step))?).launch(stream),
+        }
     }
 
     /// Makes logit row `row` present on the card, with those after it.
@@ -323,6 +334,11 @@ impl Backend for CudaBackend {
         self.streams.failure.check()?;
         let step = Step::new(batch, self.limits)?;
         self.step = Arrangement::new(&step, &self.shape, self.sizes.dense_keys());
+        let shape = pad(&mut self.step, self.limits.rows, self.sizes.positions);
+        self.recorded = shape.is_some();
+        if let Some(shape) = shape {
+            self.graphs.begin(shape);
+        }
         self.logits.clear();
         self.enqueue_embedding().map_err(|error| self.failed(error))
     }
@@ -389,6 +405,11 @@ impl Backend for CudaBackend {
     }
 
     fn pin(&mut self, memory: Arc<HostArena>) -> Result<(), ModelError> {
+        let refused = |error: KvError| ModelError::Device {
+            device: format!("cuda:{}", self.ordinal),
+            detail: error.to_string(),
+        };
+        memory.make_present().map_err(refused)?;
         let device = self.device.clone();
         self.pinned.add(&device, memory).map_err(|error| self.failed(error))
     }

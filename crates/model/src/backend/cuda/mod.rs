@@ -6,6 +6,7 @@
 mod arrange;
 mod attend;
 mod backend;
+mod graphs;
 mod inputs;
 mod layer;
 mod logits;

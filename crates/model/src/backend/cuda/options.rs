@@ -36,7 +36,7 @@ pub fn check_config(config: &ModelConfig) -> Result<AttentionShape, ModelError> 
     }
     for (what, width) in [("hidden size", config.hidden), ("intermediate size", config.intermediate)] {
         if width == 0 || !width.is_multiple_of(VECTOR) {
-            return refused(format!("a {what} of {width}, which is no multiple of {VECTOR}"));
+            return refused(format!("{what} {width} is no multiple of {VECTOR}"));
         }
     }
     AttentionShape::new(config.heads, config.kv_heads, config.head_dim)
