@@ -1,7 +1,6 @@
 //! The default model, where it is there: its logits against the CPU's over a thousand tokens of text.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 use attentionstore_kv::KvDtype;
 use attentionstore_model::backend::Backend;
@@ -20,18 +19,12 @@ const TEXT: &str = concat!(
     include_str!("../../../../docs/design/engine.md"),
 );
 
-/// WikiText where its file and xz are there, else this project's own pages.
+/// Names a file of text to compute in place of this project's own pages.
+const TEXT_VARIABLE: &str = "ATTENTIONSTORE_TEST_TEXT";
+
 fn prose() -> String {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/corpus/wikitext2_valid.jsonl.xz");
-    let unpacked = Command::new("xz").args(["-dc", file]).stderr(Stdio::null()).output();
-    let lines = unpacked.ok().filter(|output| output.status.success()).map(|output| output.stdout);
-    let texts =
-        lines.iter().flat_map(|lines| lines.split(|&byte| byte == b'\n')).take(40).filter_map(|line| {
-            Some(serde_json::from_slice::<serde_json::Value>(line).ok()?.get("text")?.as_str()?.to_owned())
-        });
-    let text: String = texts.collect::<Vec<_>>().join("\n");
-    println!("text: {}", if text.is_empty() { "this project's pages" } else { "WikiText" });
-    if text.is_empty() { TEXT.to_owned() } else { text }
+    let Some(path) = std::env::var_os(TEXT_VARIABLE) else { return TEXT.to_owned() };
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.to_string_lossy()))
 }
 
 fn default_model() -> Option<PathBuf> {
