@@ -94,11 +94,8 @@ impl Bench {
     fn slice(&self, layer: usize, block: usize) -> SliceCopy {
         let offset = block * self.layout.host_slot_bytes() + self.layout.slice_offset(layer);
         // SAFETY: the arena holds `blocks` blocks.
-        SliceCopy {
-            layer: layer as u32,
-            slot: block as u32,
-            host: unsafe { self.arena.base().as_ptr().add(offset) },
-        }
+        let host = unsafe { self.arena.base().as_ptr().add(offset) };
+        SliceCopy { layer: layer as u32, slot: block as u32, host }
     }
 
     /// One step over sequences of `new` tokens each after `position`, the n-th in slots from n·`stride` on; one
