@@ -175,6 +175,29 @@ test('a socket gets the whole state, then samples of what it subscribes to', asy
   t.deepEqual(Object.keys(sample).toSorted(), Object.keys(snapshot.sample).toSorted())
 })
 
+test('a socket gets each topic that it subscribes to, and nothing is computed for topics that nobody wants', async (t) => {
+  const api = await openTestApi()
+  t.teardown(() => api.close())
+  let maps = 0
+  const { cacheMap } = api.service
+  api.service.cacheMap = () => {
+    maps++
+    return cacheMap.call(api.service)
+  }
+  const socket = connect(api.url)
+  t.teardown(() => socket.close())
+  const next = (event: string) => new Promise((resolve) => socket.once(event, resolve))
+  await next('snapshot')
+  for (const topics of ['map', null, { 0: 'map' }, ['no such topic', 7]]) socket.emit('subscribe', topics)
+  socket.emit('subscribe', ['overview', 'what-if'])
+  t.like(await next('what-if'), { method: 'guessed' })
+  await next('sample')
+  t.is(maps, 0)
+  socket.emit('subscribe', ['map'])
+  t.like(await next('map'), { policy: 'lru', queue: { length: 0 } })
+  t.is(maps, 1)
+})
+
 test('sockets are refused as requests are', async (t) => {
   const api = await openTestApi({ access: { allowedHosts: [], corsOrigins: ['https://app.example'] } })
   t.teardown(() => api.close())

@@ -99,7 +99,7 @@ test('a prefetch for a request that is cancelled costs nothing but its reads', a
 
 function waiting(ticket: number): Sequence {
   const spec = { sequence: ticket, tokens: Uint32Array.of(1), root: '', view: null, sampling: greedy, stop: [], stopTokens: [], ignoreEos: false, maxTokens: 1 }
-  return new Sequence(spec, ticket, [{ leftOut: 0, tokens: spec.tokens, keys: [] }], new TurnOutput('c', () => {}), null, '', 0)
+  return new Sequence(spec, ticket, [{ leftOut: 0, tokens: spec.tokens, keys: [] }], new TurnOutput('c', () => {}), null, '', 'request', 0)
 }
 
 test('nobody is overtaken more often than the bound, nor long after the first time', t => {

@@ -5,6 +5,7 @@ import { ChatChunk, ChatRequest, ChatResponse } from '../protocol/schemas/chat.j
 import { CompletionChunk, CompletionRequest, CompletionResponse } from '../protocol/schemas/completions.js'
 import { ModelList } from '../protocol/schemas/models.js'
 import * as session from '../protocol/schemas/session.js'
+import * as requests from '../protocol/schemas/requests.js'
 import * as tokens from '../protocol/schemas/tokenize.js'
 import { cacheStatus, demoteCache, resetCache } from './handlers/cache.js'
 import { chatCompletions } from './handlers/chat-completions.js'
@@ -13,6 +14,7 @@ import { health, ready } from './handlers/health.js'
 import { metrics } from './handlers/metrics.js'
 import { models } from './handlers/models.js'
 import { openapi } from './handlers/openapi.js'
+import { listRequests } from './handlers/requests.js'
 import { beginSession, endSession, sessionState } from './handlers/session.js'
 import { detokenize, tokenize } from './handlers/tokenize.js'
 import type { Route } from './route.js'
@@ -85,6 +87,15 @@ export const ROUTES: readonly Route[] = [
     handler: resetCache,
     summary: 'Remove every block that is not in use',
     response: admin.ResetResponse,
+  },
+  {
+    method: 'get',
+    path: '/admin/requests',
+    access: 'admin',
+    handler: listRequests,
+    summary: 'The last requests, with their times and reasons',
+    query: requests.RequestQuery,
+    response: requests.RequestList,
   },
   {
     method: 'get',

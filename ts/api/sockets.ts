@@ -3,10 +3,11 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http'
 import { Server } from 'socket.io'
 import type { AccessControl } from '../auth/access-control.js'
+import type { ClientToServerEvents, ServerToClientEvents } from '../protocol/events.js'
 import type { Telemetry } from '../telemetry/telemetry.js'
 import { toApiError } from './errors.js'
 import { checkHost, checkOrigin, type AccessRules } from './guards.js'
-import { publishWhileWatched, subscribe, type PageServer } from './topics.js'
+import { Subscriptions } from './topics.js'
 
 const MAX_SOCKETS = 64
 /** Nothing is expected from a client but the protocol's own packets and lists of topics. */
@@ -23,7 +24,7 @@ export interface SocketSources {
 
 /** Sockets need what the admin routes need. */
 export function attachSockets(server: HttpServer, { telemetry, auth }: SocketSources, access: AccessRules): Sockets {
-  const io: PageServer = new Server(server, {
+  const io = new Server<ClientToServerEvents, ServerToClientEvents>(server, {
     serveClient: false,
     maxHttpBufferSize: MAX_MESSAGE_BYTES,
     allowRequest: (request, allow) => {
@@ -32,22 +33,17 @@ export function attachSockets(server: HttpServer, { telemetry, auth }: SocketSou
     },
   })
   io.on('connection', (socket) => {
-    socket.emit('snapshot', telemetry.snapshot())
-    socket.on('subscribe', (topics) => subscribe(socket, topics))
-  })
-  /** Whoever logged out, or whose key was taken away, sees no more. */
-  const dropRefused = (): void => {
-    for (const socket of io.sockets.sockets.values()) {
+    const isReady = (): boolean => {
+      // Whoever logged out, or whose key was taken away, sees no more.
       if (refusalOf(socket.request, auth, access) !== null) socket.disconnect(true)
+      return socket.connected && socket.conn.transport.writable
     }
-  }
-  const stopAll = publishWhileWatched(io, telemetry, dropRefused)
-  return {
-    async close() {
-      stopAll()
-      await io.close()
-    },
-  }
+    const subscriptions = new Subscriptions(telemetry, { socket, isReady })
+    socket.on('subscribe', (topics) => subscriptions.replace(topics))
+    socket.on('disconnect', () => subscriptions.close())
+    socket.emit('snapshot', telemetry.snapshot())
+  })
+  return { close: () => io.close() }
 }
 
 function refusalOf({ headers, url }: IncomingMessage, auth: AccessControl, access: AccessRules): string | null {

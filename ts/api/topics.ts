@@ -1,55 +1,56 @@
-// What the dashboard's sockets subscribe to: a room a topic, computed only while somebody is in it.
+// What one socket of the dashboard is subscribed to. Topics are computed once for all sockets, and only while one listens.
 
-import type { Server, Socket } from 'socket.io'
+import type { Socket } from 'socket.io'
 import type { ClientToServerEvents, ServerToClientEvents, Topic } from '../protocol/events.js'
 import type { Telemetry } from '../telemetry/telemetry.js'
 
-export type PageServer = Server<ClientToServerEvents, ServerToClientEvents>
-export type PageSocket = Socket<ClientToServerEvents, ServerToClientEvents>
+export type PageSocket = Pick<Socket<ClientToServerEvents, ServerToClientEvents>, 'emit'>
 
-interface Audience {
-  /** The topic's room. Volatile: what a slow socket cannot take now is dropped, the next one replaces it. */
-  room(): ReturnType<PageServer['to']>
+/** A socket, and whether it may and can take something now: what a slow one cannot take is dropped, the next replaces it. */
+export interface Listener {
+  readonly socket: PageSocket
+  isReady(): boolean
 }
 
-/** Begins to send a topic to its room; the returned function ends that. */
-type Publisher = (telemetry: Telemetry, audience: Audience) => () => void
+/** Begins to send a topic; the returned function ends that. */
+type Publisher = (telemetry: Telemetry, listener: Listener) => () => void
 
-const PUBLISHERS = {
-  overview: (telemetry, { room }) => telemetry.listen((sample) => room().volatile.emit('sample', sample)),
-} satisfies Partial<Record<Topic, Publisher>>
-
-const TOPICS = Object.keys(PUBLISHERS) as ReadonlyArray<keyof typeof PUBLISHERS>
-
-/** The socket is in the rooms of these topics and no others. What a client sends is anything. */
-export function subscribe(socket: PageSocket, topics: unknown): void {
-  const wanted = new Set<unknown>(Array.isArray(topics) ? topics : [])
-  for (const topic of TOPICS) {
-    if (wanted.has(topic)) void socket.join(topic)
-    else void socket.leave(topic)
-  }
+const PUBLISHERS: Readonly<Record<Topic, Publisher>> = {
+  overview: (telemetry, { socket, isReady }) => telemetry.listen((sample) => isReady() && socket.emit('sample', sample)),
+  requests: (telemetry, { socket, isReady }) =>
+    telemetry.records.follow({ isReady, take: (batch) => void socket.emit('requests', batch) }),
+  map: (telemetry, { socket, isReady }) => telemetry.maps.listenFromNow((map) => isReady() && socket.emit('map', map)),
+  'what-if': (telemetry, { socket, isReady }) =>
+    telemetry.whatIfs.listenFromNow((whatIf) => isReady() && socket.emit('what-if', whatIf)),
 }
 
-/**
- * Publishes each topic from when the first socket enters its room until the last one has left it. `beforeSending` turns
- * out who may no longer listen. The returned function ends all.
- */
-export function publishWhileWatched(io: PageServer, telemetry: Telemetry, beforeSending: () => void): () => void {
-  const running = new Map<string, () => void>()
-  const stop = (topic: string): void => {
-    running.get(topic)?.()
-    running.delete(topic)
+const TOPICS = Object.keys(PUBLISHERS) as readonly Topic[]
+
+export class Subscriptions {
+  readonly #telemetry: Telemetry
+  readonly #listener: Listener
+  readonly #running = new Map<Topic, () => void>()
+
+  constructor(telemetry: Telemetry, listener: Listener) {
+    this.#telemetry = telemetry
+    this.#listener = listener
   }
-  const { adapter } = io.of('/')
-  adapter.on('create-room', (name: string) => {
-    const topic = TOPICS.find((known) => known === name)
-    if (topic === undefined) return
-    const room = (): ReturnType<PageServer['to']> => {
-      beforeSending()
-      return io.to(topic)
+
+  /** To these topics and no others. What a client sends is anything; unknown topics are ignored. */
+  replace(topics: unknown): void {
+    const wanted = new Set<unknown>(Array.isArray(topics) ? topics : [])
+    for (const topic of TOPICS) {
+      if (!wanted.has(topic)) this.#stop(topic)
+      else if (!this.#running.has(topic)) this.#running.set(topic, PUBLISHERS[topic](this.#telemetry, this.#listener))
     }
-    running.set(topic, PUBLISHERS[topic](telemetry, { room }))
-  })
-  adapter.on('delete-room', stop)
-  return () => [...running.keys()].forEach(stop)
+  }
+
+  close(): void {
+    for (const topic of TOPICS) this.#stop(topic)
+  }
+
+  #stop(topic: Topic): void {
+    this.#running.get(topic)?.()
+    this.#running.delete(topic)
+  }
 }

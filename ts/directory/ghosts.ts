@@ -26,6 +26,13 @@ export interface Leaving extends History {
   readonly tokens?: Uint32Array
 }
 
+export interface LeftTail {
+  readonly key: BlockKey
+  readonly ghost: Ghost
+  /** Leading tokens that it shares with what was asked for. */
+  readonly rows: number
+}
+
 export interface GhostOptions {
   /** Ghosts remembered at most; the oldest is forgotten first. */
   readonly capacity: number
@@ -68,10 +75,10 @@ export class Ghosts {
   }
 
   /** The partly filled block that left from behind `parent` and shares the most leading tokens with `tokens`. */
-  tailAfter(parent: BlockKey, tokens: Uint32Array): { readonly ghost: Ghost; readonly rows: number } | undefined {
+  tailAfter(parent: BlockKey, tokens: Uint32Array): LeftTail | undefined {
     const tail = this.#tails.best(parent, tokens)
     const ghost = tail && this.#ghosts.get(tail.key)
-    return tail && ghost ? { ghost, rows: tail.rows } : undefined
+    return tail && ghost ? { ...tail, ghost } : undefined
   }
 
   /** The block was here, and its ghost is forgotten; one key in some hundreds is taken for such a one by mistake. */

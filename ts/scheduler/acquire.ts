@@ -145,6 +145,7 @@ export class Acquirer {
   #build(sequence: Sequence, match: Match, steps: readonly Step[], slots: readonly number[]): void {
     sequence.loadBytes = 0
     sequence.isTailSettled = false
+    sequence.sources = match.sources.map(({ block }) => block)
     if (!sequence.isSplitFinal) sequence.split = splitOf(this.#core.directory, sequence, match)
     sequence.turnUse ??= this.#beginTurn(sequence, match.length)
     const { turnUse } = sequence
@@ -153,6 +154,7 @@ export class Acquirer {
     steps.forEach(({ source, way }, i) => {
       this.#core.directory.use(source.block, turnUse)
       this.onUsed(source.block)
+      this.#core.journal.taken(sequence.trail, source.block)
       this.#enter(sequence, source, way, slots[i] as number)
     })
     this.#leaveBehind(sequence, match.length)

@@ -10,6 +10,8 @@ import { TransferDesk } from './io.js'
 import type { ServiceOptions } from './options.js'
 import { PrefillModel } from './prefill-model.js'
 import { Rates } from './rates.js'
+import { Journal } from './trail.js'
+import { HitRateCurve } from './what-if/curve.js'
 
 /** Which tiers take part. */
 export interface Tiers {
@@ -30,6 +32,8 @@ export interface Core {
   readonly counters: Counters
   readonly rates: Rates
   readonly prefill: PrefillModel
+  readonly journal: Journal
+  readonly curve: HitRateCurve
   readonly desk: TransferDesk
   readonly tiers: Tiers
 }
@@ -47,6 +51,8 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     counters: new Counters(),
     rates: new Rates(),
     prefill: new PrefillModel(),
+    journal: new Journal(() => options.clock.now()),
+    curve: new HitRateCurve(),
     desk: new TransferDesk(engine),
     tiers: { keeps, dram, ssd, saves: dram || ssd },
   }

@@ -42,7 +42,7 @@ export class IntakeDesk {
     const starts = await this.#starts.find(spec)
     const turn = new TurnOutput(resolution.id, () => onCancel(sequence))
     const answer = resolution.parent === null ? null : new AnswerHash(resolution.parent)
-    const sequence: Sequence = new Sequence(spec, ticket, starts, turn, answer, request.tenant, acceptedAt)
+    const sequence: Sequence = new Sequence(spec, ticket, starts, turn, answer, request.tenant, request.requestId, acceptedAt)
     return { sequence, resolution }
   }
 

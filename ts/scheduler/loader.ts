@@ -111,12 +111,13 @@ export class Loader {
   }
 
   #ended(load: Load, done: TransferDone): void {
-    const { directory, counters, rates } = this.#core
+    const { directory, counters, journal, rates } = this.#core
     if (done.error !== undefined || (load.isShared && load.source.gone)) {
       if (!load.source.gone) counters.dropped.damaged++
       return this.#failed(load)
     }
     rates.loadTook(done.bytes, done.ms)
+    journal.arrived('load', load.source, done.ms)
     counters.loadedBlocks++
     if (load.isShared) {
       directory.complete(load.source, 'hbm')

@@ -6,6 +6,7 @@ import { BLOCK_TOKENS, type TierName } from '../engine/types.js'
 import { perTier } from './counters.js'
 import { explainMisses, joinMisses, type Misses } from './misses.js'
 import type { Sequence } from './sequence.js'
+import type { Asked } from './what-if/curve.js'
 
 /** Settled when the first of the prompt's rows is computed. */
 export interface PromptSplit {
@@ -14,6 +15,8 @@ export interface PromptSplit {
   readonly outsideView: number
   /** Why the computed tokens were not reused. */
   misses: Misses
+  /** The blocks behind what was reused, or would have been if they were still there. */
+  readonly asked: readonly Asked[]
   /** Tokens of the history, and the tier that each of its view blocks counts for. */
   readonly length: number
   readonly tiers: ReadonlyArray<TierName | undefined>
@@ -32,13 +35,15 @@ export function splitOf(directory: Directory, sequence: Sequence, match: Match):
   }
   const { promptLength, start } = sequence
   const { length } = match
-  const misses = missesOf(directory, sequence, length, promptLength)
-  return { reused, computed: promptLength - length, outsideView: start.leftOut + length - inView, misses, length, tiers }
+  const misses = missesOf(directory, sequence, length, promptLength, false)
+  const found = match.sources.map(({ block, rows }) => ({ key: block.key, tokens: rows, isTail: block.valid < BLOCK_TOKENS }))
+  const asked = [...found, ...misses.asked]
+  return { reused, computed: promptLength - length, outsideView: start.leftOut + length - inView, misses, asked, length, tiers }
 }
 
 /**
  * Rows [from, to) are computed. What of them is history that lay in a tier counts as computed after all, each token once:
- * it was as fast, or its block turned out damaged.
+ * it was as fast, or its block turned out damaged. Of what is there and was computed all the same no better reason is known.
  */
 export function countComputed(directory: Directory, sequence: Sequence, from: number, to: number): void {
   const { split, highWater } = sequence
@@ -51,12 +56,12 @@ export function countComputed(directory: Directory, sequence: Sequence, from: nu
     if (tier !== undefined) {
       split.reused[tier] -= next - start
       split.computed += next - start
-      split.misses = joinMisses(split.misses, missesOf(directory, sequence, start, next))
+      split.misses = joinMisses(split.misses, missesOf(directory, sequence, start, next, true))
     }
     start = next
   }
 }
 
-function missesOf(directory: Directory, { root, keys, tokens }: Sequence, from: number, to: number): Misses {
-  return explainMisses(directory, { root, keys, tokens: tokens.view(0, to), from, to })
+function missesOf(directory: Directory, { root, keys, tokens }: Sequence, from: number, to: number, wereThere: boolean): Misses {
+  return explainMisses(directory, { root, keys, tokens: tokens.view(0, to), from, to, wereThere })
 }

@@ -120,7 +120,7 @@ export class Reads {
   }
 
   #ended(read: Read, slot: number, done: TransferDone): void {
-    const { directory, counters, clock } = this.#core
+    const { directory, counters, journal, clock } = this.#core
     this.#inFlight--
     this.#throughput.ended(clock.now())
     directory.pools.dram.unpin(slot)
@@ -128,6 +128,7 @@ export class Reads {
     if (block.gone) return this.#settle(read, false)
     if (done.error === undefined) {
       directory.complete(block, 'dram')
+      journal.arrived('read', block, done.ms)
       counters.promotedBlocks++
     } else {
       directory.orphan(block)

@@ -33,6 +33,8 @@ export class Releaser {
       else this.#giveBack(sequence, entry.slot)
     })
     sequence.front = null
+    for (const block of sequence.sources) this.#core.journal.used(sequence.trail, block)
+    sequence.sources = []
     sequence.table = []
     sequence.leftUpTo = 0
     sequence.tableSent = 0
@@ -77,7 +79,7 @@ export class Releaser {
   }
 
   #keepTail(sequence: Sequence, slot: number, index: number): void {
-    const { directory, engine } = this.#core
+    const { directory, engine, journal } = this.#core
     const tokens = sequence.tokens.copy(index * BLOCK_TOKENS, sequence.computed)
     const parent = sequence.parentKey(index)
     const key = sequence.tailKey ?? engine.text.blockKey(parent, index, tokens, sequence.spec.view)
@@ -86,6 +88,7 @@ export class Releaser {
     if (block.copies.hbm.state !== 'absent') return this.#giveBack(sequence, slot)
     directory.pools.hbm.nameInStep(slot, sequence.lastStep)
     directory.adopt(block, 'hbm', slot, 'present')
+    journal.filled(sequence.trail, block)
     this.#saver.want(block)
   }
 

@@ -1,6 +1,6 @@
 // What a step's reply changes: computed tokens, filled blocks, sampled tokens, the ends of answers.
 
-import { BLOCK_TOKENS, type RowResult, type StepReply } from '../engine/types.js'
+import { BLOCK_TOKENS, type PlanRow, type RowResult, type StepReply } from '../engine/types.js'
 import type { Core } from './core.js'
 import type { Draft } from './planner.js'
 import { countComputed } from './prompt-split.js'
@@ -31,7 +31,7 @@ export class ReplyReader {
       const sequence = living.get(row.sequence)
       const planned = draft.plan.rows[i]
       if (!sequence || planned?.sequence !== row.sequence) return
-      if (row.status === 'ok') this.#computed(sequence, row, planned.from, planned.count)
+      if (row.status === 'ok') this.#computed(sequence, row, planned, reply.stepMs)
       else if (row.status === 'void') sequence.leaving ??= 'void'
     })
     const rows = new Map(reply.rows.map(row => [row.sequence, row]))
@@ -53,7 +53,9 @@ export class ReplyReader {
   }
 
   /** Key and slot of what these rows filled enter the directory: from now on others may use it. */
-  #computed(sequence: Sequence, row: RowResult, from: number, count: number): void {
+  #computed(sequence: Sequence, row: RowResult, { from, count }: PlanRow, stepMs: number): void {
+    const now = this.#core.clock.now()
+    sequence.trail.add(from < sequence.promptLength ? 'prefill' : 'decode', now - stepMs, now)
     const to = from + count
     if (sequence.front) sequence.front.unanswered -= count
     countComputed(this.#core.directory, sequence, from, to)
@@ -70,7 +72,7 @@ export class ReplyReader {
   }
 
   #register(sequence: Sequence, index: number): void {
-    const { directory } = this.#core
+    const { directory, journal } = this.#core
     const entry = sequence.table[index]
     if (!entry || entry.block) return
     const tokens = sequence.tokens.copy(index * BLOCK_TOKENS, (index + 1) * BLOCK_TOKENS)
@@ -79,6 +81,7 @@ export class ReplyReader {
     // Computed twice at the same time: the second one stays the sequence's own, and goes with it.
     if (block.copies.hbm.state !== 'absent') return
     directory.adopt(block, 'hbm', entry.slot, 'present')
+    journal.filled(sequence.trail, block)
     directory.ref(block)
     entry.block = block
   }

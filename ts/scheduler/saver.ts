@@ -100,7 +100,7 @@ export class Saver {
   }
 
   #arrived(block: Block | null, dramSlot: number, done: TransferDone): void {
-    const { directory, counters } = this.#core
+    const { directory, counters, journal, tiers } = this.#core
     if (block) this.#saving.delete(block)
     if (done.error !== undefined || block === null || block.gone || block.copies.dram.state !== 'absent') {
       directory.unreserve('dram', dramSlot)
@@ -108,6 +108,7 @@ export class Saver {
       return
     }
     directory.adopt(block, 'dram', dramSlot, 'present')
+    journal.left('save', block, done.ms, !tiers.ssd)
     counters.savedBlocks++
     this.#writer.want(block)
     this.#dropSuperseded(block)

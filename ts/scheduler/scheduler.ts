@@ -265,6 +265,7 @@ export class Scheduler {
     sequence.leaving = null
     if (reason === 'cancelled') return this.#end(sequence)
     sequence.state = 'waiting'
+    sequence.queuedAt = this.#core.clock.now()
     sequence.refusedAt = -1
     this.#acquirer.noteWants(sequence)
     this.waiting.add(sequence)
@@ -283,6 +284,7 @@ export class Scheduler {
       this.admission.admit(next)
       next.state = 'preparing'
       next.loadsStartedAt = clock.now()
+      next.trail.add('queued', next.queuedAt, next.loadsStartedAt)
       if (next.times.prepared === 0) next.times.prepared = next.loadsStartedAt
       this.#activate(next)
     }

@@ -9,6 +9,7 @@ import type { TurnUse } from '../placement/types.js'
 import type { PromptSplit } from './prompt-split.js'
 import type { Start } from './starts.js'
 import { TokenList } from './tokens.js'
+import { Trail } from './trail.js'
 import type { TurnOutput } from './turn.js'
 
 /**
@@ -95,6 +96,12 @@ export class Sequence {
   /** Younger requests that were admitted before it, and when the first of them was, in milliseconds. */
   overtaken = 0
   overtakenAt = 0
+  /** When its phases ran. */
+  readonly trail: Trail
+  /** Blocks whose rows it got its slots filled from, since it has had them. */
+  sources: Block[] = []
+  /** Since when it has waited for its slots, in milliseconds. */
+  queuedAt: number
   /** Tier of each matched block when the request was queued. */
   queuedTiers: Array<TierName | undefined> = []
   /** Directory version at which it last could not be admitted. */
@@ -110,6 +117,7 @@ export class Sequence {
     readonly turn: TurnOutput,
     readonly answer: AnswerHash | null,
     readonly tenant: string,
+    readonly requestId: string,
     acceptedAt: number,
   ) {
     this.history = spec.tokens
@@ -119,6 +127,8 @@ export class Sequence {
     this.promptLength = this.start.tokens.length
     this.keys = fullKeys(this.start)
     this.expectedLength = this.promptLength
+    this.queuedAt = acceptedAt
+    this.trail = new Trail({ conversation: turn.conversation, tenant })
     this.times = { accepted: acceptedAt, prepared: 0, joined: 0, firstToken: 0 }
   }
 

@@ -8,10 +8,13 @@ import { BlockStore } from '../directory/store.js'
 import type { Engine, RowResult } from '../engine/types.js'
 import { MIN_WINDOW } from '../engine/view.js'
 import { ApiError, ExitError } from '../protocol/errors.js'
+import type { CacheMap, WhatIf } from '../protocol/index.js'
+import { cacheMap } from './cache-map.js'
 import { CacheControls } from './controls.js'
 import { createCore, type Core } from './core.js'
 import { IntakeDesk, type Intake } from './intake.js'
 import { contextThatFits, serviceOptions, type ServiceOptions } from './options.js'
+import { RequestRecords, type Ending } from './records.js'
 import { RequestLog } from './request-log.js'
 import { Scheduler } from './scheduler.js'
 import type { Sequence } from './sequence.js'
@@ -19,6 +22,7 @@ import { StartFinder } from './starts.js'
 import { cacheStatus, serviceCounters } from './status.js'
 import type { CacheStatus, DemoteReceipt, InferenceService, ResetReceipt, ServiceCounters, Turn, TurnRequest, TurnUsage } from './types.js'
 import { usageOf } from './usage.js'
+import { whatIf } from './what-if/report.js'
 
 /** Milliseconds between rounds of housekeeping. */
 const HOUSEKEEPING_MS = 10_000
@@ -54,6 +58,7 @@ class Service implements InferenceService {
   readonly #intake: IntakeDesk
   readonly #controls: CacheControls
   readonly #log: RequestLog | null
+  readonly records = new RequestRecords()
   readonly #resolutions = new Map<Sequence, Intake['resolution']>()
   readonly #store: BlockStore | null
   /** Requests that are being tokenised: they count as queued. */
@@ -118,6 +123,14 @@ class Service implements InferenceService {
 
   cacheStatus(): CacheStatus {
     return cacheStatus(this.#core, this.#scheduler)
+  }
+
+  cacheMap(): Omit<CacheMap, 'uptimeMs'> {
+    return cacheMap(this.#core, this.#scheduler)
+  }
+
+  whatIf(): WhatIf {
+    return whatIf(this.#core)
   }
 
   counters(): ServiceCounters {
@@ -190,7 +203,19 @@ class Service implements InferenceService {
     this.#turnMs += clock.now() - sequence.times.accepted
     this.#count(sequence)
     sequence.turn.finish({ type: 'done', finish: row.finish ?? 'stop', stopReason: row.stopped ?? null, usage })
+    this.#followUse(sequence)
+    this.#record(sequence, usage, { status: 'ok', finish: row.finish ?? null, error: null })
     this.#log?.add(sequence, usage)
+  }
+
+  /** For the hit rates of other capacities. */
+  #followUse({ keys, history, split, tailKey }: Sequence): void {
+    if (!split || !this.#core.tiers.keeps) return
+    this.#core.curve.served(history.length, split.asked, tailKey === null ? keys : [...keys, tailKey])
+  }
+
+  #record(sequence: Sequence, usage: TurnUsage, ending: Omit<Ending, 'endedAt'>): void {
+    this.records.add(sequence, usage, { ...ending, endedAt: this.#core.clock.now() })
   }
 
   #usageOf(sequence: Sequence): TurnUsage {
@@ -204,6 +229,7 @@ class Service implements InferenceService {
     this.#core.counters.requests.cancelled++
     this.#count(sequence)
     this.#scheduler.cancel(sequence)
+    this.#record(sequence, this.#usageOf(sequence), { status: 'cancelled', finish: null, error: null })
     this.#changed()
   }
 
@@ -228,6 +254,7 @@ class Service implements InferenceService {
     this.#state = 'failed'
     this.#failure = new ApiError('engine_error', `the engine stopped: ${message}`, null, { engine_code: code })
     this.#core.counters.requests.failed += this.#resolutions.size
+    for (const sequence of this.#resolutions.keys()) this.#recordFailure(sequence, this.#failure)
     this.#scheduler.failAll(this.#failure)
     this.#resolutions.clear()
     this.#changed()
@@ -303,6 +330,11 @@ class Service implements InferenceService {
     sequence.turn.fail(error)
     this.#resolutions.delete(sequence)
     this.#core.counters.requests.failed++
+    this.#recordFailure(sequence, error)
     this.#scheduler.cancel(sequence)
+  }
+
+  #recordFailure(sequence: Sequence, { code }: ApiError): void {
+    this.#record(sequence, this.#usageOf(sequence), { status: 'failed', finish: null, error: code })
   }
 }

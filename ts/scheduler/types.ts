@@ -1,6 +1,8 @@
 // What the HTTP API asks of the scheduler: turns in, streamed answers out, and the cache's own controls.
 
 import type { FinishReason, SamplingParams, TierName, TokenLogprob } from '../engine/types.js'
+import type { CacheMap, WhatIf } from '../protocol/index.js'
+import type { RequestRecords } from './records.js'
 
 export interface TurnMessage {
   readonly role: string
@@ -137,6 +139,11 @@ export interface InferenceService {
   start(request: TurnRequest): Promise<Turn>
   cacheStatus(): CacheStatus
   counters(): ServiceCounters
+  /** For the dashboard; both walk through the cache, so they are for when somebody looks. */
+  cacheMap(): Omit<CacheMap, 'uptimeMs'>
+  whatIf(): WhatIf
+  /** The last thousand requests that ended. */
+  readonly records: Pick<RequestRecords, 'page' | 'changedSince' | 'mark'>
   demote(to: 'dram' | 'ssd'): Promise<DemoteReceipt>
   reset(): Promise<ResetReceipt>
   /** Able to take work. */

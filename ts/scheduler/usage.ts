@@ -10,7 +10,9 @@ import type { TurnUsage } from './types.js'
  * changes nothing else. `promptMs` estimates how long computing so many leading tokens takes.
  */
 export function usageOf(sequence: Sequence, completionTokens: number, promptMs: (tokens: number) => number | null): TurnUsage {
-  const { split, times } = sequence
+  const { times } = sequence
+  // Before the first rows are computed, it is only what was meant.
+  const split = sequence.isSplitFinal ? sequence.split : null
   const reused = split?.reused ?? perTier()
   const { neverSeen, evicted, damaged, unknown } = (split?.misses ?? NO_MISSES).tokens
   const outsideView = split?.outsideView ?? 0

@@ -89,8 +89,9 @@ export class Writer {
 
   #ended(block: Block, done: TransferDone): void {
     if (block.gone || block.copies.ssd.state !== 'filling') return
-    const { directory, counters } = this.#core
+    const { directory, counters, journal } = this.#core
     if (done.error === undefined) {
+      journal.left('write', block, done.ms, true)
       directory.complete(block, 'ssd')
       counters.demotedBlocks++
       this.#written.push(block)

@@ -25,6 +25,12 @@ export class Feed<T> {
     }
   }
 
+  /** Calls `listener` at once, and then after every interval. */
+  listenFromNow(listener: (value: T) => void): () => void {
+    listener(this.#compute())
+    return this.listen(listener)
+  }
+
   close(): void {
     this.#listeners.clear()
     this.#stop()

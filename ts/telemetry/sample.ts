@@ -6,7 +6,7 @@ import type { InferenceService } from '../scheduler/types.js'
 import { transferred, type BandwidthLimits, type TransferKind } from './limits.js'
 
 export interface SampleSources {
-  readonly service: Pick<InferenceService, 'cacheStatus' | 'counters'>
+  readonly service: Pick<InferenceService, 'cacheStatus' | 'counters' | 'cacheMap' | 'whatIf' | 'records'>
   readonly stats: () => EngineStats
 }
 

@@ -2,18 +2,21 @@
 
 import { Counter, Registry } from 'prom-client'
 import { systemClock, type Clock } from '../engine/clock.js'
-import type { Sample, ServerInfo, Snapshot } from '../protocol/events.js'
+import type { CacheMap, Sample, ServerInfo, Snapshot, WhatIf } from '../protocol/index.js'
 import type { Turn } from '../scheduler/types.js'
 import { Feed } from './feed.js'
 import { SampleHistory } from './history.js'
 import { BandwidthLimits, type ConfiguredLimits } from './limits.js'
 import { LoopDelayMeter } from './loop-delay.js'
 import { registerMetrics } from './metrics.js'
+import { RecordFeed } from './record-feed.js'
 import { takeSample, type SampleSources } from './sample.js'
 import { TurnTimes } from './turns.js'
 
 const SAMPLE_INTERVAL_MS = 500
 const HISTORY_INTERVAL_MS = 4000
+const MAP_INTERVAL_MS = 1000
+const WHAT_IF_INTERVAL_MS = 2000
 
 /** How `ttftWithoutReuse` comes about, for those who read it. */
 export const TTFT_ESTIMATE =
@@ -29,6 +32,9 @@ export interface TelemetryOptions {
 
 export class Telemetry {
   readonly info: ServerInfo
+  readonly records: RecordFeed
+  readonly maps: Feed<CacheMap>
+  readonly whatIfs: Feed<WhatIf>
   readonly #sources: SampleSources
   readonly #clock: Clock
   readonly #registry = new Registry()
@@ -57,12 +63,16 @@ export class Telemetry {
       help: 'Streams closed because their client did not read',
       registers: [this.#registry],
     })
+    const { service } = sources
+    this.records = new RecordFeed(clock, service.records)
+    this.maps = new Feed(clock, MAP_INTERVAL_MS, () => ({ uptimeMs: clock.now() - this.#startedAt, ...service.cacheMap() }))
+    this.whatIfs = new Feed(clock, WHAT_IF_INTERVAL_MS, () => service.whatIf())
     const ticks = new Feed(clock, SAMPLE_INTERVAL_MS, () => this.#publish())
     const history = new Feed(clock, HISTORY_INTERVAL_MS, () => this.sample())
     // These run whether or not anybody looks.
     ticks.listen(() => {})
     history.listen(sample => this.#history.add(sample))
-    this.#feeds = [ticks, history]
+    this.#feeds = [ticks, history, this.records, this.maps, this.whatIfs]
   }
 
   sample(): Sample {

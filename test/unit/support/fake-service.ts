@@ -2,6 +2,7 @@
 
 import type { EngineInfo, EngineStats, EngineText } from '../../../ts/engine/types.js'
 import { ApiError } from '../../../ts/protocol/errors.js'
+import { RequestRecords } from '../../../ts/scheduler/records.js'
 import type {
   CacheStatus,
   InferenceService,
@@ -146,6 +147,16 @@ export class FakeService implements InferenceService {
   readonly turns: FakeTurn[] = []
   /** What each turn answers; replaced by tests. An ApiError refuses the request. */
   answer: (request: TurnRequest) => ReadonlyArray<TurnEvent | Error> | ApiError = () => [delta('Hello'), delta(' you'), done()]
+  readonly records = new RequestRecords()
+
+  cacheMap(): ReturnType<InferenceService['cacheMap']> {
+    return { policy: 'lru', tiers: [], owners: [{ conversation: '', tenant: '' }], queue: { length: 0, window: 0, front: [] } }
+  }
+
+  whatIf(): ReturnType<InferenceService['whatIf']> {
+    return { requests: 0, samplingRate: 1, sampledBlocks: 0, method: 'guessed', policy: 'lru', isPolicyModelled: true, tiers: [] }
+  }
+
   demoted: Array<'dram' | 'ssd'> = []
   #onStarted: Array<(turn: FakeTurn) => void> = []
 

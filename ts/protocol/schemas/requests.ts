@@ -4,6 +4,9 @@ import { z } from 'zod'
 import { TIER_NAMES } from '../tiers.js'
 import { MissReasons } from './miss.js'
 
+/** Most records of a page: all that are remembered. */
+export const MAX_REQUEST_RECORDS = 1000
+
 const count = z.int().nonnegative()
 const milliseconds = z.number().nonnegative()
 
@@ -67,6 +70,11 @@ export const RequestRecord = z
     phases: Phases,
   })
   .meta({ id: 'RequestRecord' })
+
+export const RequestQuery = z.object({
+  cursor: z.coerce.number().int().nonnegative().optional().meta({ description: 'next_cursor of the page before' }),
+  limit: z.coerce.number().int().min(1).max(MAX_REQUEST_RECORDS).default(100),
+})
 
 export const RequestList = z
   .object({
