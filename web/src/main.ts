@@ -1,5 +1,10 @@
 import { createApp } from 'vue'
 import App from './App.vue'
-import './styles.css'
+import { createPageRouter } from './shell/pages.js'
+import './styles/tokens.css'
+import './styles/base.css'
+import './styles/controls.css'
+import './styles/layout.css'
+import './styles/map-colours.css'
 
-createApp(App).mount('#app')
+createApp(App).use(createPageRouter()).mount('#app')

@@ -30,7 +30,7 @@ const CRATE_ARROWS: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** What the page may import besides its own files. */
-const WEB_PACKAGES = /^(attentionstore\/protocol|vue|uplot(\/.*)?|socket\.io-client|vite|@vitejs\/.*|node:.*)$/
+const WEB_PACKAGES = /^(attentionstore\/protocol|vue|vue-router|reka-ui|@tanstack\/vue-virtual|uplot(\/.*)?|socket\.io-client|vite|@vitejs\/.*|node:.*)$/
 
 function tsFinding(file: SourceFile, specifier: string, line: number): Finding[] {
   const from = /^ts\/(\w+)\//.exec(file.path)?.[1]

@@ -4,9 +4,24 @@ export interface ChartSeries {
   readonly label: string
   /** Name of a CSS custom property. */
   readonly colour: string
-  /** Single values, where a line would bridge what was not measured. */
-  readonly points?: boolean
+  /** Filled down to the axis: what lies in front hides what lies behind. */
+  readonly fill?: boolean
+  /** What is estimated or a limit, not measured. */
+  readonly dashed?: boolean
 }
 
-/** Times in seconds, then one array of equal length a series; null: no value. */
+/** Ascending values of the axis across, then one array of equal length a series; null: no value. */
 export type ChartData = [number[], ...(number | null)[][]]
+
+/** A band between two series, counted from 1. Without a colour of its own it takes the upper one's fill. */
+export interface ChartBand {
+  readonly upper: number
+  readonly lower: number
+  readonly colour?: string
+}
+
+/** What the chart shows, and what its legend tells where that differs, as with stacked series. */
+export interface ChartContent {
+  readonly drawn: ChartData
+  readonly told: ChartData
+}

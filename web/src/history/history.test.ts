@@ -1,58 +1,54 @@
 import test from 'ava'
 import type { Sample } from 'attentionstore/protocol'
+import { emptySample } from '../testing/sample.js'
 import { SampleHistory } from './history.js'
 
-function sample(uptimeMs: number, tokens: number, ttftMs: Sample['ttftMs'] = null): Sample {
-  return {
-    uptimeMs,
-    tiers: [],
-    requests: { ok: 0, cancelled: 0, failed: 0, rejected: 0, queued: 2, preparing: 1, running: 4 },
-    tokens: {
-      prompt: tokens,
-      completion: tokens / 2,
-      computed: tokens / 4,
-      recomputed: 0,
-      reused: { hbm: tokens, dram: 2 * tokens, ssd: 0 },
-    },
-    blocks: { saved: 0, loaded: 0, promoted: 0, demoted: 0, dropped: {} },
-    prefetches: { fetched: 0, buffered: 0, used: 0, wasted: 0 },
-    history: { load: 0, recompute: 0, split: 0 },
-    preemptions: 0,
-    steps: { count: 0, computeMs: 0, loadStallMs: 0, stalledLayers: 0, scheduleMs: { p50: 0, p99: 0 } },
-    ttftMs,
-    transfers: {
-      load: { bytes: 0, ms: 0, queueDepth: 0 },
-      save: { bytes: 0, ms: 0, queueDepth: 0 },
-      read: { bytes: 0, ms: 0, queueDepth: 0 },
-      write: { bytes: 0, ms: 0, queueDepth: 0 },
-    },
-    damagedReads: 0,
-    eventLoopDelayMs: { p50: 0, p99: 0 },
-    residentBytes: 0,
-  }
+function sampleAt(seconds: number, prompt: number, given: Partial<Sample> = {}): Sample {
+  const { tokens } = emptySample(0)
+  return emptySample(seconds * 1000, { tokens: { ...tokens, prompt, computed: prompt / 4, reused: { hbm: prompt / 2, dram: prompt / 4, ssd: 0 } }, ...given })
 }
 
-test('rates are differences of counters over the time between the samples', (t) => {
+test('a rate is a difference over the window, not over the last step', (t) => {
   const history = new SampleHistory()
-  history.push(sample(1000, 100))
-  t.deepEqual(history.read('at'), [])
-  history.push(sample(1500, 200, { count: 1, p50: 12, max: 30 }))
-  t.deepEqual(history.read('at'), [1.5])
-  t.deepEqual(history.read('hbm'), [200])
-  t.deepEqual(history.read('dram'), [400])
-  t.deepEqual(history.read('generated'), [100])
-  t.deepEqual(history.read('queued'), [3])
-  history.push(sample(2000, 200))
-  t.deepEqual(history.read('ttftP50'), [12, null])
-  t.is(history.latest('ttftMax'), 30)
+  for (const [at, prompt] of [[0, 0], [1, 100], [8, 100], [9, 800]] as const) history.push(sampleAt(at, prompt))
+  t.deepEqual(history.times(), [0, 1, 8, 9])
+  t.deepEqual(history.rates('prompt'), [null, 100, 12.5, 87.5])
 })
 
-test('a restarted server begins a new history, without negative rates', (t) => {
+test('a share is of what grew, and there is none while nothing does', (t) => {
   const history = new SampleHistory()
-  history.push(sample(1000, 100))
-  history.push(sample(2000, 200))
-  history.push(sample(500, 0))
-  t.deepEqual(history.read('hbm'), [])
-  history.push(sample(1000, 10))
-  t.deepEqual(history.read('hbm'), [20])
+  for (const [at, prompt] of [[0, 0], [1, 0], [2, 400]] as const) history.push(sampleAt(at, prompt))
+  t.deepEqual(history.shares('hbm', 'prompt'), [null, null, 0.5])
+  t.deepEqual(history.shares('dram', 'prompt'), [null, null, 0.25])
+})
+
+test('a server that began anew begins the history anew', (t) => {
+  const history = new SampleHistory()
+  history.push(sampleAt(100, 100))
+  history.push(sampleAt(101, 200))
+  history.push(sampleAt(2, 10))
+  t.deepEqual(history.times(), [2])
+})
+
+test('at a connect the page takes what the server remembers, and the sample once', (t) => {
+  const history = new SampleHistory()
+  history.push(sampleAt(50, 1))
+  history.restore([sampleAt(4, 10), sampleAt(8, 20)], sampleAt(9, 30))
+  history.push(sampleAt(9, 30))
+  t.deepEqual(history.times(), [4, 8, 9])
+})
+
+test('times to first token are null where no turn began to answer', (t) => {
+  const history = new SampleHistory()
+  history.push(sampleAt(1, 0, { ttft: { count: 1, p50: 12, p95: 30, withoutReuse: null } }))
+  history.push(sampleAt(2, 0))
+  t.deepEqual(history.gauge('ttftP50'), [12, null])
+  t.deepEqual(history.gauge('withoutReuseP50'), [null, null])
+})
+
+test('ten minutes of samples are kept, no more', (t) => {
+  const history = new SampleHistory()
+  for (let index = 0; index < 5000; index++) history.push(sampleAt(index / 2, index))
+  t.is(history.length, 1200)
+  t.is(history.times()[0], 1900)
 })

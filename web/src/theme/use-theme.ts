@@ -4,20 +4,23 @@ import { onScopeDispose, ref, shallowRef, watchEffect, type Ref } from 'vue'
 
 export type Theme = 'system' | 'light' | 'dark'
 
-const ORDER: readonly Theme[] = ['system', 'light', 'dark']
+export const THEMES: ReadonlyArray<{ readonly value: Theme; readonly label: string }> = [
+  { value: 'system', label: 'Auto' },
+  { value: 'light', label: 'Light' },
+  { value: 'dark', label: 'Dark' },
+]
 const STORAGE_KEY = 'attentionstore.theme'
 
 function storedTheme(): Theme {
   const stored = localStorage.getItem(STORAGE_KEY)
-  return ORDER.find((theme) => theme === stored) ?? 'system'
+  return THEMES.find(({ value }) => value === stored)?.value ?? 'system'
 }
 
 export interface ThemeChoice {
   readonly theme: Readonly<Ref<Theme>>
   /** What is shown: the system's own where `theme` is `system`. */
   readonly shown: Readonly<Ref<'light' | 'dark'>>
-  /** system → light → dark → system */
-  next(): void
+  choose(theme: Theme): void
 }
 
 export function useTheme(): ThemeChoice {
@@ -40,8 +43,8 @@ export function useTheme(): ThemeChoice {
   return {
     theme,
     shown,
-    next: () => {
-      theme.value = ORDER[(ORDER.indexOf(theme.value) + 1) % ORDER.length] ?? 'system'
+    choose: (next) => {
+      theme.value = next
     },
   }
 }

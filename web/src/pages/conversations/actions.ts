@@ -1,0 +1,49 @@
+// What can be done with a conversation, and what came of it in a sentence.
+
+import type { ConversationRow, DemoteConversationResponse, EraseReceipt, ForkResponse, WarmResponse } from 'attentionstore/protocol'
+import { formatBytes, formatCount, formatNumber } from '../../format.js'
+import type { HttpClient } from '../../http/client.js'
+
+type Target = Pick<ConversationRow, 'id' | 'tenant'>
+
+function pathOf({ id, tenant }: Target, action = ''): string {
+  const parameters = tenant === '' ? '' : `?${new URLSearchParams({ tenant })}`
+  return `/admin/conversations/${encodeURIComponent(id)}${action}${parameters}`
+}
+
+const post = <T>(http: HttpClient, path: string, body: unknown = {}) => http.json<T>(path, { method: 'POST', body })
+
+export async function warm(http: HttpClient, target: Target): Promise<string> {
+  const receipt = await post<WarmResponse>(http, pathOf(target, '/warm'))
+  const { promoted_blocks: promoted, loaded_blocks: loaded, blocks } = receipt
+  if (blocks === 0) return 'None of its blocks is kept any more: the next turn computes everything.'
+  return `${formatCount(promoted, 'block')} read from ssd, ${formatNumber(loaded)} loaded to hbm; ${formatCount(blocks, 'block')} kept in all.`
+}
+
+export async function demote(http: HttpClient, target: Target, to: 'dram' | 'ssd'): Promise<string> {
+  const receipt = await post<DemoteConversationResponse>(http, pathOf(target, '/demote'), { to })
+  const { demoted_blocks: demoted, skipped_in_use: inUse, skipped_shared: shared } = receipt
+  const left = [inUse > 0 ? `${formatNumber(inUse)} in use` : '', shared > 0 ? `${formatNumber(shared)} shared with others` : '']
+  const skipped = left.filter(Boolean).join(', ')
+  return `${formatCount(demoted, 'block')} moved down to ${to}${skipped ? `; left where they are: ${skipped}` : ''}.`
+}
+
+export async function fork(http: HttpClient, target: Target): Promise<string> {
+  const { conversation, shared_blocks: shared } = await post<ForkResponse>(http, pathOf(target, '/fork'))
+  return `Forked as ${conversation}: both share ${formatCount(shared, 'block')}. Send this id as "conversation" with the whole history.`
+}
+
+export function erase(http: HttpClient, target: Target): Promise<EraseReceipt> {
+  return http.json<EraseReceipt>(pathOf(target), { method: 'DELETE' })
+}
+
+export function receiptLines({ blocks_erased, bytes_erased, tiers, records_erased, kept_shared }: EraseReceipt): readonly string[] {
+  const copies = Object.entries(tiers).map(([tier, count]) => `${formatNumber(count)} in ${tier}`)
+  return [
+    `${formatCount(blocks_erased, 'block')} erased, ${formatBytes(bytes_erased)} of copies: ${copies.join(', ')}.`,
+    `${formatCount(records_erased, 'token record')} of answers erased.`,
+    kept_shared.length === 0
+      ? 'No block stays: no other conversation used one.'
+      : `${formatCount(kept_shared.length, 'block')} stay, because other conversations use them.`,
+  ]
+}

@@ -1,0 +1,90 @@
+// The charts of the overview: what each draws, and from which figures.
+
+import type { ChartBand, ChartSeries } from '../../components/chart.js'
+import { formatMs, formatNumber, formatRate } from '../../format.js'
+import type { SampleHistory, Values } from '../../history/history.js'
+
+export interface OverviewChart {
+  readonly title: string
+  readonly explain: string
+  readonly series: readonly ChartSeries[]
+  /** Drawn on top of each other, so that the highest line is the sum. */
+  readonly isStacked?: boolean
+  readonly isWide?: boolean
+  readonly bands?: readonly ChartBand[]
+  readonly top?: number
+  readonly read: (history: SampleHistory) => readonly Values[]
+  readonly format: (value: number) => string
+}
+
+const perSecond = (value: number) => `${formatNumber(value, value < 10 ? 1 : 0)}/s`
+const percent = (value: number) => `${formatNumber(value * 100, 0)} %`
+
+export const CHARTS: readonly OverviewChart[] = [
+  {
+    title: 'Hit rate by tier',
+    explain: 'Share of prompt tokens that came from each tier; what is left white was computed. Over 8 seconds each.',
+    series: [
+      { label: 'hbm', colour: '--hbm', fill: true },
+      { label: 'dram', colour: '--dram', fill: true },
+      { label: 'ssd', colour: '--ssd', fill: true },
+    ],
+    isStacked: true,
+    bands: [
+      { upper: 3, lower: 2 },
+      { upper: 2, lower: 1 },
+    ],
+    top: 1,
+    read: (history) => (['hbm', 'dram', 'ssd'] as const).map((tier) => history.shares(tier, 'prompt')),
+    format: percent,
+  },
+  {
+    title: 'Time to first token',
+    explain: 'How long answers took to begin, over the last minute; dashed: the median it would have been without reuse, estimated.',
+    series: [
+      { label: 'median', colour: '--dram' },
+      { label: '95 % within', colour: '--hbm' },
+      { label: 'median without reuse (estimated)', colour: '--computed', dashed: true },
+    ],
+    read: (history) => [history.gauge('ttftP50'), history.gauge('ttftP95'), history.gauge('withoutReuseP50')],
+    format: formatMs,
+  },
+  {
+    title: 'Tokens a second',
+    explain: 'Prompt tokens that were reused and that had to be computed, and tokens of answers, all requests together.',
+    series: [
+      { label: 'reused', colour: '--dram' },
+      { label: 'computed', colour: '--computed' },
+      { label: 'answers', colour: '--generated' },
+    ],
+    read: (history) => {
+      const [hbm = [], dram = [], ssd = []] = (['hbm', 'dram', 'ssd'] as const).map((tier) => history.rates(tier))
+      const reused = hbm.map((value, index) => (value === null ? null : value + (dram[index] ?? 0) + (ssd[index] ?? 0)))
+      return [reused, history.rates('computed'), history.rates('generated')]
+    },
+    format: perSecond,
+  },
+  {
+    title: 'Queue',
+    explain: 'Requests that wait for room or for their history, and requests whose answer is being computed.',
+    series: [
+      { label: 'running', colour: '--hbm' },
+      { label: 'waiting', colour: '--queued' },
+    ],
+    read: (history) => [history.gauge('running'), history.gauge('queued')],
+    format: (value) => formatNumber(value, 1),
+  },
+  {
+    title: 'Bytes moved',
+    explain: 'Between the tiers, a second: load dram → hbm, save hbm → dram, read ssd → dram, write dram → ssd.',
+    series: [
+      { label: 'load', colour: '--dram' },
+      { label: 'save', colour: '--hbm' },
+      { label: 'read', colour: '--ssd' },
+      { label: 'write', colour: '--computed' },
+    ],
+    isWide: true,
+    read: (history) => (['load', 'save', 'read', 'write'] as const).map((kind) => history.rates(kind)),
+    format: formatRate,
+  },
+]

@@ -1,0 +1,35 @@
+// A sample for tests: everything zero but what is given.
+
+import type { Sample, TransferSample } from 'attentionstore/protocol'
+
+const transfer: TransferSample = { bytes: 0, ms: 0, queueDepth: 0, limit: null }
+
+export function emptySample(uptimeMs: number, given: Partial<Sample> = {}): Sample {
+  return {
+    uptimeMs,
+    tiers: [],
+    requests: { ok: 0, cancelled: 0, failed: 0, rejected: 0, queued: 0, preparing: 0, running: 0 },
+    tokens: {
+      prompt: 0,
+      completion: 0,
+      computed: 0,
+      recomputed: 0,
+      reused: { hbm: 0, dram: 0, ssd: 0 },
+      miss: { neverSeen: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 },
+    },
+    saved: { tokens: 0, ms: 0 },
+    prefillTokensPerS: null,
+    blocks: { saved: 0, loaded: 0, promoted: 0, demoted: 0, dropped: {} },
+    prefetches: { fetched: 0, buffered: 0, used: 0, wasted: 0 },
+    history: { load: 0, recompute: 0, split: 0 },
+    preemptions: 0,
+    steps: { count: 0, computeMs: 0, loadStallMs: 0, stalledLayers: 0, scheduleMs: { p50: 0, p99: 0 } },
+    ttftMs: null,
+    ttft: null,
+    transfers: { load: transfer, save: transfer, read: transfer, write: transfer },
+    damagedReads: 0,
+    eventLoopDelayMs: { p50: 0, p99: 0 },
+    residentBytes: 0,
+    ...given,
+  }
+}
