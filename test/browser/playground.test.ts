@@ -56,7 +56,7 @@ browserTest('an answer is shown while it is written, and stops when told to', as
   // The simulated model ends its turns at random: here it may not.
   await page.route('**/v1/chat/completions', (route) => route.continue({ postData: { ...route.request().postDataJSON(), ignore_eos: true } }))
   await say(page, 'Tell me a very long story.')
-  await page.locator('.assistant .text:not(:empty)').waitFor()
+  await page.locator('.assistant .text', { hasText: /\S/ }).waitFor()
   await page.getByRole('button', { name: 'Stop' }).click()
   await page.getByText('Stopped by you.').waitFor()
   t.true((await answers(page).locator('.text').innerText()).length > 0)
