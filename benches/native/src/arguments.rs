@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::thread;
 
@@ -42,6 +43,16 @@ pub enum Command {
 pub enum DeviceChoice {
     Cpu,
     Cuda(usize),
+}
+
+impl fmt::Display for DeviceChoice {
+    /// As `--device` takes it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DeviceChoice::Cpu => formatter.write_str("cpu"),
+            DeviceChoice::Cuda(ordinal) => write!(formatter, "cuda:{ordinal}"),
+        }
+    }
 }
 
 impl DeviceChoice {

@@ -1,14 +1,17 @@
 //! A card: PCIe each way and both at once, its memory, its matrix product. Timed by events on its streams.
 
+use std::cell::RefCell;
+
+use attentionstore_cuda::blas::{Blas, Product, ProductOutput};
 use attentionstore_cuda::compile::{KernelCache, Nvrtc};
 use attentionstore_cuda::launch::ReadRate;
 use attentionstore_cuda::runtime::{
-    DeviceBuffer, Event, HostRegistration, MemoryCopy, Stream, Streams, copy_batch, copy_each,
+    DeviceBuffer, Event, HostRegistration, MemoryCopy, Stream, Streams, bytes_of, copy_batch, copy_each,
 };
 use attentionstore_cuda::{CudaError, Device, Kernels};
 use attentionstore_kv::HostArena;
 
-use super::{HBM_READ, MATRIX_PRODUCT, PCIE_TO_DEVICE, PCIE_TO_HOST};
+use super::{HBM_READ, MATRIX_PRODUCT, PCIE_TO_DEVICE, PCIE_TO_HOST, kernel_cache};
 use crate::Outcome;
 use crate::report::{Recorder, Unit};
 use crate::statistics::{Samples, repeat};
@@ -16,6 +19,8 @@ use crate::statistics::{Samples, repeat};
 const WARM_UPS: usize = 3;
 const ROUNDS: usize = 10;
 const MIB: usize = 1 << 20;
+/// Of the square matrices that are multiplied.
+const SIDE: usize = 8192;
 /// Bytes each way over PCIe.
 const HOST_BYTES: usize = 1 << 30;
 /// Of the card's own memory; far more than its cache holds.
@@ -126,8 +131,7 @@ impl Card {
                 return Ok(());
             }
         };
-        let folder = tempfile::tempdir()?;
-        let kernels = Kernels::load(&self.device, &compiler, &KernelCache::new(folder.path().to_owned()))?;
+        let kernels = Kernels::load(&self.device, &compiler, &KernelCache::new(kernel_cache()))?;
         let memory = DeviceBuffer::new(&self.device, DEVICE_BYTES)?;
         let sink = DeviceBuffer::new(&self.device, 4)?;
         let launch = ReadRate { memory: memory.pointer(), sink: sink.pointer() };
@@ -138,11 +142,50 @@ impl Card {
     }
 
     fn product(&self, recorder: &mut Recorder) -> Outcome<()> {
-        if recorder.wants(MATRIX_PRODUCT) {
-            recorder.skip(MATRIX_PRODUCT, "no matrix product to measure it with yet");
+        if !recorder.wants(MATRIX_PRODUCT) {
+            return Ok(());
         }
+        let blas = match Blas::new(&self.device) {
+            Ok(blas) => RefCell::new(blas),
+            Err(reason) => {
+                recorder.skip(MATRIX_PRODUCT, reason.to_string());
+                return Ok(());
+            }
+        };
+        let stream = &self.streams.compute;
+        let matrix = |seed| -> Result<DeviceBuffer, CudaError> {
+            let buffer = DeviceBuffer::new(&self.device, 2 * SIDE * SIDE)?;
+            buffer.write(stream, 0, bytes_of(&random_bf16(seed, SIDE * SIDE)))?;
+            Ok(buffer)
+        };
+        let (x, weights, out) = (matrix(1)?, matrix(2)?, DeviceBuffer::new(&self.device, 2 * SIDE * SIDE)?);
+        let product = Product {
+            rows: SIDE,
+            inputs: SIDE,
+            outputs: SIDE,
+            x: x.pointer(),
+            weights: weights.pointer(),
+            out: out.pointer(),
+            kind: ProductOutput::Bf16,
+        };
+        // Operations in the place of bytes: both are counted in 10⁹ a second.
+        let operations = 2 * SIDE * SIDE * SIDE;
+        let samples = self.rates(stream, operations, || blas.borrow_mut().multiply(stream, &product))?;
+        recorder.ceiling(MATRIX_PRODUCT, Unit::Gigaflops, samples);
         Ok(())
     }
+}
+
+/// Numbers of both signs between 2⁻² and 2 in bf16: on zeros a card is faster than it is.
+fn random_bf16(seed: u64, count: usize) -> Vec<u16> {
+    let mut state = seed;
+    let next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let bits = (state >> 40) as u16;
+        // A sign, an exponent of 125 to 127, seven bits behind the point.
+        bits & 0x8000 | (125 + (bits >> 8) % 3) << 7 | bits & 0x7f
+    };
+    std::iter::repeat_with(next).take(count).collect()
 }
 
 /// Pinned host memory and as much on the card.

@@ -6,6 +6,8 @@ mod disk;
 mod fma;
 mod memory;
 
+use std::path::PathBuf;
+
 use crate::Outcome;
 use crate::arguments::Arguments;
 use crate::report::Recorder;
@@ -20,6 +22,11 @@ pub const PCIE_TO_DEVICE: &str = "gpu/pcie to device";
 pub const PCIE_TO_HOST: &str = "gpu/pcie to host";
 pub const HBM_READ: &str = "gpu/hbm read";
 pub const MATRIX_PRODUCT: &str = "gpu/bf16 matrix product";
+
+/// Where compiled kernels are kept between runs.
+pub fn kernel_cache() -> PathBuf {
+    std::env::temp_dir().join("attentionstore-bench-kernels")
+}
 
 /// # Errors
 /// A directory that cannot be written, memory that cannot be had, a card that fails.

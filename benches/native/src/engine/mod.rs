@@ -15,7 +15,7 @@ use crate::Outcome;
 use crate::arguments::{Arguments, DeviceChoice};
 use crate::ceilings::{
     DISK_READ, DISK_WRITE, F32_PEAK, HBM_READ, MATRIX_PRODUCT, MEMORY_COPY, MEMORY_READ, PCIE_TO_DEVICE,
-    PCIE_TO_HOST,
+    PCIE_TO_HOST, kernel_cache,
 };
 use crate::report::{Limit, Recorder};
 use driver::Driver;
@@ -161,6 +161,8 @@ impl Session<'_> {
         let ssd_bytes = host_blocks * self.shape.host_slot_bytes();
         Driver::open(EngineOptions {
             model: self.shape.source.clone(),
+            device: self.arguments.device.to_string(),
+            kernel_cache: kernel_cache(),
             threads: self.arguments.threads,
             max_batch_tokens: self.cases.batch_tokens,
             hbm_bytes: self.hbm_bytes(),
@@ -179,6 +181,9 @@ impl Session<'_> {
     /// What the cases need, as far as it fits; what does not is skipped by name.
     fn hbm_bytes(&self) -> u64 {
         let needed = self.cases.hbm_blocks() as u64 * self.shape.block_bytes();
+        if self.arguments.device != DeviceChoice::Cpu {
+            return needed;
+        }
         let room = available_memory().map_or(needed, |bytes| (bytes as f64 * MEMORY_SHARE) as u64);
         needed.min(room).max(self.shape.block_bytes())
     }
