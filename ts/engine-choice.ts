@@ -10,6 +10,9 @@ import { chooseDevice, defaultBatchTokens, isDeviceRefusal, isGpu } from './devi
 import { createNativeEngine, describeRandomWeights, detectCuda, type NativeEngineOptions } from './engine/native/index.js'
 import { SimulatedEngine } from './engine/simulated/engine.js'
 import { cpu2 } from './engine/simulated/profiles/cpu-2.js'
+import type { HardwareProfile } from './engine/simulated/profiles/profile.js'
+import { profileNamed } from './engine/simulated/profiles/registry.js'
+import { blockSizes } from './engine/simulated/slots.js'
 import type { Engine } from './engine/types.js'
 
 export interface EnginePlaces {
@@ -112,9 +115,10 @@ function nativeOptions(
 async function openSimulated({ options, dataDir, fit }: EnginePlaces): Promise<OpenedEngine> {
   const tiers = await fit(0, false)
   const lock = options.noReuse ? null : await lockDataDir(dataDir)
+  const profile = profileNamed(options.profile ?? cpu2.name) ?? cpu2
   const engine = new SimulatedEngine({
-    profile: limitedProfile(options),
-    slots: simulatedSlots(tiers),
+    profile: limited(profile, options),
+    slots: simulatedSlots(profile, tiers),
     dramStagingOnly: isStagingOnly(tiers),
     maxBatchTokens: options.maxBatchTokens ?? defaultBatchTokens('cpu'),
   })
@@ -129,11 +133,11 @@ async function openSimulated({ options, dataDir, fit }: EnginePlaces): Promise<O
 }
 
 /** `--ssd-read-limit` and `--ssd-write-limit` slow the simulated disk; profiles count bytes a millisecond. */
-function limitedProfile({ ssdReadLimit, ssdWriteLimit }: ServeOptions): typeof cpu2 {
+function limited(profile: HardwareProfile, { ssdReadLimit, ssdWriteLimit }: ServeOptions): HardwareProfile {
   return {
-    ...cpu2,
-    readRate: Math.min(cpu2.readRate, (ssdReadLimit ?? Number.POSITIVE_INFINITY) / 1000),
-    writeRate: Math.min(cpu2.writeRate, (ssdWriteLimit ?? Number.POSITIVE_INFINITY) / 1000),
+    ...profile,
+    readRate: Math.min(profile.readRate, (ssdReadLimit ?? Number.POSITIVE_INFINITY) / 1000),
+    writeRate: Math.min(profile.writeRate, (ssdWriteLimit ?? Number.POSITIVE_INFINITY) / 1000),
   }
 }
 
@@ -141,9 +145,8 @@ function isStagingOnly({ dramBytes, ssdBytes }: TierBytes): boolean {
   return dramBytes === 0 && ssdBytes > 0
 }
 
-function simulatedSlots(tiers: TierBytes): Record<'hbm' | 'dram' | 'ssd', number> {
-  // What a block takes is the engine's to say; one that is never started can be asked.
-  const { blockBytes, hostSlotBytes } = new SimulatedEngine({ profile: cpu2 }).info
+function simulatedSlots(profile: HardwareProfile, tiers: TierBytes): Record<'hbm' | 'dram' | 'ssd', number> {
+  const { blockBytes, hostSlotBytes } = blockSizes(profile)
   const slots = (option: string, bytes: number, slotBytes: number): number => {
     if (bytes > 0 && bytes < slotBytes) throw invalidOption(option, `${bytes} bytes hold no block of ${slotBytes} bytes`)
     return Math.floor(bytes / slotBytes)

@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import test from 'ava'
 import type { CapacityResult } from '../../ts/simulator/capacity/result.js'
 import { cpu2 } from '../../ts/engine/simulated/profiles/cpu-2.js'
-import { quantiles, timeAlone } from '../../ts/simulator/capacity/ttft.js'
-import { reportPage } from '../../ts/simulator/report/page.js'
+import { timeAlone } from '../../ts/simulator/capacity/ttft.js'
+import { quantiles } from '../../ts/simulator/quantiles.js'
+import { capacityPage } from '../../ts/simulator/report/capacity-page.js'
 import { FakeTerminal } from './support/terminal.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'attentionstore-simulate-'))
@@ -61,7 +62,7 @@ test('the report is one page with a line a policy and nothing from elsewhere', a
 })
 
 test('the report shows no markup that comes from a name, and no curve without capacities', (t) => {
-  const page = reportPage('<b>"&', { format: 'x', blockTokens: 1, uniqueBlocks: 0, requests: [] }, [])
+  const page = capacityPage('<b>"&', { format: 'x', blockTokens: 1, uniqueBlocks: 0, beginnings: new Map(), requests: [] }, [])
   t.true(page.includes('<h1>&lt;b&gt;&quot;&amp;</h1>'))
   t.notRegex(page, /<svg|NaN|Infinity/)
 })

@@ -110,7 +110,7 @@ test('after a restart a policy that learns knows the blocks, as of the turns tha
   const directory = new Directory({ hbm: 1, dram: 1, ssd: 4 }, { policy: createPolicy('adaptive'), now: () => 1001 })
   new BlockStore(table).restore(directory, 'this model')
   const [full, tail] = keys.map(key => directory.blocks.get(key))
-  t.like(full, { uses: 1, cohort: { blockClass: classOf(1, 64, false), usedAt: 1000.5 } })
+  t.like(full, { uses: 1, cohort: { blockClass: classOf({ uses: 1, gapMs: null, newTokens: 64, isPartialTail: false }), usedAt: 1000.5 } })
   // Its stamp lies ahead of the clock: time never goes ahead of now.
-  t.like(tail, { uses: 1, cohort: { blockClass: classOf(1, 2, true), usedAt: 1001 } })
+  t.like(tail, { uses: 1, cohort: { blockClass: classOf({ uses: 1, gapMs: null, newTokens: 2, isPartialTail: true }), usedAt: 1001 } })
 })

@@ -4,9 +4,10 @@ import test from 'ava'
 import fc from 'fast-check'
 import { AdaptivePolicy } from '../../ts/placement/adaptive/adaptive.js'
 import { AGE_BINS, binEnd, binWidth } from '../../ts/placement/adaptive/ages.js'
-import { CLASSES, classOf, familiesOf } from '../../ts/placement/adaptive/classes.js'
+import { CLASSES, classOf, familiesOf, RHYTHM_FAMILIES, TWIN_FAMILIES } from '../../ts/placement/adaptive/classes.js'
 import type { Cohort } from '../../ts/placement/adaptive/cohorts.js'
 import { gittinsIndex, LifeTable } from '../../ts/placement/adaptive/life-table.js'
+import { Trust } from '../../ts/placement/adaptive/trust.js'
 import { belady } from '../../ts/placement/belady.js'
 import { fifo } from '../../ts/placement/fifo.js'
 import { lru } from '../../ts/placement/lru.js'
@@ -103,15 +104,22 @@ test('ages fall into bins without a gap', t => {
 })
 
 test('classes of all uses and lengths are distinct within their families, and none is out of bounds', t => {
-  t.is(classOf(3, 100, false), classOf(4, 127, false))
-  t.not(classOf(4, 100, false), classOf(5, 100, false))
-  t.not(classOf(1, 127, false), classOf(1, 128, false))
-  t.not(classOf(1, 100, false), classOf(1, 100, true))
-  t.deepEqual(familiesOf(classOf(1, 100, false)), familiesOf(classOf(1, 100, true)))
+  const first = { uses: 1, gapMs: null, newTokens: 100, isPartialTail: false }
+  const class3 = classOf({ ...first, uses: 3, newTokens: 100 })
+  t.is(class3, classOf({ ...first, uses: 4, newTokens: 127 }))
+  t.not(class3, classOf({ ...first, uses: 5 }))
+  t.not(class3, classOf({ ...first, uses: 3, gapMs: 0 }))
+  t.not(classOf({ ...first, gapMs: 7_999 }), classOf({ ...first, gapMs: 8_000 }))
+  t.is(classOf({ ...first, gapMs: 128_000 }), classOf({ ...first, gapMs: 1e9 }))
+  t.not(classOf({ ...first, newTokens: 127 }), classOf({ ...first, newTokens: 128 }))
+  const tail = classOf({ ...first, isPartialTail: true })
+  t.not(classOf(first), tail)
+  t.deepEqual(familiesOf(classOf(first)), familiesOf(tail))
   fc.assert(
-    fc.property(fc.nat(), fc.nat(), fc.boolean(), (uses, tokens, partial) => {
-      const found = classOf(uses, tokens, partial)
-      t.true(found >= 0 && found < CLASSES)
+    fc.property(fc.nat(), fc.option(fc.nat()), fc.nat(), fc.boolean(), (uses, gapMs, newTokens, isPartialTail) => {
+      const found = classOf({ uses, gapMs, newTokens, isPartialTail })
+      const [twins, rhythm] = familiesOf(found)
+      t.true(found >= 0 && found < CLASSES && twins < TWIN_FAMILIES && rhythm < RHYTHM_FAMILIES)
     }),
   )
 })
@@ -159,7 +167,7 @@ function experienced(gap: number): { policy: AdaptivePolicy; short: Learner; lon
   const policy = new AdaptivePolicy()
   const use = (turn: TurnUse, block: Learner, atMs: number): void => {
     block.lastUse = atMs
-    turn.used(block, false)
+    turn.used(block, false, true)
   }
   const previous: Learner[] = []
   let now = 0
@@ -199,7 +207,7 @@ test('adaptive gives up tails before heads of equal worth', t => {
   const policy = new AdaptivePolicy()
   const blocks = [learner(0), learner(1), learner(2)]
   const turn = policy.begin({ atMs: 0, newTokens: 10 })
-  for (const block of blocks) turn.used(block, false)
+  for (const block of blocks) turn.used(block, false, true)
   t.deepEqual(policy.victims(blocks, 3).map(({ index }) => index), [2, 1, 0])
 })
 
@@ -207,12 +215,12 @@ test('a turn that uses a block twice is one use', t => {
   const policy = new AdaptivePolicy()
   const block = learner()
   const first = policy.begin({ atMs: 0, newTokens: 10 })
-  first.used(block, false)
-  first.used(block, false)
+  first.used(block, false, true)
+  first.used(block, false, true)
   t.is(block.uses, 1)
   const second = policy.begin({ atMs: 1, newTokens: 10 })
-  second.used(block, false)
-  first.used(learner(), false)
+  second.used(block, false, true)
+  first.used(learner(), false, true)
   t.is(block.uses, 2)
 })
 
@@ -221,9 +229,31 @@ test('turns may overlap: each keeps its own class, and time never goes back', t 
   const [a, b] = [learner(), learner()]
   const short = policy.begin({ atMs: 10, newTokens: 10 })
   const long = policy.begin({ atMs: 5, newTokens: 10_000 })
-  short.used(a, false)
-  long.used(b, false)
-  t.is(a.cohort?.blockClass, classOf(1, 10, false))
-  t.is(b.cohort?.blockClass, classOf(1, 10_000, false))
+  short.used(a, false, true)
+  long.used(b, false, true)
+  t.is(a.cohort?.blockClass, classOf({ uses: 1, gapMs: null, newTokens: 10, isPartialTail: false }))
+  t.is(b.cohort?.blockClass, classOf({ uses: 1, gapMs: null, newTokens: 10_000, isPartialTail: false }))
   t.is(b.cohort?.usedAt, 10)
+})
+
+test('while most of what comes back is gone, all differences count; where nearly all is there, only large ones', t => {
+  const trust = (kept: number, lost: number): number => {
+    const found = new Trust()
+    for (let i = 0; i < kept; i++) found.returned(true)
+    for (let i = 0; i < lost; i++) found.returned(false)
+    return found.refresh()
+  }
+  t.is(trust(0, 0), 0)
+  t.is(trust(50_000, 50_000), 0)
+  t.is(trust(100, 0), 0, 'a few returns say nothing')
+  const between = trust(70_000, 30_000)
+  t.true(between > 0 && between < Math.LN2)
+  t.is(trust(100_000, 1000), Math.LN2)
+})
+
+test('worths that differ by less than the caution are equal', t => {
+  const table = new LifeTable()
+  t.not(table.value(0, 0), table.value(0, 1))
+  table.refresh(Math.log(1000))
+  t.is(table.value(0, 0), table.value(0, 1))
 })

@@ -22,7 +22,7 @@ function traceOf(chains: ReadonlyArray<readonly number[]>, prompts: readonly num
     return { atMs: i * 1000, inputTokens, reusableTokens: inputTokens, outputTokens: 1, blocks, promptBlocks, hasPartialTail: false }
   })
   const uniqueBlocks = Math.max(...chains.flat()) + 1
-  return { format: 'test', blockTokens: BLOCK, uniqueBlocks, requests }
+  return { format: 'test', blockTokens: BLOCK, uniqueBlocks, beginnings: new Map(), requests }
 }
 
 function hits(trace: Trace, policy: SimulatedPolicy, capacityBlocks: number, lookAhead = 0): number {

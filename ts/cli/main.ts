@@ -7,7 +7,7 @@ import { benchCommand } from './bench/command.js'
 import { chatCommand } from './chat.js'
 import { keysCommand } from './keys.js'
 import { serveCommand } from './serve.js'
-import { simulateCommand } from './simulate.js'
+import { simulateCommand } from './simulate/command.js'
 import { processTerminal, type Terminal } from './terminal.js'
 
 const DESCRIPTION = 'A self-hosted LLM inference server that never computes the same conversation twice.'

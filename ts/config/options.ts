@@ -2,6 +2,7 @@
 // and each default is written here once.
 
 import { availableParallelism } from 'node:os'
+import { profileNames } from '../engine/simulated/profiles/registry.js'
 import { device, host, hostName, origin, policy, servedName } from './names.js'
 import { bytes, duration, flag, list, oneOf, rate, text, wholeNumber, type Parser } from './units.js'
 
@@ -66,8 +67,8 @@ export const SERVE_OPTIONS = {
   }),
   profile: option({
     argument: '<name>',
-    help: 'speed of the simulated device: cpu-2',
-    parse: oneOf(['cpu-2']),
+    help: `speed of the simulated device: ${profileNames.join(', ')}`,
+    parse: oneOf(profileNames),
     default: null,
     defaultText: 'cpu-2',
   }),

@@ -31,6 +31,8 @@ export class Block implements History {
   cohort: Cohort | null = null
   /** A conversation may still see it. false: the last one that used it has moved on, and left it behind. */
   reachable = true
+  /** It left and was made again, and no turn has used it since. */
+  isBack = false
   /** No longer in the directory. Transfers in flight may still end for it. */
   gone = false
   /** The ssd copy's bytes are flushed. */

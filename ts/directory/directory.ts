@@ -89,7 +89,7 @@ export class Directory {
     if (known) return known
     const block = new Block(key, parent, index, tokens, ++this.#born)
     const ghost = this.ghosts.returned(key)
-    if (ghost) Object.assign(block, ghost.history)
+    if (ghost) Object.assign(block, ghost.history, { isBack: true })
     this.blocks.set(key, block)
     this.children.add(block)
     for (const child of this.children.of(key)) {
@@ -102,7 +102,8 @@ export class Directory {
   use(block: Block, turn: TurnUse): void {
     block.lastUse = this.now()
     block.reachable = true
-    turn.used(block, block.valid < BLOCK_TOKENS)
+    turn.used(block, block.valid < BLOCK_TOKENS, !block.isBack)
+    block.isBack = false
   }
 
   /** The conversation that used the block has moved on. Unless another uses or wants it, it is the first to go. */

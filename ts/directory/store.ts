@@ -128,7 +128,7 @@ function recall(directory: Directory): void {
     const ofTurn = blocks.slice(from, to)
     const newTokens = ofTurn.reduce((sum, { valid }) => sum + valid, 0)
     const turn = directory.policy.begin({ atMs: Math.min(lastUse, directory.now()), newTokens })
-    for (const block of ofTurn) turn.used(block, block.valid < BLOCK_TOKENS)
+    for (const block of ofTurn) turn.used(block, block.valid < BLOCK_TOKENS, true)
   }
 }
 

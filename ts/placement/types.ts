@@ -35,8 +35,8 @@ export interface TurnFacts {
 
 /** A turn that uses blocks. */
 export interface TurnUse {
-  /** The turn uses `block`, resident or not. Telling it again changes nothing. */
-  used(block: History, isPartialTail: boolean): void
+  /** The turn uses `block`, which was or was not still there. Telling it again changes nothing. */
+  used(block: History, isPartialTail: boolean, wasThere: boolean): void
 }
 
 /** Policies that a server can run: they need to know nothing of the future but the queue. */

@@ -18,6 +18,7 @@ import { ContractViolation } from './hazards.js'
 import { simulatedOptions, type SimulatedOptions } from './options.js'
 import { logprobOf, sampleToken } from './sampler.js'
 import { SimulatedSequence } from './sequence.js'
+import { blockSizes } from './slots.js'
 import { SimulatedText } from './text.js'
 import { Transfers } from './transfers.js'
 import { TURN_END, VOCABULARY_SIZE } from './vocabulary.js'
@@ -167,6 +168,7 @@ export class SimulatedEngine implements Engine {
       const sequence = this.#sequenceOf(row.sequence)
       rows += row.count
       history += row.from - leftOut(sequence.spec.view, row.from)
+      if (this.#transfers.loadEnds.size === 0) continue
       for (const index of sequence.blocksSeenBy(row)) {
         const slot = sequence.plannedTable[index]
         if (slot !== undefined) lastLoad = Math.max(lastLoad, this.#transfers.loadEnds.get(slot) ?? 0)
@@ -232,7 +234,7 @@ export class SimulatedEngine implements Engine {
 
   #sample(sequence: SimulatedSequence, state: number, computed: number): Pick<RowResult, 'text'> & Partial<RowResult> {
     const { sampling, ignoreEos } = sequence.spec
-    const token = sampleToken(state, sampling, computed, ignoreEos)
+    const token = this.#options.recorded(sequence.spec, computed) ?? sampleToken(state, sampling, computed, ignoreEos)
     const { text, isCounted, end } = sequence.answer.add(token)
     if (isCounted) sequence.tokens.push(token)
     const logprob = sampling.logprobs === null || !isCounted ? {} : { logprob: logprobOf(token, sampling.logprobs) }
@@ -251,7 +253,7 @@ export class SimulatedEngine implements Engine {
 
 function infoOf(options: SimulatedOptions): EngineInfo {
   const { profile, slots, disk } = options
-  const blockBytes = profile.kvBytesPerToken * BLOCK_TOKENS
+  const { blockBytes, hostSlotBytes } = blockSizes(profile)
   return {
     kind: 'simulated',
     device: profile.device,
@@ -261,7 +263,7 @@ function infoOf(options: SimulatedOptions): EngineInfo {
     modelContext: options.modelContext,
     sliceBytes: blockBytes / profile.layers,
     blockBytes,
-    hostSlotBytes: 4096 + Math.ceil(blockBytes / 4096) * 4096,
+    hostSlotBytes,
     slots,
     dramStagingOnly: options.dramStagingOnly,
     ioEngine: slots.ssd > 0 ? 'simulated' : 'none',

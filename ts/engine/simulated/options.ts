@@ -1,7 +1,7 @@
 // How a simulated engine is made.
 
 import { systemClock, type Clock } from '../clock.js'
-import type { TierName, Transfer } from '../types.js'
+import type { SequenceSpec, TierName, Transfer } from '../types.js'
 import { SimulatedDisk } from './disk.js'
 import { cpu2 } from './profiles/cpu-2.js'
 import type { HardwareProfile } from './profiles/profile.js'
@@ -13,6 +13,9 @@ export interface Faults {
   readonly slowdown?: (kind: Transfer['kind']) => number
 }
 
+/** Tokens that were answered once: of the sequence, the token at this index. undefined: one is sampled. */
+export type Recorded = (spec: SequenceSpec, index: number) => number | undefined
+
 export interface SimulatedOptions {
   readonly profile: HardwareProfile
   readonly clock: Clock
@@ -22,6 +25,8 @@ export interface SimulatedOptions {
   readonly modelContext: number
   readonly disk: SimulatedDisk
   readonly faults: Faults
+  /** Answers of a recording, in place of sampled ones. */
+  readonly recorded: Recorded
 }
 
 export function simulatedOptions(given: Partial<SimulatedOptions>): SimulatedOptions {
@@ -35,6 +40,7 @@ export function simulatedOptions(given: Partial<SimulatedOptions>): SimulatedOpt
     modelContext: profile.modelContext,
     disk: new SimulatedDisk(crypto.randomUUID()),
     faults: {},
+    recorded: () => undefined,
     ...given,
   }
 }

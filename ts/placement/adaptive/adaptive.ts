@@ -7,6 +7,7 @@ import type { Experienced, History, PlacementPolicy, TurnFacts, TurnUse } from '
 import { classOf } from './classes.js'
 import { Cohort, CohortQueue } from './cohorts.js'
 import { LifeTable } from './life-table.js'
+import { Trust } from './trust.js'
 
 /** Uses between two refreshes of the values: they change slowly. */
 const REFRESH_EVERY = 4096
@@ -15,6 +16,7 @@ const REFRESH_EVERY = 4096
 class Lessons {
   readonly table = new LifeTable()
   readonly queue = new CohortQueue(this.table)
+  readonly #trust = new Trust()
   /** Milliseconds: the latest beginning of a turn. */
   now = -Infinity
   #sinceRefresh = 0
@@ -24,7 +26,7 @@ class Lessons {
     this.queue.advance(this.now)
     if (this.#sinceRefresh < REFRESH_EVERY) return
     this.#sinceRefresh = 0
-    this.table.refresh()
+    this.table.refresh(this.#trust.refresh())
   }
 
   /** A new cohort, as old as the latest turn: the queue needs them in order of age. */
@@ -34,8 +36,11 @@ class Lessons {
     return cohort
   }
 
-  use(block: History, cohort: Cohort): void {
-    block.cohort?.use(this.table)
+  use(block: History, cohort: Cohort, wasThere: boolean): void {
+    if (block.cohort !== null) {
+      block.cohort.use(this.table)
+      this.#trust.returned(wasThere)
+    }
     block.cohort = cohort
     cohort.join(this.table)
     this.#sinceRefresh++
@@ -76,7 +81,7 @@ export class AdaptivePolicy implements PlacementPolicy<Experienced> {
 class AdaptiveTurn implements TurnUse {
   readonly #lessons: Lessons
   readonly #newTokens: number
-  /** Few: one for each count of uses that its blocks had. */
+  /** Few: one for each class that its blocks were in. */
   readonly #cohorts: Cohort[] = []
 
   constructor(lessons: Lessons, newTokens: number) {
@@ -84,10 +89,12 @@ class AdaptiveTurn implements TurnUse {
     this.#newTokens = newTokens
   }
 
-  used(block: History, isPartialTail: boolean): void {
+  used(block: History, isPartialTail: boolean, wasThere: boolean): void {
     if (block.cohort !== null && this.#cohorts.includes(block.cohort)) return
+    const gapMs = block.cohort === null ? null : this.#lessons.now - block.cohort.usedAt
     block.uses++
-    this.#lessons.use(block, this.#cohortOf(classOf(block.uses, this.#newTokens, isPartialTail)))
+    const cohort = this.#cohortOf(classOf({ uses: block.uses, gapMs, newTokens: this.#newTokens, isPartialTail }))
+    this.#lessons.use(block, cohort, wasThere)
   }
 
   #cohortOf(blockClass: number): Cohort {

@@ -1,7 +1,7 @@
-// Ages of a block since its last use, in bins that grow: 40 from 2 s on, each ending 1.22 times as far as the one before,
-// the last beyond an hour. Coarser ones lose half a point where the tier is large: old blocks are then too much alike.
+// Ages of a block since its last use, in bins that grow: 48 from 2 s on, each ending 1.22 times as far as the one before,
+// the last beyond five hours. Coarser ones lose half a point where the tier is large: old blocks are then too much alike.
 
-export const AGE_BINS = 40
+export const AGE_BINS = 48
 
 const FIRST_MS = 2000
 const GROWTH = 1.22

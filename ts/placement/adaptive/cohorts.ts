@@ -9,7 +9,8 @@ const LAST_BIN = AGE_BINS - 1
 export class Cohort {
   /** The bin of their age. */
   bin = 0
-  /** Blocks that nobody has used since. */
+  /** Blocks that joined, and those of them that nobody has used since. */
+  size = 0
   waiting = 0
 
   constructor(
@@ -19,7 +20,9 @@ export class Cohort {
 
   /** One more block; a long turn adds some when the first have aged. */
   join(table: LifeTable): void {
+    this.size++
     this.waiting++
+    table.joined(this.size)
     table.count(this.blockClass, this.bin, 0, 1)
   }
 

@@ -1,13 +1,13 @@
 // A life table: of the blocks of a class that came to an age, how many were used again in it.
 
 import { AGE_BINS, binWidth } from './ages.js'
-import { CLASSES, familiesOf, TWIN_FAMILIES, USE_FAMILIES } from './classes.js'
+import { CLASSES, familiesOf, RHYTHM_FAMILIES, TWIN_FAMILIES } from './classes.js'
 
-/** Blocks that a family's hazard weighs in its members' one: many, because blocks of one request come back together. */
-const SHRINKAGE = 300
+/** Cohorts that a family's hazard weighs in its members' one: blocks of one turn come back together, so they count as one. */
+const SHRINKAGE = 10
 
-/** Blocks' worth of belief, before anything is seen, that use grows rarer with age: with it alone the order is LRU's. */
-const PRIOR = 5000
+/** Cohorts' worth of belief, before anything is seen, that use grows rarer with age: with it alone the order is LRU's. */
+const PRIOR = 200
 const PRIOR_SCALE_MS = 300_000
 
 class Counts {
@@ -32,60 +32,89 @@ class Counts {
   }
 }
 
-function priorHazard(bin: number, startMs: number): number {
-  return Math.min(0.5, (0.1 * binWidth(bin)) / (startMs + PRIOR_SCALE_MS))
+/** Of each bin, before anything is seen. */
+const PRIOR_HAZARDS = priorHazards()
+
+function priorHazards(): Float64Array {
+  const hazards = new Float64Array(AGE_BINS)
+  let startMs = 0
+  for (let bin = 0; bin < AGE_BINS; bin++) {
+    hazards[bin] = Math.min(0.5, (0.1 * binWidth(bin)) / (startMs + PRIOR_SCALE_MS))
+    startMs += binWidth(bin)
+  }
+  return hazards
 }
 
 export class LifeTable {
   readonly #all = new Counts(1)
-  readonly #uses = new Counts(USE_FAMILIES)
+  readonly #rhythms = new Counts(RHYTHM_FAMILIES)
   readonly #twins = new Counts(TWIN_FAMILIES)
   readonly #classes = new Counts(CLASSES)
   readonly #values = new Float64Array(CLASSES * AGE_BINS)
-
-  constructor() {
-    this.refresh()
-  }
+  /** Round of refreshing in which the values of each class were made. */
+  readonly #madeIn = new Uint32Array(CLASSES)
+  readonly #hazards = new Float64Array(AGE_BINS)
+  #round = 1
+  #caution = 0
+  /** Blocks that joined cohorts, and the sum over them of their cohort's size. */
+  #joined = 0
+  #sizes = 0
 
   /** `atRisk` blocks of a class came to the age of the bin; `used` of those that had were used in it. */
   count(blockClass: number, bin: number, used: number, atRisk: number): void {
-    const [twins, uses] = familiesOf(blockClass)
+    const [twins, rhythm] = familiesOf(blockClass)
     this.#all.add(0, bin, used, atRisk)
-    this.#uses.add(uses, bin, used, atRisk)
+    this.#rhythms.add(rhythm, bin, used, atRisk)
     this.#twins.add(twins, bin, used, atRisk)
     this.#classes.add(blockClass, bin, used, atRisk)
   }
 
-  /** Expected hits a block-millisecond of keeping a block of that class and age, as of the last `refresh`. */
+  /** A block joined a cohort, which has `size` now. */
+  joined(size: number): void {
+    this.#joined++
+    this.#sizes += 2 * size - 1
+  }
+
+  /** What a block of that class and age is worth keeping, as of the last `refresh`; only the order means something. */
   value(blockClass: number, bin: number): number {
+    if (this.#madeIn[blockClass] !== this.#round) this.#make(blockClass)
     return this.#values[blockClass * AGE_BINS + bin] ?? 0
   }
 
-  /** Makes the values anew from what was counted. */
-  refresh(): void {
-    const hazards = new Float64Array(AGE_BINS)
-    for (let blockClass = 0; blockClass < CLASSES; blockClass++) {
-      this.#hazards(blockClass, hazards)
-      for (let bin = 0; bin < AGE_BINS; bin++) this.#values[blockClass * AGE_BINS + bin] = gittinsIndex(hazards, bin)
+  /**
+   * Values are made anew from what was counted, each when it is asked for. Hits a block-second whose logarithms differ by
+   * less than `caution` count as equal.
+   */
+  refresh(caution: number): void {
+    this.#caution = caution
+    this.#round++
+  }
+
+  #make(blockClass: number): void {
+    this.#madeIn[blockClass] = this.#round
+    this.#fillHazards(blockClass)
+    for (let bin = 0; bin < AGE_BINS; bin++) {
+      const worth = gittinsIndex(this.#hazards, bin)
+      this.#values[blockClass * AGE_BINS + bin] = this.#caution === 0 ? worth : Math.floor(Math.log(worth) / this.#caution)
     }
   }
 
-  #hazards(blockClass: number, into: Float64Array): void {
-    const [twins, uses] = familiesOf(blockClass)
-    let startMs = 0
+  #fillHazards(blockClass: number): void {
+    const [twins, rhythm] = familiesOf(blockClass)
+    const cohort = this.#joined === 0 ? 1 : this.#sizes / this.#joined
+    const weight = SHRINKAGE * cohort
     for (let bin = 0; bin < AGE_BINS; bin++) {
-      const all = this.#all.hazard(0, bin, priorHazard(bin, startMs), PRIOR)
-      const byUses = this.#uses.hazard(uses, bin, all, SHRINKAGE)
-      const byTwins = this.#twins.hazard(twins, bin, byUses, SHRINKAGE)
-      into[bin] = this.#classes.hazard(blockClass, bin, byTwins, SHRINKAGE)
-      startMs += binWidth(bin)
+      const all = this.#all.hazard(0, bin, PRIOR_HAZARDS[bin] ?? 0, PRIOR * cohort)
+      const byRhythm = this.#rhythms.hazard(rhythm, bin, all, weight)
+      const byTwins = this.#twins.hazard(twins, bin, byRhythm, weight)
+      this.#hazards[bin] = this.#classes.hazard(blockClass, bin, byTwins, weight)
     }
   }
 }
 
 /**
- * The best rate that keeping the block can earn: the largest, over how long to wait, of the chance of a use within that
- * time by the mean time until the use or the end of the wait (a Gittins index).
+ * The best rate that keeping the block can earn, in hits a block-millisecond: the largest, over how long to wait, of the
+ * chance of a use within that time by the mean time until the use or the end of the wait (a Gittins index).
  */
 export function gittinsIndex(hazards: Float64Array, from: number): number {
   let alive = 1

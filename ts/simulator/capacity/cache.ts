@@ -99,7 +99,7 @@ export class OneTierCache {
     const block = (this.#blocks[id] ??= new TraceBlock(parent, place))
     block.lastUse = request.atMs
     block.firstWanted = Infinity
-    use.used(block, request.hasPartialTail && place === request.blocks.length - 1)
+    use.used(block, request.hasPartialTail && place === request.blocks.length - 1, block.isResident)
     return block
   }
 

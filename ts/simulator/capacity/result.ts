@@ -1,10 +1,11 @@
 // What a simulation of one tier reports: one object a policy and capacity.
 
 import type { HardwareProfile } from '../../engine/simulated/profiles/profile.js'
+import { quantiles, type Quantiles } from '../quantiles.js'
 import type { Trace } from '../traces/trace.js'
 import type { SimulatedPolicy } from './policies.js'
 import { replayCapacity } from './replay.js'
-import { quantiles, timeAlone, type Quantiles } from './ttft.js'
+import { timeAlone } from './ttft.js'
 
 /** A share of the trace's unique blocks, in percent, or a size. */
 export interface Capacity {

@@ -2,7 +2,7 @@
 
 import { escaped } from './escape.js'
 
-export interface Line {
+interface Line {
   readonly name: string
   /** `x` > 0; `y` from 0 to 1. */
   readonly points: ReadonlyArray<{ readonly x: number; readonly y: number }>
@@ -17,8 +17,31 @@ const RIGHT = 130
 
 const COLOURS = ['#0969da', '#cf222e', '#1a7f37', '#8250df', '#9a6700'] as const
 
+export interface MissPoint {
+  readonly line: string
+  readonly label: string
+  readonly blocks: number
+  /** 0 … 1. */
+  readonly missRate: number
+}
+
+/** Tiers that hold nothing have no place on a logarithmic scale. */
+export function missCurve(points: readonly MissPoint[]): string {
+  const shown = points.filter(({ blocks }) => blocks > 0)
+  if (shown.length === 0) return '<p>No tier holds a block.</p>'
+  const lines: Line[] = [...new Set(shown.map(({ line }) => line))].map((name) => ({
+    name,
+    points: shown
+      .filter(({ line }) => line === name)
+      .map(({ blocks, missRate }) => ({ x: blocks, y: missRate }))
+      .sort((a, b) => a.x - b.x),
+  }))
+  const labels = new Map(shown.map(({ blocks, label }) => [blocks, label]))
+  return curve(lines, 'Miss ratio by capacity', [...labels].map(([x, text]) => ({ x, text })))
+}
+
 /** Shares against capacities on a logarithmic scale; `labels` name some of the capacities. */
-export function curve(lines: readonly Line[], title: string, labels: ReadonlyArray<{ readonly x: number; readonly text: string }>): string {
+function curve(lines: readonly Line[], title: string, labels: ReadonlyArray<{ readonly x: number; readonly text: string }>): string {
   const all = lines.flatMap(({ points }) => points.map(({ x }) => Math.log(x)))
   const [low, high] = [Math.min(...all), Math.max(...all)]
   const across = (x: number): number => LEFT + ((Math.log(x) - low) / (high - low || 1)) * (WIDTH - LEFT - RIGHT)

@@ -1,13 +1,14 @@
 // What a trace format has to say: how a record is known, and the requests that it stands for.
 
 import type { BlockIds } from './ids.js'
-import type { TraceRequest } from './trace.js'
+import type { Beginning, TraceRequest } from './trace.js'
 
 /** What readers of one file share. */
 export interface ReadContext {
   readonly ids: BlockIds
   /** Of the file's own name space: ids that all records share. */
   readonly shared: (id: string | number) => number
+  readonly beginnings: Map<number, Beginning>
   /** 0 ≤ x < 1, the same numbers on every run. */
   readonly random: () => number
 }

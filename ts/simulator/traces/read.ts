@@ -12,7 +12,7 @@ import { mooncake } from './mooncake.js'
 import { recordsOf } from './records.js'
 import { requestLog } from './request-log.js'
 import { sharegpt } from './sharegpt.js'
-import type { Trace, TraceRequest } from './trace.js'
+import type { Beginning, Trace, TraceRequest } from './trace.js'
 
 const FORMATS: readonly TraceFormat[] = [mooncake, requestLog, sharegpt, agents, azure]
 
@@ -35,7 +35,8 @@ export interface ReadOptions {
 export async function readTrace(path: string, { seed = 1, onProgress = () => {} }: ReadOptions = {}): Promise<Trace> {
   const size = sizeOf(path)
   const ids = new BlockIds()
-  const context: ReadContext = { ids, shared: ids.scope(), random: seededRandom(seed) }
+  const beginnings = new Map<number, Beginning>()
+  const context: ReadContext = { ids, shared: ids.scope(), beginnings, random: seededRandom(seed) }
   const requests: TraceRequest[] = []
   let reader: OpenFormat | null = null
   let accesses = 0
@@ -51,7 +52,7 @@ export async function readTrace(path: string, { seed = 1, onProgress = () => {} 
   }
   if (!reader || requests.length === 0) throw invalidTrace(path, '', 'it holds no request')
   const { name, blockTokens } = reader.format
-  return { format: name, blockTokens, uniqueBlocks: ids.count, requests: inOrder(requests) }
+  return { format: name, blockTokens, uniqueBlocks: ids.count, beginnings, requests: inOrder(requests) }
 }
 
 interface OpenFormat {
@@ -63,7 +64,7 @@ interface OpenFormat {
 function formatOf(value: unknown, context: ReadContext): OpenFormat | null {
   const format = FORMATS.find((candidate) => {
     const ids = new BlockIds()
-    return candidate.open({ ids, shared: ids.scope(), random: () => 0 })(value) !== null
+    return candidate.open({ ids, shared: ids.scope(), beginnings: new Map(), random: () => 0 })(value) !== null
   })
   return format ? { format, read: format.open(context) } : null
 }

@@ -15,12 +15,20 @@ export interface TraceRequest {
   readonly hasPartialTail: boolean
 }
 
+/** A block that begins with the tokens of another one: a tail that was filled on, or texts that part inside a block. */
+export interface Beginning {
+  readonly block: number
+  readonly tokens: number
+}
+
 export interface Trace {
   readonly format: string
   /** Tokens that one block id stands for. */
   readonly blockTokens: number
   /** Block ids are 0 … uniqueBlocks − 1. */
   readonly uniqueBlocks: number
+  /** By block id, of those blocks of which it is known. Only request logs say it. */
+  readonly beginnings: ReadonlyMap<number, Beginning>
   /** In order of arrival. */
   readonly requests: readonly TraceRequest[]
 }

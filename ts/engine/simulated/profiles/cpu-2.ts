@@ -1,5 +1,5 @@
-// SmolLM2-135M on two Zen 3 cores, from docs/facts: prefill 290 tokens/s at 512 and 190 at 4K, decode 110 tokens/s, host
-// copies at 9 GB/s, a disk of 0.8 GB/s.
+// SmolLM2-135M on two Zen 3 cores, as measured (docs/design/cpu-backend.md): prefill 290 tokens/s at 512 and 190 at 4K,
+// decode 110 tokens/s, host copies at 9 GB/s, a disk of 0.8 GB/s. The price is that of a small virtual machine.
 
 import type { HardwareProfile } from './profile.js'
 
@@ -9,6 +9,9 @@ export const cpu2: HardwareProfile = {
   layers: 30,
   kvBytesPerToken: 23_040,
   modelContext: 8192,
+  maxBatchTokens: 256,
+  maxRunning: 256,
+  tierBytes: { hbm: 2 ** 30, dram: 4 * 2 ** 30, ssd: 20 * 2 ** 30 },
   stepBaseMs: 6,
   stepPerRowMs: 3.2,
   stepPerHistoryTokenMs: 0.001,
@@ -18,4 +21,5 @@ export const cpu2: HardwareProfile = {
   writeRate: 0.8e6,
   diskLatencyMs: 0.1,
   flushMs: 8,
+  prices: { acceleratorHour: 0.08, dramGibHour: 0.0088, ssdGibHour: 0.000082 },
 }

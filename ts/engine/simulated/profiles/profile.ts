@@ -1,4 +1,15 @@
-// Hardware as data: what a simulated engine's steps and transfers cost.
+// Hardware and model as data: what a simulated engine's steps and transfers cost.
+
+import type { TierName } from '../../types.js'
+
+/** What the machine costs, in dollars. */
+export interface Prices {
+  /** An hour of all its accelerators together, with the host around them. */
+  readonly acceleratorHour: number
+  /** A GiB for an hour. */
+  readonly dramGibHour: number
+  readonly ssdGibHour: number
+}
 
 export interface HardwareProfile {
   readonly name: string
@@ -7,6 +18,11 @@ export interface HardwareProfile {
   /** Bytes of KV a token, all layers. */
   readonly kvBytesPerToken: number
   readonly modelContext: number
+  /** Most rows in a step, and most sequences that run or load at once. */
+  readonly maxBatchTokens: number
+  readonly maxRunning: number
+  /** Bytes of each tier, unless told otherwise. */
+  readonly tierBytes: Readonly<Record<TierName, number>>
   /** Milliseconds of a step: `base + rows · perRow + history tokens · perHistoryToken`. */
   readonly stepBaseMs: number
   readonly stepPerRowMs: number
@@ -19,4 +35,5 @@ export interface HardwareProfile {
   /** Milliseconds before the first byte of a disk access, and of a flush. */
   readonly diskLatencyMs: number
   readonly flushMs: number
+  readonly prices: Prices
 }

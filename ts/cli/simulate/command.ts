@@ -1,0 +1,142 @@
+// `simulate`: what a cache would have done with recorded traffic.
+
+import { writeFileSync } from 'node:fs'
+import { basename } from 'node:path'
+import { Command } from 'commander'
+import { bytes, invalidOption, list, oneOf, wholeNumber, type Parser } from '../../config/units.js'
+import { cpu2 } from '../../engine/simulated/profiles/cpu-2.js'
+import type { HardwareProfile } from '../../engine/simulated/profiles/profile.js'
+import { profileNamed, profileNames } from '../../engine/simulated/profiles/registry.js'
+import { ExitError } from '../../protocol/errors.js'
+import { SIMULATED_POLICIES, type SimulatedPolicy } from '../../simulator/capacity/policies.js'
+import type { Capacity } from '../../simulator/capacity/result.js'
+import { readTrace } from '../../simulator/traces/read.js'
+import type { Trace } from '../../simulator/traces/trace.js'
+import { progressLine } from '../progress.js'
+import type { Terminal } from '../terminal.js'
+import { simulateCapacities } from './capacities.js'
+import { simulateTiers } from './tiers.js'
+
+interface SimulateValues {
+  readonly trace: string
+  readonly policy: string
+  readonly capacity?: string
+  readonly lookAhead?: string
+  readonly profile: string
+  readonly hbmBytes?: string
+  readonly dramBytes?: string
+  readonly ssdBytes?: string
+  readonly warmUp?: string
+  readonly limit?: string
+  readonly json?: string
+  readonly report?: string
+}
+
+/** What a simulation found: lines for the terminal, a list of objects, a page. */
+export interface Found {
+  readonly text: string
+  readonly results: readonly object[]
+  page(name: string): string
+}
+
+const MOST_LOOK_AHEAD = 1_000_000
+const MOST_REQUESTS = 1e9
+
+const HELP = `
+With --capacity, one tier: requests are replayed one at a time in order of arrival, from an empty cache, without a warm-up;
+times are those of each request alone on the machine. Otherwise all tiers, through the server's own scheduler, at the trace's
+times.
+A trace is the log of serve --request-log, Mooncake's JSON lines, ShareGPT sessions, agent sessions (a tar of JSON files) or
+Azure's CSV; plain or xz. Policies: ${SIMULATED_POLICIES.join(', ')}; belady knows the future: it is the bound for one tier.
+Profiles: ${profileNames.join(', ')}.
+`
+
+export function simulateCommand(terminal: Terminal, setExitCode: (code: number) => void): Command {
+  return new Command('simulate')
+    .description('replay a trace through a simulated cache: hit rates, times and costs, a policy and capacity at a time')
+    .requiredOption('--trace <file>', 'the trace')
+    .option('--policy <name,…>', 'which blocks are given up first', 'lru')
+    .option('--profile <name>', 'the machine and model', cpu2.name)
+    .option('--capacity <size,…>', "one tier: 5% of the trace's unique blocks, or 4GiB")
+    .option('--look-ahead <count>', 'with --capacity: requests to come that the policy is shown (default: 0)')
+    .option('--hbm-bytes <size>', "all tiers: that of hbm (default: the profile's)")
+    .option('--dram-bytes <size>', "that of dram, 0 for none (default: the profile's)")
+    .option('--ssd-bytes <size>', "that of ssd, 0 for none (default: the profile's)")
+    .option('--warm-up <count>', 'all tiers: first requests that are served and not counted (default: 0)')
+    .option('--limit <count>', 'only the first requests of the trace (default: all)')
+    .option('--json <file>', 'write the results there too')
+    .option('--report <file>', 'write a page with plots there: HTML that needs nothing else')
+    .addHelpText('after', HELP)
+    .action(async (values: SimulateValues) => setExitCode(await simulate(values, terminal)))
+}
+
+/** `5%` or a size. */
+const capacity: Parser<Capacity> = (value, option) => {
+  const percent = typeof value === 'string' ? /^(\d+(?:\.\d+)?)%$/.exec(value) : null
+  if (!percent) return { amount: bytes(0)(value, option), unit: 'bytes' }
+  const amount = Number(percent[1])
+  if (amount <= 100) return { amount, unit: '%' }
+  throw invalidOption(option, `${JSON.stringify(value)} is more than 100%`)
+}
+
+async function simulate(values: SimulateValues, terminal: Terminal): Promise<number> {
+  const policies = list(oneOf(SIMULATED_POLICIES))(values.policy, '--policy')
+  const profile = profileNamed(oneOf(profileNames)(values.profile, '--profile')) ?? cpu2
+  const found = values.capacity === undefined ? tiersOf(values, policies, profile) : capacitiesOf(values, values.capacity, policies, profile)
+  const limit = optional(values.limit, '--limit', wholeNumber(1, MOST_REQUESTS), Number.POSITIVE_INFINITY)
+  const trace = shortened(await readTrace(values.trace, { onProgress: progressLine(terminal, 'reading the trace') }), limit)
+  const { text, results, page } = await found(trace, progressLine(terminal, 'simulating'))
+  terminal.out(`${trace.format}: ${trace.requests.length} requests, ${trace.uniqueBlocks} unique blocks of ${trace.blockTokens} tokens\n${text}`)
+  if (values.json !== undefined) write('--json', values.json, `${JSON.stringify(results, null, 2)}\n`)
+  if (values.report !== undefined) write('--report', values.report, page(basename(values.trace)))
+  return 0
+}
+
+type Simulation = (trace: Trace, onProgress: (share: number) => void) => Promise<Found>
+
+function capacitiesOf(values: SimulateValues, sizes: string, policies: readonly SimulatedPolicy[], profile: HardwareProfile): Simulation {
+  refuse(values, ['hbmBytes', 'dramBytes', 'ssdBytes', 'warmUp'], 'is for all tiers, and --capacity for one')
+  const capacities = list(capacity)(sizes, '--capacity')
+  const lookAhead = optional(values.lookAhead, '--look-ahead', wholeNumber(0, MOST_LOOK_AHEAD), 0)
+  return async (trace, onProgress) => simulateCapacities({ trace, policies, capacities, lookAhead, profile }, onProgress)
+}
+
+function tiersOf(values: SimulateValues, policies: readonly SimulatedPolicy[], profile: HardwareProfile): Simulation {
+  refuse(values, ['lookAhead'], 'is for --capacity; with all tiers, the policy sees the queue')
+  const server = policies.filter((policy) => policy !== 'belady')
+  if (server.length < policies.length) throw invalidOption('--policy', 'belady is the bound for one tier: give --capacity')
+  const size = (value: string | undefined, option: string, otherwise: number) => optional(value, option, bytes(0), otherwise)
+  const tierBytes = {
+    hbm: size(values.hbmBytes, '--hbm-bytes', profile.tierBytes.hbm),
+    dram: size(values.dramBytes, '--dram-bytes', profile.tierBytes.dram),
+    ssd: size(values.ssdBytes, '--ssd-bytes', profile.tierBytes.ssd),
+  }
+  const warmUp = optional(values.warmUp, '--warm-up', wholeNumber(0, MOST_REQUESTS), 0)
+  return (trace, onProgress) => simulateTiers({ trace, policies: server, profile, tierBytes, warmUp }, onProgress)
+}
+
+function optional<T>(value: string | undefined, option: string, parse: Parser<T>, otherwise: T): T {
+  return value === undefined ? otherwise : parse(value, option)
+}
+
+function refuse(values: SimulateValues, keys: ReadonlyArray<keyof SimulateValues>, reason: string): void {
+  for (const key of keys) {
+    if (values[key] !== undefined) throw invalidOption(`--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`, reason)
+  }
+}
+
+function shortened(trace: Trace, limit: number): Trace {
+  if (trace.requests.length <= limit) return trace
+  const requests = trace.requests.slice(0, limit)
+  const known = new Set<number>()
+  for (const { blocks } of requests) for (const id of blocks) known.add(id)
+  return { ...trace, requests, uniqueBlocks: known.size }
+}
+
+function write(option: string, path: string, text: string): void {
+  try {
+    writeFileSync(path, text)
+  } catch (cause) {
+    throw new ExitError(2, 'invalid_option', `${option}: ${path} cannot be written: ${String(cause)}`, { path }, { cause })
+  }
+}

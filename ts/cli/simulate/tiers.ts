@@ -1,0 +1,52 @@
+// `simulate` without --capacity: all tiers, a policy at a time, beside a server that keeps nothing.
+
+import type { HardwareProfile } from '../../engine/simulated/profiles/profile.js'
+import { contextThatFits } from '../../scheduler/options.js'
+import { slotsOf } from '../../engine/simulated/slots.js'
+import { invalidOption } from '../../config/units.js'
+import type { TierName } from '../../engine/types.js'
+import type { PolicyName } from '../../placement/types.js'
+import { missCurveOf } from '../../simulator/capacity/curve.js'
+import { tiersPage } from '../../simulator/report/tiers-page.js'
+import { runBaseline, runTiered, type TieredResult } from '../../simulator/tiered/result.js'
+import type { Trace } from '../../simulator/traces/trace.js'
+import type { Found } from './command.js'
+import { aligned, percent } from './table.js'
+
+interface TierRuns {
+  readonly trace: Trace
+  readonly policies: readonly PolicyName[]
+  readonly profile: HardwareProfile
+  readonly tierBytes: Readonly<Record<TierName, number>>
+  readonly warmUp: number
+}
+
+export async function simulateTiers(runs: TierRuns, onProgress: (share: number) => void): Promise<Found> {
+  const { trace, policies, profile, tierBytes } = runs
+  if (contextThatFits(slotsOf(profile, tierBytes).hbm) < 2) throw invalidOption('--hbm-bytes', `${tierBytes.hbm} bytes hold no context of ${profile.name}`)
+  const total = (policies.length + 1) * trace.requests.length
+  let served = 0
+  const onAnswer = (): void => onProgress(++served / total)
+  const baseline = await runBaseline(runs, onAnswer)
+  const results: TieredResult[] = []
+  for (const policy of policies) results.push(await runTiered(runs, policy, baseline, onAnswer))
+  onProgress(1)
+  return { text: summary(results), results, page: (name) => tiersPage(name, trace, results, missCurveOf(trace, policies)) }
+}
+
+function summary(results: readonly TieredResult[]): string {
+  const heading = ['policy', 'token hits', 'hbm', 'dram', 'ssd', 'ttft p50', 'p95', 'p99 ms', 'prefill/s', 'busy h', '$/M tokens']
+  const rows = results.map((result) => [
+    result.policy,
+    percent(result.token_hit_rate),
+    ...Object.values(result.hit_rate_by_tier).map(percent),
+    ...timesAndCost(result),
+  ])
+  const [baseline] = results.map(({ without_reuse }) => ['(no reuse)', ...Array<string>(4).fill(percent(0)), ...timesAndCost(without_reuse)])
+  return aligned([heading, ...rows, ...(baseline ? [baseline] : [])])
+}
+
+function timesAndCost({ ttft_ms, prefill_tokens_per_s, accelerator_s, cost }: TieredResult['without_reuse']): string[] {
+  const times = [ttft_ms.p50, ttft_ms.p95, ttft_ms.p99].map((ms) => ms.toFixed(0))
+  return [...times, prefill_tokens_per_s.toFixed(0), (accelerator_s / 3600).toFixed(2), cost.total.toFixed(3)]
+}

@@ -1,0 +1,157 @@
+// All tiers: a trace through the server's own scheduler, placement and directory, over a simulated engine on a virtual clock.
+
+import { SimulatedEngine } from '../../engine/simulated/engine.js'
+import type { HardwareProfile } from '../../engine/simulated/profiles/profile.js'
+import { slotsOf } from '../../engine/simulated/slots.js'
+import { VirtualClock } from '../../engine/simulated/virtual-clock.js'
+import type { EngineStats, SamplingParams, TierName } from '../../engine/types.js'
+import type { PolicyName } from '../../placement/types.js'
+import { ApiError } from '../../protocol/errors.js'
+import { contextThatFits } from '../../scheduler/options.js'
+import { createInferenceService } from '../../scheduler/service.js'
+import type { InferenceService, TurnRequest, TurnUsage } from '../../scheduler/types.js'
+import type { Trace, TraceRequest } from '../traces/trace.js'
+import { SIMULATED_TOKENS, TraceTokens } from './tokens.js'
+
+export interface TieredSetting {
+  readonly policy: PolicyName
+  readonly profile: HardwareProfile
+  readonly tierBytes: Readonly<Record<TierName, number>>
+  /** Every request computes everything: the baseline. */
+  readonly noReuse: boolean
+}
+
+export interface TieredRun {
+  readonly stats: EngineStats
+  /** Milliseconds from the first arrival to the last answer's end. */
+  readonly spanMs: number
+  /** Requests that no tier could ever serve: longer than the model's context, or than hbm. */
+  readonly refused: number
+}
+
+/** Told of each answer: the number of its request, and what it took. */
+export type AnswerListener = (index: number, usage: TurnUsage) => void
+
+const GREEDY: SamplingParams = {
+  temperature: 0,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  repetitionPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  logitBias: [],
+  seed: 0n,
+  logprobs: null,
+}
+
+export async function replayTiers(trace: Trace, setting: TieredSetting, onAnswer: AnswerListener): Promise<TieredRun> {
+  const { profile } = setting
+  const clock = new VirtualClock(0)
+  const tokens = new TraceTokens(trace, SIMULATED_TOKENS)
+  const slots = slotsOf(profile, setting.tierBytes)
+  const answers = new Map<bigint, Uint32Array>()
+  const engine = new SimulatedEngine({
+    profile,
+    clock,
+    slots: slots.dram === 0 && slots.ssd > 0 ? { ...slots, dram: STAGING_SLOTS } : slots,
+    dramStagingOnly: slots.dram === 0 && slots.ssd > 0,
+    maxBatchTokens: profile.maxBatchTokens,
+    recorded: ({ sampling }, index) => answers.get(sampling.seed)?.[index],
+  })
+  const service = createInferenceService(engine, {
+    clock,
+    policy: setting.policy,
+    noReuse: setting.noReuse,
+    maxQueue: trace.requests.length + 1,
+    maxRunning: profile.maxRunning,
+    maxContext: Math.min(profile.modelContext, contextThatFits(slots.hbm)),
+  })
+  const replay = new Replay({ trace, clock, service, tokens, answers, onAnswer })
+  await replay.run()
+  const end = clock.now()
+  service.checkIntegrity()
+  await service.close(0)
+  await engine.close()
+  return { stats: engine.stats(), spanMs: end, refused: replay.refused }
+}
+
+/** As a server has them whose dram tier is off. */
+const STAGING_SLOTS = 64
+
+interface ReplayParts {
+  readonly trace: Trace
+  readonly clock: VirtualClock
+  readonly service: InferenceService
+  readonly tokens: TraceTokens
+  /** All tokens of the sequences that live, by seed: the engine answers what was answered. */
+  readonly answers: Map<bigint, Uint32Array>
+  readonly onAnswer: AnswerListener
+}
+
+class Replay {
+  refused = 0
+  readonly #parts: ReplayParts
+  #left: number
+  #ended: () => void = () => {}
+  #failed: (error: unknown) => void = () => {}
+
+  constructor(parts: ReplayParts) {
+    this.#parts = parts
+    this.#left = parts.trace.requests.length
+  }
+
+  run(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#ended = resolve
+      this.#failed = reject
+      this.#arrive(0)
+    })
+  }
+
+  /** One arrival waits on the clock at a time. */
+  #arrive(index: number): void {
+    const { trace, clock } = this.#parts
+    const request = trace.requests[index]
+    if (!request) return
+    clock.after(request.atMs - clock.now(), () => {
+      this.#serve(request, index).catch(this.#failed)
+      this.#arrive(index + 1)
+    })
+  }
+
+  async #serve(request: TraceRequest, index: number): Promise<void> {
+    const { tokens, answers, service, onAnswer } = this.#parts
+    const seed = BigInt(index)
+    const all = tokens.of(request, index, Math.max(1, request.inputTokens) + Math.max(1, request.outputTokens))
+    answers.set(seed, all)
+    try {
+      const turn = await service.start(turnOf(request, all, seed))
+      for await (const event of turn) if (event.type === 'done') onAnswer(index, event.usage)
+    } catch (error) {
+      if (!(error instanceof ApiError && error.code === 'context_length_exceeded')) throw error
+      this.refused++
+    } finally {
+      answers.delete(seed)
+    }
+    this.#left--
+    if (this.#left === 0) this.#ended()
+  }
+}
+
+function turnOf({ inputTokens, outputTokens }: TraceRequest, all: Uint32Array, seed: bigint): TurnRequest {
+  return {
+    requestId: String(seed),
+    tenant: '',
+    cacheSalt: '',
+    conversation: null,
+    conversationHint: null,
+    prompt: { kind: 'tokens', tokens: all.slice(0, Math.max(1, inputTokens)) },
+    sampling: { ...GREEDY, seed },
+    stop: [],
+    stopTokens: [],
+    ignoreEos: true,
+    truncation: 'disabled',
+    maxTokens: Math.max(1, outputTokens),
+  }
+}
