@@ -16,8 +16,8 @@ export class Evictor {
   }
 
   /**
-   * The block to give up, or null: before everything else what no conversation sees any more, whatever the policy. A leaf that has to stay must not hold up the whole chain before it: if no leaf may
-   * go, any other block that may does.
+   * The block to give up, or null: before everything else what no conversation sees any more, whatever the policy. A leaf
+   * that has to stay must not hold up the whole chain before it: if no leaf may go, any other block that may does.
    */
   next(): Block | null {
     const left = this.#leftBehind()
