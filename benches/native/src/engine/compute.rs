@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
-use attentionstore_engine::plan::{PlanRow, StepPlan, TableUpdate, TransferKind};
+use attentionstore_engine::plan::{PlanRow, PlanSave, StepPlan, TableUpdate, TransferKind};
 use attentionstore_kv::BLOCK_TOKENS;
 
 use super::driver::{Driver, Prompt, Saving};
 use super::{NEW_TOKENS, Session};
 use crate::Outcome;
 use crate::report::{Limit, Recorder, Unit};
-use crate::statistics::{Samples, milliseconds};
+use crate::statistics::{Samples, milliseconds, repeat};
 
 /// Steps of a decode that do not count: the first ones take what their predecessors left.
 const DECODE_WARM_UPS: usize = 3;
@@ -104,8 +104,8 @@ pub fn decode(recorder: &mut Recorder, session: &Session<'_>, driver: &mut Drive
         }
         prepare(session, driver)?;
         let steps = session.cases.decode_steps;
-        let samples = decode_steps(session, driver, batch, steps, false)?;
-        recorder.figure(name, Unit::Milliseconds, Samples(samples), decode_limit(session, batch));
+        let samples = repeat(1, session.cases.rounds, || decode_steps(session, driver, batch, steps, false))?;
+        recorder.figure(name, Unit::Milliseconds, samples, decode_limit(session, batch));
         if batch == SAVING_BATCH && recorder.wants(&saving_name) {
             saving_decode(recorder, session, driver, &saving_name)?;
         }
@@ -133,75 +133,107 @@ fn prepare(session: &Session<'_>, driver: &mut Driver) -> Outcome<()> {
     driver.compute(&prompt).map(drop)
 }
 
-/// Milliseconds of each step of `batch` sequences, each with a copy of the prepared blocks.
+/// Sequences that decode together, each in slots of its own after those of the prepared blocks.
+struct Batch {
+    sequences: Vec<u32>,
+    /// Tokens of each before its answer. Staggered, so that not all fill a block in the same step.
+    starts: Vec<usize>,
+    /// Most tokens of each answer.
+    answers: usize,
+    /// Slots that each sequence has room in.
+    blocks_each: usize,
+    first_slot: usize,
+    saving: bool,
+}
+
+impl Batch {
+    fn new(
+        session: &Session<'_>,
+        driver: &mut Driver,
+        size: usize,
+        answers: usize,
+        saving: bool,
+    ) -> Outcome<Self> {
+        let context = session.cases.context;
+        let starts: Vec<usize> =
+            (0..size).map(|place| context - place % BLOCK_TOKENS.min(context / 2)).collect();
+        let sequences = starts.iter().map(|&start| driver.add(start, answers)).collect::<Outcome<_>>()?;
+        Ok(Self {
+            sequences,
+            starts,
+            answers,
+            blocks_each: session.cases.decode_blocks(1),
+            first_slot: context.div_ceil(BLOCK_TOKENS) + 1,
+            saving,
+        })
+    }
+
+    fn slot(&self, place: usize, index: usize) -> u32 {
+        (self.first_slot + place * self.blocks_each + index) as u32
+    }
+
+    /// Copies of the prepared blocks, for every sequence.
+    fn copies(&self) -> Vec<TransferKind> {
+        let prepared = self.first_slot - 1;
+        let places =
+            (0..self.sequences.len()).flat_map(|place| (0..prepared).map(move |index| (place, index)));
+        places
+            .map(|(place, index)| TransferKind::Copy {
+                from_hbm_slot: index as u32,
+                to_hbm_slot: self.slot(place, index),
+                valid: BLOCK_TOKENS as u32,
+            })
+            .collect()
+    }
+
+    /// The `step`-th step: a token of each sequence, and the saves of the blocks that are filled.
+    fn plan(&self, driver: &mut Driver, step: usize) -> StepPlan {
+        let number = driver.next_number();
+        let mut plan = StepPlan { step: number, ..StepPlan::default() };
+        for (place, (&sequence, &start)) in self.sequences.iter().zip(&self.starts).enumerate() {
+            let from = start - 1 + step;
+            if step == 0 {
+                // As many as the longest answer reaches; the engine refuses more.
+                let blocks = (start + self.answers).div_ceil(BLOCK_TOKENS).min(self.blocks_each);
+                plan.tables.extend((0..blocks).map(|index| TableUpdate {
+                    sequence,
+                    index: index as u32,
+                    slot: self.slot(place, index),
+                }));
+            }
+            plan.rows.push(PlanRow { sequence, from: from as u32, count: 1, sample: true });
+            if self.saving && (from + 1).is_multiple_of(BLOCK_TOKENS) {
+                let save = driver.block_save(sequence, from / BLOCK_TOKENS);
+                // Sequences save into slots of their own.
+                plan.saves.push(PlanSave { dram_slot: place as u32, ..save });
+            }
+        }
+        plan
+    }
+}
+
+/// Milliseconds a step of `size` sequences, the mean of `steps` in a row: replies of short steps arrive together.
 fn decode_steps(
     session: &Session<'_>,
     driver: &mut Driver,
-    batch: usize,
+    size: usize,
     steps: usize,
     saving: bool,
-) -> Outcome<Vec<f64>> {
-    let context = session.cases.context;
-    let prepared = context.div_ceil(BLOCK_TOKENS);
-    let each = session.cases.decode_blocks(1);
-    let first_slot = |place: usize| (prepared + 1 + place * each) as u32;
-    let copies = (0..batch).flat_map(|place| {
-        (0..prepared as u32).map(move |index| TransferKind::Copy {
-            from_hbm_slot: index,
-            to_hbm_slot: first_slot(place) + index,
-            valid: BLOCK_TOKENS as u32,
-        })
-    });
-    let copies: Vec<TransferKind> = copies.collect();
-    driver.start(copies)?;
+) -> Outcome<f64> {
+    let batch = Batch::new(session, driver, size, steps + DECODE_WARM_UPS + 1, saving)?;
+    driver.start(batch.copies())?;
     driver.settle()?;
-    // Staggered, so that not all fill a block in the same step.
-    let starts: Vec<usize> =
-        (0..batch).map(|place| context - place % BLOCK_TOKENS.min(context / 2)).collect();
-    let sequences: Vec<u32> =
-        starts.iter().map(|&start| driver.add(start, steps + DECODE_WARM_UPS + 1)).collect::<Outcome<_>>()?;
     let mut numbers = Vec::new();
     for step in 0..steps + DECODE_WARM_UPS {
-        let plan = decode_plan(driver, &sequences, &starts, step, saving, each, first_slot);
+        let plan = batch.plan(driver, step);
         numbers.push(plan.step);
         driver.submit(&plan)?;
     }
     let replies = numbers.into_iter().map(|step| driver.reply(step)).collect::<Outcome<Vec<_>>>()?;
     driver.settle()?;
-    sequences.into_iter().try_for_each(|sequence| driver.drop_sequence(sequence))?;
-    let times = replies.windows(2).map(|pair| milliseconds(pair[1] - pair[0]));
-    Ok(times.skip(DECODE_WARM_UPS - 1).collect())
-}
-
-fn decode_plan(
-    driver: &mut Driver,
-    sequences: &[u32],
-    starts: &[usize],
-    step: usize,
-    saving: bool,
-    each: usize,
-    first_slot: impl Fn(usize) -> u32,
-) -> StepPlan {
-    let number = driver.next_number();
-    let mut plan = StepPlan { step: number, ..StepPlan::default() };
-    for (place, (&sequence, &start)) in sequences.iter().zip(starts).enumerate() {
-        let from = start - 1 + step;
-        if step == 0 {
-            plan.tables.extend((0..each as u32).map(|index| TableUpdate {
-                sequence,
-                index,
-                slot: first_slot(place) + index,
-            }));
-        }
-        plan.rows.push(PlanRow { sequence, from: from as u32, count: 1, sample: true });
-        if saving && (from + 1).is_multiple_of(BLOCK_TOKENS) {
-            let mut save = driver.block_save(sequence, from / BLOCK_TOKENS);
-            // Sequences save into slots of their own.
-            save.dram_slot = place as u32;
-            plan.saves.push(save);
-        }
-    }
-    plan
+    batch.sequences.into_iter().try_for_each(|sequence| driver.drop_sequence(sequence))?;
+    let (first, last) = (replies[DECODE_WARM_UPS - 1], replies[replies.len() - 1]);
+    Ok(milliseconds(last - first) / steps as f64)
 }
 
 /// The mean step over as many steps as a block has tokens, each sequence saving one: against saving nothing.
@@ -215,12 +247,11 @@ fn saving_decode(
         recorder.skip(name, "host memory holds too few blocks");
         return Ok(());
     }
-    let mean = |times: Vec<f64>| times.iter().sum::<f64>() / times.len() as f64;
     let steps = if recorder.quick() { BLOCK_TOKENS / 2 } else { BLOCK_TOKENS };
     let (mut without, mut with) = (Vec::new(), Vec::new());
     for _ in 0..session.cases.rounds.min(3) {
-        without.push(mean(decode_steps(session, driver, SAVING_BATCH, steps, false)?));
-        with.push(mean(decode_steps(session, driver, SAVING_BATCH, steps, true)?));
+        without.push(decode_steps(session, driver, SAVING_BATCH, steps, false)?);
+        with.push(decode_steps(session, driver, SAVING_BATCH, steps, true)?);
     }
     let nothing = Limit { what: "saving nothing".to_owned(), value: Samples(without).median() };
     recorder.figure(name, Unit::Milliseconds, Samples(with), Some(nothing));
