@@ -14,28 +14,35 @@ import { placement } from './placement/placement.js'
 import { reportPage, type Measured } from './report/page.js'
 import { scheduler } from './scheduler/scheduler.js'
 import type { Bench, BenchContext, MachinePeaks } from './support/bench.js'
-import { machineName, measurePeaks } from './support/machine.js'
+import { machineName, measurePeaks, peaksOf } from './support/machine.js'
+import type { NativeResult } from './support/native.js'
 import { renderReport } from './support/render.js'
 import { ttft } from './ttft/ttft.js'
 
 const RESULTS = join(import.meta.dirname, 'results')
 
-/** What the machine can do, as the first benchmark that asks or measures finds it. */
-class Peaks {
+/** The machine, as the first benchmark that asks or measures finds it. */
+class Findings {
   private known: MachinePeaks | null = null
+  private disk: string | null = null
 
-  readonly set = (peaks: MachinePeaks): void => {
-    this.known = peaks
+  readonly take = (result: NativeResult): void => {
+    this.known = peaksOf(result)
+    this.disk = result.machine.disk
   }
 
-  async get(threads: number): Promise<MachinePeaks> {
+  async peaks(threads: number): Promise<MachinePeaks> {
     this.known ??= await measurePeaks(threads)
     return this.known
   }
+
+  get machine(): string {
+    return this.disk === null ? machineName() : `${machineName()}; ${this.disk}`
+  }
 }
 
-const peaks = new Peaks()
-const BENCHES: readonly Bench[] = [machineBench(peaks.set), engine, ttft, ablations, scheduler, placement, peers]
+const findings = new Findings()
+const BENCHES: readonly Bench[] = [machineBench(findings.take), engine, ttft, ablations, scheduler, placement, peers]
 
 async function runOne(bench: Bench, context: Omit<BenchContext, 'progress'>): Promise<Measured> {
   console.log(`\n## ${bench.name}: ${bench.about}\n`)
@@ -51,11 +58,15 @@ async function runOne(bench: Bench, context: Omit<BenchContext, 'progress'>): Pr
 function writePage(measured: readonly Measured[], { quick, threads }: Omit<BenchContext, 'progress'>): string {
   const date = new Date().toISOString().slice(0, 10)
   const file = join(RESULTS, 'report.html')
-  writeFileSync(file, reportPage({ machine: machineName(), threads, quick, date, version: VERSION }, measured))
+  writeFileSync(file, reportPage({ machine: findings.machine, threads, quick, date, version: VERSION }, measured))
   return file
 }
 
+/** Every server that a benchmark starts waits for the end of this process, and there are many. */
+const SERVERS_MOST = 64
+
 async function main(): Promise<number> {
+  process.setMaxListeners(SERVERS_MOST)
   const only = process.env['ONLY'] ?? ''
   const chosen = BENCHES.filter(({ name }) => only === '' || name === only)
   if (chosen.length === 0) {
@@ -64,7 +75,7 @@ async function main(): Promise<number> {
   }
   const { path } = await findModel(null, process.env, console.error)
   const threads = availableParallelism()
-  const context = { quick: process.env['QUICK'] === '1', threads, modelPath: path, peaks: () => peaks.get(threads) }
+  const context = { quick: process.env['QUICK'] === '1', alone: chosen.length === 1, threads, modelPath: path, peaks: () => findings.peaks(threads) }
   console.log(`machine: ${machineName()}; ${threads} threads${context.quick ? '; QUICK: few repetitions' : ''}`)
   mkdirSync(RESULTS, { recursive: true })
   const measured: Measured[] = []

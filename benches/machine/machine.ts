@@ -3,7 +3,6 @@
 
 import type { Bar, Bench, BenchContext, Plot, Report, Table } from '../support/bench.js'
 import { show } from '../support/figures.js'
-import { peaksOf } from '../support/machine.js'
 import { runNative, type NativeMeasurement, type NativeResult } from '../support/native.js'
 
 /** Sizes at which two cores need minutes are for whoever asks the native benchmark for them. */
@@ -59,13 +58,12 @@ function tableOf({ measurements, skipped }: NativeResult): Table {
   }
 }
 
-/** The benchmark; `onPeaks` hears of the peaks, which others need too. */
-export function machineBench(onPeaks: (peaks: NonNullable<ReturnType<typeof peaksOf>>) => void): Bench {
+/** The benchmark; `onResult` hears of what was found, which others need too. */
+export function machineBench(onResult: (result: NativeResult) => void): Bench {
   async function run({ quick, threads, modelPath, progress }: BenchContext): Promise<Report> {
     const args = ['engine', '--model', modelPath, '--threads', String(threads), ...SIZES, ...(quick ? ['--quick'] : [])]
     const result = await runNative(args, progress)
-    const peaks = peaksOf(result)
-    if (peaks) onPeaks(peaks)
+    onResult(result)
     return { tables: [tableOf(result)], plots: plotsOf(result.measurements), notes: [], data: result }
   }
   return { name: 'machine', about: 'this machine’s ceilings, and the engine’s parts as ratios to them', run }

@@ -12,6 +12,8 @@ import { show } from '../support/figures.js'
 const TRACES = ['mooncake_conversation_trace.jsonl.xz', 'sharegpt8k_sessions.jsonl.xz', 'agent_coding_sessions.tar.xz'] as const
 const POLICIES: readonly SimulatedPolicy[] = ['fifo', 'lru', 'adaptive', 'belady']
 const SHARES = [1, 2, 5, 10, 20] as const
+/** What fits a run of everything. */
+const FEW_SHARES = [2, 10] as const
 /** Block accesses a second on one core. */
 const BOUNDS: Readonly<Partial<Record<SimulatedPolicy, number>>> = { lru: 500_000, adaptive: 150_000 }
 
@@ -67,8 +69,8 @@ function speedNotes(rows: readonly Row[]): string[] {
   })
 }
 
-async function run({ quick, progress }: BenchContext): Promise<Report> {
-  const shares = quick ? SHARES.slice(0, 2) : SHARES
+async function run({ quick, alone, progress }: BenchContext): Promise<Report> {
+  const shares = alone && !quick ? SHARES : FEW_SHARES
   const rows: Row[] = []
   const notes: string[] = []
   for (const file of TRACES) {

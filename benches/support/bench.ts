@@ -43,6 +43,8 @@ export interface MachinePeaks {
 export interface BenchContext {
   /** A short run: fewer repetitions, for a look. */
   readonly quick: boolean
+  /** It is the only one of this run, so it need not share six minutes with others. */
+  readonly alone: boolean
   /** Threads that compute, on every side of a comparison. */
   readonly threads: number
   /** The default model's GGUF file. */
