@@ -27,6 +27,12 @@ pub(crate) fn system(names: &[&str]) -> Vec<String> {
     by_name.chain(SYSTEM_DIRECTORIES.iter().flat_map(|root| below(Path::new(root), names))).collect()
 }
 
+/// Where [`system`] looks, in words.
+pub(crate) fn system_places(name: &str) -> Vec<String> {
+    let roots = SYSTEM_DIRECTORIES.iter().map(|root| format!("below {root}"));
+    std::iter::once(format!("{name} where the system has its libraries")).chain(roots).collect()
+}
+
 /// The first of `candidates` that opens, with its path.
 pub(crate) fn open_first(candidates: &[String]) -> Option<(Library, String)> {
     candidates.iter().find_map(|path| {

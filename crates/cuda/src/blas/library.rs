@@ -7,7 +7,7 @@ use cudarc::cublaslt::sys;
 use libloading::Library;
 
 use crate::error::BlasError;
-use crate::library::{NVRTC_DIRECTORY_VARIABLE, below, open_first, system};
+use crate::library::{NVRTC_DIRECTORY_VARIABLE, below, open_first, system, system_places};
 
 const FILE_NAMES: [&str; 3] = ["libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"];
 
@@ -78,7 +78,7 @@ impl Entry {
         let in_named = named.iter().flat_map(|directory| below(Path::new(directory), &FILE_NAMES));
         let candidates: Vec<String> = in_named.chain(system(&FILE_NAMES)).collect();
         let Some((library, path)) = open_first(&candidates) else {
-            return Err(BlasError::NoLibrary { looked_for: candidates });
+            return Err(BlasError::NoLibrary { looked_for: system_places("libcublasLt.so") });
         };
         Entry::load(library, &path)
     }

@@ -8,7 +8,7 @@ use libloading::Library;
 
 use super::{Architecture, CompiledKernel, Compiler, KernelSource, OPTIONS};
 use crate::error::CompileError;
-use crate::library::{NVRTC_DIRECTORY_VARIABLE, below, system};
+use crate::library::{NVRTC_DIRECTORY_VARIABLE, below, system, system_places};
 
 const FILE_NAMES: [&str; 3] = ["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"];
 
@@ -69,7 +69,7 @@ impl Nvrtc {
         }
         let looked_for = match named {
             Some(directory) => vec![format!("libnvrtc.so below {}", directory.display())],
-            None => candidates,
+            None => system_places("libnvrtc.so"),
         };
         Err(CompileError::NoCompiler { looked_for })
     }

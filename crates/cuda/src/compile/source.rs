@@ -48,6 +48,7 @@ sources! {
     ARGMAX = "argmax.cu" for None,
     COMBINE_SPLITS = "combine_splits.cu" for None,
     COPY_ROWS = "copy_rows.cu" for None,
+    COPY_WORDS = "copy_words.cu" for None,
     DECODE_ATTENTION = "decode_attention.cu" for None,
     EMBEDDING = "embedding.cu" for None,
     FINAL_NORM = "final_norm.cu" for None,

@@ -4,6 +4,7 @@
 //! Numbers in device memory (tokens, slots, positions) are the caller's to keep in range.
 
 mod attention;
+mod copy;
 mod decode;
 mod norm;
 mod prefill;
@@ -40,6 +41,7 @@ pub struct Kernels {
     prefill_dense: [Function; 3],
     prefill_hopper: Option<Function>,
     copy_rows: Function,
+    copy_words: Function,
     argmax: Function,
     final_norm: Function,
     adjust_logits: Function,
@@ -82,6 +84,7 @@ impl Kernels {
             prefill_blocked: by_head_dim(&prefill, "prefill_attention_blocked", prefill::shared_bytes)?,
             prefill_dense: by_head_dim(&prefill, "prefill_attention_dense", prefill::shared_bytes)?,
             prefill_hopper,
+            copy_words: load(&source::COPY_WORDS)?.function("copy_words", 0)?,
             copy_rows: load(&source::COPY_ROWS)?.function("copy_rows", 0)?,
             argmax: load(&source::ARGMAX)?.function("argmax", 0)?,
             final_norm: load(&source::FINAL_NORM)?.function("final_norm", 0)?,

@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 
 use cudarc::driver::sys;
 
-use super::{Device, DevicePointer, MemoryCopy, Stream, copy_each};
+use super::Device;
 use crate::error::{CudaError, DriverContext};
 
 /// Most bytes registered in one call: larger ones fail on some systems.
@@ -59,17 +59,24 @@ pub struct PinnedBuffer {
 unsafe impl Send for PinnedBuffer {}
 
 impl PinnedBuffer {
-    /// Zeroed memory.
+    /// Zeroed memory, rounded up to 16 bytes.
     ///
     /// # Errors
     /// `bytes` is 0, or the driver has no such memory.
     pub fn new(device: &Device, bytes: usize) -> Result<PinnedBuffer, CudaError> {
+        let bytes = bytes.next_multiple_of(16);
         device.bind()?;
         let mut start = std::ptr::null_mut();
         // SAFETY: the pointer is to a live address.
-        unsafe { sys::cuMemHostAlloc(&mut start, bytes, sys::CU_MEMHOSTALLOC_PORTABLE) }
-            .result()
-            .asked_to("allocate pinned memory")?;
+        unsafe {
+            sys::cuMemHostAlloc(
+                &mut start,
+                bytes,
+                sys::CU_MEMHOSTALLOC_PORTABLE | sys::CU_MEMHOSTALLOC_DEVICEMAP,
+            )
+        }
+        .result()
+        .asked_to("allocate pinned memory")?;
         let start = NonNull::new(start.cast::<u8>())
             .ok_or_else(|| CudaError::invalid("pinned memory", format!("no address for {bytes} bytes")))?;
         // SAFETY: the driver has just given these bytes.
@@ -88,44 +95,13 @@ impl PinnedBuffer {
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.bytes) }
     }
 
-    /// Enqueues a copy of the first `bytes` to the card.
+    /// Its address, which is the same for the card.
     ///
     /// # Errors
-    /// `to` or this buffer is shorter, or the driver refuses.
-    ///
-    /// # Safety
-    /// The buffer must live and stay as it is until the stream has passed this point.
-    pub unsafe fn send(&self, stream: &Stream, to: DevicePointer, bytes: usize) -> Result<(), CudaError> {
-        self.check(bytes)?;
-        let to = to.holds("copy from pinned memory", bytes)?;
-        let copy = MemoryCopy { from: self.start.as_ptr() as u64, to, bytes };
-        // SAFETY: both ranges are checked; the caller vouches for the rest.
-        unsafe { copy_each(stream, &[copy]) }
-    }
-
-    /// Enqueues a copy of `bytes` of the card into the beginning.
-    ///
-    /// # Errors
-    /// As [`PinnedBuffer::send`].
-    ///
-    /// # Safety
-    /// The buffer must live, and nobody may read it, until the stream has passed this point.
-    pub unsafe fn receive(
-        &mut self,
-        stream: &Stream,
-        from: DevicePointer,
-        bytes: usize,
-    ) -> Result<(), CudaError> {
-        self.check(bytes)?;
-        let from = from.holds("copy into pinned memory", bytes)?;
-        let copy = MemoryCopy { from, to: self.start.as_ptr() as u64, bytes };
-        // SAFETY: both ranges are checked; the caller vouches for the rest.
-        unsafe { copy_each(stream, &[copy]) }
-    }
-
-    fn check(&self, bytes: usize) -> Result<(), CudaError> {
+    /// It has fewer than `bytes`.
+    pub(crate) fn holds(&self, bytes: usize) -> Result<u64, CudaError> {
         if bytes <= self.bytes {
-            return Ok(());
+            return Ok(self.start.as_ptr() as u64);
         }
         Err(CudaError::invalid("pinned memory", format!("{bytes} bytes of {}", self.bytes)))
     }

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use attentionstore_cuda::blas::Blas;
-use attentionstore_cuda::compile::{KernelCache, Nvrtc};
-use attentionstore_cuda::launch::{AttentionShape, CopyRows, Embedding, rope_table};
-use attentionstore_cuda::runtime::{DevicePointer, Graph, MemoryCopy, bytes_of, copy_batch, copy_each};
+use attentionstore_cuda::launch::{AttentionShape, Embedding};
+use attentionstore_cuda::runtime::{DevicePointer, Graph};
 use attentionstore_cuda::{CudaError, Device, Kernels};
 use attentionstore_kv::arena::HostArena;
-use attentionstore_kv::{BLOCK_TOKENS, KvDtype, KvError, KvLayout, SliceOrder};
+use attentionstore_kv::{KvError, KvLayout};
 
 use super::arrange::Arrangement;
 use super::graphs::{GraphCache, Turn, pad};
@@ -16,161 +15,58 @@ use super::inputs::Inputs;
 use super::layer::LayerPass;
 use super::logits::{HeadPass, Logits};
 use super::memory::{Region, Working};
-use super::options::{CudaOptions, check_config, device_error};
+use super::open::layout_of;
+use super::options::device_error;
 use super::pinned::PinnedMemory;
-use super::plan::{MemoryPlan, Sizes, weight_bytes};
-use super::sample::{LogitRows, SamplePlan, Sampler};
+use super::plan::Sizes;
+use super::sample::{LogitRows, SamplePlan, Sampler, sample_on_host};
 use super::streams::Streams;
-use super::weights::{CudaWeights, UploadError};
+use super::weights::CudaWeights;
 use crate::backend::step::{Limits, Step};
 use crate::backend::{Backend, BatchSequence, Completion, Event, SliceCopy, Stream};
 use crate::config::ModelConfig;
 use crate::error::ModelError;
-use crate::sampling::{SampleRequest, Sampled, sample};
-use crate::weights::ModelWeights;
+use crate::sampling::{SampleRequest, Sampled};
 
 /// Raised with any change of a kernel that changes bits.
 const KERNEL_GENERATION: u32 = 1;
 
 /// A model on a card. The same plan gives the same bits.
 pub struct CudaBackend {
-    config: ModelConfig,
-    shape: AttentionShape,
-    layout: KvLayout,
-    limits: Limits,
-    sizes: Sizes,
-    ordinal: usize,
-    step: Arrangement,
+    pub(super) config: ModelConfig,
+    pub(super) shape: AttentionShape,
+    pub(super) layout: KvLayout,
+    pub(super) limits: Limits,
+    pub(super) sizes: Sizes,
+    pub(super) ordinal: usize,
+    pub(super) step: Arrangement,
     /// The step is one that graphs are kept for.
-    recorded: bool,
+    pub(super) recorded: bool,
     /// Rows of slots were copied since the load stream last waited for the compute stream.
-    rows_copied: bool,
+    pub(super) rows_copied: bool,
     // Dropped in this order, after `drop` has waited for the card.
-    graphs: GraphCache<Graph>,
-    streams: Streams,
-    inputs: Inputs,
-    sampler: Sampler,
-    logits: Logits,
-    working: Working,
-    blas: Blas,
-    weights: CudaWeights,
-    slots: Region,
-    _working_region: Region,
-    kernels: Kernels,
-    pinned: PinnedMemory,
-    device: Device,
-}
-
-/// Whether a model can be computed here, and what its slots look like, before anything is loaded.
-fn layout_of(config: &ModelConfig) -> KvLayout {
-    KvLayout {
-        layers: config.layers,
-        kv_heads: config.kv_heads,
-        head_dim: config.head_dim,
-        dtype: KvDtype::Bf16,
-        order: SliceOrder::TokensFirst,
-    }
+    pub(super) graphs: GraphCache<Graph>,
+    pub(super) streams: Streams,
+    pub(super) inputs: Inputs,
+    pub(super) sampler: Sampler,
+    pub(super) logits: Logits,
+    pub(super) working: Working,
+    pub(super) blas: Blas,
+    pub(super) weights: CudaWeights,
+    pub(super) slots: Region,
+    pub(super) working_region: Region,
+    pub(super) kernels: Kernels,
+    pub(super) pinned: PinnedMemory,
+    pub(super) device: Device,
 }
 
 impl CudaBackend {
-    /// Opens a card, compiles what its cache does not have, plans its memory, uploads `weights`.
-    ///
-    /// # Errors
-    /// No driver, card, compiler or library of products; a model that the kernels cannot do or the card cannot
-    /// hold; weights that do not fit `config`.
-    pub fn new(
-        config: ModelConfig,
-        weights: &ModelWeights,
-        options: &CudaOptions,
-    ) -> Result<Self, ModelError> {
-        let shape = check_config(&config)?;
-        if weights.layers.len() != config.layers {
-            let detail = format!("{} layers, the configuration has {}", weights.layers.len(), config.layers);
-            return Err(ModelError::Invalid { what: "weights", detail });
-        }
-        if options.max_batch_tokens == 0 {
-            return Err(ModelError::Invalid { what: "cuda backend", detail: "max_batch_tokens is 0".into() });
-        }
-        let ordinal = options.ordinal;
-        let failed = |error: CudaError| device_error(ordinal, &error);
-        let device = Device::open(ordinal).map_err(failed)?;
-        let streams = Streams::new(&device, ordinal)?;
-        let compiler = Nvrtc::open(None).map_err(|error| failed(error.into()))?;
-        let cache = KernelCache::new(&options.kernel_cache);
-        let kernels = Kernels::load(&device, &compiler, &cache).map_err(failed)?;
-        let layout = layout_of(&config);
-        let mut sizes = Sizes {
-            shape,
-            hidden: config.hidden,
-            intermediate: config.intermediate,
-            vocabulary: config.vocab_size,
-            rows: options.max_batch_tokens,
-            positions: config.max_context.max(BLOCK_TOKENS),
-            multiprocessors: device.multiprocessors(),
-        };
-        let memory = device.memory().map_err(failed)?;
-        let working = sizes.working().total();
-        let plan = MemoryPlan::new(weight_bytes(&config), working, &layout, memory, options.hbm_bytes)?;
-        sizes.positions = sizes.positions.min(plan.slots * BLOCK_TOKENS).max(BLOCK_TOKENS);
-        let weights = CudaWeights::upload(&device, &streams.card.compute, &config, weights);
-        let weights = weights.map_err(|error| match error {
-            UploadError::Model(error) => error,
-            UploadError::Card(error) => device_error(ordinal, &error),
-        })?;
-        let parts = (device, streams, kernels, weights);
-        Self::assemble(config, sizes, layout, plan.slots, parts, ordinal).map_err(failed)
-    }
-
-    fn assemble(
-        config: ModelConfig,
-        sizes: Sizes,
-        layout: KvLayout,
-        slots: usize,
-        (device, streams, kernels, weights): (Device, Streams, Kernels, CudaWeights),
-        ordinal: usize,
-    ) -> Result<Self, CudaError> {
-        let mut region = Region::new(&device, sizes.working().total())?;
-        let working = Working::new(&mut region, &sizes)?;
-        let table = rope_table(&config.inverse_frequencies(), sizes.positions);
-        region.buffer().write(&streams.card.compute, region.offset_of(working.table), bytes_of(&table))?;
-        let limits = Limits {
-            vocabulary: config.vocab_size,
-            slots,
-            rows: sizes.rows,
-            positions: config.max_context.min(sizes.positions),
-        };
-        Ok(CudaBackend {
-            shape: sizes.shape,
-            layout,
-            limits,
-            ordinal,
-            step: Arrangement::default(),
-            recorded: false,
-            graphs: GraphCache::new(config.layers),
-            rows_copied: false,
-            inputs: Inputs::new(&device, &sizes, working.inputs)?,
-            sampler: Sampler::new(&device, working.sampling, sizes.logit_rows())?,
-            logits: Logits::new(sizes.logit_rows()),
-            blas: Blas::new(&device)?,
-            slots: Region::new(&device, slots * layout.block_bytes())?,
-            _working_region: region,
-            pinned: PinnedMemory::default(),
-            config,
-            sizes,
-            streams,
-            working,
-            weights,
-            kernels,
-            device,
-        })
-    }
-
     /// The layout that the slots of a backend for `config` have.
     pub fn layout_for(config: &ModelConfig) -> KvLayout {
         layout_of(config)
     }
 
-    fn failed(&self, error: CudaError) -> ModelError {
+    pub(super) fn failed(&self, error: CudaError) -> ModelError {
         device_error(self.ordinal, &error)
     }
 
@@ -182,7 +78,7 @@ impl CudaBackend {
 
     fn enqueue_embedding(&mut self) -> Result<(), CudaError> {
         let stream = &self.streams.card.compute;
-        self.inputs.send(stream, &self.step)?;
+        self.inputs.send(&self.kernels, stream, &self.step)?;
         let launch = Embedding {
             rows: self.step.rows(),
             hidden: self.config.hidden,
@@ -238,10 +134,17 @@ impl CudaBackend {
     }
 
     /// A row of logits that is present.
+    fn row_of_logits(&self, place: usize) -> Result<Vec<f32>, CudaError> {
+        let mut logits = vec![0.0; self.config.vocab_size];
+        self.download_row(place, &mut logits)?;
+        Ok(logits)
+    }
+
+    /// The same, into `out`.
     fn download_row(&self, place: usize, out: &mut [f32]) -> Result<(), CudaError> {
         let mut bytes = vec![0; out.len() * 4];
-        let offset = self._working_region.offset_of(self.working.logits) + place * bytes.len();
-        self._working_region.buffer().read(&self.streams.card.compute, offset, &mut bytes)?;
+        let offset = self.working_region.offset_of(self.working.logits) + place * bytes.len();
+        self.working_region.buffer().read(&self.streams.card.compute, offset, &mut bytes)?;
         let values = bytes.as_chunks::<4>().0;
         out.iter_mut().zip(values).for_each(|(out, bytes)| *out = f32::from_le_bytes(*bytes));
         Ok(())
@@ -257,49 +160,12 @@ impl CudaBackend {
         let stream = &self.streams.card.compute;
         let answers = self.sampler.run(&self.kernels, stream, rows, &plan);
         let answers = answers.map_err(|error| self.failed(error))?;
-        let on_host =
-            |((request, place), answer): (&(&SampleRequest<'_>, usize), Option<Sampled>)| match answer {
-                Some(sampled) => Ok(sampled),
-                None => {
-                    let mut logits = vec![0.0; vocabulary];
-                    self.download_row(*place, &mut logits).map_err(|error| self.failed(error))?;
-                    Ok(sample(&logits, request))
-                }
-            };
-        placed.iter().zip(answers).map(on_host).collect()
-    }
-
-    /// The copies with the card's addresses, checked.
-    fn card_copies(&self, stream: Stream, copies: &[SliceCopy]) -> Result<Vec<MemoryCopy>, ModelError> {
-        let invalid = |detail: String| ModelError::Invalid { what: "slice copy", detail };
-        if stream == Stream::Compute {
-            return Err(invalid("the compute stream copies nothing".into()));
-        }
-        let (layers, slots, bytes) = (self.layout.layers, self.limits.slots, self.layout.slice_bytes());
-        let base = self.slots.buffer().pointer().address();
-        let mut checked = Vec::with_capacity(copies.len());
-        for &SliceCopy { layer, slot, host } in copies {
-            if layer as usize >= layers || slot as usize >= slots {
-                return Err(invalid(format!("layer {layer} of {layers}, slot {slot} of {slots}")));
-            }
-            if host.is_null() {
-                return Err(invalid("no host address".into()));
-            }
-            let card = base + ((layer as usize * slots + slot as usize) * bytes) as u64;
-            let host = host.addr() as u64;
-            let (from, to) = if stream == Stream::Load { (host, card) } else { (card, host) };
-            checked.push(MemoryCopy { from, to, bytes });
-        }
-        Ok(checked)
-    }
-
-    /// A load may fill a slot whose rows are still to be copied elsewhere: the copy was reported when it was
-    /// enqueued.
-    fn order_after_row_copies(&mut self) {
-        if std::mem::take(&mut self.rows_copied) {
-            let copied = self.streams.record(Stream::Compute);
-            self.streams.wait(Stream::Load, copied);
-        }
+        // Few rows are left to the host, but one takes it milliseconds: all of them at once.
+        let left = placed.iter().zip(&answers).filter(|(_, answer)| answer.is_none());
+        let rows = left.map(|(&(request, place), _)| Ok((request, self.row_of_logits(place)?)));
+        let rows = rows.collect::<Result<Vec<_>, CudaError>>().map_err(|error| self.failed(error))?;
+        let mut sampled = sample_on_host(&rows)?.into_iter();
+        Ok(answers.into_iter().filter_map(|answer| answer.or_else(|| sampled.next())).collect())
     }
 }
 
@@ -415,42 +281,11 @@ impl Backend for CudaBackend {
     }
 
     fn copy(&mut self, stream: Stream, copies: &[SliceCopy]) -> Result<(), ModelError> {
-        self.streams.failure.check()?;
-        let checked = self.card_copies(stream, copies)?;
-        if stream == Stream::Load {
-            self.order_after_row_copies();
-        }
-        let bytes = self.layout.slice_bytes();
-        let pinned = copies.iter().all(|copy| self.pinned.holds(copy.host, bytes));
-        let stream = self.streams.of(stream);
-        // SAFETY: the card's side was checked; the engine keeps the host's side mapped, and both sides unshared,
-        // until the copies are done. Batches are for pinned memory.
-        let copied =
-            unsafe { if pinned { copy_batch(stream, &checked) } else { copy_each(stream, &checked) } };
-        copied.map_err(|error| self.failed(error))
+        self.copy_slices(stream, copies)
     }
 
     fn copy_rows(&mut self, from_slot: u32, to_slot: u32, valid: u32) -> Result<(), ModelError> {
-        self.streams.failure.check()?;
-        let (slots, most) = (self.limits.slots, BLOCK_TOKENS as u32);
-        if from_slot.max(to_slot) as usize >= slots || valid > most {
-            let detail = format!("{valid} rows of {most} from slot {from_slot} to {to_slot} of {slots}");
-            return Err(ModelError::Invalid { what: "copy of rows", detail });
-        }
-        if from_slot == to_slot || valid == 0 {
-            return Ok(());
-        }
-        self.rows_copied = true;
-        let launch = CopyRows {
-            shape: self.shape,
-            layers: self.layout.layers,
-            slots,
-            memory: self.slots.buffer().pointer(),
-            from_slot,
-            to_slot,
-            valid,
-        };
-        self.kernels.copy_rows(&self.streams.card.compute, &launch).map_err(|error| self.failed(error))
+        self.copy_slot_rows(from_slot, to_slot, valid)
     }
 }
 

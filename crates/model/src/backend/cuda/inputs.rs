@@ -1,12 +1,12 @@
 //! A step's numbers on their way to the card: one copy a step, out of pinned memory that is written again only
-//! when the card has it.
+//! when the card has it. The card's processors fetch it: behind a load, its copy engine would take milliseconds.
 //!
 //! In words: tokens, slots, positions, logit rows and starts of views (one a row each), tiles (four words each),
 //! then the slots of all views.
 
 use attentionstore_cuda::launch::QueryTile;
 use attentionstore_cuda::runtime::{DevicePointer, Event, PinnedBuffer, Stream, bytes_of};
-use attentionstore_cuda::{CudaError, Device};
+use attentionstore_cuda::{CudaError, Device, Kernels};
 
 use super::arrange::Arrangement;
 use super::plan::Sizes;
@@ -67,7 +67,12 @@ impl Inputs {
     ///
     /// # Errors
     /// The driver refuses, or earlier work failed.
-    pub fn send(&mut self, stream: &Stream, arrangement: &Arrangement) -> Result<(), CudaError> {
+    pub fn send(
+        &mut self,
+        kernels: &Kernels,
+        stream: &Stream,
+        arrangement: &Arrangement,
+    ) -> Result<(), CudaError> {
         let rows = self.rows;
         self.turn = (self.turn + 1) % self.staging.len();
         let Staging { memory, sent } = &mut self.staging[self.turn];
@@ -87,7 +92,7 @@ impl Inputs {
         }
         let used = (5 + TILE_WORDS) * rows * 4 + arrangement.block_slots.len() * 4;
         // SAFETY: the place is written again only after `sent`, and freed by the driver after the stream is done.
-        unsafe { memory.send(stream, self.all, used) }?;
+        unsafe { kernels.send(stream, memory, self.all, used) }?;
         sent.record(stream)
     }
 }

@@ -6,11 +6,13 @@
 mod arrange;
 mod attend;
 mod backend;
+mod copies;
 mod graphs;
 mod inputs;
 mod layer;
 mod logits;
 mod memory;
+mod open;
 mod options;
 mod pinned;
 mod plan;

@@ -71,7 +71,8 @@ impl Sizes {
     /// Words of a step's inputs: see `inputs.rs`.
     pub fn input_words(&self) -> usize {
         let tile_words = size_of::<QueryTile>() / 4;
-        self.rows * (5 + tile_words) + self.rows * self.positions.div_ceil(BLOCK_TOKENS)
+        let words = self.rows * (5 + tile_words) + self.rows * self.positions.div_ceil(BLOCK_TOKENS);
+        words.next_multiple_of(4)
     }
 
     pub fn working(&self) -> WorkingBytes {

@@ -11,7 +11,11 @@ use attentionstore_cuda::runtime::{DevicePointer, PinnedBuffer, Plain, Stream, b
 use attentionstore_cuda::{CudaError, Device, Kernels};
 
 use super::plan::{ADJUSTMENTS_MOST, ALIGNMENT};
-use crate::sampling::{SampleRequest, Sampled, uniform};
+use crate::error::ModelError;
+use crate::sampling::{SampleRequest, Sampled, sample, uniform};
+
+/// Copies are of whole pieces of this many bytes.
+const COPIED: usize = 16;
 
 /// A request and the place of its row among the logits on the card.
 pub type Placed<'a, 'b> = (&'a SampleRequest<'b>, usize);
@@ -152,8 +156,8 @@ impl Sampler {
         let tokens = take(rows * 4)?;
         let answers = take(rows * size_of::<LogProbabilityAnswer>())?;
         let start = |pointer: DevicePointer| (pointer.address() - all.address()) as usize;
-        let up_bytes = start(adjustments) + adjustments.bytes();
-        let down_bytes = start(answers) + answers.bytes() - start(tokens);
+        let up_bytes = (start(adjustments) + adjustments.bytes()).next_multiple_of(COPIED);
+        let down_bytes = (start(answers) + answers.bytes() - start(tokens)).next_multiple_of(COPIED);
         Ok(Sampler {
             up: PinnedBuffer::new(device, up_bytes)?,
             down: PinnedBuffer::new(device, down_bytes)?,
@@ -179,27 +183,27 @@ impl Sampler {
         plan: &SamplePlan,
     ) -> Result<Vec<Option<Sampled>>, CudaError> {
         if !plan.choices.is_empty() {
-            self.send(stream, plan)?;
+            self.send(kernels, stream, plan)?;
             self.launch(kernels, stream, logits, plan)?;
             let bytes = match plan.log_probabilities.len() {
                 0 => plan.choices.len() * 4,
                 count => self.offset(self.answers) + count * size_of::<LogProbabilityAnswer>(),
             };
             // SAFETY: it is read only after the synchronisation below, and lives as long as `self`.
-            unsafe { self.down.receive(stream, self.received, bytes) }?;
+            unsafe { kernels.receive(stream, self.received, &mut self.down, bytes) }?;
         }
         stream.synchronize()?;
         Ok(self.answers(plan, logits.vocabulary))
     }
 
-    fn send(&mut self, stream: &Stream, plan: &SamplePlan) -> Result<(), CudaError> {
+    fn send(&mut self, kernels: &Kernels, stream: &Stream, plan: &SamplePlan) -> Result<(), CudaError> {
         self.place(self.choices, &plan.choices);
         self.place(self.log_probabilities, &plan.log_probabilities);
         self.place(self.adjustments, &plan.adjustments);
         let start = (self.adjustments.address() - self.sent.address()) as usize;
         let bytes = start + plan.adjustments.len() * size_of::<Adjustment>();
         // SAFETY: it is written again only after `run` has waited for the stream.
-        unsafe { self.up.send(stream, self.sent, bytes) }
+        unsafe { kernels.send(stream, &self.up, self.sent, bytes) }
     }
 
     fn place<T: Plain>(&mut self, at: DevicePointer, values: &[T]) {
@@ -251,6 +255,27 @@ impl Sampler {
     }
 }
 
+/// The CPU's sampler over rows that the card left to it, by all processors.
+///
+/// # Errors
+/// A thread panicked.
+pub fn sample_on_host(rows: &[(&SampleRequest<'_>, Vec<f32>)]) -> Result<Vec<Sampled>, ModelError> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = rows.len().div_ceil(threads).max(1);
+    let all = |part: &[(&SampleRequest<'_>, Vec<f32>)]| -> Vec<Sampled> {
+        part.iter().map(|(request, logits)| sample(logits, request)).collect()
+    };
+    let failed = |_| ModelError::Device { device: "cpu".into(), detail: "a sampling thread panicked".into() };
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = rows.chunks(share).map(|part| scope.spawn(move || all(part))).collect();
+        let mut sampled = Vec::with_capacity(rows.len());
+        for part in parts {
+            sampled.extend(part.join().map_err(failed)?);
+        }
+        Ok(sampled)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -299,6 +324,17 @@ mod tests {
             unused: 0,
         };
         assert_eq!(found, [of(1, 1.75, 0.0, 1, 1.5), of(2, 0.75, 1.5, 0, 1.5), of(4, 0.0, 0.0, 1, 1.0)]);
+    }
+
+    #[test]
+    fn rows_left_to_the_host_are_answered_in_their_order() {
+        let (params, counts) = (SamplingParams::greedy(), TokenCounts::default());
+        let request = request(&params, &counts, &[]);
+        let row = |best: usize| (0..200).map(|token| f32::from(u8::from(token == best))).collect();
+        let rows: Vec<_> = (0..150).map(|best| (&request, row(best))).collect();
+        let tokens: Vec<u32> = sample_on_host(&rows).unwrap().iter().map(|sampled| sampled.token).collect();
+        assert_eq!(tokens, (0..150).collect::<Vec<u32>>());
+        assert!(sample_on_host(&[]).unwrap().is_empty());
     }
 
     #[test]
