@@ -4,6 +4,7 @@ use attentionstore_kv::KvDtype;
 use attentionstore_model::backend::Backend;
 use attentionstore_model::backend::cpu::{CpuBackend, CpuOptions, Isa};
 use attentionstore_model::backend::cuda::{CudaBackend, CudaOptions};
+use attentionstore_model::config::ModelConfig;
 use attentionstore_model::loader::LoadedModel;
 
 use crate::error::EngineError;
@@ -81,13 +82,28 @@ fn open_cuda(
     if kv_dtype != KvDtype::Bf16 {
         return Err(invalid("kv dtype", "a CUDA device stores keys and values in bf16 only".to_owned()));
     }
-    let cuda = CudaOptions {
+    let cuda = cuda_options(options, ordinal);
+    Ok(Box::new(CudaBackend::new(model.config.clone(), &model.weights, &cuda)?))
+}
+
+/// Whether the device is there and can hold a model, where that is known before its weights are.
+///
+/// # Errors
+/// As [`open_backend`].
+pub fn check_device(options: &EngineOptions, config: &ModelConfig) -> Result<(), EngineError> {
+    match Device::parse(&options.device)? {
+        Device::Cpu => Ok(()),
+        Device::Cuda { ordinal } => Ok(CudaBackend::check(config, &cuda_options(options, ordinal))?),
+    }
+}
+
+fn cuda_options(options: &EngineOptions, ordinal: usize) -> CudaOptions {
+    CudaOptions {
         ordinal,
         max_batch_tokens: options.max_batch_tokens,
         hbm_bytes: (options.hbm_bytes > 0).then_some(options.hbm_bytes),
         kernel_cache: options.kernel_cache.clone(),
-    };
-    Ok(Box::new(CudaBackend::new(model.config.clone(), &model.weights, &cuda)?))
+    }
 }
 
 fn instruction_set(name: &str) -> Result<Isa, EngineError> {

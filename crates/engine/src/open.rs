@@ -17,7 +17,7 @@ use attentionstore_model::loader::{LoadedModel, ModelSource, Progress, WeightsOr
 use attentionstore_uring::RateLimits;
 use crossbeam_channel::unbounded;
 
-use crate::device::open_backend;
+use crate::device::{check_device, open_backend};
 use crate::disk::Disk;
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -83,6 +83,7 @@ fn open_model(options: &EngineOptions, progress: &dyn Fn(Progress)) -> Result<Lo
         ModelSource::Files(path) => Ok(load(path, progress)?),
         ModelSource::Random(spec) => {
             let random = RandomModel::read(spec)?;
+            check_device(options, random.config())?;
             check_room(options, &random)?;
             Ok(random.generate(progress))
         }

@@ -4,8 +4,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use attentionstore_kv::BLOCK_TOKENS;
-use attentionstore_model::backend::{BatchSequence, LogitsWanted};
+use attentionstore_model::backend::{BatchSequence, LogitsWanted, Stream};
 use attentionstore_model::sampling::{SampleRequest, Sampled};
+use crossbeam_channel::RecvTimeoutError;
 
 use crate::error::EngineError;
 use crate::event::{EngineEvent, RowResult, RowStatus, StepReply, TransferDone};
@@ -13,6 +14,11 @@ use crate::plan::{PlanRow, StepPlan};
 use crate::saves::Save;
 use crate::sequence::Sequence;
 use crate::worker::Worker;
+
+/// Rows from which on a step is long enough to start transfers beside it; a shorter one is over first.
+const LONG_STEP_ROWS: u32 = 256;
+/// How often a running step is asked whether it is over.
+const LOOK_AGAIN: Duration = Duration::from_micros(100);
 
 /// Time lost to loads in one step.
 #[derive(Default)]
@@ -137,9 +143,24 @@ impl Worker {
             self.saves.layer(self.backend.as_mut(), saves, layer)?;
         }
         self.saves.end(self.backend.as_mut(), saves.to_vec(), saving);
+        if work.iter().map(|row| row.count).sum::<u32>() >= LONG_STEP_ROWS {
+            self.transfer_beside();
+        }
         let sampled = self.sample(work)?;
         self.loads.release_others(self.backend.as_mut(), &awaited);
         Ok(sampled)
+    }
+
+    /// A device that computes by itself is still at the step's layers: what arrives meanwhile starts beside them.
+    fn transfer_beside(&mut self) {
+        let end = self.backend.record(Stream::Compute);
+        while !self.backend.is_done(end) {
+            match self.transfers.recv_timeout(LOOK_AGAIN) {
+                Ok(batch) => self.transfer(batch),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
     }
 
     fn sample(&mut self, work: &[PlanRow]) -> Result<Vec<Sampled>, EngineError> {

@@ -94,7 +94,7 @@ impl Worker {
     }
 
     /// Starts a batch: its loads as one, its saves as one. A failure to start is reported to whoever waits.
-    fn transfer(&mut self, batch: Vec<Transfer>) {
+    pub(crate) fn transfer(&mut self, batch: Vec<Transfer>) {
         let (mut loads, mut saves) = (Vec::new(), Vec::new());
         for Transfer { id, kind } in batch {
             match kind {

@@ -55,6 +55,30 @@ fn with_one_layer_ahead_the_second_layer_is_loaded_only_when_the_first_is_about_
 }
 
 #[test]
+fn a_load_that_arrives_while_a_long_step_runs_on_the_device_starts_beside_it() {
+    let mut driver = Driver::open(None);
+    compute_and_save(&mut driver);
+    let long: Vec<u32> = (0..300).map(|index| 3 + index % 200).collect();
+    driver.add(1, &long);
+    let (told, running) = std::sync::mpsc::channel();
+    *driver.watch.running.lock().unwrap() = Some(told);
+    driver.watch.order.lock().unwrap().clear();
+    let words: Vec<u32> = [1, 0, 5, 1, 0]
+        .into_iter()
+        .chain((0..5).flat_map(|block| [1, block, 6 + block]))
+        .chain([1, 0, 300, 1])
+        .collect();
+    driver.engine.submit(&words).unwrap();
+    running.recv().unwrap();
+    let mut load = vec![LOAD, 99, 0, 5, 0];
+    load.extend([0; 8]);
+    driver.engine.transfer(&load).unwrap();
+    driver.next(|told| matches!(told, Told::Step { step: 1, .. }));
+    let order = driver.watch.order.lock().unwrap().clone();
+    assert!(order.contains(&Seen::Load(0)), "the step was over before the load began: {order:?}");
+}
+
+#[test]
 fn rows_whose_history_failed_to_load_are_void_until_it_is_loaded_again() {
     let mut driver = Driver::open(None);
     let expected = compute_and_save(&mut driver);

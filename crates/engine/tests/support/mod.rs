@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use attentionstore_engine::{Engine, EngineOptions, SamplingParams, SequenceSpec};
@@ -25,6 +25,10 @@ pub struct Watched {
 #[derive(Default)]
 pub struct Watch {
     pub refuse_loads: AtomicBool,
+    /// Told when a step's second layer was enqueued; from then on the step is running until a load was enqueued.
+    pub running: Mutex<Option<Sender<()>>>,
+    /// Whether a step is held up like that.
+    pub held: AtomicBool,
     /// `Load(layer)` and `Run(layer)` in the order in which they were enqueued.
     pub order: Mutex<Vec<Seen>>,
 }
@@ -59,7 +63,14 @@ impl Backend for Watched {
     }
     fn run_layer(&mut self, layer: usize) -> Result<(), ModelError> {
         self.watch.order.lock().unwrap().push(Seen::Run(layer as u32));
-        self.inner.run_layer(layer)
+        self.inner.run_layer(layer)?;
+        if layer == 1
+            && let Some(told) = self.watch.running.lock().unwrap().take()
+        {
+            self.watch.held.store(true, Ordering::Relaxed);
+            told.send(()).expect("the test listens");
+        }
+        Ok(())
     }
     fn sample(&mut self, requests: &[SampleRequest<'_>]) -> Result<Vec<Sampled>, ModelError> {
         self.inner.sample(requests)
@@ -74,7 +85,8 @@ impl Backend for Watched {
         self.inner.wait(stream, event);
     }
     fn is_done(&self, event: Event) -> bool {
-        self.inner.is_done(event)
+        let held = event.stream == Stream::Compute && self.watch.held.load(Ordering::Relaxed);
+        !held && self.inner.is_done(event)
     }
     fn synchronize(&self, event: Event) {
         self.inner.synchronize(event);
@@ -87,6 +99,7 @@ impl Backend for Watched {
             if self.watch.refuse_loads.load(Ordering::Relaxed) {
                 return Err(ModelError::Device { device: "test".into(), detail: "refused".into() });
             }
+            self.watch.held.store(false, Ordering::Relaxed);
             self.watch.order.lock().unwrap().push(Seen::Load(copies[0].layer));
         }
         self.inner.copy(stream, copies)

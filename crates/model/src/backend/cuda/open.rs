@@ -2,7 +2,7 @@
 
 use attentionstore_cuda::blas::Blas;
 use attentionstore_cuda::compile::{KernelCache, Nvrtc};
-use attentionstore_cuda::launch::rope_table;
+use attentionstore_cuda::launch::{AttentionShape, rope_table};
 use attentionstore_cuda::runtime::bytes_of;
 use attentionstore_cuda::{CudaError, Device, Kernels};
 use attentionstore_kv::{BLOCK_TOKENS, KvDtype, KvLayout, SliceOrder};
@@ -37,7 +37,47 @@ pub(super) fn layout_of(config: &ModelConfig) -> KvLayout {
     }
 }
 
+fn sizes_of(
+    config: &ModelConfig,
+    shape: AttentionShape,
+    options: &CudaOptions,
+    multiprocessors: usize,
+) -> Sizes {
+    Sizes {
+        shape,
+        hidden: config.hidden,
+        intermediate: config.intermediate,
+        vocabulary: config.vocab_size,
+        rows: options.max_batch_tokens,
+        positions: config.max_context.max(BLOCK_TOKENS),
+        multiprocessors,
+    }
+}
+
+fn plan_for(
+    config: &ModelConfig,
+    sizes: &Sizes,
+    memory: (usize, usize),
+    options: &CudaOptions,
+) -> Result<MemoryPlan, ModelError> {
+    let working = sizes.working().total();
+    MemoryPlan::new(weight_bytes(config), working, &layout_of(config), memory, options.hbm_bytes)
+}
+
 impl CudaBackend {
+    /// Whether the card is there and holds a model, before any weight of it is there.
+    ///
+    /// # Errors
+    /// No driver or card; a model that the kernels cannot do or the card cannot hold, with the numbers.
+    pub fn check(config: &ModelConfig, options: &CudaOptions) -> Result<(), ModelError> {
+        let shape = check_config(config)?;
+        let failed = |error: CudaError| device_error(options.ordinal, &error);
+        let device = Device::open(options.ordinal).map_err(failed)?;
+        let sizes = sizes_of(config, shape, options, device.multiprocessors());
+        let memory = device.memory().map_err(failed)?;
+        plan_for(config, &sizes, memory, options).map(|_| ())
+    }
+
     /// Opens a card, compiles what its cache does not have, plans its memory, uploads `weights`.
     ///
     /// # Errors
@@ -64,18 +104,9 @@ impl CudaBackend {
         let cache = KernelCache::new(&options.kernel_cache);
         let kernels = Kernels::load(&device, &compiler, &cache).map_err(failed)?;
         let layout = layout_of(&config);
-        let mut sizes = Sizes {
-            shape,
-            hidden: config.hidden,
-            intermediate: config.intermediate,
-            vocabulary: config.vocab_size,
-            rows: options.max_batch_tokens,
-            positions: config.max_context.max(BLOCK_TOKENS),
-            multiprocessors: device.multiprocessors(),
-        };
+        let mut sizes = sizes_of(&config, shape, options, device.multiprocessors());
         let memory = device.memory().map_err(failed)?;
-        let working = sizes.working().total();
-        let plan = MemoryPlan::new(weight_bytes(&config), working, &layout, memory, options.hbm_bytes)?;
+        let plan = plan_for(&config, &sizes, memory, options)?;
         sizes.positions = sizes.positions.min(plan.slots * BLOCK_TOKENS).max(BLOCK_TOKENS);
         let weights = CudaWeights::upload(&device, &streams.card.compute, &config, weights);
         let weights = weights.map_err(|error| match error {
