@@ -201,6 +201,22 @@ function moving(test: EngineTest): void {
     t.is(driver.engine.stats().damagedReads, 3)
   })
 
+  test('an erased slot holds nothing, and can be written again', async (t, driver) => {
+    const prompt = await promptOf(driver, 1)
+    const { sequence, root } = driver.add(prompt)
+    await driver.step({ tables: tablesOf(sequence, [0]), rows: [{ sequence, from: 0, count: BLOCK_TOKENS, sample: false }] })
+    const [key] = (await driver.engine.text.keys(root, prompt, null)) as [string]
+    const valid = BLOCK_TOKENS
+    await driver.transfer({ kind: 'save', hbmSlot: 0, dramSlot: 0, valid })
+    for (const ssdSlot of [2, 3]) await driver.transfer({ kind: 'write', dramSlot: 0, ssdSlot, key, valid })
+    t.is((await driver.transfer({ kind: 'erase', ssdSlot: 2 })).error, undefined)
+    t.is((await driver.transfer({ kind: 'flush' })).error, undefined)
+    t.is((await driver.transfer({ kind: 'read', ssdSlot: 2, dramSlot: 1, key, valid })).error, 'kv_damaged')
+    t.is((await driver.transfer({ kind: 'read', ssdSlot: 3, dramSlot: 1, key, valid })).error, undefined)
+    t.is((await driver.transfer({ kind: 'write', dramSlot: 0, ssdSlot: 2, key, valid })).error, undefined)
+    t.is((await driver.transfer({ kind: 'read', ssdSlot: 2, dramSlot: 1, key, valid })).error, undefined)
+  })
+
   test('the first rows of a block can be copied, and a fork goes on from there', async (t, driver) => {
     const prompt = (await promptOf(driver, 1)).slice(0, 60)
     const fork = Uint32Array.from([...prompt.slice(0, 30), ...prompt.slice(10, 40)])

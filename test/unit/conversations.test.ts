@@ -31,7 +31,7 @@ function conversations(given: Partial<ConversationOptions> = {}) {
     store.accept(resolution)
     const hash = new AnswerHash(resolution.parent as string)
     for (const letter of text) hash.add(letter)
-    store.answered(resolution, hash.end(), tokens, text.length)
+    store.answered(resolution, { hash: hash.end(), tokens, bytes: text.length, length: 10, leftOut: 0, leaf: null })
   }
   return { store, clock, resolve, answer }
 }
@@ -109,7 +109,7 @@ test('a raw prompt gets a conversation, and no chain', t => {
   const { store, resolve } = conversations()
   const resolution = resolve(null)
   store.accept(resolution)
-  store.answered(resolution, null, new Uint32Array(), 0)
+  store.answered(resolution, { hash: null, tokens: new Uint32Array(), bytes: 0, length: 10, leftOut: 0, leaf: null })
   t.is(resolution.parent, null)
   t.is(store.get('', 'c1')?.turns, 1)
 })

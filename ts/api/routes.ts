@@ -2,6 +2,7 @@
 
 import * as admin from '../protocol/schemas/admin.js'
 import { ChatChunk, ChatRequest, ChatResponse } from '../protocol/schemas/chat.js'
+import * as conversations from '../protocol/schemas/conversations.js'
 import { CompletionChunk, CompletionRequest, CompletionResponse } from '../protocol/schemas/completions.js'
 import { ModelList } from '../protocol/schemas/models.js'
 import * as session from '../protocol/schemas/session.js'
@@ -10,6 +11,13 @@ import * as tokens from '../protocol/schemas/tokenize.js'
 import { cacheStatus, demoteCache, resetCache } from './handlers/cache.js'
 import { chatCompletions } from './handlers/chat-completions.js'
 import { completions } from './handlers/completions.js'
+import {
+  demoteConversation,
+  eraseConversation,
+  forkConversation,
+  listConversations,
+  warmConversation,
+} from './handlers/conversations.js'
 import { health, ready } from './handlers/health.js'
 import { metrics } from './handlers/metrics.js'
 import { models } from './handlers/models.js'
@@ -121,5 +129,55 @@ export const ROUTES: readonly Route[] = [
     handler: endSession,
     summary: 'Log out',
     response: session.SessionEnded,
+  },
+  {
+    method: 'get',
+    path: '/admin/conversations',
+    access: 'admin',
+    handler: listConversations,
+    summary: 'Conversations, the most recently used first',
+    query: conversations.ConversationQuery,
+    response: conversations.ConversationPage,
+  },
+  {
+    method: 'post',
+    path: '/admin/conversations/:id/warm',
+    access: 'admin',
+    handler: warmConversation,
+    summary: 'Bring its blocks up to dram, and to hbm where it has free slots',
+    params: conversations.ConversationParams,
+    query: conversations.ConversationTarget,
+    response: conversations.WarmResponse,
+  },
+  {
+    method: 'post',
+    path: '/admin/conversations/:id/demote',
+    access: 'admin',
+    handler: demoteConversation,
+    summary: 'Remove copies above a tier of the blocks that it alone uses',
+    params: conversations.ConversationParams,
+    query: conversations.ConversationTarget,
+    request: admin.DemoteRequest,
+    response: conversations.DemoteConversationResponse,
+  },
+  {
+    method: 'post',
+    path: '/admin/conversations/:id/fork',
+    access: 'admin',
+    handler: forkConversation,
+    summary: 'A new conversation that goes on where its last turn ended',
+    params: conversations.ConversationParams,
+    query: conversations.ConversationTarget,
+    response: conversations.ForkResponse,
+  },
+  {
+    method: 'delete',
+    path: '/admin/conversations/:id',
+    access: 'admin',
+    handler: eraseConversation,
+    summary: 'Forget it, and erase the blocks that it alone uses in all tiers',
+    params: conversations.ConversationParams,
+    query: conversations.ConversationTarget,
+    response: conversations.EraseReceipt,
   },
 ]

@@ -1,8 +1,9 @@
 // Which conversation a request belongs to, and which of its messages are answers whose token ids are known.
 
+import type { BlockKey } from '../engine/types.js'
 import { chainOf, chainStart, type ChainHash, type ChainMessage } from './chain.js'
 import { AnswerRecords, type AnswerRecord } from './records.js'
-import { ConversationRegistry, conversationKey, type Conversation } from './registry.js'
+import { ConversationRegistry, conversationKey, type Conversation, type Page, type PageQuery } from './registry.js'
 import type { Tables } from './table.js'
 
 export interface ConversationOptions {
@@ -39,6 +40,20 @@ export interface Resolution {
   readonly continues: ChainHash | null
   /** For each message, the record of the answer it repeats. */
   readonly stored: ReadonlyArray<AnswerRecord | undefined>
+}
+
+/** A finished answer, as far as it is remembered. */
+export interface Answer {
+  /** Ends its chain; null: the prompt was raw, and has none. */
+  readonly hash: ChainHash | null
+  /** Token ids that lie wholly inside its text, and the bytes that they cover. */
+  readonly tokens: Uint32Array
+  readonly bytes: number
+  /** Tokens of prompt and answer, and of these, those that were left out because the conversation began beyond its window. */
+  readonly length: number
+  readonly leftOut: number
+  /** The last block that was kept of them. */
+  readonly leaf: BlockKey | null
 }
 
 const NAME = /^[A-Za-z0-9._:-]{1,128}$/
@@ -85,9 +100,12 @@ export class Conversations {
     this.#registry.touch(this.#conversationOf(resolution))
   }
 
-  /** The answer is complete: `hash` ends its chain. */
-  answered(resolution: Resolution, hash: ChainHash | null, tokens: Uint32Array, bytes: number): void {
+  /** The answer is complete. */
+  answered(resolution: Resolution, { hash, tokens, bytes, length, leftOut, leaf }: Answer): void {
     const conversation = this.#conversationOf(resolution)
+    conversation.tokens = length
+    conversation.leftOut = leftOut
+    conversation.leaf = leaf
     if (hash === null) {
       conversation.turns++
       this.#registry.touch(conversation)
@@ -101,6 +119,34 @@ export class Conversations {
   erase(tenant: string, id: string): number | null {
     if (!this.#registry.erase(tenant, id)) return null
     return this.#records.eraseConversation(conversationKey(tenant, id))
+  }
+
+  byKey(key: string): Readonly<Conversation> | undefined {
+    return this.#registry.byKey(key)
+  }
+
+  /** Tenants that have a conversation of this id. */
+  tenantsOf(id: string): readonly string[] {
+    return this.#registry.tenantsOf(id)
+  }
+
+  page(query: PageQuery): Page {
+    return this.#registry.page(query)
+  }
+
+  /** A conversation with a new id that goes on where the last turn of this one ended. */
+  fork(origin: Readonly<Conversation>): Readonly<Conversation> {
+    const now = this.#options.now()
+    const { tenant, date, turns, tokens, leftOut, leaf, tips } = origin
+    const fork = { id: this.#options.newId(), tenant, date, forkedFrom: origin.id, createdAt: now, lastUse: now, turns, tokens, leftOut, leaf }
+    const conversation: Conversation = { ...fork, tips: tips.slice(-1) }
+    this.#registry.touch(conversation)
+    return conversation
+  }
+
+  /** Calls `listener` with the key of each conversation that is no longer known. */
+  set onForgotten(listener: (key: string) => void) {
+    this.#registry.onForgotten = listener
   }
 
   #name(query: ConversationQuery, matched: Conversation | undefined, continues: ChainHash | null): { id: string; forkedFrom: string | null } {
@@ -120,7 +166,7 @@ export class Conversations {
       known.lastUse = now
       return known
     }
-    return { id, tenant, date, forkedFrom, createdAt: now, lastUse: now, turns: 0, tips: [] }
+    return { id, tenant, date, forkedFrom, createdAt: now, lastUse: now, turns: 0, tokens: 0, leftOut: 0, leaf: null, tips: [] }
   }
 }
 

@@ -1,6 +1,8 @@
 // Conversations: ids, the points where each can go on, and where it was forked from. No text.
 
+import type { BlockKey } from '../engine/types.js'
 import type { ChainHash } from './chain.js'
+import { RecencyList } from './recency.js'
 import type { Table } from './table.js'
 
 export interface Conversation {
@@ -13,6 +15,10 @@ export interface Conversation {
   readonly createdAt: number
   lastUse: number
   turns: number
+  /** Length of the last turn, prompt and answer; tokens of it that are in no block; the last block that was kept. */
+  tokens: number
+  leftOut: number
+  leaf: BlockKey | null
   /** Chain hashes of the answers that no further turn continues, oldest first. */
   tips: ChainHash[]
 }
@@ -24,11 +30,33 @@ export function conversationKey(tenant: string, id: string): string {
   return `${tenant}\0${id}`
 }
 
+/** What a list of conversations is asked for. */
+export interface PageQuery {
+  /** null: all. */
+  readonly tenant: string | null
+  /** Part of an id; null: any. */
+  readonly text: string | null
+  /** Where the page before ended; null: the first page. */
+  readonly before: number | null
+  readonly limit: number
+}
+
+export interface Page {
+  readonly conversations: readonly Conversation[]
+  /** Matching ones on all pages. */
+  readonly total: number
+  /** `before` of the next page; null: there is none. */
+  readonly next: number | null
+}
+
 /** Least recently used conversations are forgotten first; their KV and token records have bounds of their own. */
 export class ConversationRegistry {
-  readonly #conversations = new Map<string, Conversation>()
+  readonly #conversations = new RecencyList<Conversation>()
+  readonly #countByTenant = new Map<string, number>()
   readonly #table: Table | null
   readonly #most: number
+  /** Told of a conversation that is no longer known. */
+  onForgotten: (key: string) => void = () => {}
 
   constructor(table: Table | null, most: number) {
     this.#table = table
@@ -40,7 +68,7 @@ export class ConversationRegistry {
       else table?.remove(key)
     }
     stored.sort((a, b) => a.lastUse - b.lastUse)
-    for (const conversation of stored) this.#conversations.set(conversationKey(conversation.tenant, conversation.id), conversation)
+    for (const conversation of stored) this.#use(conversation)
     this.#trim()
   }
 
@@ -56,11 +84,35 @@ export class ConversationRegistry {
     return this.#conversations.get(key)
   }
 
+  /** Tenants that have a conversation of this id. */
+  tenantsOf(id: string): string[] {
+    return [...this.#countByTenant.keys()].filter(tenant => this.get(tenant, id) !== undefined)
+  }
+
+  /** Most recently used first. Without a text, the walk ends with the page. */
+  page({ tenant, text, before, limit }: PageQuery): Page {
+    const found: Conversation[] = []
+    let matching = 0
+    let last = 0
+    let hasMore = false
+    for (const { value, stamp } of this.#conversations) {
+      if ((tenant !== null && value.tenant !== tenant) || (text !== null && !value.id.includes(text))) continue
+      matching++
+      if (before !== null && stamp >= before) continue
+      hasMore = found.length === limit
+      if (hasMore && text === null) break
+      if (found.length === limit) continue
+      found.push(value)
+      last = stamp
+    }
+    const known = tenant === null ? this.size : (this.#countByTenant.get(tenant) ?? 0)
+    return { conversations: found, total: text === null ? known : matching, next: hasMore ? last : null }
+  }
+
   /** Creates it, or counts use of it. */
   touch(conversation: Conversation): void {
+    this.#use(conversation)
     const key = conversationKey(conversation.tenant, conversation.id)
-    this.#conversations.delete(key)
-    this.#conversations.set(key, conversation)
     this.#table?.put(Buffer.from(key, 'utf8'), encode(conversation))
     this.#trim()
   }
@@ -78,24 +130,42 @@ export class ConversationRegistry {
   erase(tenant: string, id: string): boolean {
     const key = conversationKey(tenant, id)
     this.#table?.remove(Buffer.from(key, 'utf8'))
-    return this.#conversations.delete(key)
+    if (!this.#conversations.delete(key)) return false
+    this.#count(tenant, -1)
+    this.onForgotten(key)
+    return true
+  }
+
+  #use(conversation: Conversation): void {
+    const { tenant, id, lastUse } = conversation
+    const key = conversationKey(tenant, id)
+    if (this.#conversations.get(key) === undefined) this.#count(tenant, 1)
+    this.#conversations.use(key, conversation, lastUse)
+  }
+
+  #count(tenant: string, change: 1 | -1): void {
+    const count = (this.#countByTenant.get(tenant) ?? 0) + change
+    if (count === 0) this.#countByTenant.delete(tenant)
+    else this.#countByTenant.set(tenant, count)
   }
 
   #trim(): void {
-    for (const { tenant, id } of this.#conversations.values()) {
-      if (this.#conversations.size <= this.#most) return
-      this.erase(tenant, id)
+    for (let oldest = this.#conversations.oldest; oldest && this.size > this.#most; oldest = this.#conversations.oldest) {
+      this.erase(oldest.tenant, oldest.id)
     }
   }
 }
 
-interface Stored extends Omit<Conversation, 'tips'> {
+/** Hashes and keys in base64. */
+interface Stored extends Omit<Conversation, 'tips' | 'leaf'> {
   readonly tips: string[]
+  readonly leaf: string | null
 }
 
 function encode(conversation: Conversation): Buffer {
   const tips = conversation.tips.map(tip => Buffer.from(tip, 'latin1').toString('base64'))
-  return Buffer.from(JSON.stringify({ ...conversation, tips } satisfies Stored))
+  const leaf = conversation.leaf === null ? null : Buffer.from(conversation.leaf, 'latin1').toString('base64')
+  return Buffer.from(JSON.stringify({ ...conversation, tips, leaf } satisfies Stored))
 }
 
 /** null: not a record of this layout. */
@@ -103,7 +173,10 @@ function decode(value: Uint8Array): Conversation | null {
   try {
     const stored = JSON.parse(Buffer.from(value).toString('utf8')) as Stored
     if (typeof stored.id !== 'string' || typeof stored.date !== 'string' || !Array.isArray(stored.tips)) return null
-    return { ...stored, tips: stored.tips.map(tip => Buffer.from(tip, 'base64').toString('latin1')) }
+    const tips = stored.tips.map(tip => Buffer.from(tip, 'base64').toString('latin1'))
+    // Records of before there was a leaf have none.
+    const leaf = typeof stored.leaf === 'string' ? Buffer.from(stored.leaf, 'base64').toString('latin1') : null
+    return { ...stored, tokens: stored.tokens ?? 0, leftOut: stored.leftOut ?? 0, tips, leaf }
   } catch {
     return null
   }

@@ -6,12 +6,14 @@ import type { Table } from './database.js'
 
 /** Most records; the least recently renewed go first. */
 export const MOST_ALIASES = 65_536
-/** epoch (u32), last renewal (f64, milliseconds). */
-const RECORD_BYTES = 12
+/** epoch (u32), last renewal (f64, milliseconds); then the conversation in UTF-8. */
+const HEAD_BYTES = 12
 
 interface Alias {
   readonly epoch: number
   readonly renewedAt: number
+  /** Whose it is: the name that an erasure gives. */
+  readonly conversation: string
 }
 
 export class Aliases {
@@ -49,21 +51,30 @@ export class Aliases {
     return null
   }
 
-  put(key: BlockKey, view: ViewParameters, epoch: number): void {
+  put(key: BlockKey, view: ViewParameters, epoch: number, conversation: string): void {
     const name = nameOf(key, view)
-    const alias = { epoch, renewedAt: this.#now() }
+    const alias = { epoch, renewedAt: this.#now(), conversation }
     this.#aliases.delete(name)
     this.#aliases.set(name, alias)
     this.#table?.put(Buffer.from(name, 'latin1'), encode(alias))
     this.#trim()
   }
 
+  /** Forgets those of a conversation. */
+  erase(conversation: string): void {
+    for (const [name, alias] of this.#aliases) if (alias.conversation === conversation) this.#forget(name)
+  }
+
   #trim(): void {
     for (const name of this.#aliases.keys()) {
       if (this.#aliases.size <= this.#most) return
-      this.#aliases.delete(name)
-      this.#table?.remove(Buffer.from(name, 'latin1'))
+      this.#forget(name)
     }
+  }
+
+  #forget(name: string): void {
+    this.#aliases.delete(name)
+    this.#table?.remove(Buffer.from(name, 'latin1'))
   }
 }
 
@@ -76,17 +87,17 @@ function nameOf(key: BlockKey, { window, head, step }: ViewParameters): string {
   return key + view.toString('latin1')
 }
 
-function encode({ epoch, renewedAt }: Alias): Buffer {
-  const bytes = Buffer.alloc(RECORD_BYTES)
-  bytes.writeUInt32LE(epoch, 0)
-  bytes.writeDoubleLE(renewedAt, 4)
-  return bytes
+function encode({ epoch, renewedAt, conversation }: Alias): Buffer {
+  const head = Buffer.alloc(HEAD_BYTES)
+  head.writeUInt32LE(epoch, 0)
+  head.writeDoubleLE(renewedAt, 4)
+  return Buffer.concat([head, Buffer.from(conversation, 'utf8')])
 }
 
 /** null: not a record of this layout. */
 function decode(value: Uint8Array): Alias | null {
-  if (value.length !== RECORD_BYTES) return null
+  if (value.length < HEAD_BYTES) return null
   const bytes = Buffer.from(value)
   const epoch = bytes.readUInt32LE(0)
-  return epoch > 0 ? { epoch, renewedAt: bytes.readDoubleLE(4) } : null
+  return epoch > 0 ? { epoch, renewedAt: bytes.readDoubleLE(4), conversation: bytes.toString('utf8', HEAD_BYTES) } : null
 }

@@ -46,6 +46,8 @@ export class Directory {
   /** Milliseconds. */
   readonly now: () => number
   ssdListener: SsdListener | null = null
+  /** Told of a block that has no copy left. */
+  onForgotten: (block: Block) => void = () => {}
   #born = 0
 
   constructor(slots: Readonly<Record<TierName, number>>, options: Partial<DirectoryOptions> = {}) {
@@ -170,6 +172,23 @@ export class Directory {
     if (this.#forgetIfEmpty(block)) this.ghosts.left(block.key, 'hbm', 'damaged', block)
   }
 
+  /**
+   * Takes a block that nobody may find again out of sight, with all its copies, also those that are being filled.
+   * Returns its ssd slot, reserved, for its bytes to be overwritten; -1: it had none. No sequence may use the block.
+   */
+  withdraw(block: Block): number {
+    if (block.refs > 0 || block.wants > 0) throw new Error('a block that is in use cannot be withdrawn')
+    const { state, slot } = block.copies.ssd
+    if (state !== 'absent') {
+      this.#detach(block, 'ssd')
+      this.reserved.ssd.add(slot)
+      this.ssdListener?.removed(slot)
+    }
+    for (const tier of TIERS) this.removeCopy(block, tier)
+    this.#forgetIfEmpty(block)
+    return state === 'absent' ? -1 : slot
+  }
+
   /** A sequence's block table names the hbm copy. */
   ref(block: Block): void {
     block.refs++
@@ -226,6 +245,7 @@ export class Directory {
     block.gone = true
     this.blocks.delete(block.key)
     this.children.remove(block)
+    this.onForgotten(block)
     return true
   }
 }

@@ -137,7 +137,9 @@ export type Transfer =
   | { readonly id: number; readonly kind: 'read'; readonly ssdSlot: number; readonly dramSlot: number; readonly key: BlockKey; readonly valid: number }
   | { readonly id: number; readonly kind: 'write'; readonly dramSlot: number; readonly ssdSlot: number; readonly key: BlockKey; readonly valid: number }
   | { readonly id: number; readonly kind: 'copy'; readonly fromHbmSlot: number; readonly toHbmSlot: number; readonly valid: number }
-  /** Completes when every write enqueued before it is durable. */
+  /** Overwrites the slot's header and bytes with zeros. Nothing else may be under way for the slot. */
+  | { readonly id: number; readonly kind: 'erase'; readonly ssdSlot: number }
+  /** Completes when every write and erasure enqueued before it is durable. */
   | { readonly id: number; readonly kind: 'flush' }
 
 export type FinishReason = 'stop' | 'length'

@@ -20,12 +20,14 @@ export class CacheControls {
     this.#nextChange = nextChange
   }
 
-  /** Removes copies above `to` once they are durable at or below it. Blocks in use are skipped. */
-  async demote(to: 'dram' | 'ssd'): Promise<DemoteReceipt> {
+  /**
+   * Removes copies above `to`, of some blocks or of all, once they are durable at or below it. Blocks in use are skipped.
+   */
+  async demote(to: 'dram' | 'ssd', blocks: Iterable<Block> = this.#core.directory.blocks.values()): Promise<DemoteReceipt> {
     if (!this.#core.tiers[to]) throw new ApiError('tier_disabled', `the ${to} tier is off`, 'to', { tier: to })
     const above: readonly TierName[] = to === 'dram' ? ['hbm'] : ['hbm', 'dram']
     const pending = new Set<Block>()
-    for (const tier of above) for (const block of this.#core.directory.inTier[tier]) pending.add(block)
+    for (const block of blocks) if (above.some(tier => block.copies[tier].state !== 'absent')) pending.add(block)
     let demotedBlocks = 0
     let skippedInUse = 0
     for (;;) {

@@ -5,7 +5,7 @@ import type { TierName } from '../engine/types.js'
 import type { HistoryChoice } from './load-or-recompute.js'
 
 /** `foreign`: of another model or layout, found on disk at the start. */
-export type DropCause = LossCause | 'foreign'
+export type DropCause = LossCause | 'foreign' | 'erased'
 export type Outcome = 'ok' | 'cancelled' | 'failed' | 'rejected'
 
 export function perTier(): Record<TierName, number> {
@@ -20,6 +20,7 @@ export class Counters {
     damaged: 0,
     reset: 0,
     ttl: 0,
+    erased: 0,
     foreign: 0,
   }
   readonly reused = perTier()

@@ -1,7 +1,7 @@
 // The one door through which a sequence leaves hbm: finished, cancelled, preempted or with a failed load.
 
 import type { Block } from '../directory/block.js'
-import { BLOCK_TOKENS } from '../engine/types.js'
+import { BLOCK_TOKENS, type BlockKey } from '../engine/types.js'
 import { hiddenBlocks } from '../engine/view.js'
 import type { Core } from './core.js'
 import type { Loader } from './loader.js'
@@ -12,6 +12,8 @@ export class Releaser {
   readonly #core: Core
   readonly #loader: Loader
   readonly #saver: Saver
+  /** Told of a sequence that left, and the keys of the blocks that it used. */
+  onReleased: (sequence: Sequence, keys: readonly BlockKey[]) => void = () => {}
 
   constructor(core: Core, loader: Loader, saver: Saver) {
     this.#core = core
@@ -26,10 +28,11 @@ export class Releaser {
   release(sequence: Sequence): void {
     const tail = this.#tailIndex(sequence)
     const now = this.#core.clock.now()
+    const keys = [...sequence.keys]
     sequence.table.forEach((entry, index) => {
       if (!entry) return
       if (entry.block) this.#leaveShared(sequence, entry, now)
-      else if (index === tail) this.#keepTail(sequence, entry.slot, index)
+      else if (index === tail) keys[index] = this.#keepTail(sequence, entry.slot, index)
       else this.#giveBack(sequence, entry.slot)
     })
     sequence.front = null
@@ -41,6 +44,7 @@ export class Releaser {
     sequence.needsReset = sequence.isAdded
     this.#loader.forget(sequence)
     sequence.loadFailed = false
+    this.onReleased(sequence, keys)
   }
 
   /** Gives up what no further row of a running sequence sees. A block whose rows are still being computed stays. */
@@ -78,18 +82,22 @@ export class Releaser {
     return isUsable && sequence.computed % BLOCK_TOKENS > 0 ? Math.floor(sequence.computed / BLOCK_TOKENS) : -1
   }
 
-  #keepTail(sequence: Sequence, slot: number, index: number): void {
+  #keepTail(sequence: Sequence, slot: number, index: number): BlockKey {
     const { directory, engine, journal } = this.#core
     const tokens = sequence.tokens.copy(index * BLOCK_TOKENS, sequence.computed)
     const parent = sequence.parentKey(index)
     const key = sequence.tailKey ?? engine.text.blockKey(parent, index, tokens, sequence.spec.view)
     const block = directory.obtain(key, parent, index, tokens)
     if (sequence.turnUse) directory.use(block, sequence.turnUse)
-    if (block.copies.hbm.state !== 'absent') return this.#giveBack(sequence, slot)
+    if (block.copies.hbm.state !== 'absent') {
+      this.#giveBack(sequence, slot)
+      return key
+    }
     directory.pools.hbm.nameInStep(slot, sequence.lastStep)
     directory.adopt(block, 'hbm', slot, 'present')
     journal.filled(sequence.trail, block)
     this.#saver.want(block)
+    return key
   }
 
   #giveBack(sequence: Sequence, slot: number): void {

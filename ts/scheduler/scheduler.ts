@@ -1,6 +1,6 @@
 // The step loop: admit, join, plan one step ahead, read the reply.
 
-import type { EngineEvent, RowResult, StepReply } from '../engine/types.js'
+import type { BlockKey, EngineEvent, RowResult, StepReply } from '../engine/types.js'
 import type { AttentionStoreError } from '../protocol/errors.js'
 import { Acquirer } from './acquire.js'
 import { Admission } from './admission.js'
@@ -21,6 +21,7 @@ import { Room } from './room.js'
 import { Saver } from './saver.js'
 import type { LeaveReason, Sequence } from './sequence.js'
 import type { BlockStore } from '../directory/store.js'
+import { Warmer } from './warmer.js'
 import { Writer } from './writer.js'
 
 /**
@@ -30,6 +31,8 @@ import { Writer } from './writer.js'
 const GROWTH_SLOTS = 1
 
 export interface SchedulerListener {
+  /** A sequence left hbm: the keys of the blocks that it used. */
+  released(sequence: Sequence, keys: readonly BlockKey[]): void
   /** The answer is complete, and the sequence's blocks are released. */
   finished(sequence: Sequence, row: RowResult): void
   /** The engine can do no more. */
@@ -46,6 +49,7 @@ export class Scheduler {
   readonly loader: Loader
   readonly prefetcher: Prefetcher
   readonly admission: Admission
+  readonly warmer: Warmer
   /** Milliseconds of this code a step. */
   readonly stepCost = new Samples(1024)
   readonly #core: Core
@@ -84,6 +88,7 @@ export class Scheduler {
     this.prefetcher = new Prefetcher(core, { room, reads: this.reads, loader: this.loader, lookAhead: this.#lookAhead, writer: this.writer, chooser })
     this.admission = new Admission(this.waiting, this.prefetcher, core.clock)
     this.#joiner = new Joiner(core)
+    this.warmer = new Warmer(core, room, this.reads, this.loader)
     this.#acquirer = new Acquirer(core, room, this.loader)
     this.#fronts = new FrontRunner(core, this.reads, this.loader)
     this.#fronts.onImpatient = () => this.pump()
@@ -92,6 +97,7 @@ export class Scheduler {
     this.#planner = new Planner(core, room, this.saver)
     this.#replies = new ReplyReader(core, this.saver, { finished: (sequence, row) => this.#finish(sequence, row) })
     this.#releaser = new Releaser(core, this.loader, this.saver)
+    this.#releaser.onReleased = (sequence, keys) => listener.released(sequence, keys)
     core.engine.onEvents = events => this.#onEvents(events)
   }
 

@@ -87,6 +87,8 @@ export class Sequence {
   loadFailed = false
   /** The rows of its own last block are complete: it ran since it got its slots, or extends a block in place. */
   isTailSettled = false
+  /** Key of the last block that was kept when it left hbm. */
+  leaf: BlockKey | null = null
   /** Key of the last, partly filled block, once the engine has said it. */
   tailKey: BlockKey | null = null
   /** Blocks it wants while it waits. */

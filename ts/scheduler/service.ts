@@ -1,20 +1,23 @@
 // The inference service: what the HTTP API talks to.
 
 import { Conversations } from '../conversations/conversations.js'
+import { conversationKey } from '../conversations/registry.js'
 import { messageSecret } from '../conversations/secret.js'
 import { openDatabase, type Database } from '../directory/database.js'
 import { Aliases } from '../directory/aliases.js'
 import { BlockStore } from '../directory/store.js'
-import type { Engine, RowResult } from '../engine/types.js'
+import type { BlockKey, Engine, RowResult } from '../engine/types.js'
 import { MIN_WINDOW } from '../engine/view.js'
 import { ApiError, ExitError } from '../protocol/errors.js'
 import type { CacheMap, WhatIf } from '../protocol/index.js'
 import { cacheMap } from './cache-map.js'
 import { CacheControls } from './controls.js'
+import { ConversationControls } from './conversation-controls.js'
 import { createCore, type Core } from './core.js'
 import { IntakeDesk, type Intake } from './intake.js'
 import { contextThatFits, serviceOptions, type ServiceOptions } from './options.js'
 import { RequestRecords, type Ending } from './records.js'
+import { Referrers } from './referrers.js'
 import { RequestLog } from './request-log.js'
 import { Scheduler } from './scheduler.js'
 import type { Sequence } from './sequence.js'
@@ -52,7 +55,9 @@ function checkWindow({ contextWindow, maxContext, truncationRatio }: ServiceOpti
 class Service implements InferenceService {
   readonly #core: Core
   readonly #database: Database | null
+  readonly conversations: ConversationControls
   readonly #conversations: Conversations
+  readonly #referrers: Referrers
   readonly #scheduler: Scheduler
   readonly #starts: StartFinder
   readonly #intake: IntakeDesk
@@ -85,14 +90,26 @@ class Service implements InferenceService {
       now: () => core.clock.now(),
     })
     this.#store = this.#restore()
+    this.#referrers = this.#restoreReferrers()
     this.#scheduler = new Scheduler(core, this.#store, {
+      released: (sequence, keys) => this.#released(sequence, keys),
       finished: (sequence, row) => this.#finished(sequence, row),
       failed: (code, message) => this.#failed(code, message),
       settled: () => this.#changed(),
     })
-    this.#starts = new StartFinder(core, new Aliases(this.#database?.table('aliases') ?? null, () => core.clock.now()))
+    const aliases = new Aliases(this.#database?.table('aliases') ?? null, () => core.clock.now())
+    this.#starts = new StartFinder(core, aliases)
     this.#intake = new IntakeDesk(core, this.#conversations, this.#starts)
     this.#controls = new CacheControls(core, this.#scheduler, () => this.#nextChange())
+    this.conversations = new ConversationControls(core, {
+      scheduler: this.#scheduler,
+      conversations: this.#conversations,
+      referrers: this.#referrers,
+      aliases,
+      controls: this.#controls,
+      nextChange: () => this.#nextChange(),
+      flushed: async () => this.#database?.flushed(),
+    })
     this.#log = options.onRequestLogged ? new RequestLog(core, secret, options.onRequestLogged) : null
     this.#scheduleHousekeeping()
   }
@@ -152,6 +169,7 @@ class Service implements InferenceService {
 
   checkIntegrity(): void {
     this.#core.directory.checkIntegrity()
+    this.#referrers.checkIntegrity()
   }
 
   close(graceMs: number): Promise<void> {
@@ -190,12 +208,23 @@ class Service implements InferenceService {
 
   #turnMs = 0
 
+  /** Also of a cancelled turn: what was computed of its prompt is the conversation's. */
+  #released(sequence: Sequence, keys: readonly BlockKey[]): void {
+    const { tenant, turn } = sequence
+    if (!this.#core.tiers.keeps || !this.#conversations.get(tenant, turn.conversation)) return
+    sequence.leaf = keys.findLast(key => this.#core.directory.blocks.has(key)) ?? null
+    this.#referrers.refer(conversationKey(tenant, turn.conversation), keys)
+  }
+
   #finished(sequence: Sequence, row: RowResult): void {
     const { counters, clock } = this.#core
     const resolution = this.#resolutions.get(sequence)
     this.#resolutions.delete(sequence)
     const inside = sequence.tokens.copy(sequence.promptLength, sequence.promptLength + (row.insideTokens ?? 0))
-    if (resolution) this.#conversations.answered(resolution, sequence.answer?.end() ?? null, inside, row.insideBytes ?? 0)
+    const hash = sequence.answer?.end() ?? null
+    const { leftOut } = sequence.start
+    const shape = { length: leftOut + sequence.tokens.length, leftOut, leaf: sequence.leaf }
+    if (resolution) this.#conversations.answered(resolution, { hash, tokens: inside, bytes: row.insideBytes ?? 0, ...shape })
     this.#starts.answered(sequence)
     const usage = this.#usageOf(sequence)
     counters.requests.ok++
@@ -270,6 +299,13 @@ class Service implements InferenceService {
     counters.dropped.damaged += report.damaged
     directory.ssdListener = store
     return store
+  }
+
+  #restoreReferrers(): Referrers {
+    const isKnown = (key: string): boolean => this.#conversations.byKey(key) !== undefined
+    const referrers = new Referrers(this.#core.directory, this.#database?.table('referrers') ?? null, isKnown)
+    this.#conversations.onForgotten = key => referrers.forget(key)
+    return referrers
   }
 
   #scheduleHousekeeping(): void {

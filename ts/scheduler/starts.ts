@@ -1,6 +1,7 @@
 // Where a request may begin: with its whole history or, where that would compute more than its last token sees, as the
 // ordinary sequence of what that token sees, which has keys of its own.
 
+import { conversationKey } from '../conversations/registry.js'
 import type { Aliases } from '../directory/aliases.js'
 import { BLOCK_TOKENS, type BlockKey, type ViewParameters } from '../engine/types.js'
 import { epochOf, leftOut } from '../engine/view.js'
@@ -45,15 +46,17 @@ export class StartFinder {
   }
 
   /** The answer is complete: a sequence that began without a part of its history is found by the history's keys. */
-  answered({ start, starts: [whole], spec: { view }, history, tokens, promptLength }: Sequence): void {
+  answered(sequence: Sequence): void {
+    const { start, starts: [whole], spec: { view }, history, tokens, promptLength, tenant, turn } = sequence
     if (view === null || start.leftOut === 0 || whole.leftOut > 0) return
     const epoch = start.leftOut / view.step
     const known = Math.floor(history.length / BLOCK_TOKENS)
     const ofPrompt = whole.keys[known - 1] as BlockKey
-    this.#aliases.put(ofPrompt, view, epoch)
+    const conversation = conversationKey(tenant, turn.conversation)
+    this.#aliases.put(ofPrompt, view, epoch, conversation)
     const rest = Uint32Array.of(...history.subarray(known * BLOCK_TOKENS), ...tokens.view(promptLength))
     const last = this.#extend(ofPrompt, known, rest, view)
-    if (last !== ofPrompt) this.#aliases.put(last, view, epoch)
+    if (last !== ofPrompt) this.#aliases.put(last, view, epoch, conversation)
   }
 
   async #start({ root, tokens, view }: Prompt, hidden: number): Promise<Start> {

@@ -1,5 +1,6 @@
 // What the HTTP API asks of the scheduler: turns in, streamed answers out, and the cache's own controls.
 
+import type { PageQuery } from '../conversations/registry.js'
 import type { FinishReason, SamplingParams, TierName, TokenLogprob } from '../engine/types.js'
 import type { CacheMap, WhatIf } from '../protocol/index.js'
 import type { RequestRecords } from './records.js'
@@ -132,6 +133,109 @@ export interface ResetReceipt {
   readonly skippedInUse: number
 }
 
+/** Blocks, and the tokens whose KV they hold. */
+export interface Held {
+  readonly blocks: number
+  readonly tokens: number
+}
+
+/** Neighbouring blocks whose fastest copy lies in the same tier; null: they are in none. */
+export interface PlacedRun {
+  readonly tier: TierName | null
+  readonly blocks: number
+}
+
+/** Times in milliseconds since the Unix epoch. */
+export interface ConversationInfo {
+  readonly id: string
+  readonly tenant: string
+  readonly turns: number
+  /** Length of the last turn, prompt and answer. */
+  readonly tokens: number
+  readonly createdAt: number
+  readonly lastUse: number
+  readonly forkedFrom: string | null
+  /** Turns that wait or run. */
+  readonly activeTurns: number
+  /** All its blocks, each in the fastest tier that has it. */
+  readonly tiers: Readonly<Record<TierName, Held>>
+  /** Those of the last turn, in the order of the tokens. */
+  readonly strip: readonly PlacedRun[]
+}
+
+export interface ConversationList {
+  /** Most recently used first. */
+  readonly rows: readonly ConversationInfo[]
+  /** On all pages. */
+  readonly total: number
+  /** null: this is the last page. */
+  readonly next: number | null
+}
+
+/** Blocks that came up. */
+export interface Warmed {
+  /** ssd → dram. */
+  readonly promotedBlocks: number
+  /** Into hbm. */
+  readonly loadedBlocks: number
+}
+
+export interface ConversationWarming extends Warmed {
+  readonly conversation: string
+  /** Blocks that some tier holds, and in which tier they are at their fastest now. */
+  readonly blocks: number
+  readonly tiers: Readonly<Record<TierName, number>>
+}
+
+export interface ConversationDemotion extends DemoteReceipt {
+  readonly conversation: string
+  readonly skippedShared: number
+}
+
+export interface ConversationFork {
+  readonly conversation: string
+  readonly forkedFrom: string
+  readonly tenant: string
+  readonly sharedBlocks: number
+}
+
+export interface ErasedCopies {
+  readonly blocks: number
+  /** Of all copies. */
+  readonly bytes: number
+  readonly copies: Readonly<Record<TierName, number>>
+}
+
+/** A block that outlives one of its conversations; the key in hex. */
+export interface KeptBlock {
+  readonly key: string
+  readonly referrers: readonly string[]
+}
+
+export interface ConversationErasure {
+  readonly conversation: string
+  readonly tenant: string
+  readonly erased: ErasedCopies
+  /** Token records of answers. */
+  readonly recordsErased: number
+  readonly keptShared: readonly KeptBlock[]
+}
+
+/**
+ * Conversations as an operator sees them. `tenant` null: whoever has a conversation of this id. Rejects with `not_found`,
+ * and with `invalid_value` where several tenants have one.
+ */
+export interface ConversationAdmin {
+  list(query: PageQuery): ConversationList
+  /** Brings its blocks up to dram, and to hbm where it has free slots. Rejects with `tier_disabled`. */
+  warm(id: string, tenant: string | null): Promise<ConversationWarming>
+  /** Rejects with `tier_disabled`. */
+  demote(id: string, tenant: string | null, to: 'dram' | 'ssd'): Promise<ConversationDemotion>
+  fork(id: string, tenant: string | null): Promise<ConversationFork>
+  /** Rejects with `in_use`. */
+  erase(id: string, tenant: string | null): Promise<ConversationErasure>
+}
+
 /** The scheduler as the API sees it. */
 export interface InferenceService {
   readonly modelContext: number
@@ -146,6 +250,7 @@ export interface InferenceService {
   readonly records: Pick<RequestRecords, 'page' | 'changedSince' | 'mark'>
   demote(to: 'dram' | 'ssd'): Promise<DemoteReceipt>
   reset(): Promise<ResetReceipt>
+  readonly conversations: ConversationAdmin
   /** Able to take work. */
   readonly ready: boolean
   /** Throws if used + free ≠ total, a slot is owned twice, or a key has no bytes. */

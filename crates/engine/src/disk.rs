@@ -28,7 +28,7 @@ impl Disk {
         &self.tier
     }
 
-    /// Starts a read, write or flush. Whatever becomes of it is posted, also a refusal.
+    /// Starts a read, write, erasure or flush. Whatever becomes of it is posted, also a refusal.
     pub fn start(&self, transfer: Transfer) {
         if let Err(error) = self.submit(transfer) {
             post(&self.outbox, transfer.id, Some(error.code()), 0, 0.0);
@@ -47,6 +47,7 @@ impl Disk {
                 // SAFETY: as above; loads may read the payload meanwhile, nobody writes it.
                 unsafe { self.tier.write(block, self.done(id)) }?;
             }
+            TransferKind::Erase { ssd_slot } => self.tier.erase(ssd_slot, u64::from(id), self.done(id))?,
             TransferKind::Flush => self.tier.flush(u64::from(id), self.done(id))?,
             TransferKind::Load { .. } | TransferKind::Save { .. } | TransferKind::Copy { .. } => {
                 let detail = "a transfer of the device came to the disk".to_owned();

@@ -75,12 +75,7 @@ impl Engine {
     /// Takes packed transfers. Those between dram and ssd start here, the others on the engine thread.
     pub fn transfer(&self, words: &[u32]) -> Result<(), EngineError> {
         let (disk, device): (Vec<Transfer>, Vec<Transfer>) =
-            decode_transfers(words)?.into_iter().partition(|transfer| {
-                matches!(
-                    transfer.kind,
-                    TransferKind::Read { .. } | TransferKind::Write { .. } | TransferKind::Flush
-                )
-            });
+            decode_transfers(words)?.into_iter().partition(|transfer| transfer.kind.is_disk());
         if !disk.is_empty() {
             let tier = self.disk.as_ref().ok_or_else(|| EngineError::Protocol {
                 detail: "a disk transfer without an ssd tier".to_owned(),

@@ -46,6 +46,13 @@ pub struct Transfer {
     pub kind: TransferKind,
 }
 
+impl TransferKind {
+    /// It moves nothing on the device, and does not pass the engine thread.
+    pub fn is_disk(&self) -> bool {
+        matches!(self, Self::Read { .. } | Self::Write { .. } | Self::Erase { .. } | Self::Flush)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransferKind {
     /// dram → hbm, layer by layer; later steps that read the slot wait for it layer by layer.
@@ -58,6 +65,8 @@ pub enum TransferKind {
     Write { dram_slot: u32, ssd_slot: u32, key: [u8; 32], valid: u32 },
     /// The first `valid` rows of one hbm slot to another, before the next step.
     Copy { from_hbm_slot: u32, to_hbm_slot: u32, valid: u32 },
-    /// Done when every write enqueued before it is durable.
+    /// Overwrites an ssd slot with zeros, header and all.
+    Erase { ssd_slot: u32 },
+    /// Done when every write and erasure enqueued before it is durable.
     Flush,
 }

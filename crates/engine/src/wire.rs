@@ -85,6 +85,7 @@ fn decode_transfer(words: &[u32; TRANSFER_WORDS]) -> Result<Transfer, EngineErro
         3 => TransferKind::Write { dram_slot: a, ssd_slot: b, key, valid },
         4 => TransferKind::Copy { from_hbm_slot: a, to_hbm_slot: b, valid },
         5 => TransferKind::Flush,
+        6 => TransferKind::Erase { ssd_slot: a },
         other => return Err(EngineError::Protocol { detail: format!("unknown transfer kind {other}") }),
     };
     Ok(Transfer { id, kind })

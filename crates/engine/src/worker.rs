@@ -107,7 +107,10 @@ impl Worker {
                     let copied = self.backend.copy_rows(from_hbm_slot, to_hbm_slot, valid);
                     self.report(id, copied.map_err(EngineError::from));
                 }
-                TransferKind::Read { .. } | TransferKind::Write { .. } | TransferKind::Flush => {
+                TransferKind::Read { .. }
+                | TransferKind::Write { .. }
+                | TransferKind::Erase { .. }
+                | TransferKind::Flush => {
                     let detail = "disk transfers do not pass the engine thread".to_owned();
                     self.report(id, Err(EngineError::Protocol { detail }));
                 }

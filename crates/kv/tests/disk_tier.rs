@@ -117,6 +117,46 @@ fn another_blocks_slot_an_empty_slot_and_another_valid_length_are_damage_and_cou
 }
 
 #[test]
+fn an_erased_block_is_read_by_nobody_and_nothing_of_it_is_left_on_the_disk() {
+    let directory = tempdir().unwrap();
+    let bench = Bench::open(directory.path(), 3);
+    let (kept, gone) = (Block::full(1), Block::full(2));
+    bench.write(0, &kept).unwrap();
+    bench.write(1, &gone).unwrap();
+    bench.flush().unwrap();
+    bench.tier.erase(1, 9, bench.done()).unwrap();
+    let erased = bench.next();
+    assert_eq!((erased.tag, erased.operation, erased.bytes), (9, DiskOperation::Erase, slot_bytes()));
+    erased.result.unwrap();
+    bench.flush().unwrap();
+    assert_eq!(bench.read(1, &gone).unwrap_err().code(), "kv_damaged");
+    bench.read(0, &kept).unwrap();
+    let file = std::fs::read(bench.tier.path()).unwrap();
+    let slot = slot_bytes() as usize;
+    assert!(file[slot..2 * slot].iter().all(|byte| *byte == 0));
+    bench.write(1, &gone).unwrap();
+    bench.read(1, &gone).unwrap();
+}
+
+#[test]
+fn an_erasure_counts_as_a_write_for_flushes_bounds_and_faults() {
+    let directory = tempdir().unwrap();
+    let bench = Bench::open(directory.path(), 2);
+    assert_eq!(bench.tier.erase(2, 0, bench.done()).unwrap_err().code(), "kv_invalid");
+    bench.faults.hold();
+    bench.tier.erase(0, 1, bench.done()).unwrap();
+    bench.begin_flush(2).unwrap();
+    bench.wait_until_held(1);
+    assert_eq!(bench.pending(), 0);
+    bench.faults.release();
+    let order = [bench.next().operation, bench.next().operation];
+    assert_eq!(order, [DiskOperation::Erase, DiskOperation::Flush]);
+    bench.faults.inject(Operation::Write, Fault::Fail(Errno::IO));
+    bench.tier.erase(0, 3, bench.done()).unwrap();
+    assert_eq!(bench.next().result.unwrap_err().code(), "kv_io");
+}
+
+#[test]
 fn a_bit_that_flips_on_the_way_or_on_the_disk_is_damage() {
     let directory = tempdir().unwrap();
     let bench = Bench::open(directory.path(), 4);

@@ -5,6 +5,8 @@ import { ApiError } from '../../../ts/protocol/errors.js'
 import { RequestRecords } from '../../../ts/scheduler/records.js'
 import type {
   CacheStatus,
+  ConversationAdmin,
+  ConversationInfo,
   InferenceService,
   ServiceCounters,
   Turn,
@@ -141,6 +143,51 @@ export class FakeTurn implements Turn {
   }
 }
 
+const fakeConversation: ConversationInfo = {
+  id: 'conv_fake',
+  tenant: 'acme',
+  turns: 2,
+  tokens: 130,
+  createdAt: 1000.5,
+  lastUse: 2000.5,
+  forkedFrom: null,
+  activeTurns: 1,
+  tiers: { hbm: { blocks: 1, tokens: 64 }, dram: { blocks: 0, tokens: 0 }, ssd: { blocks: 1, tokens: 2 } },
+  strip: [{ tier: 'hbm', blocks: 1 }, { tier: null, blocks: 1 }, { tier: 'ssd', blocks: 1 }],
+}
+
+/** One conversation; any other id is unknown. */
+function fakeConversations(called: (call: string) => void): ConversationAdmin {
+  const act = (verb: string, id: string, tenant: string | null): void => {
+    called(`${verb} ${id} ${tenant}`)
+    if (id !== fakeConversation.id) throw new ApiError('not_found', 'there is no conversation of this id')
+  }
+  const conversation = fakeConversation.id
+  return {
+    list(query) {
+      called(`list ${JSON.stringify(query)}`)
+      return { rows: [fakeConversation], total: 7, next: 5 }
+    },
+    async warm(id, tenant) {
+      act('warm', id, tenant)
+      return { conversation, blocks: 3, promotedBlocks: 2, loadedBlocks: 1, tiers: { hbm: 1, dram: 2, ssd: 0 } }
+    },
+    async demote(id, tenant, to) {
+      act(`demote to ${to}`, id, tenant)
+      return { conversation, demotedBlocks: 2, skippedInUse: 1, skippedShared: 4 }
+    },
+    async fork(id, tenant) {
+      act('fork', id, tenant)
+      return { conversation: 'conv_fork', forkedFrom: id, tenant: 'acme', sharedBlocks: 3 }
+    },
+    async erase(id, tenant) {
+      act('erase', id, tenant)
+      const erased = { blocks: 2, bytes: 512, copies: { hbm: 1, dram: 2, ssd: 2 } }
+      return { conversation, tenant: 'acme', erased, recordsErased: 1, keptShared: [{ key: 'ab', referrers: ['conv_other'] }] }
+    },
+  }
+}
+
 export class FakeService implements InferenceService {
   readonly modelContext = 2048
   ready = true
@@ -232,6 +279,10 @@ export class FakeService implements InferenceService {
   async reset() {
     return { removedBlocks: 9, skippedInUse: 1 }
   }
+
+  /** What was asked for, as `verb id tenant`. */
+  readonly conversationCalls: string[] = []
+  readonly conversations: ConversationAdmin = fakeConversations((call) => this.conversationCalls.push(call))
 
   checkIntegrity(): void {}
 

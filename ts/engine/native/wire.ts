@@ -15,7 +15,7 @@ import type {
 } from '../types.js'
 
 const TRANSFER_WORDS = 13
-const TRANSFER_KINDS = { load: 0, save: 1, read: 2, write: 3, copy: 4, flush: 5 } as const
+const TRANSFER_KINDS = { load: 0, save: 1, read: 2, write: 3, copy: 4, flush: 5, erase: 6 } as const
 const ROW_STATUS = ['ok', 'noop', 'void'] as const
 const HAS_TOKEN = 1 << 2
 const HAS_LOGPROB = 1 << 3
@@ -96,6 +96,9 @@ function writeTransfer(words: Uint32Array, at: number, transfer: Transfer): void
       words[at + 2] = transfer.fromHbmSlot
       words[at + 3] = transfer.toHbmSlot
       words[at + 4] = transfer.valid
+      return
+    case 'erase':
+      words[at + 2] = transfer.ssdSlot
       return
     case 'flush':
       return

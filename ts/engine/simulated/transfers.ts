@@ -66,6 +66,8 @@ export class Transfers {
         return this.#read(transfer)
       case 'write':
         return this.#write(transfer)
+      case 'erase':
+        return this.#erase(transfer)
       case 'flush':
         return this.#run('write', transfer, 0, this.#options.profile.flushMs, () => undefined)
     }
@@ -122,6 +124,16 @@ export class Transfers {
       for (const end of ends) end()
       const source = this.#dram[dramSlot] as HostSlot
       if (error === undefined) this.#options.disk.extents.set(ssdSlot, { key, valid, rows: source.rows.slice() })
+      return error
+    })
+  }
+
+  #erase(transfer: Extract<Transfer, { kind: 'erase' }>): void {
+    const end = this.#ssdUse.write(transfer.ssdSlot, 'erase')
+    const { writeRate, diskLatencyMs } = this.#options.profile
+    this.#run('write', transfer, this.#bytes, diskLatencyMs + this.#bytes / writeRate, error => {
+      end()
+      if (error === undefined) this.#options.disk.extents.delete(transfer.ssdSlot)
       return error
     })
   }

@@ -3,6 +3,7 @@
 
 import { z } from 'zod'
 import { TIER_NAMES } from '../tiers.js'
+import { CONVERSATION_ID } from './generation.js'
 
 /** Most rows of a page. */
 export const MAX_CONVERSATION_ROWS = 1000
@@ -15,8 +16,15 @@ const tenant = z.string().regex(TENANT_NAME, 'up to 64 of A-Z a-z 0-9 . _ : -')
 const instant = z.int().meta({ description: 'milliseconds since the Unix epoch' })
 const id = z.string()
 
+export const ConversationParams = z.object({ id: z.string().regex(CONVERSATION_ID, '1 to 128 of A-Z a-z 0-9 . _ : -') })
+
+/** Whose conversation is meant. */
+export const ConversationTarget = z.object({
+  tenant: tenant.optional().meta({ description: 'needed only if several tenants have a conversation of this id' }),
+})
+
 export const ConversationQuery = z.object({
-  cursor: z.string().max(64).optional().meta({ description: 'next_cursor of the page before' }),
+  cursor: z.string().regex(/^\d{1,16}$/, 'the next_cursor of a page').optional().meta({ description: 'next_cursor of the page before' }),
   limit: z.coerce.number().int().min(1).max(MAX_CONVERSATION_ROWS).default(100),
   tenant: tenant.optional().meta({ description: 'only those of this tenant; default: all' }),
   q: z.string().max(128).optional().meta({ description: 'only ids that contain this' }),

@@ -16,8 +16,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use attentionstore_uring::{
-    Direct, Engine, IoFile, IoLevel, IoStats, Limited, Measured, Region, RegionRange, SystemClock,
-    open_engine,
+    AlignedBuffer, Direct, Engine, IoFile, IoLevel, IoStats, Limited, Measured, Region, RegionRange,
+    SystemClock, open_engine,
 };
 
 use crate::arena::HostArena;
@@ -29,7 +29,7 @@ use crate::layout::{BLOCK_TOKENS, KvLayout, PAGE_BYTES};
 use flights::Flights;
 pub use options::DiskOptions;
 pub use slot_file::{ForeignFile, foreign_files, remove_foreign};
-use workers::{Job, Queues, ReadJob, SyncJob, Ticket, WriteJob};
+use workers::{EraseJob, Job, Queues, ReadJob, SyncJob, Ticket, WriteJob};
 
 /// One block on its way between a host slot and an SSD slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,10 +51,11 @@ pub struct BlockTransfer {
 pub enum DiskOperation {
     Read,
     Write,
+    Erase,
     Flush,
 }
 
-/// The outcome of an accepted read, write or flush.
+/// The outcome of an accepted read, write, erasure or flush.
 #[derive(Debug)]
 pub struct DiskCompletion {
     pub tag: u64,
@@ -233,7 +234,23 @@ impl DiskTier {
         Ok(())
     }
 
-    /// Makes durable (`fdatasync`) every write accepted before it, once those are complete. Later writes do
+    /// Overwrites a slot, header and payload, with zeros: what was there can be read by nobody any more. It is
+    /// durable after a later [`DiskTier::flush`], as a write is. The slot must not be under a transfer that has
+    /// not completed. Returns at once; `done` as for [`DiskTier::write`].
+    ///
+    /// # Errors
+    /// As [`DiskTier::write`].
+    pub fn erase(&self, slot: u32, tag: u64, done: DiskDone) -> Result<(), KvError> {
+        self.check_slot(slot)?;
+        let zeros = AlignedBuffer::zeroed(self.layout.host_slot_bytes())
+            .map_err(|error| KvError::from_engine(&self.directory, error))?;
+        let number = self.shared.flights.begin_write()?;
+        let ticket = Ticket::new(tag, DiskOperation::Erase, done);
+        EraseJob { slot, number, ticket }.submit(&self.shared, zeros);
+        Ok(())
+    }
+
+    /// Makes durable (`fdatasync`) every write and erasure accepted before it, once those are complete. Later writes do
     /// not delay it. A failed write is reported to its own waiter, not here.
     ///
     /// # Errors
@@ -262,15 +279,20 @@ impl DiskTier {
         BlockHeader { layout: self.layout, codec: CODEC_PLAIN, key: transfer.key, valid: transfer.valid }
     }
 
+    fn check_slot(&self, slot: u32) -> Result<(), KvError> {
+        if slot < self.slots {
+            return Ok(());
+        }
+        Err(KvError::Invalid { what: "ssd slot", detail: format!("slot {slot} of {}", self.slots) })
+    }
+
     /// The host slot as memory that the engine may use.
     ///
     /// # Safety
     /// As [`RegionRange::new`].
     unsafe fn range(&self, transfer: &BlockTransfer) -> Result<RegionRange, KvError> {
         let invalid = |what, detail| Err(KvError::Invalid { what, detail });
-        if transfer.slot >= self.slots {
-            return invalid("ssd slot", format!("slot {} of {}", transfer.slot, self.slots));
-        }
+        self.check_slot(transfer.slot)?;
         if !(1..=BLOCK_TOKENS).contains(&transfer.valid) {
             return invalid("valid length", format!("{} tokens, a block has 1 to 64", transfer.valid));
         }

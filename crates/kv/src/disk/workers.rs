@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
 
-use attentionstore_uring::{Completion, Engine, IoBuffer, IoError, RegionRange, Request};
+use attentionstore_uring::{AlignedBuffer, Completion, Engine, IoBuffer, IoError, RegionRange, Request};
 use crossbeam_channel::{Receiver, Sender, select_biased, unbounded};
 
 use super::{DiskCompletion, DiskDone, DiskOperation, Shared};
@@ -31,6 +31,13 @@ pub(super) struct WriteJob {
     pub(super) header: BlockHeader,
     pub(super) slot: u32,
     pub(super) range: RegionRange,
+    pub(super) number: u64,
+    pub(super) ticket: Ticket,
+}
+
+/// A slot to be overwritten with zeros.
+pub(super) struct EraseJob {
+    pub(super) slot: u32,
     pub(super) number: u64,
     pub(super) ticket: Ticket,
 }
@@ -130,7 +137,6 @@ impl WriteJob {
     fn carry_out(self, shared: &Arc<Shared>) {
         let Self { header, slot, range, number, ticket } = self;
         let bytes = header.layout.host_slot_bytes();
-        let path = shared.file.path().to_path_buf();
         // SAFETY: the range is a host slot; by the contract of `DiskTier::write` its header page is ours and
         // nobody writes to its payload.
         let sealed = unsafe {
@@ -139,22 +145,41 @@ impl WriteJob {
             header
                 .seal(page, std::slice::from_raw_parts(start.add(HEADER_BYTES), header.layout.block_bytes()))
         };
-        let shared_later = shared.clone();
-        let finish = move |result: Result<(), KvError>| {
-            for flush in shared_later.flights.end_write(number) {
-                shared_later.queues.send(Job::Sync(flush));
-            }
-            ticket.finish(result, bytes);
-        };
         if let Err(reason) = sealed {
-            return finish(Err(KvError::Invalid { what: "block to write", detail: reason.into() }));
+            let error = KvError::Invalid { what: "block to write", detail: reason.into() };
+            return end_write(shared, number, ticket, Err(error), bytes);
         }
-        let done = move |completion: Completion| {
-            finish(completion.result.map_err(|error| KvError::from_engine(&path, error)));
-        };
-        let offset = u64::from(slot) * bytes as u64;
-        shared.engine.submit(Request::write(shared.file.clone(), offset, range, done));
+        submit_write(shared, slot, range, number, ticket);
     }
+}
+
+impl EraseJob {
+    /// Begins the write of zeros, on the caller's thread, as [`ReadJob::submit`].
+    pub(super) fn submit(self, shared: &Arc<Shared>, zeros: AlignedBuffer) {
+        submit_write(shared, self.slot, zeros, self.number, self.ticket);
+    }
+}
+
+/// Writes a whole slot; `buffer` is as long as one.
+fn submit_write(shared: &Arc<Shared>, slot: u32, buffer: impl Into<IoBuffer>, number: u64, ticket: Ticket) {
+    let buffer = buffer.into();
+    let bytes = buffer.len();
+    let shared_later = shared.clone();
+    let done = move |completion: Completion| {
+        let path = shared_later.file.path();
+        let result = completion.result.map_err(|error| KvError::from_engine(path, error));
+        end_write(&shared_later, number, ticket, result, bytes);
+    };
+    let offset = u64::from(slot) * bytes as u64;
+    shared.engine.submit(Request::write(shared.file.clone(), offset, buffer, done));
+}
+
+/// Lets the flushes go that waited for this write, then tells who waits for it.
+fn end_write(shared: &Shared, number: u64, ticket: Ticket, result: Result<(), KvError>, bytes: usize) {
+    for flush in shared.flights.end_write(number) {
+        shared.queues.send(Job::Sync(flush));
+    }
+    ticket.finish(result, bytes);
 }
 
 impl SyncJob {
