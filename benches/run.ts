@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { findModel } from '../ts/config/model.js'
 import { VERSION } from '../ts/version.js'
 import { ablations } from './ablations/ablations.js'
+import { conversations } from './conversations/conversations.js'
 import { engine } from './engine/engine.js'
 import { machineBench } from './machine/machine.js'
 import { peers } from './peers/peers.js'
@@ -42,7 +43,7 @@ class Findings {
 }
 
 const findings = new Findings()
-const BENCHES: readonly Bench[] = [machineBench(findings.take), engine, ttft, ablations, scheduler, placement, peers]
+const BENCHES: readonly Bench[] = [machineBench(findings.take), engine, ttft, ablations, scheduler, placement, peers, conversations]
 
 async function runOne(bench: Bench, context: Omit<BenchContext, 'progress'>): Promise<Measured> {
   console.log(`\n## ${bench.name}: ${bench.about}\n`)

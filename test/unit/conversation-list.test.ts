@@ -108,7 +108,9 @@ test('a list by recency keeps to a plain model of it', (t) => {
       list.use(key, step, random.below(5))
       model = [[key, step], ...rest]
     }
-    const places = [...list]
+    const places = [...list.below()]
+    const cut = random.below(step + 5)
+    t.deepEqual([...list.below(cut)], places.filter(({ stamp }) => stamp < cut))
     t.deepEqual(places.map(({ value }) => value), model.map(([, value]) => value))
     t.true(places.every(({ stamp }, i) => i === 0 || stamp < (places[i - 1]?.stamp ?? 0)))
     t.is(list.oldest, model.at(-1)?.[1])

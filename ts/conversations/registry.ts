@@ -89,24 +89,27 @@ export class ConversationRegistry {
     return [...this.#countByTenant.keys()].filter(tenant => this.get(tenant, id) !== undefined)
   }
 
-  /** Most recently used first. Without a text, the walk ends with the page. */
+  /** Most recently used first. Nothing is sorted; only a search looks at every conversation. */
   page({ tenant, text, before, limit }: PageQuery): Page {
+    const matches = ({ tenant: owner, id }: Conversation): boolean =>
+      (tenant === null || owner === tenant) && (text === null || id.includes(text))
     const found: Conversation[] = []
-    let matching = 0
     let last = 0
-    let hasMore = false
-    for (const { value, stamp } of this.#conversations) {
-      if ((tenant !== null && value.tenant !== tenant) || (text !== null && !value.id.includes(text))) continue
-      matching++
-      if (before !== null && stamp >= before) continue
-      hasMore = found.length === limit
-      if (hasMore && text === null) break
-      if (found.length === limit) continue
+    for (const { value, stamp } of this.#conversations.below(before ?? Infinity)) {
+      if (!matches(value)) continue
+      if (found.length === limit) return { conversations: found, total: this.#total(tenant, text, matches), next: last }
       found.push(value)
       last = stamp
     }
-    const known = tenant === null ? this.size : (this.#countByTenant.get(tenant) ?? 0)
-    return { conversations: found, total: text === null ? known : matching, next: hasMore ? last : null }
+    // A walk from the first to the last has seen them all.
+    return { conversations: found, total: before === null ? found.length : this.#total(tenant, text, matches), next: null }
+  }
+
+  #total(tenant: string | null, text: string | null, matches: (conversation: Conversation) => boolean): number {
+    if (text === null) return tenant === null ? this.size : (this.#countByTenant.get(tenant) ?? 0)
+    let total = 0
+    for (const { value } of this.#conversations.below()) if (matches(value)) total++
+    return total
   }
 
   /** Creates it, or counts use of it. */

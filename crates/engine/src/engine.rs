@@ -13,7 +13,7 @@ use crate::error::EngineError;
 use crate::identity::Roots;
 use crate::info::{EngineInfo, EngineStats};
 use crate::outbox::Outbox;
-use crate::plan::{Transfer, TransferKind};
+use crate::plan::Transfer;
 use crate::sequence::SequenceSpec;
 use crate::stats::Meters;
 use crate::text::TextService;
