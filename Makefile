@@ -15,7 +15,7 @@ TS_STAMP := ts/dist/.built
 WEB_STAMP := ts/web-dist/.built
 
 # Folders are prerequisites too: a removed file changes only its folder.
-RUST_SOURCES := Cargo.toml Cargo.lock $(shell find crates -type d -o -name '*.rs' -o -name Cargo.toml -o -name '*.cu')
+RUST_SOURCES := Cargo.toml Cargo.lock $(shell find crates -type d -o -name '*.rs' -o -name Cargo.toml -o -name '*.cu' -o -name '*.cuh')
 TS_SOURCES := tsconfig.base.json ts/tsconfig.json ts/package.json $(shell find ts \( -path ts/dist -o -path ts/native \
   -o -path ts/web-dist -o -path ts/node_modules -o -path ts/bin \) -prune -o -mindepth 1 \
   \( -type d -o -name '*.ts' ! -name '*.test.ts' \) -print)

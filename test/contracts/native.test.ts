@@ -2,8 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import test from 'ava'
-import { createNativeEngine } from '../../ts/engine/native/index.js'
+import test, { type ExecutionContext } from 'ava'
+import { createNativeEngine, type NativeEngineOptions } from '../../ts/engine/native/index.js'
+import { ExitError } from '../../ts/protocol/errors.js'
 import { defaultModelPath } from '../support/model.js'
 import { engineContract } from './engine.js'
 
@@ -23,6 +24,25 @@ const folders: string[] = []
 
 test.after.always(async () => {
   await Promise.all(folders.map(folder => rm(folder, { recursive: true, force: true })))
+})
+
+/** Opens an engine that must be refused; the error. */
+async function refusal(t: ExecutionContext, options: Pick<NativeEngineOptions, 'device' | 'modelPath' | 'randomWeights'>): Promise<ExitError | undefined> {
+  const rest = { kernelCacheDir: tmpdir(), threads: 1, maxBatchTokens: 64, hbmBytes: 0, dramBytes: BLOCK_BYTES, ssdBytes: 0, kvDtype: 'bf16' } as const
+  return t.throwsAsync(createNativeEngine({ ...options, ...rest }), { instanceOf: ExitError })
+}
+
+test('a GPU that is not there is something outside that is missing, by its number', async t => {
+  const error = await refusal(t, { device: 'cuda:1000', randomWeights: 'smollm2-135m' })
+  t.is(error?.exitCode, 3)
+  t.is(error?.code, 'model_device')
+  t.regex(error?.message ?? '', /^cuda:1000: /)
+})
+
+test('a model that a GPU cannot compute is refused with its numbers, also where there is no GPU', async t => {
+  const error = await refusal(t, { device: 'cuda', modelPath: FIXTURE })
+  t.is(error?.exitCode, 2)
+  t.regex(error?.message ?? '', /head dim 16/)
 })
 
 engineContract(test, async ({ slots }) => {
