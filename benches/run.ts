@@ -19,6 +19,7 @@ import { machineName, measurePeaks, peaksOf } from './support/machine.js'
 import type { NativeResult } from './support/native.js'
 import { renderReport } from './support/render.js'
 import { ttft } from './ttft/ttft.js'
+import { web } from './web/web.js'
 
 const RESULTS = join(import.meta.dirname, 'results')
 
@@ -43,7 +44,7 @@ class Findings {
 }
 
 const findings = new Findings()
-const BENCHES: readonly Bench[] = [machineBench(findings.take), engine, ttft, ablations, scheduler, placement, peers, conversations]
+const BENCHES: readonly Bench[] = [machineBench(findings.take), engine, ttft, ablations, scheduler, placement, web, peers, conversations]
 
 async function runOne(bench: Bench, context: Omit<BenchContext, 'progress'>): Promise<Measured> {
   console.log(`\n## ${bench.name}: ${bench.about}\n`)

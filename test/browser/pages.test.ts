@@ -36,6 +36,9 @@ test.after.always(async () => {
 /** Each page's path, its heading, and what is there once it has something to show. */
 const PAGES = [
   { path: '/', heading: 'Overview', shows: '[data-tier=ssd] .bar' },
+  { path: '/requests', heading: 'Requests', shows: '.request' },
+  { path: '/map', heading: 'Cache map', shows: '[data-tier=hbm] canvas' },
+  { path: '/what-if', heading: 'What if', shows: '.u-over' },
   { path: '/playground', heading: 'Playground', shows: '.question' },
 ] as const
 const LOOKS = [

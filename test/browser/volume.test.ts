@@ -2,60 +2,34 @@ import test from 'ava'
 import type { Browser, Page } from 'playwright-core'
 import { has, testNeeding } from '../support/requirements.js'
 import { launchBrowser } from './browser.js'
+import { BusyServer } from './busy-server.js'
 import { openLive } from './page.js'
-import { ScriptedServer } from './scripted-server.js'
-import { conversationPage, mapOf, randomOf, recordOf, sampleAt, snapshotAt, whatIf } from './synthetic.js'
 
 const browserTest = testNeeding('browser')
 const SEED = 20_261_124
-const CONVERSATIONS = 100_000
-const random = randomOf(SEED)
 let browser: Browser
-let server: ScriptedServer
-let seconds = 900
-let seq = 0
+const server = new BusyServer(SEED)
 
 test.before(async (t) => {
   if (!has('browser')) return
   t.log(`seed ${SEED}`)
   browser = await launchBrowser()
-  server = await ScriptedServer.start(() => snapshotAt(seconds), (path, query) => {
-    if (path === '/admin/session') return { login_required: false, session: null }
-    if (path === '/admin/requests') return { requests: [], next_cursor: null }
-    return path === '/admin/conversations' ? conversationPage(CONVERSATIONS, query) : undefined
-  })
+  await server.start()
 })
 
 test.after.always(async () => {
   await browser?.close()
-  await server?.stop()
+  await server.stop()
 })
-
-/** Every topic as often as a server sends it, requests at 500 a second, for `ticks` quarters of a second. */
-function sendFor(ticks: number): Promise<void> {
-  return new Promise((finished) => {
-    let left = ticks
-    const timer = setInterval(() => {
-      server.io.emit('requests', { records: Array.from({ length: 125 }, () => recordOf(seq++, random)), skipped: 0 })
-      if (left % 2 === 0) server.io.emit('sample', sampleAt((seconds += 0.5)))
-      if (left % 4 === 0) server.io.emit('map', mapOf(random))
-      if (left % 8 === 0) server.io.emit('what-if', whatIf())
-      left -= 1
-      if (left > 0) return
-      clearInterval(timer)
-      finished()
-    }, 250)
-  })
-}
 
 const nodes = (page: Page) => page.evaluate<number>('document.getElementsByTagName("*").length')
 
 browserTest('five seconds of 500 requests a second leave rows, elements and what is kept within their bounds', async (t) => {
   const { page, complaints } = await openLive(browser, server.url, { path: '/requests' })
-  await sendFor(2)
+  await server.sendFor(2)
   await page.locator('.request').first().waitFor()
   const before = await nodes(page)
-  await sendFor(20)
+  await server.sendFor(20)
   await page.locator(`[role=table][aria-rowcount="1001"]`).waitFor()
   const rows = await page.locator('.request').count()
   t.true(rows >= 7 && rows <= 40, `${rows} rows in the document`)
@@ -67,13 +41,13 @@ browserTest('five seconds of 500 requests a second leave rows, elements and what
 
 browserTest('a list that someone has scrolled stands still under load, and says how many are newer', async (t) => {
   const { page } = await openLive(browser, server.url, { path: '/requests' })
-  await sendFor(8)
+  await server.sendFor(8)
   const table = page.getByRole('table', { name: 'Requests' })
   await table.evaluate((element) => element.scrollTo({ top: 2600 }))
   const middle = page.locator('.request').nth(9)
   await page.locator('[aria-rowindex="52"]').waitFor()
   const before = await middle.innerText()
-  await sendFor(4)
+  await server.sendFor(4)
   await page.getByRole('button', { name: /^Show [\d,]+ newer requests$/ }).waitFor()
   t.is(await middle.innerText(), before)
   await page.getByRole('button', { name: /newer requests$/ }).click()
@@ -99,10 +73,10 @@ browserTest('100,000 conversations scroll by pages: few rows in the document, th
 browserTest('ten minutes of history and five seconds of every topic leave each page’s elements within a bound', async (t) => {
   for (const path of ['/', '/map', '/what-if']) {
     const { page, complaints } = await openLive(browser, server.url, { path })
-    await sendFor(8)
+    await server.sendFor(8)
     await page.locator('canvas').first().waitFor()
     const before = await nodes(page)
-    await sendFor(12)
+    await server.sendFor(12)
     const after = await nodes(page)
     t.true(after <= before + 20 && after < 1500, `${path}: ${before} elements before, ${after} after`)
     t.deepEqual(complaints, [], path)
