@@ -47,6 +47,7 @@ pub fn transfer_words(transfers: &[Transfer]) -> Vec<u32> {
                 (4, from_hbm_slot, to_hbm_slot, valid, [0; 32])
             }
             TransferKind::Flush => (5, 0, 0, 0, [0; 32]),
+            TransferKind::Erase { ssd_slot } => (6, ssd_slot, 0, 0, [0; 32]),
         };
         words.extend([number, *id, a, b, valid]);
         words.extend(key.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes)));
@@ -120,6 +121,7 @@ mod tests {
             TransferKind::Write { dram_slot: 9, ssd_slot: 10, key, valid: 11 },
             TransferKind::Copy { from_hbm_slot: 12, to_hbm_slot: 13, valid: 14 },
             TransferKind::Flush,
+            TransferKind::Erase { ssd_slot: 15 },
         ];
         let transfers: Vec<Transfer> =
             kinds.into_iter().zip(20..).map(|(kind, id)| Transfer { id, kind }).collect();
