@@ -89,6 +89,9 @@ async function serve(
     prefetch: !options.noPrefetch,
     history: options.history,
     syncSave: options.syncSave,
+    truncationRatio: options.truncationRatio,
+    reuseAfterTruncation: options.reuseAfterTruncation === 'on',
+    ...(options.contextWindow === null ? {} : { contextWindow: options.contextWindow }),
     sessionTtlMs: options.sessionTtl,
     onRequestLogged: requestLog === null ? null : (record) => requestLog.add(record),
     ...(options.maxContext === null ? {} : { maxContext: options.maxContext }),
@@ -161,12 +164,14 @@ function serverInfo(options: ServeOptions, { info }: Engine, service: InferenceS
 }
 
 /** @throws ExitError with exit code 2 that names the option. */
-function checkContext({ maxContext }: ServeOptions, { info }: Engine): void {
+function checkContext({ maxContext, contextWindow }: ServeOptions, { info }: Engine): void {
   const held = contextThatFits(info.slots.hbm)
   if (held === 0) throw invalidOption('--hbm-bytes', `${info.slots.hbm} blocks of ${info.blockBytes} bytes hold no context`)
-  if (maxContext === null || maxContext <= Math.min(held, info.modelContext)) return
+  const most = Math.min(held, info.modelContext)
   const limits = `the model has ${info.modelContext}, the hbm tier holds ${held}`
-  throw invalidOption('--max-context', `${maxContext} tokens are too many: ${limits}`)
+  if (maxContext !== null && maxContext > most) throw invalidOption('--max-context', `${maxContext} tokens are too many: ${limits}`)
+  if (contextWindow === null || contextWindow <= (maxContext ?? most)) return
+  throw invalidOption('--context-window', `${contextWindow} tokens are more than the context of ${maxContext ?? most}: ${limits}`)
 }
 
 /** What a server is made of, closed in the reverse order of its making. */

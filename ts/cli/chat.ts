@@ -3,7 +3,7 @@
 import { createInterface } from 'node:readline'
 import { Command } from 'commander'
 import { API_KEY_VARIABLE } from '../config/resolve.js'
-import { invalidOption, wholeNumber } from '../config/units.js'
+import { invalidOption, oneOf, wholeNumber } from '../config/units.js'
 import type { ChatChunk, Usage } from '../protocol/index.js'
 import { startResolvedServer, type RunningServer } from '../server.js'
 import { postStream, RequestFailed } from './client.js'
@@ -20,7 +20,8 @@ interface ChatSettings {
   readonly url: string
   readonly apiKey: string | null
   readonly system: string | null
-  readonly sampling: Readonly<Record<string, number>>
+  /** Of every request, besides its messages. */
+  readonly fields: Readonly<Record<string, number | string>>
   readonly stop: AbortSignal
 }
 
@@ -34,17 +35,18 @@ export function chatCommand(terminal: Terminal, setExitCode: (code: number) => v
     .option('--temperature <number>', "0: always the likeliest token (default: the model's)")
     .option('--max-tokens <count>', 'longest answer (default: what fits)')
     .option('--seed <number>', 'the same seed gives the same answers')
+    .option('--truncation <auto|disabled>', 'auto: a conversation longer than the context goes on with a part of it (default: disabled)')
   return addServeOptions(command).action(async (values: Record<string, unknown>) => setExitCode(await chat(values, terminal)))
 }
 
 async function chat(values: Record<string, unknown>, terminal: Terminal): Promise<number> {
-  const sampling = samplingOf(values)
+  const fields = fieldsOf(values)
   const stop = stopSignal(terminal)
   const own = values['url'] === undefined ? await startOwn(values, terminal) : null
   try {
     const url = own?.url ?? serverUrl(values)
     const system = typeof values['system'] === 'string' ? values['system'] : null
-    return await converse({ url, apiKey: terminal.env[API_KEY_VARIABLE] ?? null, system, sampling, stop: stop.signal }, terminal)
+    return await converse({ url, apiKey: terminal.env[API_KEY_VARIABLE] ?? null, system, fields, stop: stop.signal }, terminal)
   } finally {
     await own?.close(0)
     stop.forget()
@@ -75,12 +77,13 @@ function serverUrl(values: Readonly<Record<string, unknown>>): string {
   throw invalidOption('--url', `${JSON.stringify(given)} is not an http or https URL`)
 }
 
-function samplingOf(values: Record<string, unknown>): Record<string, number> {
-  const sampling: Record<string, number> = {}
-  if (values['temperature'] !== undefined) sampling['temperature'] = temperature(values['temperature'])
-  if (values['maxTokens'] !== undefined) sampling['max_tokens'] = wholeNumber(1, MAX_TOKENS)(values['maxTokens'], '--max-tokens')
-  if (values['seed'] !== undefined) sampling['seed'] = wholeNumber(0, Number.MAX_SAFE_INTEGER)(values['seed'], '--seed')
-  return sampling
+function fieldsOf(values: Record<string, unknown>): Record<string, number | string> {
+  const fields: Record<string, number | string> = {}
+  if (values['temperature'] !== undefined) fields['temperature'] = temperature(values['temperature'])
+  if (values['maxTokens'] !== undefined) fields['max_tokens'] = wholeNumber(1, MAX_TOKENS)(values['maxTokens'], '--max-tokens')
+  if (values['seed'] !== undefined) fields['seed'] = wholeNumber(0, Number.MAX_SAFE_INTEGER)(values['seed'], '--seed')
+  if (values['truncation'] !== undefined) fields['truncation'] = oneOf(['auto', 'disabled'])(values['truncation'], '--truncation')
+  return fields
 }
 
 function temperature(value: unknown): number {
@@ -125,8 +128,8 @@ async function takeTurn(settings: ChatSettings, messages: Message[], content: st
   }
 }
 
-async function answer({ url, apiKey, sampling, stop }: ChatSettings, messages: readonly Message[], terminal: Terminal): Promise<string> {
-  const body = { messages, ...sampling, stream: true, stream_options: { include_usage: true } }
+async function answer({ url, apiKey, fields, stop }: ChatSettings, messages: readonly Message[], terminal: Terminal): Promise<string> {
+  const body = { messages, ...fields, stream: true, stream_options: { include_usage: true } }
   const sentAt = performance.now()
   let firstAt: number | null = null
   let text = ''

@@ -5,6 +5,7 @@ import { AttentionStoreError, ExitError } from '../protocol/errors.js'
 import { VERSION } from '../version.js'
 import { benchCommand } from './bench/command.js'
 import { chatCommand } from './chat.js'
+import { evalCommand } from './eval.js'
 import { keysCommand } from './keys.js'
 import { serveCommand } from './serve.js'
 import { simulateCommand } from './simulate/command.js'
@@ -24,7 +25,7 @@ export async function main(args: readonly string[], terminal: Terminal = process
     .version(VERSION)
     .exitOverride()
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.err })
-  for (const create of [serveCommand, chatCommand, benchCommand, simulateCommand, keysCommand]) {
+  for (const create of [serveCommand, chatCommand, benchCommand, simulateCommand, keysCommand, evalCommand]) {
     program.addCommand(inheriting(create(terminal, (code) => (exitCode = code)), program))
   }
   try {

@@ -2,9 +2,10 @@
 // and each default is written here once.
 
 import { availableParallelism } from 'node:os'
+import { MIN_WINDOW } from '../engine/view.js'
 import { profileNames } from '../engine/simulated/profiles/registry.js'
 import { device, host, hostName, origin, policy, servedName } from './names.js'
-import { bytes, duration, flag, list, oneOf, rate, text, wholeNumber, type Parser } from './units.js'
+import { bytes, duration, flag, list, oneOf, rate, share, text, wholeNumber, type Parser } from './units.js'
 
 export interface OptionSpec<T, D> {
   /** What stands after the flag in the help; undefined: a switch. */
@@ -115,6 +116,19 @@ export const SERVE_OPTIONS = {
     default: null,
     defaultText: "the model's, as far as the hbm tier holds it",
   }),
+  contextWindow: option({
+    argument: '<tokens>',
+    help: 'what conversations that ask for truncation see at most',
+    parse: wholeNumber(MIN_WINDOW, 2 ** 30),
+    default: null,
+    defaultText: 'the longest context',
+  }),
+  truncationRatio: option({
+    argument: '<share>',
+    help: 'share of the window that leaves it at a time',
+    parse: share,
+    default: 0.5,
+  }),
   maxBatchTokens: option({
     argument: '<tokens>',
     help: 'most tokens in a step',
@@ -158,6 +172,12 @@ export const SERVE_OPTIONS = {
     default: 'auto',
   }),
   syncSave: switched('wait for saves after each step'),
+  reuseAfterTruncation: option({
+    argument: '<on|off>',
+    help: 'off: what was computed before a truncation is computed again after it',
+    parse: oneOf(['on', 'off']),
+    default: 'on',
+  }),
   sessionTtl: option({
     argument: '<duration>',
     help: 'drop the KV of conversations idle that long, e.g. 30m',

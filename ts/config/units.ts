@@ -36,6 +36,13 @@ export function wholeNumber(min: number, max: number): Parser<number> {
   }
 }
 
+/** A number above 0, at most 1. */
+export const share: Parser<number> = (value, option) => {
+  const number = typeof value === 'string' && /^\d*\.?\d+$/.test(value) ? Number(value) : value
+  if (typeof number === 'number' && number > 0 && number <= 1) return number
+  throw invalidOption(option, `${shown(value)} is not a number above 0 and at most 1`)
+}
+
 export function oneOf<const T extends string>(choices: readonly T[]): Parser<T> {
   return (value, option) => {
     const found = choices.find((choice) => choice === value)

@@ -9,6 +9,7 @@ mod error;
 mod info;
 mod open;
 mod random;
+mod score;
 mod sequence;
 mod stats;
 mod text;

@@ -16,6 +16,7 @@ mod outbox;
 pub mod plan;
 mod room;
 mod saves;
+pub mod score;
 mod sequence;
 mod stats;
 mod step;

@@ -78,7 +78,10 @@ impl Engine {
 }
 
 /// Random weights are refused before they are made where there is no room for them.
-fn open_model(options: &EngineOptions, progress: &dyn Fn(Progress)) -> Result<LoadedModel, EngineError> {
+pub(crate) fn open_model(
+    options: &EngineOptions,
+    progress: &dyn Fn(Progress),
+) -> Result<LoadedModel, EngineError> {
     match &options.model {
         ModelSource::Files(path) => Ok(load(path, progress)?),
         ModelSource::Random(spec) => {

@@ -18,13 +18,22 @@ pub struct View {
 impl View {
     /// # Errors
     /// Parameters that are not whole blocks, no head, or a step that would leave the window empty or overfull.
-    pub fn new([window, head, step]: ViewParameters) -> Result<Self, EngineError> {
-        let whole = [window, head, step].iter().all(|tokens| *tokens > 0 && tokens % BLOCK == 0);
-        if whole && head < window && step <= window - head {
+    pub fn new(parameters: ViewParameters) -> Result<Self, EngineError> {
+        let view = Self::scored(parameters)?;
+        if view.head == 0 { Err(no_view(parameters)) } else { Ok(view) }
+    }
+
+    /// As [`View::new`], but the head may be empty: what that costs is part of the evaluation.
+    ///
+    /// # Errors
+    /// As [`View::new`].
+    pub fn scored(parameters: ViewParameters) -> Result<Self, EngineError> {
+        let [window, head, step] = parameters;
+        let whole = parameters.iter().all(|tokens| tokens % BLOCK == 0);
+        if whole && step > 0 && head < window && step <= window - head {
             return Ok(Self { window, head, step });
         }
-        let detail = format!("no view: window {window}, head {head}, step {step}");
-        Err(EngineError::Protocol { detail })
+        Err(no_view(parameters))
     }
 
     pub fn parameters(&self) -> ViewParameters {
@@ -42,10 +51,48 @@ impl View {
 
     /// Blocks that token `index` and its successors of the same epoch see, up to block `end`.
     pub fn blocks(&self, index: u32, end: usize) -> impl Iterator<Item = usize> + use<> {
+        self.blocks_behind(self.left_out(index), end)
+    }
+
+    /// Blocks below `end` without the `left_out` tokens behind the head.
+    pub(crate) fn blocks_behind(&self, left_out: u32, end: usize) -> impl Iterator<Item = usize> + use<> {
         let head = (self.head / BLOCK) as usize;
-        let rest = head + (self.left_out(index) / BLOCK) as usize;
+        let rest = head + (left_out / BLOCK) as usize;
         (0..head.min(end)).chain(rest..end)
     }
+
+    /// The first token after `index` that sees less of what came before.
+    pub(crate) fn next_edge(&self, index: u32) -> u32 {
+        self.window.saturating_add(self.left_out(index))
+    }
+
+    pub(crate) fn head(&self) -> u32 {
+        self.head
+    }
+
+    pub(crate) fn step(&self) -> u32 {
+        self.step
+    }
+
+    pub(crate) fn is_head(&self, block: usize) -> bool {
+        block < (self.head / BLOCK) as usize
+    }
+
+    pub(crate) fn window_blocks(&self) -> usize {
+        (self.window / BLOCK) as usize
+    }
+
+    /// A slot below [`View::window_blocks`] for `block`; no two blocks of one view share one.
+    pub(crate) fn ring_slot(&self, block: usize) -> u32 {
+        let head = (self.head / BLOCK) as usize;
+        let ring = self.window_blocks() - head;
+        if block < head { block as u32 } else { (head + (block - head) % ring) as u32 }
+    }
+}
+
+fn no_view([window, head, step]: ViewParameters) -> EngineError {
+    let detail = format!("no view: window {window}, head {head}, step {step}");
+    EngineError::Protocol { detail }
 }
 
 const BLOCK: u32 = BLOCK_TOKENS as u32;
@@ -72,6 +119,7 @@ mod tests {
             assert!(View::new(parameters).is_err(), "{parameters:?}");
         }
         assert!(View::new([256, 64, 192]).is_ok());
+        assert!(View::scored([256, 0, 256]).is_ok());
     }
 
     proptest! {
@@ -97,6 +145,11 @@ mod tests {
             prop_assert_eq!(&blocks, &(0..end).filter(|block| seen(*block)).collect::<Vec<_>>());
             let position = (index - view.left_out(index)) as usize;
             prop_assert_eq!(blocks[position / BLOCK_TOKENS], index as usize / BLOCK_TOKENS);
+            let mut slots: Vec<u32> = blocks.iter().map(|&block| view.ring_slot(block)).collect();
+            slots.sort_unstable();
+            slots.dedup();
+            prop_assert_eq!(slots.len(), blocks.len());
+            prop_assert!(slots.iter().all(|&slot| (slot as usize) < view.window_blocks()));
         }
     }
 }

@@ -14,6 +14,7 @@ const TS_ARROWS: Readonly<Record<string, readonly string[]>> = {
   conversations: ['engine', 'protocol'],
   scheduler: ['directory', 'placement', 'conversations', 'engine', 'protocol'],
   simulator: ['scheduler', 'directory', 'placement', 'engine', 'protocol'],
+  evaluation: ['engine', 'protocol'],
   telemetry: ['scheduler', 'engine', 'protocol'],
   auth: ['config', 'protocol'],
   api: ['auth', 'scheduler', 'telemetry', 'config', 'engine', 'protocol'],

@@ -112,6 +112,10 @@ export interface BindingEngine {
   close(): Promise<void>
 }
 
+export interface BindingScorer {
+  score(tokens: Uint32Array, view: ViewParameters, truncation: string): Promise<{ readonly nll: Float32Array; readonly best: Uint32Array }>
+}
+
 export interface NativeDevice {
   readonly ordinal: number
   readonly name: string
@@ -126,6 +130,8 @@ export interface Addon {
   ): Promise<BindingEngine>
   /** What random weights will take; throws for a shape that is not known. */
   describeRandomWeights(shape: string): { readonly memoryBytes: number }
+  /** The model alone, for evaluation. */
+  openScorer(options: NativeOpenOptions): Promise<BindingScorer>
   /** The CUDA devices, or the sentence that says why there are none. */
   detectCuda(): { readonly devices: NativeDevice[]; readonly reason?: string }
 }

@@ -12,6 +12,8 @@ mod random;
 mod tests;
 mod types;
 
+pub use choose::greatest;
+pub use logprobs::log_probabilities;
 pub(crate) use random::uniform;
 pub use types::{SampleRequest, Sampled, SamplingParams, TokenCounts};
 

@@ -1,0 +1,42 @@
+// What a model thinks of a given text, seen through a view: for evaluation only.
+
+import type { ViewParameters } from '../types.js'
+import { loadAddon, type NativeOpenOptions } from './addon.js'
+import { engineError, startError } from './errors.js'
+
+/**
+ * What happens where the view moves on. `recompute`: what stays is computed anew as the sequence that it then is.
+ * `decoupled`: it is used as it is, as a server does. `coupled`: it is used, and keeps the positions it was computed at.
+ */
+export type Truncation = 'recompute' | 'decoupled' | 'coupled'
+
+/** Of each token but the first. */
+export interface Scores {
+  /** −ln of its probability, given what the token before it sees. */
+  readonly nll: Float32Array
+  /** The likeliest token in its place. */
+  readonly best: Uint32Array
+}
+
+export interface Scorer {
+  /** `view.head` may be 0 here. Calls run one after another. */
+  score(tokens: Uint32Array, view: ViewParameters, truncation: Truncation): Promise<Scores>
+}
+
+/**
+ * Loads the model alone; `hbmBytes` holds the longest window.
+ * @throws ExitError with exit code 2 for a wrong model or configuration.
+ */
+export async function openScorer(options: NativeOpenOptions): Promise<Scorer> {
+  try {
+    const binding = await loadAddon().openScorer(options)
+    return {
+      score: (tokens, view, truncation) =>
+        binding.score(tokens, view, truncation).catch((thrown: unknown) => {
+          throw engineError(thrown)
+        }),
+    }
+  } catch (thrown) {
+    throw startError(thrown)
+  }
+}

@@ -1,0 +1,98 @@
+// Finding what was said: numbers of made-up people, asked for at the end. A seed repeats every case.
+
+import type { Scorer } from '../engine/native/scorer.js'
+import type { EngineText } from '../engine/types.js'
+import { leftOut, viewParameters } from '../engine/view.js'
+import { OURS, RATIO, REFERENCE, scoreWith, type Method } from './methods.js'
+
+const NAMES = ['Anna', 'Boris', 'Clara', 'David', 'Emma', 'Felix', 'Greta', 'Henry', 'Irene', 'Jacob', 'Kate', 'Louis', 'Maria', 'Nora', 'Oscar', 'Paula']
+const FILLERS = [
+  'The weather was mild that day, and the market was full of people.',
+  'A letter came in the morning, but nobody had time to read it.',
+  'They walked along the river until the bridge came into sight.',
+  'The old clock in the hall had stopped again, and nobody minded.',
+  'Somebody had left the garden gate open during the night.',
+  'In the evening there was music from the house across the street.',
+]
+/** Numbers that are asked for in a case. */
+const ASKED = 6
+const FILLERS_BETWEEN = 3
+
+interface Needle {
+  readonly name: string
+  readonly value: string
+}
+
+export interface NeedleCase {
+  readonly tokens: Uint32Array
+  /** Of each number asked for: the tokens [from, to) of the answer, and those of the place where it was said. */
+  readonly asked: ReadonlyArray<{ readonly answer: readonly [from: number, to: number]; readonly said: readonly [from: number, to: number] }>
+}
+
+const statement = ({ name, value }: Needle): string => ` The number of ${name} is ${value}.`
+const question = ({ name }: Needle): string => `\nWhat is the number of ${name}? The number of ${name} is`
+
+/** A text of about `length` tokens in which every number that is asked for lies within the last `reach` of them. */
+export async function needleCase(text: EngineText, random: () => number, length: number, reach: number): Promise<NeedleCase> {
+  const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T
+  const names = NAMES.map(name => ({ name, at: random() })).sort((a, b) => a.at - b.at).map(({ name }) => name)
+  const needles = names.slice(0, ASKED).map((name): Needle => ({ name, value: String(1000 + Math.floor(random() * 9000)) }))
+  const ids: number[] = [...(await text.encodePrompt('Notes.'))]
+  const add = async (piece: string): Promise<readonly [number, number]> => {
+    const from = ids.length
+    ids.push(...(await text.tokenize(piece, false)))
+    return [from, ids.length]
+  }
+  const questions = (await Promise.all(needles.map(needle => text.tokenize(`${question(needle)} ${needle.value}.`, false)))).reduce((sum, { length: count }) => sum + count, 0)
+  while (ids.length < length - reach) await add(` ${pick(FILLERS)}`)
+  const said: Array<readonly [number, number]> = []
+  for (const needle of needles) {
+    for (let i = 0; i < FILLERS_BETWEEN && ids.length < length - questions; i++) await add(` ${pick(FILLERS)}`)
+    said.push(await add(statement(needle)))
+  }
+  while (ids.length < length - questions) await add(` ${pick(FILLERS)}`)
+  const asked: Array<NeedleCase['asked'][number]> = []
+  for (const [i, needle] of needles.entries()) {
+    await add(question(needle))
+    asked.push({ answer: await add(` ${needle.value}`), said: said[i] as readonly [number, number] })
+    await add('.')
+  }
+  return { tokens: Uint32Array.from(ids), asked }
+}
+
+export interface NeedleResult {
+  readonly window: number
+  readonly situation: string
+  readonly found: number
+  readonly asked: number
+}
+
+/** Numbers found before anything is left out, and beyond the window, of those that the view still holds. */
+export async function needles(scorer: Scorer, text: EngineText, window: number, cases: number, random: () => number): Promise<NeedleResult[]> {
+  const before = { window, situation: 'before a truncation', found: 0, asked: 0 }
+  const after = [REFERENCE, OURS].map(method => ({ method, result: { window, situation: `after it: ${method.name}`, found: 0, asked: 0 } }))
+  for (let i = 0; i < cases; i++) {
+    const reach = Math.floor(window * 0.45)
+    await judge(scorer, await needleCase(text, random, Math.floor(window * 0.9), reach), window, OURS, before)
+    const long = await needleCase(text, random, Math.floor(window * (1.6 + random())), reach)
+    for (const { method, result } of after) await judge(scorer, long, window, method, result)
+  }
+  return [before, ...after.map(({ result }) => result)]
+}
+
+interface Tally {
+  found: number
+  asked: number
+}
+
+async function judge(scorer: Scorer, { tokens, asked }: NeedleCase, window: number, method: Method, tally: Tally): Promise<void> {
+  const view = viewParameters(window, RATIO, 0)
+  const { best } = await scoreWith(method, scorer, { tokens, systemTokens: 0 }, window)
+  for (const { answer, said } of asked) {
+    const [from, to] = answer
+    const isSeen = said[0] >= view.head + leftOut(view, to - 1) || said[1] <= view.head
+    if (!isSeen) continue
+    tally.asked++
+    if (tokens.subarray(from, to).every((token, i) => best[from + i - 1] === token)) tally.found++
+  }
+}

@@ -1,0 +1,54 @@
+// The results as tables of a document.
+
+import type { NeedleResult } from './needles.js'
+import type { PerplexityResult } from './perplexity.js'
+import type { Estimate } from './statistics.js'
+
+export interface EvaluationResult {
+  readonly model: string
+  readonly prose: readonly PerplexityResult[]
+  readonly answers: readonly PerplexityResult[]
+  readonly needles: readonly NeedleResult[]
+}
+
+export function report({ prose, answers, needles }: EvaluationResult): string {
+  const parts = [
+    perplexityTable('Prose beyond the window', prose),
+    perplexityTable('Answers of long conversations', answers),
+    needleTable(needles),
+  ]
+  return parts.filter(part => part !== '').join('\n')
+}
+
+function perplexityTable(title: string, results: readonly PerplexityResult[]): string {
+  if (results.length === 0) return ''
+  const rows = results.flatMap(({ subject, window, tokens, methods }) =>
+    methods.map(({ method, perplexity, difference }, i) =>
+      row([...(i === 0 ? [subject, `${window}`, `${tokens}`] : ['', '', '']), method, perplexity.toFixed(2), interval(difference)]),
+    ),
+  )
+  return table(title, ['text', 'window', 'tokens', 'what happens at the edge', 'perplexity', 'nats a token more than the first, 95 %'], rows)
+}
+
+function interval(difference: Estimate | null): string {
+  if (difference === null) return ''
+  return `${signed(difference.mean)} (${signed(difference.low)} … ${signed(difference.high)})`
+}
+
+function needleTable(results: readonly NeedleResult[]): string {
+  if (results.length === 0) return ''
+  const rows = results.map(({ window, situation, found, asked }) => row([`${window}`, situation, `${found} of ${asked}`, `${((100 * found) / Math.max(1, asked)).toFixed(0)} %`]))
+  return table('Numbers found that the view holds', ['window', 'when', 'found', 'share'], rows)
+}
+
+function table(title: string, heads: readonly string[], rows: readonly string[]): string {
+  return `### ${title}\n\n${row(heads)}\n${row(heads.map(() => '---'))}\n${rows.join('\n')}\n`
+}
+
+function row(cells: readonly string[]): string {
+  return `| ${cells.join(' | ')} |`
+}
+
+function signed(value: number): string {
+  return `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(4)}`
+}
