@@ -9,9 +9,10 @@ test('each line is a turn over the whole history, with its times and sources', a
   t.teardown(() => api.close())
   const terminal = new FakeTerminal()
   terminal.type('Hi', '', 'And you?', '/quit', 'never asked')
-  t.is(await terminal.run('chat', '--url', `${api.url}/v1`, '--system', 'be kind', '--temperature', '0', '--max-tokens', '9', '--seed', '4'), 0)
+  t.is(await terminal.run('chat', '--url', `${api.url}/v1`, '--system', 'be kind', '--temperature', '0', '--max-tokens', '9', '--seed', '4', '--truncation', 'auto'), 0)
   t.is(api.service.turns.length, 2)
-  const { prompt, sampling, maxTokens } = api.service.lastRequest
+  const { prompt, sampling, maxTokens, truncation } = api.service.lastRequest
+  t.is(truncation, 'auto')
   t.deepEqual(prompt, {
     kind: 'chat',
     messages: [

@@ -53,6 +53,15 @@ test('a wrong value names what the user wrote, and the limit', (t) => {
   refused(t, { flags: { servedModelName: ['two words'] } }, '--served-model-name')
 })
 
+test('a window has 256 tokens at least, and a share of it leaves at a time', (t) => {
+  const given = { contextWindow: '512', truncationRatio: '0.25', reuseAfterTruncation: 'off' }
+  t.like(resolveOptions({ flags: given }), { contextWindow: 512, truncationRatio: 0.25, reuseAfterTruncation: 'off' })
+  t.like(resolveOptions({}), { contextWindow: null, truncationRatio: 0.5, reuseAfterTruncation: 'on' })
+  for (const wrong of ['255', '0', 'all', '512.5']) refused(t, { flags: { contextWindow: wrong } }, '--context-window', '256')
+  for (const wrong of ['0', '1.1', '-0.5', 'half', Number.NaN, 0]) refused(t, { flags: { truncationRatio: wrong } }, '--truncation-ratio', 'at most 1')
+  refused(t, { flags: { reuseAfterTruncation: 'maybe' } }, '--reuse-after-truncation', 'on, off')
+})
+
 test('sizes are read with binary and decimal units', (t) => {
   const bytes = (hbmBytes: unknown) => resolveOptions({ flags: { hbmBytes } }).hbmBytes
   t.is(bytes('512MiB'), 512 * 2 ** 20)
