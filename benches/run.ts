@@ -18,6 +18,7 @@ import type { Bench, BenchContext, MachinePeaks } from './support/bench.js'
 import { machineName, measurePeaks, peaksOf } from './support/machine.js'
 import type { NativeResult } from './support/native.js'
 import { renderReport } from './support/render.js'
+import { telemetry } from './telemetry/telemetry.js'
 import { ttft } from './ttft/ttft.js'
 import { web } from './web/web.js'
 
@@ -44,7 +45,7 @@ class Findings {
 }
 
 const findings = new Findings()
-const BENCHES: readonly Bench[] = [machineBench(findings.take), engine, ttft, ablations, scheduler, placement, web, peers, conversations]
+const BENCHES: readonly Bench[] = [machineBench(findings.take), engine, ttft, ablations, scheduler, telemetry, placement, web, peers, conversations]
 
 async function runOne(bench: Bench, context: Omit<BenchContext, 'progress'>): Promise<Measured> {
   console.log(`\n## ${bench.name}: ${bench.about}\n`)

@@ -1,9 +1,14 @@
 import test from 'ava'
 import type { ServerInfo } from '../../ts/protocol/index.js'
 import { createLogger } from '../../ts/telemetry/logger.js'
+import { VirtualClock } from '../../ts/engine/simulated/virtual-clock.js'
+import { PrefillModel } from '../../ts/scheduler/prefill-model.js'
+import { Feed } from '../../ts/telemetry/feed.js'
+import { BandwidthLimits } from '../../ts/telemetry/limits.js'
 import { RecentTimes } from '../../ts/telemetry/recent-times.js'
 import { RequestLogFile } from '../../ts/telemetry/request-log.js'
 import { Telemetry } from '../../ts/telemetry/telemetry.js'
+import { TtftWindow } from '../../ts/telemetry/ttft-window.js'
 import { openTestApi } from './support/api.js'
 import { done, FakeService, fakeStats, FakeTurn, usage } from './support/fake-service.js'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -46,6 +51,14 @@ test('counters and gauges are scraped with their units', async (t) => {
     'attentionstore_requests_total{outcome="rejected"}': 4,
     'attentionstore_requests{state="running"}': 7,
     'attentionstore_reused_tokens_total{tier="ssd"}': 14,
+    'attentionstore_missed_tokens_total{reason="never_seen"}': 5,
+    'attentionstore_missed_tokens_total{reason="evicted"}': 3,
+    'attentionstore_missed_tokens_total{reason="damaged"}': 1,
+    'attentionstore_missed_tokens_total{reason="outside_view"}': 22,
+    'attentionstore_missed_tokens_total{reason="unknown"}': 1,
+    attentionstore_saved_compute_seconds_total: 2.5,
+    attentionstore_prefill_tokens_per_second: 1234,
+    'attentionstore_tier_waiting_blocks{tier="hbm"}': 0,
     attentionstore_preemptions_total: 15,
     'attentionstore_blocks_dropped_total{cause="evicted"}': 16,
     'attentionstore_blocks_moved_total{move="promoted"}': 20,
@@ -105,6 +118,87 @@ test('recent times are summed up until they are cleared', (t) => {
   t.is(times.summary(), null)
   for (let ms = 0; ms < 5000; ms++) times.add(ms)
   t.is(times.summary()?.count, 5000)
+})
+
+test('the last minute of times has percentiles, beside what they would have been without reuse', (t) => {
+  const window = new TtftWindow()
+  t.is(window.summary(0), null)
+  for (let i = 1; i <= 100; i++) window.add(i, i, i <= 50 ? null : 10 * i)
+  t.deepEqual(window.summary(100), { count: 100, p50: 50, p95: 95, withoutReuse: { p50: 750, p95: 980 } })
+  t.is(window.summary(60_050)?.count, 51)
+  t.is(window.summary(70_000), null)
+  window.add(70_000, 1, null)
+  t.deepEqual(window.summary(70_000), { count: 1, p50: 1, p95: 1, withoutReuse: null })
+  for (let i = 0; i < 3000; i++) window.add(70_001, i, null)
+  t.is(window.summary(70_002)?.count, 1024)
+})
+
+test('the limit of a stream is the fastest that was seen over enough time, unless an operator set one', (t) => {
+  const limits = new BandwidthLimits({ read: null, write: 5e6 })
+  const observe = (readBytes: number, readMs: number) => limits.observe({ ...fakeStats, readBytes, readMs, writeBytes: 0, writeMs: 0 })
+  t.is(limits.of('read'), null)
+  observe(4000, 4)
+  t.is(limits.of('read'), null)
+  observe(9000, 6)
+  t.deepEqual(limits.of('read'), { bytesPerS: 1_500_000, basis: 'measured' })
+  observe(9000 + 100_000, 26)
+  observe(9000 + 101_000, 126)
+  t.deepEqual(limits.of('read'), { bytesPerS: 5_000_000, basis: 'measured' })
+  t.deepEqual(limits.of('write'), { bytesPerS: 5e6, basis: 'configured' })
+})
+
+test('a feed computes for its listeners, at its interval, and nothing without any', async (t) => {
+  const clock = new VirtualClock()
+  let computed = 0
+  const feed = new Feed(clock, 100, () => ++computed)
+  await clock.advance(1000)
+  t.is(computed, 0)
+  const seen: number[] = []
+  const stops = [feed.listen((value) => seen.push(value)), feed.listenFromNow((value) => seen.push(-value))]
+  await clock.advance(200)
+  t.deepEqual(seen, [-1, 2, -2, 3, -3])
+  for (const stop of stops) stop()
+  await clock.advance(1000)
+  t.is(computed, 3)
+  feed.listen((value) => seen.push(value))
+  feed.close()
+  await clock.advance(1000)
+  t.is(computed, 3)
+})
+
+test('a page that is opened gets ten minutes of history, thinned out and bounded', async (t) => {
+  const clock = new VirtualClock()
+  const own = new Telemetry(info, { service: new FakeService(), stats: () => fakeStats }, { clock })
+  t.teardown(() => own.close())
+  await clock.advance(700_000)
+  const { history, sample } = own.snapshot()
+  t.is(history.length, 150)
+  t.is((history.at(-1)?.uptimeMs ?? 0) - (history[0]?.uptimeMs ?? 0), 149 * 4000)
+  t.true((history.at(-1)?.uptimeMs ?? 0) <= sample.uptimeMs)
+  t.is(history[0]?.tokens.miss.outsideView, 22)
+})
+
+test('how long a prompt takes is learnt from steps: once a step, a row, and a row and token of history', (t) => {
+  const model = new PrefillModel()
+  const truth = (rows: number, history: number) => 6 + 0.5 * rows + 0.002 * rows * history
+  t.is(model.promptMs(1000, 256), null)
+  for (const [rows, from] of [[256, 0], [256, 256], [100, 512], [64, 1000], [256, 2000], [30, 0]] as const) {
+    model.stepTook(rows, from + rows / 2, truth(rows, from + rows / 2))
+  }
+  for (const tokens of [256, 1024, 4096]) {
+    let ms = 0
+    for (let from = 0; from < tokens; from += 256) ms += truth(256, from + 128)
+    t.true(Math.abs((model.promptMs(tokens, 256) ?? 0) - ms) < 0.01 * ms)
+  }
+  t.is(model.promptMs(0, 256), 0)
+})
+
+test('a model of steps that were all alike is the mean, never negative', (t) => {
+  const model = new PrefillModel()
+  for (let i = 0; i < 5; i++) model.stepTook(100, 50, 50)
+  model.stepTook(4, 0, 1e6)
+  t.true(Math.abs((model.promptMs(100, 256) ?? 0) - 50) < 1)
+  t.true((model.promptMs(10_000, 256) ?? 0) >= 5000 - 1)
 })
 
 test('the log is JSON lines at and above its level', (t) => {

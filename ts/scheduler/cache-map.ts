@@ -2,7 +2,7 @@
 
 import { TIERS, type Block } from '../directory/block.js'
 import type { TierName } from '../engine/types.js'
-import { CELL_STATES, NO_AGE, type CacheMap, type CellState, type Owner, type Queue, type QueuedRequest, type TierMap } from '../protocol/cache-map.js'
+import { CELL_STATES, NO_AGE, type CacheMap, type Owner, type Queue, type QueuedRequest, type TierMap } from '../protocol/cache-map.js'
 import type { Core } from './core.js'
 import { perTier } from './counters.js'
 import type { Scheduler } from './scheduler.js'
@@ -14,6 +14,15 @@ const MOST_CELLS = 8192
 const MOST_OWNERS = 1024
 /** Requests at the front of the queue that are told. */
 const MOST_QUEUED = 64
+
+/** Numbers of the states. */
+const STATE = {
+  free: CELL_STATES.indexOf('free'),
+  cached: CELL_STATES.indexOf('cached'),
+  waiting: CELL_STATES.indexOf('waiting'),
+  moving: CELL_STATES.indexOf('moving'),
+  running: CELL_STATES.indexOf('running'),
+}
 
 const UNKNOWN: Owner = { conversation: '', tenant: '' }
 
@@ -52,56 +61,55 @@ class OwnerIndex {
 function tierMap(core: Core, tier: TierName, owners: OwnerIndex): TierMap {
   const { directory, clock } = core
   const slots = directory.pools[tier].total
-  const cells = new Cells(slots, clock.now())
+  const cells = new Cells(slots)
   // A sequence writes its own slots of hbm; elsewhere a reserved slot waits for bytes.
-  for (const slot of directory.reserved[tier]) cells.mark(slot, tier === 'hbm' ? 'running' : 'moving', clock.now(), 0)
-  for (const block of directory.inTier[tier]) {
-    cells.mark(block.copies[tier].slot, stateOf(block, tier), block.lastUse, owners.of(block))
-  }
-  return { name: tier, slots, ...cells.encoded() }
+  for (const slot of directory.reserved[tier]) cells.mark(slot, tier === 'hbm' ? STATE.running : STATE.moving, null)
+  for (const block of directory.inTier[tier]) cells.mark(block.copies[tier].slot, stateOf(block, tier), block)
+  return { name: tier, slots, ...cells.encoded(clock.now(), owners) }
 }
 
-function stateOf(block: Block, tier: TierName): CellState {
-  if (block.copies[tier].state === 'filling') return 'moving'
-  if (block.refs > 0) return 'running'
-  return block.wants > 0 ? 'waiting' : 'cached'
+function stateOf(block: Block, tier: TierName): number {
+  if (block.copies[tier].state === 'filling') return STATE.moving
+  if (block.refs > 0) return STATE.running
+  return block.wants > 0 ? STATE.waiting : STATE.cached
 }
 
+/** What is asked of every block is little, because there may be hundreds of thousands; the rest is asked of cells. */
 class Cells {
   readonly #slotsPerCell: number
-  readonly #now: number
   readonly #states: Uint8Array
-  readonly #ages: Uint8Array
-  readonly #owners: Uint16Array
+  /** The block of each cell that was used last. */
+  readonly #youngest: Array<Block | null>
 
-  constructor(slots: number, now: number) {
-    this.#now = now
+  constructor(slots: number) {
     this.#slotsPerCell = Math.max(1, Math.ceil(slots / MOST_CELLS))
     const cells = Math.ceil(slots / this.#slotsPerCell)
     this.#states = new Uint8Array(cells)
-    this.#ages = new Uint8Array(cells).fill(NO_AGE)
-    this.#owners = new Uint16Array(cells)
+    this.#youngest = Array.from({ length: cells }, () => null)
   }
 
-  mark(slot: number, state: CellState, lastUse: number, owner: number): void {
+  mark(slot: number, state: number, block: Block | null): void {
     const cell = Math.floor(slot / this.#slotsPerCell)
-    const age = Math.min(NO_AGE - 1, Math.floor(Math.log2(1 + Math.max(0, this.#now - lastUse) / 1000)))
-    this.#states[cell] = Math.max(this.#states[cell] ?? 0, CELL_STATES.indexOf(state))
-    if (age > (this.#ages[cell] ?? NO_AGE)) return
-    this.#ages[cell] = age
-    this.#owners[cell] = owner
+    if (state > (this.#states[cell] ?? 0)) this.#states[cell] = state
+    const other = this.#youngest[cell]
+    if (block && (!other || block.lastUse > other.lastUse)) this.#youngest[cell] = block
   }
 
-  encoded(): Pick<TierMap, 'slotsPerCell' | 'states' | 'ages' | 'owners'> {
-    const owners = Buffer.alloc(2 * this.#owners.length)
-    this.#owners.forEach((owner, cell) => owners.writeUInt16LE(owner, 2 * cell))
+  encoded(now: number, owners: OwnerIndex): Pick<TierMap, 'slotsPerCell' | 'states' | 'ages' | 'owners'> {
+    const ages = this.#youngest.map((block, cell) => (this.#states[cell] === STATE.free ? NO_AGE : ageOf(now - (block?.lastUse ?? now))))
+    const numbers = Buffer.alloc(2 * this.#youngest.length)
+    this.#youngest.forEach((block, cell) => numbers.writeUInt16LE(block ? owners.of(block) : 0, 2 * cell))
     return {
       slotsPerCell: this.#slotsPerCell,
-      states: Buffer.from(this.#states.buffer).toString('base64'),
-      ages: Buffer.from(this.#ages.buffer).toString('base64'),
-      owners: owners.toString('base64'),
+      states: Buffer.from(this.#states).toString('base64'),
+      ages: Buffer.from(ages).toString('base64'),
+      owners: numbers.toString('base64'),
     }
   }
+}
+
+function ageOf(ms: number): number {
+  return Math.min(NO_AGE - 1, Math.floor(Math.log2(1 + Math.max(0, ms) / 1000)))
 }
 
 function queueOf({ clock }: Core, { waiting, prefetcher }: Scheduler): Queue {
