@@ -25,7 +25,9 @@ pub fn prefill(recorder: &mut Recorder, session: &Session<'_>, driver: &mut Driv
         }
         let blocks = tokens.div_ceil(BLOCK_TOKENS);
         if blocks > driver.info.hbm_slots as usize || tokens >= driver.info.model_context {
-            recorder.skip(&cases[0], format!("{blocks} blocks, the device holds {}", driver.info.hbm_slots));
+            let (hbm_slots, model_context) = (driver.info.hbm_slots, driver.info.model_context);
+            let why = format!("{blocks} blocks in {hbm_slots}, a context of {model_context} tokens");
+            recorder.skip(&cases[0], why);
             continue;
         }
         let slots: Vec<u32> = (0..blocks as u32).collect();
@@ -60,7 +62,8 @@ pub fn prefill_limit(session: &Session<'_>, history: usize, new: usize) -> Optio
 
 /// Attention of a turn's new tokens over its history: what the history adds to computing them.
 fn attention(recorder: &mut Recorder, session: &Session<'_>, driver: &mut Driver) -> Outcome<()> {
-    let Some(&history) = session.cases.history.iter().max() else { return Ok(()) };
+    let held = |&&history: &&usize| history + NEW_TOKENS < driver.info.model_context;
+    let Some(&history) = session.cases.history.iter().filter(held).max() else { return Ok(()) };
     let name = format!("attention/{NEW_TOKENS} tokens over {history}");
     let blocks = (history + NEW_TOKENS).div_ceil(BLOCK_TOKENS);
     if !recorder.wants(&name) || blocks > driver.info.hbm_slots as usize {
