@@ -23,7 +23,7 @@ const percent = (value: number) => `${formatNumber(value * 100, 0)} %`
 export const CHARTS: readonly OverviewChart[] = [
   {
     title: 'Hit rate by tier',
-    explain: 'Share of prompt tokens that came from each tier; what is left white was computed. Over 8 seconds each.',
+    explain: 'Share of prompt tokens that came from each tier; what is left empty was computed. Over 8 seconds each.',
     series: [
       { label: 'hbm', colour: '--hbm', fill: true },
       { label: 'dram', colour: '--dram', fill: true },
