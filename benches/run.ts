@@ -9,9 +9,11 @@ import { VERSION } from '../ts/version.js'
 import { ablations } from './ablations/ablations.js'
 import { conversations } from './conversations/conversations.js'
 import { engine } from './engine/engine.js'
+import { loadOrRecompute } from './load-or-recompute/load-or-recompute.js'
 import { machineBench } from './machine/machine.js'
 import { peers } from './peers/peers.js'
 import { placement } from './placement/placement.js'
+import { prefetch } from './prefetch/prefetch.js'
 import { reportPage, type Measured } from './report/page.js'
 import { scheduler } from './scheduler/scheduler.js'
 import type { Bench, BenchContext, MachinePeaks } from './support/bench.js'
@@ -45,7 +47,20 @@ class Findings {
 }
 
 const findings = new Findings()
-const BENCHES: readonly Bench[] = [machineBench(findings.take), engine, ttft, ablations, scheduler, telemetry, placement, web, peers, conversations]
+const BENCHES: readonly Bench[] = [
+  machineBench(findings.take),
+  engine,
+  ttft,
+  ablations,
+  scheduler,
+  prefetch,
+  loadOrRecompute,
+  telemetry,
+  placement,
+  web,
+  peers,
+  conversations,
+]
 
 async function runOne(bench: Bench, context: Omit<BenchContext, 'progress'>): Promise<Measured> {
   console.log(`\n## ${bench.name}: ${bench.about}\n`)

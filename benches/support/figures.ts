@@ -15,6 +15,12 @@ export function barOf(label: string, samples: readonly number[], limit: number |
   return { label, value: median(samples), low: Math.min(...samples), high: Math.max(...samples), limit }
 }
 
+/** The value that the share `q` of all does not exceed. */
+export function quantile(values: readonly number[], q: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? NaN
+}
+
 /** Three significant digits at least, no more than one decimal above 100. */
 export function show(value: number): string {
   if (!Number.isFinite(value)) return '–'

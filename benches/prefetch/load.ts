@@ -1,0 +1,37 @@
+// A mixed load: conversations that come back to a history on disk, short new ones between them, and their arrivals.
+
+import { modelName } from '../../test/support/conversation.js'
+import { Random } from '../../test/support/random.js'
+import type { TestServer } from '../../test/support/server.js'
+import { timeAnswer, type TimedAnswer } from '../support/server.js'
+import { returnTo, type History } from '../ttft/history.js'
+
+export type Arrival = () => Promise<TimedAnswer>
+
+/** Milliseconds between arrivals: exponential, from a seed. */
+export function gapsOf(count: number, meanMs: number, seed: number): number[] {
+  const random = new Random(seed)
+  return Array.from({ length: count }, () => -meanMs * Math.log(1 - random.next()))
+}
+
+/** Sends each request when its time has come, whatever became of those before; answers in order of arrival. */
+export async function play(arrivals: readonly Arrival[], gaps: readonly number[]): Promise<TimedAnswer[]> {
+  const answers: Promise<TimedAnswer>[] = []
+  for (const [i, arrive] of arrivals.entries()) {
+    answers.push(arrive())
+    if (i + 1 < arrivals.length) await new Promise((resolve) => setTimeout(resolve, gaps[i] ?? 0))
+  }
+  return Promise.all(answers)
+}
+
+/** A new conversation of one short turn. */
+export function shortChat(server: TestServer, number: number, maxTokens: number): Arrival {
+  return async () => {
+    const messages = [{ role: 'user', content: `Question ${number}: what does a lighthouse keeper do on a foggy morning?` }]
+    return timeAnswer(server, '/v1/chat/completions', { model: await modelName(server), messages, temperature: 0, max_tokens: maxTokens })
+  }
+}
+
+export function returning(server: TestServer, history: History, round: number, maxTokens: number): Arrival {
+  return () => returnTo(server, history, round, maxTokens)
+}
