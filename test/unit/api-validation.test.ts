@@ -29,7 +29,6 @@ test('what is known but not served is refused by name', async (t) => {
     echo: true,
     suffix: 'x',
     best_of: 2,
-    prompt_cache_retention: '24h',
   }
   for (const [field, value] of Object.entries(fields)) {
     const expected = { status: 400, code: 'unsupported_parameter', param: field }
@@ -56,6 +55,7 @@ test('a wrong value is refused with the path of its field', async (t) => {
     ['messages.0.role', { messages: [{ role: 'tool', content: 'x' }] }],
     ['messages.0.content', { messages: [{ role: 'user', content: null }] }],
     ['messages.1.content.0.type', { messages: [...HELLO, { role: 'user', content: [part] }] }],
+    ['prompt_cache_retention', { messages: HELLO, prompt_cache_retention: 'for ever' }],
     ['temperature', { messages: HELLO, temperature: -1 }],
     ['temperature', { messages: HELLO, temperature: '1' }],
     ['top_p', { messages: HELLO, top_p: 0 }],

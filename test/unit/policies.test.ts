@@ -257,3 +257,27 @@ test('worths that differ by less than the caution are equal', t => {
   table.refresh(Math.log(1000))
   t.is(table.value(0, 0), table.value(0, 1))
 })
+
+test('what its sender expects to come back for is worth more for a day, and is no pin', t => {
+  const policy = new AdaptivePolicy()
+  const [awaited, other, fresh] = [learner(), learner(), learner()]
+  policy.begin({ atMs: 0, newTokens: 100, retention: 'day' }).used(awaited, false, true)
+  policy.begin({ atMs: 60_000, newTokens: 100 }).used(other, false, true)
+  other.lastUse = 60_000
+  t.true(policy.goesBefore(other, awaited))
+  t.deepEqual(policy.victims([awaited], 1), [awaited])
+  // Half an hour later the younger one is worth more than four times as much.
+  policy.begin({ atMs: 3_600_000, newTokens: 100 }).used(fresh, false, true)
+  t.true(policy.goesBefore(awaited, fresh))
+  policy.begin({ atMs: 86_400_000, newTokens: 100 })
+  t.true(policy.goesBefore(awaited, other), 'after a day it is as old as it is')
+})
+
+test('the last turn decides what is expected', t => {
+  const policy = new AdaptivePolicy()
+  const block = learner()
+  policy.begin({ atMs: 0, newTokens: 100, retention: 'day' }).used(block, false, true)
+  t.true(block.cohort?.isAwaited)
+  policy.begin({ atMs: 1, newTokens: 100 }).used(block, false, true)
+  t.false(block.cohort?.isAwaited)
+})

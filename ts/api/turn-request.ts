@@ -29,6 +29,7 @@ export function turnRequest(fields: GenerationFields, info: EngineInfo, parts: T
     cacheSalt: fields.cache_salt ?? '',
     conversation: fields.conversation ?? parts.conversation,
     conversationHint: CONVERSATION_ID.test(hint) ? hint : null,
+    retention: fields.prompt_cache_retention === '24h' ? 'day' : 'none',
     prompt: parts.prompt,
     sampling: samplingParams(fields, info, parts.logprobs),
     stop: stopStrings(fields.stop),

@@ -8,7 +8,6 @@ type Json = Readonly<Record<string, unknown>>
 const HARMLESS: Readonly<Record<string, (value: unknown) => boolean>> = {
   tools: () => false,
   response_format: () => false,
-  prompt_cache_retention: () => false,
   n: (value) => value === 1,
   best_of: (value) => value === 1,
   echo: (value) => value === false,

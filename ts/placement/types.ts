@@ -25,12 +25,17 @@ export interface History {
 /** A block with a history. */
 export interface Experienced extends Resident, History {}
 
+/** `day`: whoever sent the turn expects to come back within one. */
+export type Retention = 'none' | 'day'
+
 /** One turn, as far as a policy wants to know. */
 export interface TurnFacts {
   /** Milliseconds. */
   readonly atMs: number
   /** Prompt tokens that it does not share with what came before. */
   readonly newTokens: number
+  /** @default none */
+  readonly retention?: Retention
 }
 
 /** A turn that uses blocks. */

@@ -43,6 +43,7 @@ export class IntakeDesk {
     const turn = new TurnOutput(resolution.id, () => onCancel(sequence))
     const answer = resolution.parent === null ? null : new AnswerHash(resolution.parent)
     const sequence: Sequence = new Sequence(spec, ticket, starts, turn, answer, request.tenant, request.requestId, acceptedAt)
+    sequence.retention = request.retention ?? 'none'
     return { sequence, resolution }
   }
 

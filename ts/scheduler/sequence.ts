@@ -5,7 +5,7 @@ import { BLOCK_TOKENS, type BlockKey, type SequenceSpec, type TierName } from '.
 import type { AnswerHash } from '../conversations/chain.js'
 import type { Front } from './front.js'
 import type { Load } from './loader.js'
-import type { TurnUse } from '../placement/types.js'
+import type { Retention, TurnUse } from '../placement/types.js'
 import type { PromptSplit } from './prompt-split.js'
 import type { Start } from './starts.js'
 import { TokenList } from './tokens.js'
@@ -73,6 +73,8 @@ export class Sequence {
   split: PromptSplit | null = null
   /** Tells placement which blocks the turn uses; null: it has none yet. */
   turnUse: TurnUse | null = null
+  /** What its sender wishes for the blocks that it uses. */
+  retention: Retention = 'none'
   isSplitFinal = false
   /** Set while the front of the history is computed and its back is read. */
   front: Front | null = null

@@ -1,6 +1,7 @@
 // What the HTTP API asks of the scheduler: turns in, streamed answers out, and the cache's own controls.
 
 import type { PageQuery } from '../conversations/registry.js'
+import type { Retention } from '../placement/types.js'
 import type { FinishReason, SamplingParams, TierName, TokenLogprob } from '../engine/types.js'
 import type { CacheMap, WhatIf } from '../protocol/index.js'
 import type { RequestRecords } from './records.js'
@@ -22,6 +23,8 @@ export interface TurnRequest {
   readonly conversation: string | null
   /** `prompt_cache_key`: a hint that names the conversation if no other rule does. */
   readonly conversationHint: string | null
+  /** A wish how long what the turn uses is kept; placement prefers, and never promises. @default none */
+  readonly retention?: Retention
   readonly prompt:
     | { readonly kind: 'chat'; readonly messages: readonly TurnMessage[] }
     | { readonly kind: 'text'; readonly text: string }

@@ -12,6 +12,10 @@ import { Trust } from './trust.js'
 /** Uses between two refreshes of the values: they change slowly. */
 const REFRESH_EVERY = 4096
 
+/** Logarithm of how many times as much a block is worth whose sender expects to come back, and for how long. */
+const AWAITED_BONUS = Math.log(4)
+const AWAITED_MS = 86_400_000
+
 /** What all turns of one policy share. */
 class Lessons {
   readonly table = new LifeTable()
@@ -30,8 +34,8 @@ class Lessons {
   }
 
   /** A new cohort, as old as the latest turn: the queue needs them in order of age. */
-  cohort(blockClass: number): Cohort {
-    const cohort = new Cohort(blockClass, this.now)
+  cohort(blockClass: number, isAwaited: boolean): Cohort {
+    const cohort = new Cohort(blockClass, this.now, isAwaited)
     this.queue.add(cohort)
     return cohort
   }
@@ -53,9 +57,9 @@ export class AdaptivePolicy implements PlacementPolicy<Experienced> {
   readonly drifts = true
   readonly #lessons = new Lessons()
 
-  begin({ atMs, newTokens }: TurnFacts): TurnUse {
+  begin({ atMs, newTokens, retention }: TurnFacts): TurnUse {
     this.#lessons.moveTo(atMs)
-    return new AdaptiveTurn(this.#lessons, newTokens)
+    return new AdaptiveTurn(this.#lessons, newTokens, retention === 'day')
   }
 
   goesBefore = (a: Experienced, b: Experienced): boolean => {
@@ -73,7 +77,10 @@ export class AdaptivePolicy implements PlacementPolicy<Experienced> {
   }
 
   #worth({ cohort }: Experienced): number {
-    return cohort === null ? 0 : this.#lessons.table.value(cohort.blockClass, cohort.bin)
+    if (cohort === null) return -Infinity
+    const { table, now } = this.#lessons
+    const value = table.value(cohort.blockClass, cohort.bin)
+    return cohort.isAwaited && now - cohort.usedAt < AWAITED_MS ? value + AWAITED_BONUS : value
   }
 }
 
@@ -81,12 +88,14 @@ export class AdaptivePolicy implements PlacementPolicy<Experienced> {
 class AdaptiveTurn implements TurnUse {
   readonly #lessons: Lessons
   readonly #newTokens: number
+  readonly #isAwaited: boolean
   /** Few: one for each class that its blocks were in. */
   readonly #cohorts: Cohort[] = []
 
-  constructor(lessons: Lessons, newTokens: number) {
+  constructor(lessons: Lessons, newTokens: number, isAwaited: boolean) {
     this.#lessons = lessons
     this.#newTokens = newTokens
+    this.#isAwaited = isAwaited
   }
 
   used(block: History, isPartialTail: boolean, wasThere: boolean): void {
@@ -99,7 +108,7 @@ class AdaptiveTurn implements TurnUse {
 
   #cohortOf(blockClass: number): Cohort {
     for (const cohort of this.#cohorts) if (cohort.blockClass === blockClass) return cohort
-    const cohort = this.#lessons.cohort(blockClass)
+    const cohort = this.#lessons.cohort(blockClass, this.#isAwaited)
     this.#cohorts.push(cohort)
     return cohort
   }

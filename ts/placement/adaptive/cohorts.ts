@@ -16,6 +16,8 @@ export class Cohort {
   constructor(
     readonly blockClass: number,
     readonly usedAt: number,
+    /** Its sender expects to come back within a day. */
+    readonly isAwaited = false,
   ) {}
 
   /** One more block; a long turn adds some when the first have aged. */

@@ -75,7 +75,7 @@ export class LifeTable {
     this.#sizes += 2 * size - 1
   }
 
-  /** What a block of that class and age is worth keeping, as of the last `refresh`; only the order means something. */
+  /** Logarithm of the hits a block-millisecond that keeping a block of that class and age earns, as of the last `refresh`. */
   value(blockClass: number, bin: number): number {
     if (this.#madeIn[blockClass] !== this.#round) this.#make(blockClass)
     return this.#values[blockClass * AGE_BINS + bin] ?? 0
@@ -94,8 +94,8 @@ export class LifeTable {
     this.#madeIn[blockClass] = this.#round
     this.#fillHazards(blockClass)
     for (let bin = 0; bin < AGE_BINS; bin++) {
-      const worth = gittinsIndex(this.#hazards, bin)
-      this.#values[blockClass * AGE_BINS + bin] = this.#caution === 0 ? worth : Math.floor(Math.log(worth) / this.#caution)
+      const worth = Math.log(gittinsIndex(this.#hazards, bin))
+      this.#values[blockClass * AGE_BINS + bin] = this.#caution === 0 ? worth : Math.floor(worth / this.#caution) * this.#caution
     }
   }
 

@@ -38,6 +38,7 @@ export const generationFields = {
   cache_salt: z.string().max(256).nullish(),
   conversation: z.string().regex(CONVERSATION_ID, '1 to 128 of A-Z a-z 0-9 . _ : -').nullish(),
   prompt_cache_key: z.string().max(1024).nullish().meta({ description: 'a hint that names the conversation' }),
+  prompt_cache_retention: z.enum(['in_memory', 'in-memory', '24h']).nullish().meta({ description: '24h: a hint that the conversation comes back, never a promise to keep it' }),
   truncation: z
     .enum(['auto', 'disabled'])
     .nullish()

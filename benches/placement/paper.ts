@@ -1,0 +1,110 @@
+// The paper's setting (arXiv 2403.19708, section 4): ShareGPT-like sessions that start as a Poisson process of one a second,
+// LLaMA-13B, 128 GB of memory and 10 TB of disk, the first 10,000 turns as a warm-up. Through the server's own scheduler.
+
+import { profileNamed } from '../../ts/engine/simulated/profiles/registry.js'
+import type { HardwareProfile } from '../../ts/engine/simulated/profiles/profile.js'
+import { BLOCK_TOKENS } from '../../ts/engine/types.js'
+import type { PolicyName } from '../../ts/placement/types.js'
+import { runBaseline, runTiered, type Baseline, type TieredResult } from '../../ts/simulator/tiered/result.js'
+import { readTrace } from '../../ts/simulator/traces/read.js'
+import type { Trace, TraceRequest } from '../../ts/simulator/traces/trace.js'
+import { traceFile } from '../../test/support/corpus.js'
+import type { Bench, BenchContext, Report, Table } from '../support/bench.js'
+
+const TRACE = 'sharegpt8k_sessions.jsonl.xz'
+const PROFILE = 'paper-4xa100/llama-13b'
+/** Policy → the paper's hit rate in %. */
+const PAPER_HITS: ReadonlyArray<readonly [PolicyName, string]> = [
+  ['scheduler-aware', '86'],
+  ['lru', '58'],
+  ['fifo', '48'],
+  ['adaptive', '–'],
+]
+const WARM_UP = 10_000
+/** Turns of the trace that are replayed, the warm-up included. */
+const TURNS = 14_000
+/** Tokens that one simulated token stands for, in lengths, bytes and times alike: decoding takes as many steps fewer. */
+const SCALE = 8
+
+function scaledRequest(request: TraceRequest): TraceRequest {
+  const inputTokens = Math.ceil(request.inputTokens / SCALE)
+  const outputTokens = Math.ceil(request.outputTokens / SCALE)
+  const count = Math.ceil((inputTokens + outputTokens) / BLOCK_TOKENS)
+  const blocks = Int32Array.from({ length: count }, (_, i) => request.blocks[Math.min(i * SCALE, request.blocks.length - 1)] ?? 0)
+  const promptBlocks = Math.ceil(inputTokens / BLOCK_TOKENS)
+  return { ...request, inputTokens, outputTokens, blocks, promptBlocks, reusableTokens: Math.floor(request.reusableTokens / SCALE) }
+}
+
+function scaledProfile(profile: HardwareProfile): HardwareProfile {
+  return {
+    ...profile,
+    kvBytesPerToken: profile.kvBytesPerToken * SCALE,
+    modelContext: Math.floor(profile.modelContext / SCALE),
+    maxBatchTokens: Math.floor(profile.maxBatchTokens / SCALE),
+    stepBaseMs: profile.stepBaseMs * SCALE,
+    stepPerRowMs: profile.stepPerRowMs * SCALE,
+    stepPerHistoryTokenMs: profile.stepPerHistoryTokenMs * SCALE,
+  }
+}
+
+function scaledTrace(trace: Trace, limit: number): Trace {
+  return { ...trace, requests: trace.requests.slice(0, limit).map(scaledRequest) }
+}
+
+const percent = (share: number): string => (100 * share).toFixed(1)
+
+function hitTable(results: readonly TieredResult[]): Table {
+  return {
+    title: `Prompt tokens hit, %, after the warm-up; misses by cause`,
+    columns: ['policy', 'paper', 'ours', 'hbm', 'dram', 'ssd', 'never seen', 'evicted', 'unknown'],
+    rows: results.map(({ policy, token_hit_rate, hit_rate_by_tier: hit, miss_rate_by_cause: miss }) => [
+      policy,
+      PAPER_HITS.find(([name]) => name === policy)?.[1] ?? '–',
+      percent(token_hit_rate),
+      ...[hit.hbm, hit.dram, hit.ssd, miss.never_seen, miss.evicted, miss.unknown].map(percent),
+    ]),
+  }
+}
+
+function gainTable(results: readonly TieredResult[]): Table {
+  const row = (name: string, { ttft_ms, prefill_tokens_per_s, accelerator_s, cost }: Baseline): string[] => [
+    name,
+    ttft_ms.p50.toFixed(0),
+    ttft_ms.p95.toFixed(0),
+    (prefill_tokens_per_s * SCALE).toFixed(0),
+    (accelerator_s / 3600).toFixed(2),
+    (cost.total / SCALE).toFixed(2),
+  ]
+  const [first] = results
+  return {
+    title: 'Times and costs',
+    columns: ['policy', 'TTFT p50 ms', 'p95', 'prefill tokens/s', 'accelerator h', '$ a million tokens'],
+    rows: [...results.map((result) => row(result.policy, result)), ...(first ? [row('no reuse', first.without_reuse)] : [])],
+  }
+}
+
+/** The paper's reductions for LLaMA-13B: TTFT 85 %, prefill throughput 6.8 times, cost 70 %. */
+function gainNote(result: TieredResult): string {
+  const { without_reuse: without } = result
+  const less = (ours: number, theirs: number): string => `${(100 * (1 - ours / theirs)).toFixed(0)} %`
+  const faster = (result.prefill_tokens_per_s / without.prefill_tokens_per_s).toFixed(1)
+  return `${result.policy} against no reuse: TTFT p50 −${less(result.ttft_ms.p50, without.ttft_ms.p50)} (paper, mean: −85 %), prefill throughput ×${faster} (×6.8), cost −${less(result.cost.total, without.cost.total)} (−70 %)`
+}
+
+async function run({ quick, progress }: BenchContext): Promise<Report> {
+  const path = traceFile(TRACE)
+  const profile = profileNamed(PROFILE)
+  if (path === null || !profile) return { tables: [], notes: [`${TRACE} is not there: skipped`], data: [] }
+  const trace = scaledTrace(await readTrace(path), quick ? 4000 : TURNS)
+  const options = { trace, profile: scaledProfile(profile), tierBytes: profile.tierBytes, warmUp: quick ? 2000 : WARM_UP }
+  progress('no reuse')
+  const baseline = await runBaseline(options, () => {})
+  const results: TieredResult[] = []
+  for (const [policy] of PAPER_HITS) {
+    progress(policy)
+    results.push(await runTiered(options, policy, baseline, () => {}))
+  }
+  return { tables: [hitTable(results), gainTable(results)], notes: results.slice(0, 1).map(gainNote), data: results }
+}
+
+export const paper: Bench = { name: 'paper', about: "the paper's setting: policies, times and costs of all tiers", run }
