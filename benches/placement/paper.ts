@@ -94,7 +94,7 @@ function gainNote(result: TieredResult): string {
 async function run({ quick, progress }: BenchContext): Promise<Report> {
   const path = traceFile(TRACE)
   const profile = profileNamed(PROFILE)
-  if (path === null || !profile) return { tables: [], notes: [`${TRACE} is not there: skipped`], data: [] }
+  if (path === null || !profile) return { tables: [], plots: [], notes: [`${TRACE} is not there: skipped`], data: [] }
   const trace = scaledTrace(await readTrace(path), quick ? 4000 : TURNS)
   const options = { trace, profile: scaledProfile(profile), tierBytes: profile.tierBytes, warmUp: quick ? 2000 : WARM_UP }
   progress('no reuse')
@@ -104,7 +104,7 @@ async function run({ quick, progress }: BenchContext): Promise<Report> {
     progress(policy)
     results.push(await runTiered(options, policy, baseline, () => {}))
   }
-  return { tables: [hitTable(results), gainTable(results)], notes: results.slice(0, 1).map(gainNote), data: results }
+  return { tables: [hitTable(results), gainTable(results)], plots: [], notes: results.slice(0, 1).map(gainNote), data: results }
 }
 
 export const paper: Bench = { name: 'paper', about: "the paper's setting: policies, times and costs of all tiers", run }
