@@ -58,6 +58,7 @@ const BENCHES: readonly Bench[] = [
   loadOrRecompute,
   telemetry,
   placement,
+  paper,
   web,
   peers,
   conversations,
