@@ -37,6 +37,7 @@ test.after.always(async () => {
 const PAGES = [
   { path: '/', heading: 'Overview', shows: '[data-tier=ssd] .bar' },
   { path: '/requests', heading: 'Requests', shows: '.request' },
+  { path: '/conversations', heading: 'Conversations', shows: '.conversation' },
   { path: '/map', heading: 'Cache map', shows: '[data-tier=hbm] canvas' },
   { path: '/what-if', heading: 'What if', shows: '.u-over' },
   { path: '/playground', heading: 'Playground', shows: '.question' },
