@@ -1,50 +1,135 @@
 //! What copies and computation cost each other.
 
-use attentionstore_cuda::launch::AttentionShape;
-use attentionstore_cuda::runtime::{Event, copy_batch};
+use std::cell::RefCell;
 
-use crate::{Bench, GIB, Outcome, REPEATS, median};
+use attentionstore_cuda::CudaError;
+use attentionstore_cuda::blas::{Blas, Product, ProductOutput};
+use attentionstore_cuda::launch::AttentionShape;
+use attentionstore_cuda::runtime::{Event, MemoryCopy, Stream, copy_batch};
+
+use crate::copies::Slices;
+use crate::{Bench, GIB, MIB, Outcome, REPEATS, median};
+
+/// Rows, inputs and outputs of the matrix product, and how many of them outlast 1 GiB over PCIe.
+const PRODUCT: usize = 8192;
+const PRODUCTS: usize = 24;
+
+/// Medians in milliseconds.
+struct Beside {
+    compute: f64,
+    to_card: f64,
+    to_host: f64,
+}
 
 impl Bench {
-    /// Batch DMA both ways at once beside attention: what each costs the other.
+    /// Batch DMA beside attention and beside matrix products: what each costs the other.
     pub(crate) fn overlap(&self) -> Outcome<()> {
         if !self.wants("overlap") {
             return Ok(());
         }
+        let (down, up) = (self.slices()?, self.slices()?);
+        self.beside_attention(&down, &up)?;
+        self.beside_products(&down, &up)
+    }
+
+    fn beside_attention(&self, down: &Slices, up: &Slices) -> Outcome<()> {
         let layer = self.layer(AttentionShape::new(32, 8, 128)?, 1, 32_768)?;
         let prefill = self.prepare(&layer, 32_768)?;
-        let (down, up) = (self.slices()?, self.slices()?);
-        let compute = &self.streams.compute;
         let attend = || self.attend(&layer, &prefill, Some(prefill.scratch.pointer()));
-        let alone = self.time(compute, attend)?;
-        let (to_card, to_host) = (down.copies(256 << 10, true), up.copies(256 << 10, false));
-        let (mut beside, mut loads) = (Vec::new(), Vec::new());
-        for _ in 0..REPEATS {
-            let [start, load_end, attend_end] = [(); 3].map(|()| Event::timed(&self.device));
-            let (start, load_end, attend_end) = (start?, load_end?, attend_end?);
-            start.record(&self.streams.load)?;
-            // SAFETY: the ranges live in `down` and `up`, beyond the synchronisations below.
-            unsafe {
-                copy_batch(&self.streams.load, &to_card)?;
-                copy_batch(&self.streams.save, &to_host)?;
-            }
-            load_end.record(&self.streams.load)?;
-            let attend_start = Event::timed(&self.device)?;
-            attend_start.record(compute)?;
-            attend()?;
-            attend_end.record(compute)?;
-            attend_end.synchronize()?;
-            load_end.synchronize()?;
-            self.streams.save.synchronize()?;
-            beside.push(f64::from(attend_end.milliseconds_since(&attend_start)?));
-            loads.push(f64::from(load_end.milliseconds_since(&start)?));
-        }
-        let (beside, load) = (median(beside), median(loads));
-        let rate = GIB as f64 / load / 1e6;
+        let alone = self.time(&self.streams.compute, attend)?;
+        let beside = self.beside(&down.copies(256 << 10, true), &up.copies(256 << 10, false), attend)?;
         println!(
-            "overlap: attention 32K {alone:.3} ms alone, {beside:.3} ms beside batch DMA both ways \
-             (host → device {rate:.1} GB/s)"
+            "overlap: attention 32K {alone:.3} ms alone, {:.3} ms beside batch DMA both ways \
+             (host → device {:.1} GB/s)",
+            beside.compute,
+            rate(beside.to_card)
         );
         Ok(())
     }
+
+    /// Each way alone and both at once, while matrix products run all the time.
+    fn beside_products(&self, down: &Slices, up: &Slices) -> Outcome<()> {
+        let bytes = PRODUCT * PRODUCT * 2;
+        let (x, weights, out) = (self.random(bytes)?, self.random(bytes)?, self.buffer(bytes)?);
+        let product = Product {
+            rows: PRODUCT,
+            inputs: PRODUCT,
+            outputs: PRODUCT,
+            x: x.pointer(),
+            weights: weights.pointer(),
+            out: out.pointer(),
+            kind: ProductOutput::Bf16,
+        };
+        let blas = RefCell::new(Blas::new(&self.device)?);
+        let multiply = || {
+            let mut blas = blas.borrow_mut();
+            (0..PRODUCTS).try_for_each(|_| blas.multiply(&self.streams.compute, &product))
+        };
+        for slice in [256 << 10, MIB] {
+            let (to_card, to_host) = (down.copies(slice, true), up.copies(slice, false));
+            for (way, to_card, to_host) in [
+                ("host → device", to_card.as_slice(), [].as_slice()),
+                ("device → host", &[], &to_host),
+                ("both ways", &to_card, &to_host),
+            ] {
+                // In turn, so that a card that grows warm slows both.
+                let alone = self.time(&self.streams.compute, multiply)?;
+                let beside = self.beside(to_card, to_host, multiply)?;
+                println!(
+                    "overlap: {PRODUCTS} products of {PRODUCT}³ {alone:.2} ms alone, {:.2} ms ({:.3}×) beside batch DMA \
+                     {way}, slices of {} KiB (host → device {:.1}, device → host {:.1} GB/s)",
+                    beside.compute,
+                    beside.compute / alone,
+                    slice >> 10,
+                    if to_card.is_empty() { 0.0 } else { rate(beside.to_card) },
+                    if to_host.is_empty() { 0.0 } else { rate(beside.to_host) },
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// `work` on the compute stream, with these copies on the other two at the same time.
+    fn beside(
+        &self,
+        to_card: &[MemoryCopy],
+        to_host: &[MemoryCopy],
+        work: impl Fn() -> Result<(), CudaError>,
+    ) -> Outcome<Beside> {
+        let [mut compute, mut card, mut host] = [(); 3].map(|()| Vec::new());
+        let streams = [&self.streams.load, &self.streams.save, &self.streams.compute];
+        for _ in 0..REPEATS {
+            let starts = self.mark(&streams)?;
+            // SAFETY: the ranges live in the caller's slices, beyond the synchronisations below.
+            unsafe {
+                copy_batch(streams[0], to_card)?;
+                copy_batch(streams[1], to_host)?;
+            }
+            work()?;
+            let ends = self.mark(&streams)?;
+            for (times, (start, end)) in
+                [&mut card, &mut host, &mut compute].into_iter().zip(starts.iter().zip(&ends))
+            {
+                end.synchronize()?;
+                times.push(f64::from(end.milliseconds_since(start)?));
+            }
+        }
+        Ok(Beside { compute: median(compute), to_card: median(card), to_host: median(host) })
+    }
+
+    /// An event on each stream.
+    fn mark(&self, streams: &[&Stream]) -> Outcome<Vec<Event>> {
+        let mut events = Vec::with_capacity(streams.len());
+        for stream in streams {
+            let event = Event::timed(&self.device)?;
+            event.record(stream)?;
+            events.push(event);
+        }
+        Ok(events)
+    }
+}
+
+/// GB/s of 1 GiB in so many milliseconds.
+fn rate(milliseconds: f64) -> f64 {
+    GIB as f64 / milliseconds / 1e6
 }
