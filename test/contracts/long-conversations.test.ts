@@ -7,17 +7,24 @@ import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import { createNativeEngine, type NativeEngineOptions } from '../../ts/engine/native/index.js'
 import type { Engine } from '../../ts/engine/types.js'
-import { LongConversations } from '../support/long-conversations.js'
+import { LongConversations, type LongConversationCounts } from '../support/long-conversations.js'
 
 const MODEL = fileURLToPath(new URL('../fixtures/models/llama/hf', import.meta.url))
 const CONVERSATIONS = Number(process.env['LONG_CONVERSATIONS'] ?? 8)
 
-test('log probabilities of long conversations are the bits of one computation in hbm alone', async t => {
-  const seed = Number(process.env['LONG_CONVERSATIONS_SEED'] ?? 11)
-  t.log(`LONG_CONVERSATIONS_SEED=${seed}`)
-  t.timeout(600_000)
-  const folder = await mkdtemp(join(tmpdir(), 'attentionstore-long-'))
-  t.teardown(() => rm(folder, { recursive: true, force: true }))
+interface Way {
+  readonly history: 'load' | 'split'
+  /** Blocks that the disk gives a second; 0: as many as it can. */
+  readonly readBlocks: number
+}
+
+// On a slow disk the front of a history is computed beside the back that is read, and blocks are shared while they come.
+const WAYS: readonly Way[] = [
+  { history: 'load', readBlocks: 0 },
+  { history: 'split', readBlocks: 100 },
+]
+
+async function hold(folder: string, { history, readBlocks }: Way, seed: number): Promise<LongConversationCounts> {
   const open = (rest: Partial<NativeEngineOptions>): Promise<Engine> =>
     createNativeEngine({
       modelPath: MODEL,
@@ -34,16 +41,28 @@ test('log probabilities of long conversations are the bits of one computation in
   const ample = await open({})
   const { blockBytes, hostSlotBytes } = ample.info
   await ample.close()
-  const disk = { ssdBytes: 400 * hostSlotBytes, ssdDir: join(folder, 'ssd'), dataDir: folder }
-  const counts = await LongConversations.hold(
+  const limit = readBlocks === 0 ? {} : { ssdReadLimit: readBlocks * hostSlotBytes }
+  const disk = { ssdBytes: 400 * hostSlotBytes, ssdDir: join(folder, 'ssd'), dataDir: folder, ...limit }
+  return LongConversations.hold(
     {
       tested: () => open({ hbmBytes: 10 * blockBytes, dramBytes: 40 * hostSlotBytes, ...disk }),
       reference: () => open({}),
-      service: { dataDir: folder, history: 'load' },
+      service: { dataDir: folder, history },
     },
     seed,
     CONVERSATIONS,
   )
-  t.log(JSON.stringify(counts))
-  for (const what of ['truncated', 'reused', 'cancelled'] as const) t.true(counts[what] > 0, `${what}: nothing of it happened`)
-})
+}
+
+for (const way of WAYS) {
+  test(`log probabilities of long conversations are the bits of one computation in hbm alone, history: ${way.history}`, async t => {
+    const seed = Number(process.env['LONG_CONVERSATIONS_SEED'] ?? 41)
+    t.log(`LONG_CONVERSATIONS_SEED=${seed}`)
+    t.timeout(600_000)
+    const folder = await mkdtemp(join(tmpdir(), 'attentionstore-long-'))
+    t.teardown(() => rm(folder, { recursive: true, force: true }))
+    const counts = await hold(folder, way, seed)
+    t.log(JSON.stringify(counts))
+    for (const what of ['truncated', 'reused', 'cancelled'] as const) t.true(counts[what] > 0, `${what}: nothing of it happened`)
+  })
+}

@@ -124,6 +124,7 @@ test('all sampling fields reach the scheduler', async (t) => {
     stop: ['END', 'STOP'],
     stopTokens: [9],
     ignoreEos: true,
+    retention: 'none',
     maxTokens: 20,
     truncation: 'auto',
   })

@@ -48,7 +48,7 @@ test('wrong usage exits with 2 and says what is wrong', async (t) => {
     [['serve', '--port', 'x'], '--port'],
     [['serve', 'extra'], 'serve'],
     [['serve', '--api-keys', 'x'], '--api-keys'],
-    [['serve', '--context-window', '512'], '--context-window'],
+    [['serve', '--context-window', '100'], '--context-window'],
     [['serve', '--config', 'no-such.toml'], 'no-such.toml'],
     [['serve', '--host', '0.0.0.0'], '--allow-unauthenticated'],
     [['serve', '--model', './no-such.gguf'], 'no-such.gguf'],

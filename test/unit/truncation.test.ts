@@ -56,6 +56,19 @@ test('a conversation of ten windows reuses at every turn what the turn before co
   await served.close()
 })
 
+test('rows that were computed beyond the window serve nobody who sees more than they did', async t => {
+  const served = simulatedService({ slots: SLOTS }, OPTIONS)
+  const first = Array.from({ length: WINDOW - 30 }, (_, i) => 100 + (i % 90))
+  const asked = (tokens: readonly number[], rest: Partial<TurnRequest> = {}): TurnRequest =>
+    auto([], { prompt: { kind: 'tokens', tokens: Uint32Array.from(tokens) }, ...rest })
+  const known = ({ usage }: Answer): number => usage.promptTokens - usage.computedTokens
+  const answer = await ask(served.service, asked(first, { maxTokens: 60 }))
+  const history = [...first, ...answer.tokens, 7, 8, 9]
+  t.is(known(await ask(served.service, asked(history, { truncation: 'disabled' }))), WINDOW)
+  t.true(known(await ask(served.service, asked(history))) > WINDOW)
+  await served.close()
+})
+
 test('without reuse after a truncation, each one costs what is left of the window', async t => {
   const computedWith = async (reuseAfterTruncation: boolean): Promise<number> => {
     const served = simulatedService({ slots: SLOTS }, { ...OPTIONS, reuseAfterTruncation })

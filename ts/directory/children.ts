@@ -30,13 +30,16 @@ export class ChildIndex {
     return this.#children.get(parent) ?? []
   }
 
-  /** The child with complete bytes that shares the most leading tokens; at equal length the one in the faster tier. */
-  best(parent: BlockKey, tokens: Uint32Array): { block: Block; rows: number } | null {
+  /**
+   * The child with complete bytes that shares the most leading tokens; at equal length the one in the faster tier.
+   * `isUsable` is asked last: whether its rows were computed from what the asker sees.
+   */
+  best(parent: BlockKey, tokens: Uint32Array, isUsable: (block: Block) => boolean): { block: Block; rows: number } | null {
     let best: { block: Block; rows: number } | null = null
     for (const block of this.of(parent)) {
       if (block.tier === null) continue
       const rows = commonTokens(block.tokens, tokens)
-      if (rows === 0) continue
+      if (rows === 0 || !isUsable(block)) continue
       if (best === null || rows > best.rows || (rows === best.rows && isBetterSource(block, best.block))) best = { block, rows }
     }
     return best

@@ -64,9 +64,18 @@ export class Directory {
     return this.pools.hbm.version + this.pools.dram.version + this.pools.ssd.version
   }
 
-  /** What of `tokens` is there for whoever sees them through `view`. */
-  match(root: BlockKey, keys: readonly BlockKey[], tokens: Uint32Array, view: View): Match {
-    return matchTokens(this.blocks, this.children, root, keys, tokens, view)
+  /**
+   * What of `tokens` is there for whoever sees them through `view`. A block found by its tokens and not by its key is
+   * taken only if `isUsable` says that its key is that of this view.
+   */
+  match(
+    root: BlockKey,
+    keys: readonly BlockKey[],
+    tokens: Uint32Array,
+    view: View,
+    isUsable: (block: Block) => boolean = () => true,
+  ): Match {
+    return matchTokens(this.blocks, this.children, root, keys, tokens, view, isUsable)
   }
 
   /** Takes a free slot for bytes that have no key yet; -1: none is free. */

@@ -22,7 +22,7 @@ export interface Match {
 /**
  * Finds the reuse length of `tokens` and the blocks that serve it. `keys[i]` is the key of full block i of the chain
  * under `root`; full blocks are found by key, so that blocks outside the view need not exist, and beside every absent
- * one the best child of its parent gives its leading rows.
+ * one the best child of its parent gives its leading rows, if `isUsable` says that it was computed under this view.
  */
 export function matchTokens(
   blocks: ReadonlyMap<BlockKey, Block>,
@@ -31,6 +31,7 @@ export function matchTokens(
   keys: readonly BlockKey[],
   tokens: Uint32Array,
   view: View,
+  isUsable: (block: Block) => boolean,
 ): Match {
   const found: Array<{ block: Block; rows: number } | null> = []
   for (let index = 0; index * BLOCK_TOKENS < tokens.length; index++) {
@@ -41,7 +42,7 @@ export function matchTokens(
     }
     const parent = index === 0 ? root : keys[index - 1]
     const from = index * BLOCK_TOKENS
-    found.push(parent === undefined ? null : children.best(parent, tokens.subarray(from, from + BLOCK_TOKENS)))
+    found.push(parent === undefined ? null : children.best(parent, tokens.subarray(from, from + BLOCK_TOKENS), isUsable))
   }
   return sourcesBefore(reuseLength(tokens.length, found.map(f => f?.rows ?? 0), view), found, view)
 }

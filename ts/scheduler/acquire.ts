@@ -5,9 +5,9 @@ import { TIERS, type Block } from '../directory/block.js'
 import type { Match, Source } from '../directory/match.js'
 import type { SlotPool } from '../directory/slots.js'
 import { viewOf } from '../directory/view.js'
-import { BLOCK_TOKENS } from '../engine/types.js'
+import { BLOCK_TOKENS, type ViewParameters } from '../engine/types.js'
 import type { TurnUse } from '../placement/types.js'
-import { hiddenBlocks } from '../engine/view.js'
+import { hiddenBlocks, MIN_WINDOW } from '../engine/view.js'
 import type { Core } from './core.js'
 import { Front } from './front.js'
 import type { HistoryChoice } from './load-or-recompute.js'
@@ -87,15 +87,22 @@ export class Acquirer {
     const { directory } = this.#core
     const { root, spec, starts } = sequence
     const view = viewOf(spec.view)
-    if (sequence.isAdded || starts.length === 1) return directory.match(root, sequence.keys, sequence.tokens.view(), view)
+    const isUsable = (block: Block): boolean => this.#isOfView(block, spec.view)
+    if (sequence.isAdded || starts.length === 1) return directory.match(root, sequence.keys, sequence.tokens.view(), view, isUsable)
     const most = mostRolled({ ...spec, tokens: sequence.history })
     for (const start of starts) {
-      const match = directory.match(root, start.keys, start.tokens, view)
+      const match = directory.match(root, start.keys, start.tokens, view, isUsable)
       if (start.tokens.length - match.length > most) continue
       sequence.begin(start)
       return match
     }
     throw new Error('the last start of a sequence computes more than its view holds')
+  }
+
+  /** From the window on, rows depend on what was seen when they were computed; then the view is part of a block's key. */
+  #isOfView({ key, parent, index, tokens }: Block, view: ViewParameters | null): boolean {
+    if (index * BLOCK_TOKENS < MIN_WINDOW) return true
+    return this.#core.engine.text.blockKey(parent, index, tokens, view) === key
   }
 
   /** What is left out of the view could not be computed from. */

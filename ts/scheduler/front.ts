@@ -78,7 +78,9 @@ export class FrontRunner {
     if (!front) return
     this.#ask(sequence, front)
     this.#skip(sequence, front)
-    front.rows = this.#rowsOf(sequence, front)
+    // A block that another request has asked for is being read, and no load of it has been sent yet: the engine would not
+    // know that a step has to wait for it.
+    front.rows = sequence.pendingReads > 0 ? 0 : this.#rowsOf(sequence, front)
     if (front.missing.size === 0 && sequence.planned >= front.length) return this.#meet(sequence)
     if (front.rows === 0 && front.unanswered === 0) this.#lookAgain()
   }
