@@ -5,8 +5,8 @@ import test, { type ExecutionContext } from 'ava'
 import { eventData } from '../../ts/cli/client.js'
 import { promptTokens, scaleOf } from '../../ts/cli/bench/prompts.js'
 import { percentiles, reportOf } from '../../ts/cli/bench/report.js'
-import { readTrace } from '../../ts/cli/bench/trace.js'
-import { ApiError, ExitError } from '../../ts/protocol/errors.js'
+import { ApiError } from '../../ts/protocol/errors.js'
+import { readTrace } from '../../ts/simulator/traces/read.js'
 import { openTestApi } from './support/api.js'
 import { delta, done } from './support/fake-service.js'
 import { FakeTerminal } from './support/terminal.js'
@@ -24,37 +24,8 @@ function file(t: ExecutionContext, lines: readonly unknown[]): string {
   return path
 }
 
-test('a Mooncake trace is read in order of time, from zero', async (t) => {
-  const trace = await readTrace(file(t, MOONCAKE), 10)
-  t.is(trace.blockTokens, 512)
-  t.deepEqual(
-    trace.requests.map(({ atMs, inputTokens, blocks }) => ({ atMs, inputTokens, blocks })),
-    [
-      { atMs: 0, inputTokens: 600, blocks: ['1', '2'] },
-      { atMs: 500, inputTokens: 700, blocks: ['1', '3'] },
-    ],
-  )
-})
-
-test("the server's own request log is a trace", async (t) => {
-  const line = { t_ms: 5, conversation: 'c', tenant: '', input_tokens: 70, output_tokens: 3, block_hashes: ['aa', 'bb'], reused: 0 }
-  const trace = await readTrace(file(t, [line, '', line, line]), 2)
-  t.is(trace.blockTokens, 64)
-  const request = { atMs: 0, inputTokens: 70, outputTokens: 3, blocks: ['aa', 'bb'] }
-  t.deepEqual(trace.requests, [request, request])
-})
-
-test('a line that is not of the format is named', async (t) => {
-  for (const lines of [[{ x: 1 }], [...MOONCAKE, '{'], [...MOONCAKE, { t_ms: 1, input_tokens: 1, output_tokens: 1, block_hashes: [] }], []]) {
-    const error = await t.throwsAsync(readTrace(file(t, lines), 10), { instanceOf: ExitError })
-    t.is(error?.exitCode, 2)
-  }
-  const missing = await t.throwsAsync(readTrace('no-such-file', 1), { instanceOf: ExitError })
-  t.is(missing?.exitCode, 3)
-})
-
 test('equal block ids make equal tokens, and only those', async (t) => {
-  const trace = await readTrace(file(t, MOONCAKE), 10)
+  const trace = await readTrace(file(t, MOONCAKE))
   const [first, second] = trace.requests
   if (!first || !second) return t.fail()
   const scale = scaleOf(trace, null)
@@ -69,7 +40,7 @@ test('equal block ids make equal tokens, and only those', async (t) => {
 })
 
 test('a trace can be scaled down with its prefixes kept', async (t) => {
-  const trace = await readTrace(file(t, MOONCAKE), 10)
+  const trace = await readTrace(file(t, MOONCAKE))
   const scale = scaleOf(trace, 16)
   const [a, b] = trace.requests.map((request, index) => promptTokens(request, index, scale))
   t.deepEqual([a?.length, b?.length], [19, 22])
@@ -77,9 +48,21 @@ test('a trace can be scaled down with its prefixes kept', async (t) => {
   t.not(a?.[16], b?.[16])
 })
 
+test('a block that fills another one on begins with its tokens', async (t) => {
+  const line = (input_tokens: number, block_hashes: readonly string[], t_ms: number): object => ({
+    t_ms, conversation: 'c', tenant: '', input_tokens, output_tokens: 30, block_hashes, reused: 0,
+  })
+  const trace = await readTrace(file(t, [line(70, ['a', 'b'], 0), line(150, ['a', 'c', 'd'], 9)]))
+  const scale = scaleOf(trace, null)
+  const [first, second] = trace.requests.map((request, index) => promptTokens(request, index, scale))
+  t.deepEqual(second?.slice(0, 70), first)
+  t.is(second?.length, 150)
+})
+
 test('what no block id covers is the request\'s own', (t) => {
-  const request = { atMs: 0, inputTokens: 10, outputTokens: 1, blocks: [] }
-  const scale = { blockTokens: 64, factor: 1 }
+  const blocks = new Int32Array()
+  const request = { atMs: 0, inputTokens: 10, outputTokens: 1, reusableTokens: 0, blocks, promptBlocks: 0, hasPartialTail: false }
+  const scale = { blockTokens: 64, factor: 1, beginnings: new Map() }
   t.is(promptTokens(request, 0, scale).length, 10)
   t.notDeepEqual(promptTokens(request, 0, scale), promptTokens(request, 1, scale))
 })

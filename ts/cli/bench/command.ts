@@ -5,12 +5,12 @@ import { Command } from 'commander'
 import { API_KEY_VARIABLE } from '../../config/resolve.js'
 import { invalidOption, wholeNumber } from '../../config/units.js'
 import { ExitError } from '../../protocol/errors.js'
+import { readTrace } from '../../simulator/traces/read.js'
 import { authorization } from '../client.js'
 import type { Terminal } from '../terminal.js'
 import { scaleOf } from './prompts.js'
 import { replay } from './replay.js'
 import { formatReport, reportOf, type BenchReport } from './report.js'
-import { readTrace } from './trace.js'
 
 interface BenchValues {
   readonly url: string
@@ -22,8 +22,9 @@ interface BenchValues {
 }
 
 const HELP = `
-A trace is a JSONL file: the log of serve --request-log, or Mooncake's format (timestamp, input_length, output_length,
-hash_ids). Prompts are token ids made from the block ids, the same on every run; answers have the length of the trace's.
+A trace is any that simulate reads: the log of serve --request-log, Mooncake's, sessions of ShareGPT or of agents, Azure's;
+plain, xz or tar. Prompts are token ids made from the block ids, the same on every run; answers have the length of the
+trace's.
 Answers are the server's own, so a later prompt shares with an earlier one what their prompts share.
 Exit code 1: some request failed.
 `
@@ -46,16 +47,17 @@ async function bench(values: BenchValues, terminal: Terminal): Promise<number> {
   const speed = speedOf(values.speed)
   const limit = values.limit === undefined ? Number.POSITIVE_INFINITY : wholeNumber(1, 1e9)(values.limit, '--limit')
   const blockTokens = values.blockTokens === undefined ? null : wholeNumber(1, 4096)(values.blockTokens, '--block-tokens')
-  const trace = await readTrace(values.trace, limit)
+  const trace = await readTrace(values.trace)
+  const requests = trace.requests.slice(0, limit)
   const apiKey = terminal.env[API_KEY_VARIABLE] ?? null
   const model = await firstModel(url, apiKey)
   const start = performance.now()
   let ended = 0
   const showProgress = (): void => {
     ended++
-    if (terminal.showsProgress) terminal.err(`\r${ended} of ${trace.requests.length} requests`)
+    if (terminal.showsProgress) terminal.err(`\r${ended} of ${requests.length} requests`)
   }
-  const outcomes = await replay(trace.requests, { url, apiKey, model, speed, scale: scaleOf(trace, blockTokens) }, showProgress)
+  const outcomes = await replay(requests, { url, apiKey, model, speed, scale: scaleOf(trace, blockTokens) }, showProgress)
   if (terminal.showsProgress) terminal.err('\n')
   const report = reportOf(outcomes, (performance.now() - start) / 1000)
   terminal.out(formatReport(report))

@@ -1,7 +1,7 @@
 // Prompts for a trace: equal block ids give equal tokens, on every run and every machine.
 
 import { createHash } from 'node:crypto'
-import type { Trace, TraceRequest } from './trace.js'
+import type { Trace, TraceRequest } from '../../simulator/traces/trace.js'
 
 /** Ids that are ordinary tokens in the vocabulary of any common model. */
 const FIRST_TOKEN = 1000
@@ -12,11 +12,13 @@ export interface Scale {
   readonly blockTokens: number
   /** Tokens of the replay a token of the trace. */
   readonly factor: number
+  /** Blocks that begin with the tokens of another one. */
+  readonly beginnings: Trace['beginnings']
 }
 
 export function scaleOf(trace: Trace, blockTokens: number | null): Scale {
   const scaled = blockTokens ?? trace.blockTokens
-  return { blockTokens: scaled, factor: scaled / trace.blockTokens }
+  return { blockTokens: scaled, factor: scaled / trace.blockTokens, beginnings: trace.beginnings }
 }
 
 export function scaledLength(tokens: number, { factor }: Scale): number {
@@ -26,12 +28,21 @@ export function scaledLength(tokens: number, { factor }: Scale): number {
 /** The tokens of a request's prompt. `index`: its place in the trace, for what no block id covers. */
 export function promptTokens(request: TraceRequest, index: number, scale: Scale): number[] {
   const length = scaledLength(request.inputTokens, scale)
-  const covered = request.blocks.flatMap((id) => blockTokens(id, scale.blockTokens)).slice(0, length)
-  return [...covered, ...blockTokens(`request ${index}`, length - covered.length)]
+  const ids = Array.from(request.blocks.subarray(0, request.promptBlocks))
+  const covered = ids.flatMap((id) => blockTokens(id, scale)).slice(0, length)
+  return [...covered, ...seededTokens(`request ${index}`, length - covered.length)]
 }
 
-function blockTokens(id: string, count: number): number[] {
-  let state = createHash('sha256').update(id).digest().readUInt32LE()
+function blockTokens(id: number, scale: Scale): number[] {
+  const own = seededTokens(String(id), scale.blockTokens)
+  const beginning = scale.beginnings.get(id)
+  if (!beginning) return own
+  const same = Math.floor(beginning.tokens * scale.factor)
+  return [...blockTokens(beginning.block, scale).slice(0, same), ...own.slice(same)]
+}
+
+function seededTokens(seed: string, count: number): number[] {
+  let state = createHash('sha256').update(seed).digest().readUInt32LE()
   return Array.from({ length: count }, () => {
     state = nextRandom(state)
     return FIRST_TOKEN + (state % TOKENS)

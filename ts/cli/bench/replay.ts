@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { postStream, RequestFailed } from '../client.js'
 import { promptTokens, scaledLength, type Scale } from './prompts.js'
-import type { TraceRequest } from './trace.js'
+import type { TraceRequest } from '../../simulator/traces/trace.js'
 
 export interface ReplayOptions {
   /** Without `/v1`. */
