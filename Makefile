@@ -89,7 +89,7 @@ fix: $(NPM_STAMP)
 	cargo fmt --all
 	$(BIN)/oxlint --fix
 
-## bench: measure on this machine, in six minutes (ONLY=name: one of them; QUICK=1: two)
+## bench: measure on this machine (ONLY=name: one of them; QUICK=1: fewer rounds)
 .PHONY: bench
 bench: build $(BENCH) benches/node_modules/.package-lock.json
 	ONLY='$(ONLY)' QUICK='$(QUICK)' $(BIN)/tsx benches/run.ts
