@@ -11,9 +11,11 @@ import { startLlamaCpp } from './llama-cpp.js'
 import type { Subject } from './subjects.js'
 import { decodeBytes, prefillFlops } from './work.js'
 
-const PROMPTS = [512, 2048] as const
+/** Lengths of prompts: a run among others has no time for long ones, a quick one only for the first. */
+const SHORT = [512, 2048] as const
+const LONG = [512, 4096] as const
 const DECODE_PROMPT = 64
-const CONTEXT = 2304
+const CONTEXT = 4352
 
 interface Measured {
   /** Milliseconds of each round: of a whole prefill by prompt length, of one decoded token. */
@@ -22,6 +24,11 @@ interface Measured {
 }
 
 type Times = Map<Subject, number[]>
+
+function lengthsOf({ quick, alone }: BenchContext): readonly number[] {
+  const lengths = alone ? LONG : SHORT
+  return quick ? lengths.slice(0, 1) : lengths
+}
 
 /** Every subject once a round, in turn: what disturbs the machine disturbs all. */
 async function takeTurns(subjects: readonly Subject[], rounds: number, measure: (subject: Subject) => Promise<number>): Promise<Times> {
@@ -38,7 +45,7 @@ async function measureAll(subjects: readonly Subject[], tokens: readonly number[
   const decode = (subject: Subject) => subject.decode(tokens.slice(0, DECODE_PROMPT), count)
   context.progress('warm-up')
   for (const subject of subjects) await decode(subject)
-  const lengths = context.quick ? PROMPTS.slice(0, 1) : PROMPTS
+  const lengths = lengthsOf(context)
   const prefill = new Map<number, Times>()
   for (const length of lengths) {
     context.progress(`prefill of ${length} tokens, ${rounds} rounds`)
@@ -103,7 +110,7 @@ async function run(context: BenchContext): Promise<Report> {
   const ours = await startAttentionStore(context.modelPath, context.threads)
   const llama = await startLlamaCpp(context.modelPath, context.threads, CONTEXT)
   try {
-    const tokens = await firstTokens(ours.server, proseOf(300), Math.max(...PROMPTS))
+    const tokens = await firstTokens(ours.server, proseOf(300), Math.max(...lengthsOf(context)))
     const measured = await measureAll([llama, ours], tokens, context)
     const [rival, own] = [measured.get(llama), measured.get(ours)]
     if (!rival || !own) throw new Error('a subject was not measured')
