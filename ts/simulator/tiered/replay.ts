@@ -1,10 +1,11 @@
 // All tiers: a trace through the server's own scheduler, placement and directory, over a simulated engine on a virtual clock.
 
+import { GREEDY } from '../../engine/sampling.js'
 import { SimulatedEngine } from '../../engine/simulated/engine.js'
 import type { HardwareProfile } from '../../engine/simulated/profiles/profile.js'
 import { slotsOf } from '../../engine/simulated/slots.js'
 import { VirtualClock } from '../../engine/simulated/virtual-clock.js'
-import type { EngineStats, SamplingParams, TierName } from '../../engine/types.js'
+import type { EngineStats, TierName } from '../../engine/types.js'
 import type { PolicyName } from '../../placement/types.js'
 import { ApiError } from '../../protocol/errors.js'
 import { contextThatFits } from '../../scheduler/options.js'
@@ -31,19 +32,6 @@ export interface TieredRun {
 
 /** Told of each answer: the number of its request, and what it took. */
 export type AnswerListener = (index: number, usage: TurnUsage) => void
-
-const GREEDY: SamplingParams = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  logitBias: [],
-  seed: 0n,
-  logprobs: null,
-}
 
 export async function replayTiers(trace: Trace, setting: TieredSetting, onAnswer: AnswerListener): Promise<TieredRun> {
   const { profile } = setting
