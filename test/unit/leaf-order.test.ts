@@ -113,8 +113,13 @@ const anySteps = fc.array(
   { maxLength: 40 },
 )
 
+/** Ranks that change with time alone are looked at now and then; what the queue wants must be right every time. */
+function ranksBefore({ policy }: Directory, a: Block, b: Block): boolean {
+  return policy.drifts ? a.firstWanted > b.firstWanted : policy.goesBefore(a, b)
+}
+
 for (const policy of policyNames) {
-  test(`${policy}: the victim is the first of all leaves that may go, whatever happened before`, t => {
+  test(`${policy}: no leaf that may go ranks before the victim, whatever happened before`, t => {
     fc.assert(
       fc.property(anySteps, steps => {
         const { directory, store } = playground(policy)
@@ -131,7 +136,9 @@ for (const policy of policyNames) {
           if (what !== 'evict') continue
           const leaves = [...directory.inTier.hbm].filter(block => mayGo(block) && (block.copies.hbm.children === 0 || policy === 'fifo'))
           const victim = directory.orders.hbm.first(mayGo)
-          t.is(victim, directory.policy.victims(leaves, 1)[0] ?? null)
+          // Blocks used in the same instant may rank alike: any of them is a first one.
+          if (!victim) t.deepEqual(names(leaves), [])
+          else t.true(leaves.includes(victim) && !leaves.some(leaf => ranksBefore(directory, leaf, victim)))
           if (victim) directory.removeCopy(victim, 'hbm', 'evicted')
           directory.checkIntegrity()
         }

@@ -68,13 +68,17 @@ export class LeafOrder {
 
   /** The first leaf that may go; null: none may. It stays in the order until its copy is removed. */
   first(mayGo: (block: Block) => boolean): Block | null {
-    this.#renewAll()
+    if (this.#givenUp >= Math.max(RENEW_EVERY, this.#heap.size * RENEW_SHARE)) this.#renewAll()
     for (;;) {
-      // A leaf whose rank has changed is moved to where it belongs before it is judged.
-      const found = this.#heap.firstWhere(leaf => leaf.renew() || mayGo(leaf.block), MOST_VISITS)
-      if (!found) return null
-      if (!this.#heap.fix(found) && mayGo(found.block)) return found.block
+      // A leaf whose rank has changed ends the search: it is moved to where it belongs, and another may be first now.
+      let moved = false
+      const found = this.#heap.firstWhere(leaf => (moved = leaf.renew()) || mayGo(leaf.block), MOST_VISITS)
+      if (!found) break
+      if (!moved) return found.block
+      this.#heap.fix(found)
     }
+    this.#renewAll()
+    return this.#heap.firstOfAll(leaf => mayGo(leaf.block))?.block ?? null
   }
 
   /** Throws unless exactly the leaves are in the order. */
@@ -103,7 +107,6 @@ export class LeafOrder {
   }
 
   #renewAll(): void {
-    if (this.#givenUp < Math.max(RENEW_EVERY, this.#heap.size * RENEW_SHARE)) return
     this.#givenUp = 0
     for (const leaf of this.#leaves.values()) leaf.renew()
     this.#heap.rebuild()
