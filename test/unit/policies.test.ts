@@ -5,7 +5,8 @@ import fc from 'fast-check'
 import { AdaptivePolicy } from '../../ts/placement/adaptive/adaptive.js'
 import { AGE_BINS, binEnd, binWidth } from '../../ts/placement/adaptive/ages.js'
 import { CLASSES, classOf, familiesOf, RHYTHM_FAMILIES, TWIN_FAMILIES } from '../../ts/placement/adaptive/classes.js'
-import type { Cohort } from '../../ts/placement/adaptive/cohorts.js'
+import { Cohort } from '../../ts/placement/adaptive/cohorts.js'
+import { Contest } from '../../ts/placement/adaptive/contest.js'
 import { gittinsIndex, LifeTable } from '../../ts/placement/adaptive/life-table.js'
 import { Trust } from '../../ts/placement/adaptive/trust.js'
 import { belady } from '../../ts/placement/belady.js'
@@ -236,19 +237,67 @@ test('turns may overlap: each keeps its own class, and time never goes back', t 
   t.is(b.cohort?.usedAt, 10)
 })
 
-test('while most of what comes back is gone, all differences count; where nearly all is there, only large ones', t => {
-  const trust = (kept: number, lost: number): number => {
-    const found = new Trust()
-    for (let i = 0; i < kept; i++) found.returned(true)
-    for (let i = 0; i < lost; i++) found.returned(false)
-    return found.refresh()
-  }
-  t.is(trust(0, 0), 0)
-  t.is(trust(50_000, 50_000), 0)
-  t.is(trust(100, 0), 0, 'a few returns say nothing')
-  const between = trust(70_000, 30_000)
+/** Cautions that a trust ends with, after returns that were and were not still there. */
+function caution(kept: number, lost: number, capacity = 0): number {
+  const trust = new Trust(new LifeTable())
+  trust.nextTurn(capacity)
+  const cohort = new Cohort(0, 0)
+  for (let i = 0; i < kept; i++) trust.returned(cohort, true)
+  for (let i = 0; i < lost; i++) trust.returned(cohort, false)
+  trust.nextTurn(capacity)
+  return trust.refresh()
+}
+
+test('while nothing has to go, all differences count where returns find little, and large ones where they find nearly all', t => {
+  t.is(caution(0, 0), 0)
+  t.is(caution(50_000, 50_000), 0)
+  t.is(caution(100, 0), 0, 'a few returns say nothing')
+  const between = caution(70_000, 30_000)
   t.true(between > 0 && between < Math.LN2)
-  t.is(trust(100_000, 1000), Math.LN2)
+  t.is(caution(100_000, 1000), Math.LN2)
+})
+
+test('in a full tier without a proof, what was learnt rules where most is gone, and lru where nearly all is still there', t => {
+  t.is(caution(2000, 2000, 1000), 0)
+  t.is(caution(100_000, 1000, 1000), Infinity)
+})
+
+/** Turns of three blocks each, old ones of class 0 and newer ones of class 1, of which `comeBack` returns. */
+function contested(comeBack: 'old' | 'new') {
+  const contest = new Contest([() => 0, ({ blockClass }) => -blockClass])
+  const table = new LifeTable()
+  const cohortAt = (blockClass: number, usedAt: number): Cohort => {
+    const cohort = new Cohort(blockClass, usedAt)
+    contest.entered(cohort)
+    for (let i = 0; i < 3; i++) cohort.join(table)
+    return cohort
+  }
+  for (let turn = 0; turn < 10; turn++) {
+    const old = cohortAt(0, 10 * turn)
+    const young = cohortAt(1, 10 * turn + 1)
+    contest.shrinkTo(3)
+    contest.nextTurn()
+    const cohort = comeBack === 'old' ? old : young
+    for (let i = 0; i < 3; i++) {
+      contest.returned(cohort)
+      cohort.use(table)
+    }
+    const other = comeBack === 'old' ? young : old
+    for (let i = 0; i < 3; i++) other.use(table)
+    contest.nextTurn()
+  }
+  return contest
+}
+
+test('an order leads by the returning blocks that it would have kept and lru would not, a turn being one observation', t => {
+  t.deepEqual(contested('old').standing(1), { lead: 30, variance: 90 })
+  t.deepEqual(contested('new').standing(1), { lead: -30, variance: 90 })
+})
+
+test('what a contest found is forgotten by and by', t => {
+  const contest = contested('old')
+  contest.forget(0.5)
+  t.deepEqual(contest.standing(1), { lead: 15, variance: 45 })
 })
 
 test('worths that differ by less than the caution are equal', t => {
@@ -256,6 +305,27 @@ test('worths that differ by less than the caution are equal', t => {
   t.not(table.value(0, 0), table.value(0, 1))
   table.refresh(Math.log(1000))
   t.is(table.value(0, 0), table.value(0, 1))
+})
+
+test('without trust, worth falls with age alone, whatever the class', t => {
+  const table = new LifeTable()
+  for (let i = 0; i < 1000; i++) table.count(3, 20, 1, 1)
+  table.refresh(Infinity)
+  for (let bin = 0; bin < AGE_BINS; bin++) t.is(table.value(3, bin), table.value(0, bin))
+  for (let bin = 1; bin < AGE_BINS; bin++) t.true(table.value(0, bin) < table.value(0, bin - 1))
+})
+
+test('a cohort counts as the root of its blocks, one that grows after it was counted at the same weight', t => {
+  const counted: number[] = []
+  const table = new LifeTable()
+  table.count = (_class, _bin, _used, atRisk) => void counted.push(atRisk)
+  const cohort = new Cohort(0, 0)
+  for (let i = 0; i < 16; i++) cohort.join(table)
+  t.deepEqual(counted, [])
+  cohort.age(table)
+  cohort.join(table)
+  cohort.use(table)
+  t.deepEqual(counted, [4, 4, 0.25, 0])
 })
 
 test('what its sender expects to come back for is worth more for a day, and is no pin', t => {

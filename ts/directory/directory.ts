@@ -29,6 +29,9 @@ export interface DirectoryOptions {
  * A slot is in exactly one of five places: free, cooling (both in its SlotPool), reserved (a sequence writes it, or a
  * save whose block has no key yet), or a block's copy, filling or present.
  */
+/** Share of the lowest tier's slots. */
+const FULL_FROM = 15 / 16
+
 export class Directory {
   readonly pools: Readonly<Record<TierName, SlotPool>>
   readonly blocks = new Map<BlockKey, Block>()
@@ -62,6 +65,13 @@ export class Directory {
   /** Grows whenever a slot or a block may have become available. */
   get version(): number {
     return this.pools.hbm.version + this.pools.dram.version + this.pools.ssd.version
+  }
+
+  /** Blocks that are here, if the lowest tier is full but for what is kept free for writing; else 0. */
+  get fullCapacity(): number {
+    const { ssd, dram, hbm } = this.pools
+    const lowest = ssd.total > 0 ? ssd : dram.total > 0 ? dram : hbm
+    return lowest.used < lowest.total * FULL_FROM ? 0 : this.blocks.size
   }
 
   /**

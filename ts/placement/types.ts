@@ -36,6 +36,8 @@ export interface TurnFacts {
   readonly newTokens: number
   /** @default none */
   readonly retention?: Retention
+  /** Blocks that the cache holds, once it is full and others have to go for new ones. @default 0: it is not full */
+  readonly capacity?: number
 }
 
 /** A turn that uses blocks. */

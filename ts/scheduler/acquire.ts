@@ -173,10 +173,11 @@ export class Acquirer {
 
   /** What nothing remembers is new: no block, and no ghost of one. */
   #beginTurn({ keys, promptLength, retention }: Sequence, length: number): TurnUse {
-    const { blocks, ghosts, policy, now } = this.#core.directory
+    const { blocks, ghosts, policy, now, fullCapacity: capacity } = this.#core.directory
     let known = 0
     while (known < keys.length && (blocks.has(keys[known] as string) || ghosts.get(keys[known] as string))) known++
-    return policy.begin({ atMs: now(), newTokens: promptLength - Math.max(length, known * BLOCK_TOKENS), retention })
+    const newTokens = promptLength - Math.max(length, known * BLOCK_TOKENS)
+    return policy.begin({ atMs: now(), newTokens, retention, capacity })
   }
 
   /** What the first computed token does not see is seen by no one who comes after it. */

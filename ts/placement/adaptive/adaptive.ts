@@ -10,7 +10,7 @@ import { LifeTable } from './life-table.js'
 import { Trust } from './trust.js'
 
 /** Uses between two refreshes of the values: they change slowly. */
-const REFRESH_EVERY = 4096
+const REFRESH_EVERY = 2048
 
 /** Logarithm of how many times as much a block is worth whose sender expects to come back, and for how long. */
 const AWAITED_BONUS = Math.log(4)
@@ -20,14 +20,15 @@ const AWAITED_MS = 86_400_000
 class Lessons {
   readonly table = new LifeTable()
   readonly queue = new CohortQueue(this.table)
-  readonly #trust = new Trust()
+  readonly #trust = new Trust(this.table)
   /** Milliseconds: the latest beginning of a turn. */
   now = -Infinity
   #sinceRefresh = 0
 
-  moveTo(atMs: number): void {
+  moveTo(atMs: number, capacity: number): void {
     this.now = Math.max(this.now, atMs)
     this.queue.advance(this.now)
+    this.#trust.nextTurn(capacity)
     if (this.#sinceRefresh < REFRESH_EVERY) return
     this.#sinceRefresh = 0
     this.table.refresh(this.#trust.refresh())
@@ -37,17 +38,19 @@ class Lessons {
   cohort(blockClass: number, isAwaited: boolean): Cohort {
     const cohort = new Cohort(blockClass, this.now, isAwaited)
     this.queue.add(cohort)
+    this.#trust.entered(cohort)
     return cohort
   }
 
   use(block: History, cohort: Cohort, wasThere: boolean): void {
     if (block.cohort !== null) {
       block.cohort.use(this.table)
-      this.#trust.returned(wasThere)
+      this.#trust.returned(block.cohort, wasThere)
     }
     block.cohort = cohort
     cohort.join(this.table)
     this.#sinceRefresh++
+    this.#trust.used()
   }
 }
 
@@ -57,8 +60,8 @@ export class AdaptivePolicy implements PlacementPolicy<Experienced> {
   readonly drifts = true
   readonly #lessons = new Lessons()
 
-  begin({ atMs, newTokens, retention }: TurnFacts): TurnUse {
-    this.#lessons.moveTo(atMs)
+  begin({ atMs, newTokens, retention, capacity = 0 }: TurnFacts): TurnUse {
+    this.#lessons.moveTo(atMs, capacity)
     return new AdaptiveTurn(this.#lessons, newTokens, retention === 'day')
   }
 

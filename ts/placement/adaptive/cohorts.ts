@@ -12,6 +12,10 @@ export class Cohort {
   /** Blocks that joined, and those of them that nobody has used since. */
   size = 0
   waiting = 0
+  /** Orders of the contest under which the blocks would be gone by now, one bit each. */
+  lostUnder = 0
+  /** What one of the blocks counts; 0: none has been counted yet. */
+  #weight = 0
 
   constructor(
     readonly blockClass: number,
@@ -24,14 +28,14 @@ export class Cohort {
   join(table: LifeTable): void {
     this.size++
     this.waiting++
-    table.joined(this.size)
-    table.count(this.blockClass, this.bin, 0, 1)
+    if (this.#weight > 0) table.count(this.blockClass, this.bin, 0, this.#weight)
   }
 
   /** One of the blocks is used again. */
   use(table: LifeTable): void {
+    this.#beCounted(table)
     this.waiting--
-    table.count(this.blockClass, this.bin, 1, 0)
+    table.count(this.blockClass, this.bin, this.#weight, 0)
   }
 
   /**
@@ -39,8 +43,21 @@ export class Cohort {
    * only the oldest have reached would show uses and no failures.
    */
   age(table: LifeTable): void {
+    this.#beCounted(table)
     this.bin++
-    if (this.waiting > 0) table.count(this.blockClass, this.bin, 0, this.waiting)
+    if (this.waiting > 0) table.count(this.blockClass, this.bin, 0, this.waiting * this.#weight)
+  }
+
+  /**
+   * A cohort counts as the square root of its blocks: they come back together, so a thousand are little more than one
+   * observation, and yet it is blocks that a tier keeps.
+   */
+  #beCounted(table: LifeTable): void {
+    if (this.#weight > 0) return
+    const mass = Math.sqrt(this.size)
+    this.#weight = mass / this.size
+    table.observed(mass)
+    table.count(this.blockClass, this.bin, 0, this.waiting * this.#weight)
   }
 }
 

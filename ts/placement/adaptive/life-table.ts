@@ -1,6 +1,6 @@
 // A life table: of the blocks of a class that came to an age, how many were used again in it.
 
-import { AGE_BINS, binWidth } from './ages.js'
+import { AGE_BINS, binEnd, binWidth } from './ages.js'
 import { CLASSES, familiesOf, RHYTHM_FAMILIES, TWIN_FAMILIES } from './classes.js'
 
 /** Cohorts that a family's hazard weighs in its members' one: blocks of one turn come back together, so they count as one. */
@@ -32,6 +32,9 @@ class Counts {
   }
 }
 
+/** Of each bin, the worth that gives LRU's order: four times as old is worth a quarter. */
+const OBLIVIOUS = Float64Array.from({ length: AGE_BINS }, (_, bin) => -Math.log(bin === 0 ? binWidth(0) : binEnd(bin - 1) + binWidth(bin)))
+
 /** Of each bin, before anything is seen. */
 const PRIOR_HAZARDS = priorHazards()
 
@@ -50,15 +53,15 @@ export class LifeTable {
   readonly #rhythms = new Counts(RHYTHM_FAMILIES)
   readonly #twins = new Counts(TWIN_FAMILIES)
   readonly #classes = new Counts(CLASSES)
-  readonly #values = new Float64Array(CLASSES * AGE_BINS)
-  /** Round of refreshing in which the values of each class were made. */
+  readonly #worths = new Float64Array(CLASSES * AGE_BINS)
+  /** Round of refreshing in which the worths of each class were made. */
   readonly #madeIn = new Uint32Array(CLASSES)
   readonly #hazards = new Float64Array(AGE_BINS)
   #round = 1
   #caution = 0
-  /** Blocks that joined cohorts, and the sum over them of their cohort's size. */
-  #joined = 0
-  #sizes = 0
+  /** Sums over the cohorts of their masses, and of these squared. */
+  #masses = 0
+  #squares = 0
 
   /** `atRisk` blocks of a class came to the age of the bin; `used` of those that had were used in it. */
   count(blockClass: number, bin: number, used: number, atRisk: number): void {
@@ -69,21 +72,31 @@ export class LifeTable {
     this.#classes.add(blockClass, bin, used, atRisk)
   }
 
-  /** A block joined a cohort, which has `size` now. */
-  joined(size: number): void {
-    this.#joined++
-    this.#sizes += 2 * size - 1
-  }
-
-  /** Logarithm of the hits a block-millisecond that keeping a block of that class and age earns, as of the last `refresh`. */
-  value(blockClass: number, bin: number): number {
-    if (this.#madeIn[blockClass] !== this.#round) this.#make(blockClass)
-    return this.#values[blockClass * AGE_BINS + bin] ?? 0
+  /** A cohort of that mass is counted from now on. */
+  observed(mass: number): void {
+    this.#masses += mass
+    this.#squares += mass * mass
   }
 
   /**
-   * Values are made anew from what was counted, each when it is asked for. Hits a block-second whose logarithms differ by
-   * less than `caution` count as equal.
+   * Logarithm of the hits a block-millisecond that keeping a block of that class and age earns, as of the last `refresh`;
+   * without trust in what was learnt, one that falls with age alone.
+   */
+  value(blockClass: number, bin: number): number {
+    if (this.#caution === Infinity) return OBLIVIOUS[bin] ?? 0
+    const worth = this.worth(blockClass, bin)
+    return this.#caution === 0 ? worth : Math.floor(worth / this.#caution) * this.#caution
+  }
+
+  /** The same, as it was learnt. */
+  worth(blockClass: number, bin: number): number {
+    if (this.#madeIn[blockClass] !== this.#round) this.#make(blockClass)
+    return this.#worths[blockClass * AGE_BINS + bin] ?? 0
+  }
+
+  /**
+   * Worths are made anew from what was counted, each when it is asked for. Those whose logarithms differ by less than
+   * `caution` count as equal; Infinity: all of one age do.
    */
   refresh(caution: number): void {
     this.#caution = caution
@@ -93,15 +106,12 @@ export class LifeTable {
   #make(blockClass: number): void {
     this.#madeIn[blockClass] = this.#round
     this.#fillHazards(blockClass)
-    for (let bin = 0; bin < AGE_BINS; bin++) {
-      const worth = Math.log(gittinsIndex(this.#hazards, bin))
-      this.#values[blockClass * AGE_BINS + bin] = this.#caution === 0 ? worth : Math.floor(worth / this.#caution) * this.#caution
-    }
+    for (let bin = 0; bin < AGE_BINS; bin++) this.#worths[blockClass * AGE_BINS + bin] = Math.log(gittinsIndex(this.#hazards, bin))
   }
 
   #fillHazards(blockClass: number): void {
     const [twins, rhythm] = familiesOf(blockClass)
-    const cohort = this.#joined === 0 ? 1 : this.#sizes / this.#joined
+    const cohort = this.#masses === 0 ? 1 : this.#squares / this.#masses
     const weight = SHRINKAGE * cohort
     for (let bin = 0; bin < AGE_BINS; bin++) {
       const all = this.#all.hazard(0, bin, PRIOR_HAZARDS[bin] ?? 0, PRIOR * cohort)

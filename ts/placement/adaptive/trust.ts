@@ -1,32 +1,96 @@
-// How far what was learnt is trusted. Where nearly everything that comes back is still there, a few old blocks decide, of
-// which little is known, and LRU's guess is hard to better: then only large differences in worth count.
+// How far what was learnt is trusted: altogether, in its large differences only, or not at all, which is LRU. The three run
+// against each other (contest.ts), and what was learnt rules if it kept more of what came back than LRU would have. What
+// it has to show for that depends on what there is to lose: where most of what comes back is gone it may even fall a little
+// behind, where nearly all is still there a few old blocks decide, and only a clear lead counts.
 
-/** Share of the returning blocks that are still there: below the first all differences count, from the second on only large ones. */
-const TRUSTED_BELOW = 0.6
-const CAUTIOUS_FROM = 0.85
-/** Logarithm of the ratio of two worths that then still count as equal. */
-const MOST_CAUTION = Math.LN2
-/** What a refresh leaves of the counts before it. */
-const MEMORY = 0.99
+import type { Cohort } from './cohorts.js'
+import { Contest } from './contest.js'
+import type { LifeTable } from './life-table.js'
+
+/** Logarithm of the ratio of two worths that count as equal. */
+const CAUTIONS = [Infinity, 0, Math.LN2] as const
+const LARGE_DIFFERENCES = Math.LN2
+/** Share of the returning blocks that are still there: up to the first it is few of them, from the second on nearly all. */
+const FEW_UP_TO = 0.6
+const NEARLY_ALL_FROM = 0.85
+/** Standard deviations that the lead has to have there; between the two on a line. */
+const LEAST_DEMAND = -3
+const MOST_DEMAND = 2
+/** Share of the returning blocks by which it has to lead besides: a cohort goes in one piece here, and in the tier it does not. */
+const MARGIN = 0.005
+/** What a refresh leaves of what was counted before it. */
+const MEMORY = 0.995
 /** Returns before which nothing is concluded. */
 const FEW = 1000
+/** Uses between two looks at what the orders would hold: at least so many, and a part of the capacity. */
+const LOOK_EVERY = 4096
+const LOOK_SHARE = 1 / 16
 
 export class Trust {
+  readonly #contest: Contest
   #kept = 0
   #lost = 0
+  #sinceLook = 0
+  #capacity = 0
 
-  /** A block came back, and was or was not still there. */
-  returned(wasThere: boolean): void {
-    if (wasThere) this.#kept++
-    else this.#lost++
+  constructor(table: LifeTable) {
+    const worth = ({ blockClass, bin }: Cohort): number => table.worth(blockClass, bin)
+    this.#contest = new Contest(CAUTIONS.map(caution => (caution === Infinity ? () => 0 : caution === 0 ? worth : cohort => Math.floor(worth(cohort) / caution))))
   }
 
-  /** The logarithm of the ratio of two worths that count as equal; 0: all differences count. */
+  entered(cohort: Cohort): void {
+    this.#contest.entered(cohort)
+  }
+
+  used(): void {
+    this.#sinceLook++
+  }
+
+  /** A block of the cohort came back, and was or was not still there. */
+  returned(cohort: Cohort, wasThere: boolean): void {
+    if (wasThere) this.#kept++
+    else this.#lost++
+    this.#contest.returned(cohort)
+  }
+
+  /** A turn begins. `capacity`: blocks that the cache holds, if it is full; else 0. */
+  nextTurn(capacity: number): void {
+    this.#capacity = capacity
+    this.#contest.nextTurn()
+    if (this.#sinceLook < Math.max(LOOK_EVERY, capacity * LOOK_SHARE)) return
+    this.#sinceLook = 0
+    this.#contest.shrinkTo(capacity === 0 ? Infinity : capacity)
+  }
+
+  /** The logarithm of the ratio of two worths that count as equal; 0: all differences count; Infinity: none does. */
   refresh(): number {
-    const returns = this.#kept + this.#lost
-    const share = this.#kept / (returns + FEW)
     this.#kept *= MEMORY
     this.#lost *= MEMORY
-    return MOST_CAUTION * Math.min(1, Math.max(0, (share - TRUSTED_BELOW) / (CAUTIOUS_FROM - TRUSTED_BELOW)))
+    this.#contest.forget(MEMORY)
+    return this.#capacity === 0 ? this.#unproven() : this.#winner()
+  }
+
+  /** While nothing has to go for good, there is nothing to be proven by. */
+  #unproven(): number {
+    return LARGE_DIFFERENCES * this.#plenty()
+  }
+
+  #winner(): number {
+    const demand = LEAST_DEMAND + (MOST_DEMAND - LEAST_DEMAND) * this.#plenty()
+    let best = { caution: Infinity, score: 0 }
+    CAUTIONS.forEach((caution, order) => {
+      if (caution === Infinity) return
+      const { lead, variance } = this.#contest.standing(order)
+      // One turn more or less of the capacity's root is chance, however little was seen.
+      const score = lead - demand * Math.sqrt(variance + this.#capacity) - MARGIN * (this.#kept + this.#lost)
+      if (score > best.score) best = { caution, score }
+    })
+    return best.caution
+  }
+
+  /** 0: most of what comes back is gone; 1: nearly all of it is still there. */
+  #plenty(): number {
+    const share = this.#kept / (this.#kept + this.#lost + FEW)
+    return Math.min(1, Math.max(0, (share - FEW_UP_TO) / (NEARLY_ALL_FROM - FEW_UP_TO)))
   }
 }

@@ -37,8 +37,9 @@ export class OneTierCache {
   /** Serves a request of `blockTokens`-token blocks; afterwards at most `capacity` blocks are resident. */
   serve(request: TraceRequest, blockTokens: number, foresee?: (block: TraceBlock, place: number) => void): Served {
     const served = this.#lookUp(request)
-    const { atMs, inputTokens, blocks } = request
-    const use = this.#policy.begin({ atMs, newTokens: Math.max(0, inputTokens - this.#knownBlocks(request) * blockTokens) })
+    const { atMs, blocks } = request
+    const capacity = this.#resident < this.#capacity ? 0 : this.#capacity
+    const use = this.#policy.begin({ atMs, newTokens: this.#newTokens(request, blockTokens), capacity })
     let parent: TraceBlock | null = null
     for (let place = 0; place < blocks.length; place++) {
       const block = this.#use(use, blocks[place] as number, parent, request, place)
@@ -93,6 +94,12 @@ export class OneTierCache {
     let known = 0
     while (known < promptBlocks && this.#blocks[blocks[known] as number]) known++
     return known
+  }
+
+  /** A known block may be partly filled: what the prompt shares with the turn before ends inside it. */
+  #newTokens(request: TraceRequest, blockTokens: number): number {
+    const known = Math.min(request.reusableTokens, this.#knownBlocks(request) * blockTokens)
+    return Math.max(0, request.inputTokens - known)
   }
 
   #use(use: TurnUse, id: number, parent: TraceBlock | null, request: TraceRequest, place: number): TraceBlock {
