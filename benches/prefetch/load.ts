@@ -1,4 +1,4 @@
-// A mixed load: conversations that come back to a history on disk, short new ones between them, and their arrivals.
+// What arrives at a server, and when: conversations that come back to a history on disk, and short new ones.
 
 import { modelName } from '../../test/support/conversation.js'
 import { Random } from '../../test/support/random.js'
@@ -8,6 +8,11 @@ import { returnTo, type History } from '../ttft/history.js'
 
 export type Arrival = () => Promise<TimedAnswer>
 
+export interface Played extends TimedAnswer {
+  /** When it was sent, in milliseconds. */
+  readonly sentMs: number
+}
+
 /** Milliseconds between arrivals: exponential, from a seed. */
 export function gapsOf(count: number, meanMs: number, seed: number): number[] {
   const random = new Random(seed)
@@ -15,10 +20,11 @@ export function gapsOf(count: number, meanMs: number, seed: number): number[] {
 }
 
 /** Sends each request when its time has come, whatever became of those before; answers in order of arrival. */
-export async function play(arrivals: readonly Arrival[], gaps: readonly number[]): Promise<TimedAnswer[]> {
-  const answers: Promise<TimedAnswer>[] = []
+export async function play(arrivals: readonly Arrival[], gaps: readonly number[]): Promise<Played[]> {
+  const answers: Promise<Played>[] = []
   for (const [i, arrive] of arrivals.entries()) {
-    answers.push(arrive())
+    const sentMs = performance.now()
+    answers.push(arrive().then((answer) => ({ ...answer, sentMs })))
     if (i + 1 < arrivals.length) await new Promise((resolve) => setTimeout(resolve, gaps[i] ?? 0))
   }
   return Promise.all(answers)

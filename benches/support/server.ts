@@ -1,5 +1,7 @@
 // The real server, as its users start it, and requests to it with their times.
 
+import { readFile } from 'node:fs/promises'
+import { setTimeout as wait } from 'node:timers/promises'
 import { tokensOf, type TestServer } from '../../test/support/server.js'
 import type { Usage } from '../../ts/protocol/index.js'
 
@@ -48,6 +50,33 @@ async function* eventsOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<Chunk>
       if (event.startsWith('data: {')) yield JSON.parse(event.slice(6)) as Chunk
     }
   }
+}
+
+/** Milliseconds between two looks, and how many in a row must find an idle server. */
+const LOOK_MS = 500
+const IDLE_LOOKS = 8
+/** Clock ticks (of 10 ms) of processor time between two looks that count as idle. */
+const IDLE_TICKS = 2
+
+/**
+ * Resolves when the server has done nothing for four seconds. Some seconds after its start it makes the memory of its tiers
+ * present in the background, which slows down whatever runs beside it.
+ */
+export async function settled(server: TestServer): Promise<void> {
+  let before = -Infinity
+  for (let idle = 0; idle < IDLE_LOOKS; ) {
+    const ticks = await ticksOf(server.pid)
+    idle = ticks - before <= IDLE_TICKS ? idle + 1 : 0
+    before = ticks
+    await wait(LOOK_MS)
+  }
+}
+
+/** User and system time of a process. */
+async function ticksOf(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return Number(fields[11]) + Number(fields[12])
 }
 
 /** The first `count` tokens of a text that has more. */

@@ -114,3 +114,28 @@ test('after a restart a policy that learns knows the blocks, as of the turns tha
   // Its stamp lies ahead of the clock: time never goes ahead of now.
   t.like(tail, { uses: 1, cohort: { blockClass: classOf({ uses: 1, gapMs: null, newTokens: 2, isPartialTail: true }), usedAt: 1001 } })
 })
+
+test('a wish that a turn should be kept outlives a restart, as often as there is one', t => {
+  const table = new MemoryTable()
+  const directory = new Directory({ hbm: 1, dram: 1, ssd: 4 }, { policy: createPolicy('adaptive'), now: () => 5000 })
+  const store = new BlockStore(table)
+  store.restore(directory, 'this model')
+  for (const [i, retention] of (['day', 'none'] as const).entries()) {
+    const block = directory.obtain(String(i).repeat(32), ROOT, 0, Uint32Array.of(i))
+    directory.adopt(block, 'ssd', directory.reserve('ssd'), 'present')
+    directory.use(block, directory.policy.begin({ atMs: 5000, newTokens: 1, retention }))
+    block.lastUse = 1000 + i
+    block.durable = true
+    store.put(block)
+  }
+  const reopened = (from: Directory) => {
+    const again = new Directory({ hbm: 1, dram: 1, ssd: 4 }, { policy: createPolicy('adaptive'), now: () => 6000 })
+    const into = new BlockStore(table)
+    into.restore(again, 'this model')
+    for (const block of again.inTier.ssd) into.put(block)
+    t.is(again.blocks.size, from.blocks.size)
+    return again
+  }
+  const twice = reopened(reopened(directory))
+  t.deepEqual(['0', '1'].map(name => twice.blocks.get(name.repeat(32))?.cohort?.isAwaited), [true, false])
+})

@@ -83,6 +83,20 @@ test('a request whose history is being read does not hold up one that is ready',
   await served.close()
 })
 
+test('whoever lacks a single block does not wait until a long history is read', async t => {
+  const served = simulatedService({ slots: { hbm: 200, dram: 200, ssd: 400 }, profile: { ...cpu2, readRate: 0.05e6 } }, { history: 'load' })
+  const stored: TurnMessage[][] = []
+  for (const words of [600, 20]) {
+    const messages = [user(`${words} words `.repeat(words / 4))]
+    stored.push([...messages, { role: 'assistant', content: (await ask(served.service, chat(messages, { maxTokens: 1 }))).text }])
+  }
+  await served.service.demote('ssd')
+  const [long, short] = (await Promise.all(stored.map(messages => ask(served.service, chat([...messages, user('go on')], { maxTokens: 1 }))))) as [Answer, Answer]
+  t.true(reusedTokens(long.usage) > 1000 && reusedTokens(short.usage) > 0)
+  t.true(short.usage.ttftMs < 0.5 * long.usage.ttftMs, `${short.usage.ttftMs} ms beside ${long.usage.ttftMs} ms`)
+  await served.close()
+})
+
 test('a prefetch for a request that is cancelled costs nothing but its reads', async t => {
   const served = simulatedService(tight)
   const [stored, other] = (await storedConversations(served, 2)) as [TurnMessage[], TurnMessage[]]
@@ -97,10 +111,12 @@ test('a prefetch for a request that is cancelled costs nothing but its reads', a
   await served.close()
 })
 
-function waiting(ticket: number): Sequence {
-  const spec = { sequence: ticket, tokens: Uint32Array.of(1), root: '', view: null, sampling: greedy, stop: [], stopTokens: [], ignoreEos: false, maxTokens: 1 }
+function waiting(ticket: number, length = 1): Sequence {
+  const spec = { sequence: ticket, tokens: new Uint32Array(length), root: '', view: null, sampling: greedy, stop: [], stopTokens: [], ignoreEos: false, maxTokens: 1 }
   return new Sequence(spec, ticket, [{ leftOut: 0, tokens: spec.tokens, keys: [] }], new TurnOutput('c', () => {}), null, '', 'request', 0)
 }
+
+const anyRoom = () => true
 
 test('nobody is overtaken more often than the bound, nor long after the first time', t => {
   const clock = new VirtualClock(0)
@@ -108,16 +124,16 @@ test('nobody is overtaken more often than the bound, nor long after the first ti
   const slow = waiting(0)
   const admission = new Admission(queue, { isReady: sequence => sequence !== slow }, clock)
   queue.add(slow)
-  t.is(admission.next(false), undefined)
-  t.is(admission.next(true), slow)
+  t.is(admission.next(false, anyRoom), undefined)
+  t.is(admission.next(true, anyRoom), slow)
   for (let ticket = 1; ticket <= MOST_OVERTAKES; ticket++) {
     queue.add(waiting(ticket))
-    const next = admission.next(false)
+    const next = admission.next(false, anyRoom)
     t.is(next?.ticket, ticket)
     if (next) admission.admit(next)
   }
   queue.add(waiting(100))
-  t.is(admission.next(false), slow)
+  t.is(admission.next(false, anyRoom), slow)
 })
 
 test('a request that was overtaken once is next after the bound in time', async t => {
@@ -126,11 +142,36 @@ test('a request that was overtaken once is next after the bound in time', async 
   const slow = waiting(0)
   const admission = new Admission(queue, { isReady: sequence => sequence !== slow }, clock)
   for (const sequence of [slow, waiting(1), waiting(2)]) queue.add(sequence)
-  admission.admit(admission.next(false) as Sequence)
+  admission.admit(admission.next(false, anyRoom) as Sequence)
   await clock.advance(MOST_OVERTAKEN_MS - 1)
-  t.is(admission.next(false)?.ticket, 2)
+  t.is(admission.next(false, anyRoom)?.ticket, 2)
   await clock.advance(1)
-  t.is(admission.next(false), slow)
+  t.is(admission.next(false, anyRoom), slow)
+})
+
+test('whoever finds no room is overtaken by smaller ones that do, as often as one that is being fetched', t => {
+  const queue = new WaitingQueue()
+  const admission = new Admission(queue, { isReady: () => true }, new VirtualClock(0))
+  const large = waiting(0, 100)
+  const asked: number[] = []
+  const smallOnly = (sequence: Sequence) => {
+    asked.push(sequence.ticket)
+    return sequence.tokens.length < 10
+  }
+  queue.add(large)
+  t.is(admission.next(true, smallOnly), undefined)
+  for (let ticket = 1; ticket <= 2 * MOST_OVERTAKES; ticket += 2) {
+    queue.add(waiting(ticket, 200))
+    queue.add(waiting(ticket + 1, 5))
+    asked.length = 0
+    const next = admission.next(false, smallOnly)
+    t.is(next?.ticket, ticket + 1)
+    t.deepEqual(asked, [0, ticket + 1], 'who is larger than one without room is not asked')
+    if (next) admission.admit(next)
+  }
+  queue.add(waiting(100, 5))
+  t.is(admission.next(false, smallOnly), undefined, 'what becomes free is for the one that was overtaken so often')
+  t.is(admission.next(false, anyRoom), large)
 })
 
 test('the look-ahead window is what fits over the mean of a conversation, and at least one request', t => {

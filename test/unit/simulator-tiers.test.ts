@@ -133,7 +133,7 @@ test('every profile is found by its name, and its tiers hold a context', t => {
 const SLOTS = { hbm: 36, dram: 40, ssd: 70 }
 
 /** Conversations of a service with little room, several at once, and the log that it wrote. */
-async function loggedTraffic(seed: number): Promise<{ log: RequestLogRecord[]; hitRate: number }> {
+async function loggedTraffic(seed: number): Promise<{ log: RequestLogRecord[]; prompt: number; reused: number }> {
   const random = new Random(seed)
   const log: RequestLogRecord[] = []
   let [prompt, reused] = [0, 0]
@@ -152,23 +152,29 @@ async function loggedTraffic(seed: number): Promise<{ log: RequestLogRecord[]; h
   }
   await Promise.all(Array.from({ length: 12 }, (_, name) => talk(name)))
   await close()
-  return { log, hitRate: reused / prompt }
+  return { log, prompt, reused }
 }
 
 test('the simulator, given a service\'s request log and its tiers, finds its token hit rate within a point', async t => {
-  const { log, hitRate } = await loggedTraffic(5)
-  const path = join(folder, 'requests.jsonl')
-  writeFileSync(path, log.map(record => JSON.stringify(record)).join('\n'))
-  const trace = await readTrace(path)
-  let [prompt, reused] = [0, 0]
-  const tierBytes = tiers(SLOTS.hbm, SLOTS.dram, SLOTS.ssd)
-  await replayTiers(trace, { policy: 'lru', profile: cpu2, tierBytes, noReuse: false }, (_, usage) => {
-    prompt += usage.promptTokens
-    reused += reusedTokens(usage)
-  })
-  t.log(`server ${(100 * hitRate).toFixed(2)} %, simulator ${((100 * reused) / prompt).toFixed(2)} %`)
+  const [served, simulated] = [{ prompt: 0, reused: 0 }, { prompt: 0, reused: 0 }]
+  // In one run chance decides who goes first and what is evicted for it, and so a point or two of the hit rate.
+  for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
+    const traffic = await loggedTraffic(seed)
+    served.prompt += traffic.prompt
+    served.reused += traffic.reused
+    const path = join(folder, `requests-${seed}.jsonl`)
+    writeFileSync(path, traffic.log.map(record => JSON.stringify(record)).join('\n'))
+    const trace = await readTrace(path)
+    const tierBytes = tiers(SLOTS.hbm, SLOTS.dram, SLOTS.ssd)
+    await replayTiers(trace, { policy: 'lru', profile: cpu2, tierBytes, noReuse: false }, (_, usage) => {
+      simulated.prompt += usage.promptTokens
+      simulated.reused += reusedTokens(usage)
+    })
+  }
+  const [hitRate, found] = [served.reused / served.prompt, simulated.reused / simulated.prompt]
+  t.log(`server ${(100 * hitRate).toFixed(2)} %, simulator ${(100 * found).toFixed(2)} %`)
   t.true(hitRate > 0.2 && hitRate < 0.95)
-  t.true(Math.abs(reused / prompt - hitRate) < 0.01)
+  t.true(Math.abs(found - hitRate) < 0.01)
 })
 
 // The command

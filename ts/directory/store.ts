@@ -10,8 +10,10 @@ import type { Directory, SsdListener } from './directory.js'
 
 const META = Buffer.from('meta')
 const KEY_BYTES = 32
-/** key, parent, slot, index, last use (f64), number of tokens. */
+/** key, parent, slot, index, last use (f64), number of tokens and AWAITED. */
 const HEAD_BYTES = 2 * KEY_BYTES + 4 + 4 + 8 + 2
+/** Beside the number of tokens: whoever sent the last turn that used the block expects to come back. */
+const AWAITED = 0x8000
 
 interface Entry {
   readonly key: BlockKey
@@ -19,6 +21,7 @@ interface Entry {
   readonly slot: number
   readonly index: number
   readonly lastUse: number
+  readonly isAwaited: boolean
   readonly tokens: Uint32Array
 }
 
@@ -42,6 +45,7 @@ export class BlockStore implements SsdListener {
 
   /** Gives every stored block its ssd slot in an empty directory. Records that cannot serve are removed. */
   restore(directory: Directory, fingerprint: string): RestoreReport {
+    const awaited = new Set<Block>()
     const records = [...this.#table.entries()]
     const mark = Buffer.from(fingerprint)
     const isForeign = !records.some(({ key, value }) => META.equals(key) && mark.equals(value))
@@ -65,14 +69,16 @@ export class BlockStore implements SsdListener {
     for (const { key, value } of records) {
       const entry = META.equals(key) || isForeign ? null : decodeEntry(value)
       if (!entry || !slots.has(entry.slot)) continue
-      if (restoreEntry(entry, directory)) restored++
+      const block = restoreEntry(entry, directory)
+      if (block) restored++
       else {
         damaged++
         this.#table.remove(key)
       }
+      if (block && entry.isAwaited) awaited.add(block)
     }
     this.#table.put(META, mark)
-    recall(directory)
+    recall(directory, awaited)
     return { restored, foreign, damaged }
   }
 
@@ -104,30 +110,32 @@ function isUsable(entry: Entry, key: Uint8Array, directory: Directory, slots: Re
   return entry.slot < directory.pools.ssd.total && !slots.has(entry.slot) && slotKey(entry.slot).equals(key)
 }
 
-function restoreEntry(entry: Entry, directory: Directory): boolean {
+/** null: another record has the block already. */
+function restoreEntry(entry: Entry, directory: Directory): Block | null {
   if (directory.blocks.has(entry.key)) {
     directory.unreserve('ssd', entry.slot)
-    return false
+    return null
   }
   const block = directory.obtain(entry.key, entry.parent, entry.index, entry.tokens)
   directory.adopt(block, 'ssd', entry.slot, 'present')
   block.durable = true
   block.lastUse = entry.lastUse
-  return true
+  return block
 }
 
 /**
  * Placement learns of the blocks in the order of their last use. What one turn used carries one stamp; which of it was new
  * to the turn is not recorded, so all of it counts as that.
  */
-function recall(directory: Directory): void {
+function recall(directory: Directory, awaited: ReadonlySet<Block>): void {
   const blocks = [...directory.inTier.ssd].sort((a, b) => a.lastUse - b.lastUse)
   for (let from = 0, to = 0; from < blocks.length; from = to) {
     const { lastUse } = blocks[from] as Block
     while (blocks[to]?.lastUse === lastUse) to++
     const ofTurn = blocks.slice(from, to)
     const newTokens = ofTurn.reduce((sum, { valid }) => sum + valid, 0)
-    const turn = directory.policy.begin({ atMs: Math.min(lastUse, directory.now()), newTokens })
+    const retention = ofTurn.some(block => awaited.has(block)) ? 'day' : 'none'
+    const turn = directory.policy.begin({ atMs: Math.min(lastUse, directory.now()), newTokens, retention })
     for (const block of ofTurn) turn.used(block, block.valid < BLOCK_TOKENS, true)
   }
 }
@@ -140,7 +148,7 @@ function encodeEntry(block: Block): Buffer {
   at = bytes.writeUInt32LE(block.copies.ssd.slot, at)
   at = bytes.writeUInt32LE(block.index, at)
   at = bytes.writeDoubleLE(block.lastUse, at)
-  at = bytes.writeUInt16LE(block.valid, at)
+  at = bytes.writeUInt16LE(block.valid | (block.cohort?.isAwaited ? AWAITED : 0), at)
   for (const token of block.tokens) at = bytes.writeUInt32LE(token, at)
   return bytes
 }
@@ -149,7 +157,8 @@ function encodeEntry(block: Block): Buffer {
 function decodeEntry(value: Uint8Array): Entry | null {
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
   if (bytes.length < HEAD_BYTES) return null
-  const count = bytes.readUInt16LE(HEAD_BYTES - 2)
+  const countAndHint = bytes.readUInt16LE(HEAD_BYTES - 2)
+  const count = countAndHint & ~AWAITED
   if (count < 1 || count > BLOCK_TOKENS || bytes.length !== HEAD_BYTES + 4 * count) return null
   const tokens = new Uint32Array(count)
   for (let i = 0; i < count; i++) tokens[i] = bytes.readUInt32LE(HEAD_BYTES + 4 * i)
@@ -159,6 +168,7 @@ function decodeEntry(value: Uint8Array): Entry | null {
     slot: bytes.readUInt32LE(2 * KEY_BYTES),
     index: bytes.readUInt32LE(2 * KEY_BYTES + 4),
     lastUse: bytes.readDoubleLE(2 * KEY_BYTES + 8),
+    isAwaited: (countAndHint & AWAITED) !== 0,
     tokens,
   }
 }

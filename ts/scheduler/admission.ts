@@ -1,5 +1,5 @@
-// Who of the waiting is next. Requests whose blocks are ready run; those whose blocks are still being fetched wait beside
-// them and are overtaken, a bounded number of times.
+// Who of the waiting is next. Requests whose blocks are ready and that find room run; those whose blocks are still being
+// fetched, and those too large for the room there is now, are overtaken, a bounded number of times.
 
 import type { Clock } from '../engine/clock.js'
 import type { Prefetcher } from './prefetcher.js'
@@ -21,10 +21,24 @@ export class Admission {
     this.#clock = clock
   }
 
-  /** The oldest that is ready or must not be overtaken any more; if nothing runs (`isIdle`), else the oldest of all. */
-  next(isIdle: boolean): Sequence | undefined {
-    for (const sequence of this.#queue) if (this.#isDue(sequence) || this.#prefetcher.isReady(sequence)) return sequence
-    return isIdle ? this.#queue.first() : undefined
+  /**
+   * The oldest that is ready or must not be overtaken any more, and for which `hasRoom`; if nothing runs (`isIdle`) and
+   * nobody is ready, the oldest of all. Room is not asked for twice: whoever is no smaller than one without it has none.
+   */
+  next(isIdle: boolean, hasRoom: (sequence: Sequence) => boolean): Sequence | undefined {
+    let smallest = Infinity
+    for (const sequence of this.#queue) {
+      const isDue = this.#isDue(sequence)
+      const size = sequence.tokens.length
+      if (size < smallest && (isDue || this.#prefetcher.isReady(sequence))) {
+        if (hasRoom(sequence)) return sequence
+        smallest = size
+      }
+      // Its turn has come: what becomes free is for it.
+      if (isDue) return undefined
+    }
+    const oldest = isIdle && smallest === Infinity ? this.#queue.first() : undefined
+    return oldest && hasRoom(oldest) ? oldest : undefined
   }
 
   /** Leaves the queue. Whoever stood before it was overtaken. */

@@ -1,9 +1,10 @@
-// What the next step computes: decode rows first, then chunks of prefill, oldest first, within the row budget. Where the
-// view of a sequence moves on, its rows are cut: all rows of one step see the same blocks.
+// What the next step computes: decode rows first, then chunks of prefill, within the row budget and the time that the pace
+// leaves. Where the view of a sequence moves on, its rows are cut: all rows of one step see the same blocks.
 
 import { BLOCK_TOKENS, type PlanRow, type PlanSave, type StepPlan, type TableUpdate } from '../engine/types.js'
 import { nextEdge } from '../engine/view.js'
 import type { Core } from './core.js'
+import type { Pacer } from './pacer.js'
 import type { Room } from './room.js'
 import type { PlannedSave, Saver } from './saver.js'
 import type { Sequence } from './sequence.js'
@@ -19,12 +20,14 @@ export class Planner {
   readonly #core: Core
   readonly #room: Room
   readonly #saver: Saver
+  readonly #pacer: Pacer
   #nextStep = 0
 
-  constructor(core: Core, room: Room, saver: Saver) {
+  constructor(core: Core, room: Room, saver: Saver, pacer: Pacer) {
     this.#core = core
     this.#room = room
     this.#saver = saver
+    this.#pacer = pacer
   }
 
   /**
@@ -33,17 +36,26 @@ export class Planner {
    */
   draft(running: readonly Sequence[], starved: (sequence: Sequence) => void): Draft | null {
     const draft = new DraftBuilder(this.#nextStep)
+    const pace = this.#pacer.begin()
     const ready = running.filter(sequence => sequence.leaving === null && !sequence.loadFailed && sequence.plannableRows > 0)
     const decode = ready.filter(sequence => sequence.plannableRows === 1)
     const prefill = ready.filter(sequence => sequence.plannableRows > 1)
-    for (const sequence of [...decode, ...prefill]) {
+    for (const sequence of [...decode, ...pace.order(prefill)]) {
       const budget = this.#core.options.maxBatchTokens - draft.rowCount
       if (budget === 0) break
       if (sequence.leaving !== null) continue
       const toEdge = nextEdge(sequence.spec.view, sequence.planned) - sequence.planned
-      const count = this.#findSlots(sequence, Math.min(sequence.plannableRows, budget, toEdge))
-      if (count === 0) starved(sequence)
-      else this.#addRows(draft, sequence, count)
+      const wished = Math.min(sequence.plannableRows, budget, toEdge)
+      const granted = wished === 1 ? 1 : pace.rowsFor(sequence, wished)
+      sequence.stoodBack = granted === 0 ? sequence.stoodBack + 1 : 0
+      if (granted === 0) continue
+      const count = this.#findSlots(sequence, granted)
+      if (count === 0) {
+        starved(sequence)
+        continue
+      }
+      pace.planned(sequence, count)
+      this.#addRows(draft, sequence, count)
     }
     if (draft.rowCount === 0) return null
     this.#nextStep++

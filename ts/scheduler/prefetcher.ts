@@ -18,6 +18,8 @@ import type { Writer } from './writer.js'
 
 /** Requests at the head of the queue whose turn is near. */
 const NEAR = 2
+/** A request that lacks no more blocks is read for beside longer histories, not behind them. */
+const FEW_BLOCKS = 4
 
 export interface PrefetcherParts {
   readonly room: Room
@@ -56,14 +58,13 @@ export class Prefetcher {
    * it is better than waiting for the disk.
    */
   isReady(sequence: Sequence): boolean {
-    const { ahead, wanted } = sequence
-    if (!this.#isOn || ahead.isStuck) return true
+    if (!this.#isOn || sequence.ahead.isStuck) return true
     this.#skipPresent(sequence)
-    const missing = wanted.length - ahead.next + ahead.pending
+    const missing = missingOf(sequence)
     return missing === 0 || this.#chooser.choose(missing) !== 'load'
   }
 
-  /** Starts what may start, for the requests within the look-ahead window, in the queue's order. */
+  /** Starts what may start, for the requests within the look-ahead window, in the queue's order, beside it who lacks few. */
   pump(queue: WaitingQueue): void {
     if (!this.#isOn || queue.length === 0) return
     const { length } = this
@@ -71,7 +72,7 @@ export class Prefetcher {
     for (const sequence of queue) {
       if (place >= length) return
       if (place < NEAR) this.#buffer(sequence)
-      if (this.#reads.hasRoomAhead) this.#promote(sequence)
+      if (this.#reads.hasRoomAhead(lacksFew(sequence))) this.#promote(sequence)
       place++
     }
   }
@@ -92,12 +93,14 @@ export class Prefetcher {
     }
   }
 
-  #start({ ticket, ahead }: Sequence, block: Block, waiter: ReadWaiter): boolean {
-    if (!this.#reads.hasRoomAhead) return false
+  #start(sequence: Sequence, block: Block, waiter: ReadWaiter): boolean {
+    const { ticket, ahead } = sequence
+    const isFew = lacksFew(sequence)
+    if (!this.#reads.hasRoomAhead(isFew)) return false
     const slot = this.#room.takeAhead(ticket)
     ahead.isStuck = slot < 0
     if (slot < 0) return false
-    this.#reads.startAhead(block, slot, { promoted: () => this.#fetched(block), lost: () => {} })
+    this.#reads.startAhead(block, slot, { promoted: () => this.#fetched(block), lost: () => {} }, isFew)
     return this.#reads.join(block, waiter)
   }
 
@@ -130,6 +133,15 @@ export class Prefetcher {
       this.#loader.loadAhead(block, slot)
     }
   }
+}
+
+/** Blocks that were not fetched yet, as far as it was looked. */
+function missingOf({ ahead, wanted }: Sequence): number {
+  return wanted.length - ahead.next + ahead.pending
+}
+
+function lacksFew(sequence: Sequence): boolean {
+  return missingOf(sequence) <= FEW_BLOCKS
 }
 
 function isInMemory(block: Block): boolean {

@@ -36,10 +36,38 @@ export class PrefillModel {
 
   /** Estimated milliseconds to compute the first `tokens` tokens of a prompt, `chunk` rows a step; null: not measured yet. */
   promptMs(tokens: number, chunk: number): number | null {
-    if (this.#steps < LEAST_STEPS) return null
+    if (!this.isMeasured) return null
     if (tokens <= 0) return 0
-    const [step, row, attended] = (this.#costs ??= this.#solve())
+    const [step, row, attended] = this.#known
     return Math.ceil(tokens / chunk) * step + tokens * row + (tokens * tokens * attended) / 2
+  }
+
+  get isMeasured(): boolean {
+    return this.#steps >= LEAST_STEPS
+  }
+
+  /** Estimated milliseconds of a step without its rows. */
+  get stepMs(): number {
+    return this.#known[0]
+  }
+
+  /** Estimated milliseconds that `rows` rows behind `history` tokens add to a step. */
+  rowsMs(rows: number, history: number): number {
+    const [, row, attended] = this.#known
+    return rows * (row + (history + rows / 2) * attended)
+  }
+
+  /** How many rows behind `history` tokens are estimated to add at most `ms` milliseconds to a step. */
+  rowsWithin(ms: number, history: number): number {
+    if (ms <= 0) return 0
+    const [, row, attended] = this.#known
+    const each = row + history * attended
+    if (attended === 0) return each === 0 ? Infinity : Math.floor(ms / each)
+    return Math.floor((Math.sqrt(each * each + 2 * attended * ms) - each) / attended)
+  }
+
+  get #known(): Costs {
+    return (this.#costs ??= this.#solve())
   }
 
   /** Non-negative costs: a term that would come out negative is left out. */

@@ -7,10 +7,17 @@ import type { Core } from './core.js'
 import type { Room } from './room.js'
 import { Throughput } from './throughput.js'
 
-/** Reads under way at once: enough to keep an SSD busy, few enough that dram slots are not all taken by them. */
+/**
+ * Reads under way at once: enough to keep a disk busy for so many milliseconds, whatever the event loop does meanwhile, and
+ * no more than keep an SSD busy: whoever comes next waits for them, and they hold dram slots.
+ */
+const BUSY_MS = 40
+const LEAST_READS = 4
 const MOST_READS = 16
 /** Of these, ahead of need: whoever needs a block now waits for no more than these. */
 const MOST_READS_AHEAD = 8
+/** Beside these, for waiting requests that lack only few blocks: they do not wait until a long history is read. */
+const MOST_FEW_READS = 2
 
 export interface ReadWaiter {
   /** Asked before the read starts; it does not if nobody wants it any more. @default true */
@@ -25,6 +32,8 @@ interface Read {
   readonly block: Block
   readonly ssdSlot: number
   readonly waiters: ReadWaiter[]
+  /** For a request that lacks only few. */
+  readonly isFew: boolean
 }
 
 export class Reads {
@@ -34,6 +43,7 @@ export class Reads {
   readonly #queue: Read[] = []
   readonly #throughput = new Throughput()
   #inFlight = 0
+  #fewInFlight = 0
 
   constructor(core: Core, room: Room) {
     this.#core = core
@@ -54,15 +64,22 @@ export class Reads {
     return this.#queue.length + this.#inFlight
   }
 
-  /** A read ahead of need may start. */
-  get hasRoomAhead(): boolean {
-    return this.#queue.length === 0 && this.#inFlight < MOST_READS_AHEAD
+  /** A read ahead of need may start; `isFew`: for a request that lacks only few blocks. */
+  hasRoomAhead(isFew = false): boolean {
+    if (isFew && this.#fewInFlight < MOST_FEW_READS) return true
+    return this.#queue.length === 0 && this.#inFlight < Math.min(MOST_READS_AHEAD, this.#mostReads)
+  }
+
+  /** A disk of unknown speed gets few. */
+  get #mostReads(): number {
+    const ms = this.msEach(this.#core.clock.now())
+    return ms === 0 ? LEAST_READS : Math.min(MOST_READS, Math.max(LEAST_READS, Math.ceil(BUSY_MS / ms)))
   }
 
   /** Brings a block that lies on ssd only into dram. The ssd slot cannot be rewritten from now on. */
   want(block: Block, waiter: ReadWaiter): void {
     if (this.join(block, waiter)) return
-    this.#queue.push(this.#open(block, waiter))
+    this.#queue.push(this.#open(block, waiter, false))
   }
 
   /** Waits for a read that was asked for already; false: there is none. */
@@ -73,13 +90,14 @@ export class Reads {
   }
 
   /** Reads a block that lies on ssd only into the reserved dram slot, ahead of need. */
-  startAhead(block: Block, dramSlot: number, waiter: ReadWaiter): void {
-    this.#start(this.#open(block, waiter), dramSlot)
+  startAhead(block: Block, dramSlot: number, waiter: ReadWaiter, isFew = false): void {
+    this.#start(this.#open(block, waiter, isFew), dramSlot)
   }
 
   /** Starts what may start. */
   pump(): void {
-    while (this.#inFlight < MOST_READS && this.#queue.length > 0) {
+    const most = this.#mostReads
+    while (this.#inFlight < most && this.#queue.length > 0) {
       if (this.#dropUnwanted()) continue
       const slot = this.#room.take('dram')
       if (slot < 0) return
@@ -96,8 +114,8 @@ export class Reads {
     return true
   }
 
-  #open(block: Block, waiter: ReadWaiter): Read {
-    const read: Read = { block, ssdSlot: block.copies.ssd.slot, waiters: [waiter] }
+  #open(block: Block, waiter: ReadWaiter, isFew: boolean): Read {
+    const read: Read = { block, ssdSlot: block.copies.ssd.slot, waiters: [waiter], isFew }
     this.#core.directory.pools.ssd.pin(read.ssdSlot)
     this.#reads.set(block, read)
     return read
@@ -114,6 +132,7 @@ export class Reads {
     directory.adopt(block, 'dram', slot, 'filling')
     directory.pools.dram.pin(slot)
     this.#inFlight++
+    if (read.isFew) this.#fewInFlight++
     this.#throughput.started(clock.now())
     const { key, valid } = block
     desk.send({ kind: 'read', ssdSlot, dramSlot: slot, key, valid }, done => this.#ended(read, slot, done))
@@ -122,6 +141,7 @@ export class Reads {
   #ended(read: Read, slot: number, done: TransferDone): void {
     const { directory, counters, journal, clock } = this.#core
     this.#inFlight--
+    if (read.isFew) this.#fewInFlight--
     this.#throughput.ended(clock.now())
     directory.pools.dram.unpin(slot)
     const { block } = read

@@ -11,6 +11,7 @@ import { FrontRunner } from './front.js'
 import { Joiner } from './joiner.js'
 import { Loader } from './loader.js'
 import { LookAhead } from './look-ahead.js'
+import { Pacer } from './pacer.js'
 import { Planner, type Draft } from './planner.js'
 import { Prefetcher } from './prefetcher.js'
 import { WaitingQueue } from './queue.js'
@@ -59,6 +60,7 @@ export class Scheduler {
   readonly #fronts: FrontRunner
   readonly #joiner: Joiner
   readonly #acquirer: Acquirer
+  readonly #pacer: Pacer
   readonly #planner: Planner
   readonly #replies: ReplyReader
   readonly #releaser: Releaser
@@ -94,7 +96,8 @@ export class Scheduler {
     this.#fronts.onImpatient = () => this.pump()
     this.#acquirer.onChoice = blocks => chooser.choose(blocks)
     this.#acquirer.onUsed = block => this.prefetcher.ledger.used(block)
-    this.#planner = new Planner(core, room, this.saver)
+    this.#pacer = new Pacer(core.clock, core.rates, core.prefill)
+    this.#planner = new Planner(core, room, this.saver, this.#pacer)
     this.#replies = new ReplyReader(core, this.saver, { finished: (sequence, row) => this.#finish(sequence, row) })
     this.#releaser = new Releaser(core, this.loader, this.saver)
     this.#releaser.onReleased = (sequence, keys) => listener.released(sequence, keys)
@@ -130,6 +133,7 @@ export class Scheduler {
   enqueue(sequence: Sequence): void {
     this.#acquirer.noteWants(sequence)
     this.#lookAhead.queued(sequence.wanted.length)
+    this.#pacer.arrived()
     this.waiting.add(sequence)
     this.pump()
   }
@@ -226,13 +230,14 @@ export class Scheduler {
     return 1
   }
 
-  /** One plan ahead: at most one is unanswered when the next is sent. */
+  /** One plan ahead: at most one is unanswered when the next is sent; none when that is long. */
   #submitNext(): boolean {
     const { options, desk, engine } = this.#core
     if (this.#drafts.size >= (options.overlap ? 2 : 1)) return false
     if (options.syncSave && this.saver.inFlight > 0) return false
     let hasPreempted = false
     const running = this.#active.filter(sequence => sequence.state === 'running')
+    if (this.#drafts.size > 0 && this.#pacer.isHeavy(running)) return false
     for (const sequence of running) this.#releaser.leaveView(sequence)
     const draft = this.#planner.draft(running, starved => (hasPreempted = this.#makeRoomFor(starved) || hasPreempted))
     if (!draft) return hasPreempted
@@ -279,21 +284,31 @@ export class Scheduler {
 
   /** Takes requests from the queue as long as there is room. What is being fetched or loaded holds nobody up. */
   #admit(): void {
-    const { options, directory, clock } = this.#core
-    while (this.#active.length < options.maxRunning) {
-      const next = this.admission.next(this.#active.length === 0)
-      if (!next || next.refusedAt === directory.version) return
-      if (!this.#acquirer.acquire(next, this.#active.length === 0 ? 0 : GROWTH_SLOTS)) {
-        next.refusedAt = directory.version
-        return
-      }
+    while (this.#active.length < this.#core.options.maxRunning) {
+      const isIdle = this.#active.length === 0
+      const next = this.admission.next(isIdle, sequence => this.#acquire(sequence, isIdle ? 0 : GROWTH_SLOTS))
+      if (!next) return
       this.admission.admit(next)
-      next.state = 'preparing'
-      next.loadsStartedAt = clock.now()
-      next.trail.add('queued', next.queuedAt, next.loadsStartedAt)
-      if (next.times.prepared === 0) next.times.prepared = next.loadsStartedAt
-      this.#activate(next)
+      this.#prepare(next)
     }
+  }
+
+  /** false: there was no room, and will be none before the directory changes. */
+  #acquire(sequence: Sequence, reserve: number): boolean {
+    const { directory } = this.#core
+    if (sequence.refusedAt === directory.version) return false
+    if (this.#acquirer.acquire(sequence, reserve)) return true
+    sequence.refusedAt = directory.version
+    return false
+  }
+
+  #prepare(sequence: Sequence): void {
+    const now = this.#core.clock.now()
+    sequence.state = 'preparing'
+    sequence.loadsStartedAt = now
+    sequence.trail.add('queued', sequence.queuedAt, now)
+    if (sequence.times.prepared === 0) sequence.times.prepared = now
+    this.#activate(sequence)
   }
 
   #join(): void {

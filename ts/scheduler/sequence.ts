@@ -100,6 +100,8 @@ export class Sequence {
   /** Younger requests that were admitted before it, and when the first of them was, in milliseconds. */
   overtaken = 0
   overtakenAt = 0
+  /** Plans in a row in which its prompt stood back behind shorter ones. */
+  stoodBack = 0
   /** When its phases ran. */
   readonly trail: Trail
   /** Blocks whose rows it got its slots filled from, since it has had them. */

@@ -57,7 +57,7 @@ export class Warmer {
   #read(block: Block, waiter: ReadWaiter, started: () => void): boolean {
     if (!isOnDiskOnly(block)) return true
     if (!this.#reads.join(block, waiter)) {
-      const slot = this.#reads.hasRoomAhead ? this.#room.takeAhead(AFTER_EVERYONE) : -1
+      const slot = this.#reads.hasRoomAhead() ? this.#room.takeAhead(AFTER_EVERYONE) : -1
       if (slot < 0) return false
       this.#reads.startAhead(block, slot, waiter)
     }
