@@ -1,6 +1,8 @@
 // Policies on the real traces in one tier, and the simulator's speed. Traces lie beside the repository; the benchmark says
 // which it did not find.
 
+import { policyNames } from '../../ts/placement/registry.js'
+import type { PolicyName } from '../../ts/placement/types.js'
 import type { SimulatedPolicy } from '../../ts/simulator/capacity/policies.js'
 import { replayCapacity } from '../../ts/simulator/capacity/replay.js'
 import { readTrace } from '../../ts/simulator/traces/read.js'
@@ -8,6 +10,7 @@ import type { Trace } from '../../ts/simulator/traces/trace.js'
 import { traceFile } from '../../test/support/corpus.js'
 import type { Bench, BenchContext, Plot, Report, Table } from '../support/bench.js'
 import { show } from '../support/figures.js'
+import { directoryCost, type DirectoryCost } from './directory-cost.js'
 
 const TRACES = ['mooncake_conversation_trace.jsonl.xz', 'sharegpt8k_sessions.jsonl.xz', 'agent_coding_sessions.tar.xz'] as const
 const POLICIES: readonly SimulatedPolicy[] = ['fifo', 'lru', 'adaptive', 'belady']
@@ -16,6 +19,12 @@ const SHARES = [1, 2, 5, 10, 20] as const
 const FEW_SHARES = [2, 10] as const
 /** Block accesses a second on one core. */
 const BOUNDS: Readonly<Partial<Record<SimulatedPolicy, number>>> = { lru: 500_000, adaptive: 150_000 }
+
+/** Requests to come that the policy is shown. */
+const LOOK_AHEADS = [0, 4, 16, 64] as const
+const LOOKING: readonly PolicyName[] = ['scheduler-aware', 'adaptive']
+/** Microseconds a request in the live directory. */
+const COST_BOUND_US = 50
 
 interface Row {
   readonly trace: string
@@ -35,6 +44,31 @@ function runPolicy(name: string, trace: Trace, policy: SimulatedPolicy, shares: 
   })
   const seconds = (performance.now() - start) / 1000
   return { trace: name, policy, hits, accessesPerSecond: (accesses * shares.length) / seconds }
+}
+
+/** Hits in % of both policies with each look-ahead. */
+function lookAheadRows(name: string, trace: Trace): string[][] {
+  return LOOK_AHEADS.flatMap(lookAhead => LOOKING.map(policy => {
+    const hits = SHARES.map(share => {
+      const capacityBlocks = Math.round((trace.uniqueBlocks * share) / 100)
+      const { hitBlocks, promptBlocks } = replayCapacity(trace, { policy, capacityBlocks, lookAhead })
+      return ((100 * hitBlocks) / promptBlocks).toFixed(1)
+    })
+    return [name, `${lookAhead}`, policy, ...hits]
+  }))
+}
+
+function costTable(costs: readonly DirectoryCost[]): Table {
+  return {
+    title: 'µs a request (24 blocks used, 8 filled, 8 that go) in a directory of 100,000 blocks',
+    columns: ['policy', 'policy: order, uses, victims', 'with slots and maps'],
+    rows: costs.map(({ policy, policyUs, wholeUs }) => [policy, show(policyUs), show(wholeUs)]),
+  }
+}
+
+function costNote(costs: readonly DirectoryCost[]): string {
+  const most = Math.max(...costs.map(({ policyUs }) => policyUs))
+  return `policy ≤ ${COST_BOUND_US} µs a request at 100,000 blocks: ${most <= COST_BOUND_US ? 'met' : 'not met'}`
 }
 
 function tableOf(rows: readonly Row[], shares: readonly number[]): Table {
@@ -73,6 +107,7 @@ async function run({ quick, alone, progress }: BenchContext): Promise<Report> {
   const shares = alone && !quick ? SHARES : FEW_SHARES
   const rows: Row[] = []
   const notes: string[] = []
+  const lookAhead: string[][] = []
   for (const file of TRACES) {
     const path = traceFile(file)
     const name = file.split('_')[0] ?? file
@@ -87,8 +122,17 @@ async function run({ quick, alone, progress }: BenchContext): Promise<Report> {
       rows.push(runPolicy(name, trace, policy, shares))
     }
     notes.push(closedNote(name, rows, shares))
+    if (shares === SHARES) lookAhead.push(...lookAheadRows(name, trace))
   }
-  return { tables: [tableOf(rows, shares)], plots: [plotOf(rows, shares)], notes: rows.length === 0 ? notes : [...notes, ...speedNotes(rows)], data: rows }
+  progress('the live directory')
+  const costs = policyNames.map(policy => directoryCost(policy, quick ? 2000 : 10_000))
+  const lookTable = { title: 'Hits, %, of policies that see the next K requests', columns: ['trace', 'K', 'policy', ...SHARES.map(share => `${share} %`)], rows: lookAhead }
+  return {
+    tables: [...(rows.length === 0 ? [] : [tableOf(rows, shares)]), ...(lookAhead.length === 0 ? [] : [lookTable]), costTable(costs)],
+    plots: rows.length === 0 ? [] : [plotOf(rows, shares)],
+    notes: [...notes, ...(rows.length === 0 ? [] : speedNotes(rows)), costNote(costs)],
+    data: { rows, lookAhead, costs },
+  }
 }
 
 export const placement: Bench = { name: 'placement', about: 'policies on recorded traffic, one tier', run }

@@ -11,9 +11,8 @@ export type Level = (cohort: Cohort) => number
 class Holding {
   readonly #level: Level
   readonly #bit: number
+  /** The longest unused first. */
   #cohorts: Cohort[] = []
-  /** Of each cohort, while they are sorted. */
-  readonly #levels = new Map<Cohort, number>()
 
   constructor(level: Level, bit: number) {
     this.#level = level
@@ -27,24 +26,27 @@ class Holding {
   /** What does not fit is lost. Beyond the last age nothing is told apart any more, nor counted. */
   shrinkTo(blocks: number): void {
     this.#cohorts = this.#cohorts.filter(({ waiting, bin }) => waiting > 0 && bin < AGE_BINS - 1)
-    let held = 0
-    for (const { waiting } of this.#cohorts) held += waiting
-    if (held <= blocks) return
-    this.#sort()
-    let gone = 0
-    for (; held > blocks; gone++) {
-      const cohort = this.#cohorts[gone] as Cohort
-      held -= cohort.waiting
+    let excess = -blocks
+    for (const { waiting } of this.#cohorts) excess += waiting
+    if (excess <= 0) return
+    for (const cohort of this.#inOrder()) {
       cohort.lostUnder |= this.#bit
+      excess -= cohort.waiting
+      if (excess <= 0) break
     }
-    this.#cohorts = this.#cohorts.slice(gone)
+    this.#cohorts = this.#cohorts.filter(({ lostUnder }) => (lostUnder & this.#bit) === 0)
   }
 
-  #sort(): void {
-    for (const cohort of this.#cohorts) this.#levels.set(cohort, this.#level(cohort))
-    const level = (cohort: Cohort): number => this.#levels.get(cohort) ?? 0
-    this.#cohorts.sort((a, b) => level(a) - level(b) || a.usedAt - b.usedAt)
-    this.#levels.clear()
+  /** Without sorting them: levels are few, and each has its cohorts in order of age. */
+  *#inOrder(): Iterable<Cohort> {
+    const byLevel = new Map<number, Cohort[]>()
+    for (const cohort of this.#cohorts) {
+      const level = this.#level(cohort)
+      const alike = byLevel.get(level)
+      if (alike) alike.push(cohort)
+      else byLevel.set(level, [cohort])
+    }
+    for (const level of [...byLevel.keys()].sort((a, b) => a - b)) yield* byLevel.get(level) ?? []
   }
 }
 

@@ -1,0 +1,101 @@
+// What the policy costs a request in the live directory: a full tier of 100,000 blocks, requests that use and fill blocks, and
+// as many that go. Beside it the same without a policy's work: keys, maps and slots have their own cost.
+
+import { Directory } from '../../ts/directory/directory.js'
+import { Evictor } from '../../ts/directory/evictor.js'
+import { createPolicy } from '../../ts/placement/registry.js'
+import type { PolicyName, TurnUse } from '../../ts/placement/types.js'
+
+const BLOCKS = 100_000
+/** Of a request: blocks of its history, and new ones. */
+const USED = 24
+const FILLED = 8
+/** The newest conversations, of which each request continues one at random. */
+const ALIVE = 2000
+const GAP_MS = 250
+const TOKENS = new Uint32Array(64)
+
+export interface DirectoryCost {
+  readonly policy: PolicyName
+  /** Microseconds a request: everything, and what the policy itself takes of it. */
+  readonly wholeUs: number
+  readonly policyUs: number
+}
+
+class Traffic {
+  readonly #directory: Directory
+  readonly #evictor: Evictor
+  readonly #chains: number[][] = []
+  #now = 0
+  #blocks = 0
+  #seed = 1
+  #policyMs = 0
+
+  constructor(name: PolicyName) {
+    const policy = createPolicy(name)
+    this.#directory = new Directory({ hbm: BLOCKS, dram: 0, ssd: 0 }, { policy, now: () => this.#now })
+    this.#evictor = new Evictor(this.#directory, 'hbm', () => true)
+  }
+
+  get policyMs(): number {
+    return this.#policyMs
+  }
+
+  request(): void {
+    this.#now += GAP_MS
+    const chain = this.#chainToContinue()
+    const { policy, fullCapacity: capacity } = this.#directory
+    const turn = this.#timed(() => policy.begin({ atMs: this.#now, newTokens: FILLED * 64, capacity }))
+    const history = chain.slice(-USED)
+    this.#timed(() => history.forEach(id => this.#useIfThere(id, turn)))
+    for (let i = 0; i < FILLED; i++) this.#fill(chain, turn)
+  }
+
+  /** A random one of the newest, or a new one. */
+  #chainToContinue(): number[] {
+    this.#seed = (Math.imul(this.#seed, 1_103_515_245) + 12_345) >>> 0
+    const newest = this.#chains.slice(-ALIVE)
+    const chosen = this.#seed % 4 === 0 ? undefined : newest[(this.#seed >>> 8) % Math.max(1, newest.length)]
+    if (chosen) return chosen
+    const chain: number[] = []
+    this.#chains.push(chain)
+    return chain
+  }
+
+  #useIfThere(id: number, turn: TurnUse): void {
+    const block = this.#directory.blocks.get(`${id}`)
+    if (block) this.#directory.use(block, turn)
+  }
+
+  #fill(chain: number[], turn: TurnUse): void {
+    const directory = this.#directory
+    let slot = directory.reserve('hbm')
+    if (slot < 0) {
+      const victim = this.#timed(() => this.#evictor.next())
+      if (victim) directory.removeCopy(victim, 'hbm', 'evicted')
+      slot = directory.reserve('hbm')
+    }
+    const id = ++this.#blocks
+    const block = directory.obtain(`${id}`, chain.length === 0 ? 'root' : `${chain.at(-1)}`, chain.length, TOKENS)
+    directory.adopt(block, 'hbm', slot, 'present')
+    this.#timed(() => directory.use(block, turn))
+    chain.push(id)
+  }
+
+  #timed<T>(work: () => T): T {
+    const start = performance.now()
+    const done = work()
+    this.#policyMs += performance.now() - start
+    return done
+  }
+}
+
+export function directoryCost(policy: PolicyName, requests: number): DirectoryCost {
+  const traffic = new Traffic(policy)
+  for (let i = 0; i < (1.5 * BLOCKS) / FILLED; i++) traffic.request()
+  const before = traffic.policyMs
+  const start = performance.now()
+  for (let i = 0; i < requests; i++) traffic.request()
+  const perRequest = 1000 / requests
+  return { policy, wholeUs: (performance.now() - start) * perRequest, policyUs: (traffic.policyMs - before) * perRequest }
+}
