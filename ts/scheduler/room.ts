@@ -17,8 +17,11 @@ export class Room {
   isLastResort = false
   readonly #ahead: Evictor
   readonly #spare: Evictor
+  readonly #beside: Evictor
   /** For whom `#ahead` looks. */
   #ticket = Infinity
+  /** Not given up by `#beside`. */
+  #spared: ReadonlySet<Block> = new Set()
   /** Versions at which `#ahead` and `#spare` had nothing: walking a tier again before it changes would be in vain. */
   #aheadRefusedAt = -1
   #spareRefusedAt = -1
@@ -35,6 +38,7 @@ export class Room {
       ssd: [evictor('ssd', block => this.#isIdle(block, 'ssd') && !this.#isProtected(block, 'ssd'))],
     }
     this.#ahead = evictor('dram', block => block.firstWanted > this.#ticket && this.#mayLeaveDram(block))
+    this.#beside = evictor('dram', block => block.wants === 0 && !this.#spared.has(block) && this.#mayLeaveDram(block))
     this.#spare = evictor('hbm', block => block.wants === 0 && this.#isIdle(block, 'hbm') && isSaved(block))
   }
 
@@ -62,6 +66,17 @@ export class Room {
     const victim = this.#ahead.next()
     if (victim) this.#evict(victim, 'dram')
     else this.#aheadRefusedAt = directory.pools.dram.version
+    return victim ? directory.reserve('dram') : -1
+  }
+
+  /** A dram slot for what no request has asked for: nothing that one wants is given up for it, nor any of `spared`. */
+  takeBeside(spared: ReadonlySet<Block>): number {
+    const { directory } = this.#core
+    const free = directory.reserve('dram')
+    if (free >= 0) return free
+    this.#spared = spared
+    const victim = this.#beside.next()
+    if (victim) this.#evict(victim, 'dram')
     return victim ? directory.reserve('dram') : -1
   }
 

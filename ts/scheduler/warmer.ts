@@ -8,8 +8,8 @@ import type { ReadWaiter, Reads } from './reads.js'
 import type { Room } from './room.js'
 import type { Warmed } from './types.js'
 
-/** Room is made from what nobody waits for: later than any ticket. */
-const AFTER_EVERYONE = Number.MAX_VALUE
+/** Ends of steps and transfers after which, if none of them made room, there will be none: a busy server never stands still. */
+const MOST_CHANGES_IN_VAIN = 256
 
 export class Warmer {
   readonly #core: Core
@@ -27,7 +27,6 @@ export class Warmer {
   /** @param next Lets what was started go on, and resolves at its next end; false: nothing is under way. */
   async warm(blocks: readonly Block[], next: () => Promise<boolean>): Promise<Warmed> {
     const now = this.#core.clock.now()
-    // Used now: what is brought up makes room from older blocks, not from its own.
     for (const block of blocks) block.lastUse = now
     const promotedBlocks = await this.#promote(blocks, next)
     const loading = blocks.filter(block => this.#load(block))
@@ -35,11 +34,13 @@ export class Warmer {
     return { promotedBlocks, loadedBlocks: loading.filter(block => block.has('hbm')).length }
   }
 
-  /** In the order of the tokens, as many as dram can take. */
+  /** In the order of the tokens, as many as dram can take without losing others of them. */
   async #promote(blocks: readonly Block[], next: () => Promise<boolean>): Promise<number> {
+    const own = new Set(blocks)
     const missing = blocks.filter(isOnDiskOnly)
     let promoted = 0
     let pending = 0
+    let inVain = 0
     const waiter: ReadWaiter = {
       promoted: () => {
         promoted++
@@ -48,16 +49,18 @@ export class Warmer {
       lost: () => pending--,
     }
     for (;;) {
-      while (missing.length > 0 && this.#read(missing[0] as Block, waiter, () => pending++)) missing.shift()
-      if ((pending === 0 && missing.length === 0) || !(await next())) return promoted
+      inVain = pending > 0 ? 0 : inVain + 1
+      while (missing.length > 0 && this.#read(missing[0] as Block, own, waiter, () => pending++)) missing.shift()
+      const isOver = pending === 0 && (missing.length === 0 || inVain > MOST_CHANGES_IN_VAIN)
+      if (isOver || !(await next())) return promoted
     }
   }
 
   /** False: it cannot be started now. */
-  #read(block: Block, waiter: ReadWaiter, started: () => void): boolean {
+  #read(block: Block, own: ReadonlySet<Block>, waiter: ReadWaiter, started: () => void): boolean {
     if (!isOnDiskOnly(block)) return true
     if (!this.#reads.join(block, waiter)) {
-      const slot = this.#reads.hasRoomAhead() ? this.#room.takeAhead(AFTER_EVERYONE) : -1
+      const slot = this.#reads.hasRoomAhead() ? this.#room.takeBeside(own) : -1
       if (slot < 0) return false
       this.#reads.startAhead(block, slot, waiter)
     }
