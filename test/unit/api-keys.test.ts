@@ -246,7 +246,9 @@ test('conversations are listed and acted on with what path and query say', async
     blocks_erased: 2,
     bytes_erased: 512,
     tiers: { hbm: 1, dram: 2, ssd: 2 },
+    remains_overwritten: 5,
     records_erased: 1,
+    requests_anonymised: 3,
     kept_shared: [{ key: 'ab', referrers: ['conv_other'] }],
   })
   t.deepEqual(calls, ['warm conv_fake acme', 'demote to ssd conv_fake null', 'fork conv_fake null', 'erase conv_fake '])

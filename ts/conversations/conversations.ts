@@ -118,6 +118,7 @@ export class Conversations {
   /** Forgets a conversation and the token records of its answers; answers how many, or null if there is none. */
   erase(tenant: string, id: string): number | null {
     if (!this.#registry.erase(tenant, id)) return null
+    this.#registry.disown(tenant, id)
     return this.#records.eraseConversation(conversationKey(tenant, id))
   }
 

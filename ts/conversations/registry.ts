@@ -10,7 +10,8 @@ export interface Conversation {
   readonly tenant: string
   /** ISO day: the date that a template asks for stays the same as long as the conversation lives. */
   readonly date: string
-  readonly forkedFrom: string | null
+  /** null: none, or that one was erased. */
+  forkedFrom: string | null
   /** Milliseconds since the Unix epoch. */
   readonly createdAt: number
   lastUse: number
@@ -115,8 +116,7 @@ export class ConversationRegistry {
   /** Creates it, or counts use of it. */
   touch(conversation: Conversation): void {
     this.#use(conversation)
-    const key = conversationKey(conversation.tenant, conversation.id)
-    this.#table?.put(Buffer.from(key, 'utf8'), encode(conversation))
+    this.#store(conversation)
     this.#trim()
   }
 
@@ -137,6 +137,20 @@ export class ConversationRegistry {
     this.#count(tenant, -1)
     this.onForgotten(key)
     return true
+  }
+
+  /** No conversation says any more that it was forked from this one. */
+  disown(tenant: string, id: string): void {
+    for (const { value } of this.#conversations.below()) {
+      if (value.forkedFrom !== id || value.tenant !== tenant) continue
+      value.forkedFrom = null
+      this.#store(value)
+    }
+  }
+
+  #store(conversation: Conversation): void {
+    const key = conversationKey(conversation.tenant, conversation.id)
+    this.#table?.put(Buffer.from(key, 'utf8'), encode(conversation))
   }
 
   #use(conversation: Conversation): void {

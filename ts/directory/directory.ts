@@ -10,6 +10,7 @@ import { ghostCapacity, Ghosts, type LossCause } from './ghosts.js'
 import { checkDirectory } from './integrity.js'
 import { LeafOrder } from './leaf-order.js'
 import { matchTokens, type Match } from './match.js'
+import { Remains } from './remains.js'
 import { SlotPool } from './slots.js'
 import type { View } from './view.js'
 
@@ -48,7 +49,11 @@ export class Directory {
   readonly policy: PlacementPolicy<Experienced>
   /** Milliseconds. */
   readonly now: () => number
+  /** What lies in ssd slots that were given up. */
+  readonly remains = new Remains()
   ssdListener: SsdListener | null = null
+  /** Names of the conversations that use the block, or used it last. */
+  usersOf: (block: Block) => readonly string[] = () => []
   /** Told of a block that has no copy left. */
   onForgotten: (block: Block) => void = () => {}
   #born = 0
@@ -93,6 +98,13 @@ export class Directory {
     const slot = this.pools[tier].take()
     if (slot >= 0) this.reserved[tier].add(slot)
     return slot
+  }
+
+  /** Takes those of the slots that are free, and answers which these are. */
+  reserveFree(tier: TierName, slots: ReadonlySet<number>): number[] {
+    const taken = this.pools[tier].takeFree(slots)
+    for (const slot of taken) this.reserved[tier].add(slot)
+    return taken
   }
 
   /** Gives a reserved slot back; it cools while something in flight names it. */
@@ -152,6 +164,7 @@ export class Directory {
     if (block.copies[tier].state !== 'filling') throw new Error(`the ${tier} copy is not filling`)
     block.copies[tier].state = 'present'
     this.pools[tier].version++
+    if (tier === 'ssd') this.remains.overwritten(block.copies.ssd.slot)
   }
 
   /** The sole owner extends a block in place: its hbm slot is a reserved one again. */
@@ -170,10 +183,15 @@ export class Directory {
   removeCopy(block: Block, tier: TierName, cause?: LossCause): void {
     if (block.copies[tier].state === 'absent') return
     const slot = block.copies[tier].slot
+    const leavesTokens = cause !== undefined && block.valid < BLOCK_TOKENS
+    const users = tier === 'ssd' || leavesTokens ? this.usersOf(block) : []
     this.#detach(block, tier)
     this.pools[tier].give(slot)
-    if (tier === 'ssd') this.ssdListener?.removed(slot)
-    if (this.#forgetIfEmpty(block) && cause) this.ghosts.left(block.key, tier, cause, block)
+    if (tier === 'ssd') {
+      this.ssdListener?.removed(slot)
+      this.remains.left(slot, users)
+    }
+    if (this.#forgetIfEmpty(block) && cause) this.ghosts.left(block.key, tier, cause, block, users)
   }
 
   /**
@@ -187,8 +205,9 @@ export class Directory {
       this.#detach(block, 'hbm')
       this.reserved.hbm.add(hbm.slot)
     }
+    const users = this.usersOf(block)
     for (const tier of TIERS) this.removeCopy(block, tier, 'damaged')
-    if (this.#forgetIfEmpty(block)) this.ghosts.left(block.key, 'hbm', 'damaged', block)
+    if (this.#forgetIfEmpty(block)) this.ghosts.left(block.key, 'hbm', 'damaged', block, users)
   }
 
   /**

@@ -86,14 +86,19 @@ export class Ghosts {
     return this.#forgotten.mayHold(key)
   }
 
-  /** The block is leaving `tier`, its last. */
-  left(key: BlockKey, tier: TierName, cause: LossCause, { uses, cohort, parent, tokens }: Leaving): void {
+  /** The block, which these conversations used, is leaving `tier`, its last. */
+  left(key: BlockKey, tier: TierName, cause: LossCause, { uses, cohort, parent, tokens }: Leaving, users: readonly string[] = []): void {
     const { capacity, policy, now } = this.#options
     const isChosen = cause === 'evicted' || cause === 'write_queue_full'
     this.#ghosts.delete(key)
     this.#ghosts.set(key, { at: now(), cause, tier, policy: isChosen ? policy : null, history: { uses, cohort } })
-    if (parent !== undefined && tokens && tokens.length < BLOCK_TOKENS) this.#tails.add(key, parent, tokens)
+    if (parent !== undefined && tokens && tokens.length < BLOCK_TOKENS) this.#tails.add({ key, parent, tokens, users })
     if (this.#ghosts.size > capacity) this.#forget(this.#ghosts.keys().next().value as BlockKey)
+  }
+
+  /** Forgets the tokens that are remembered of a conversation. Of whole blocks there are only keys. */
+  erase(conversation: string): void {
+    for (const key of this.#tails.of(conversation)) this.#drop(key)
   }
 
   /** The block is back: its ghost, which is one no longer. */

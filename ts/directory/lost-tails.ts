@@ -8,6 +8,8 @@ interface LostTail {
   readonly key: BlockKey
   readonly parent: BlockKey
   readonly tokens: Uint32Array
+  /** Names of the conversations that used it. */
+  readonly users: readonly string[]
 }
 
 /** Of the tails that follow one block, only the last ones are told apart. */
@@ -17,9 +19,9 @@ export class LostTails {
   readonly #byKey = new Map<BlockKey, LostTail>()
   readonly #byParent = new Map<BlockKey, LostTail[]>()
 
-  add(key: BlockKey, parent: BlockKey, tokens: Uint32Array): void {
+  add(tail: LostTail): void {
+    const { key, parent } = tail
     this.remove(key)
-    const tail = { key, parent, tokens }
     const siblings = this.#byParent.get(parent) ?? []
     const tooMany = siblings.length === MOST_SIBLINGS ? siblings.shift() : undefined
     if (tooMany) this.#byKey.delete(tooMany.key)
@@ -35,6 +37,11 @@ export class LostTails {
     const siblings = (this.#byParent.get(tail.parent) ?? []).filter(other => other !== tail)
     if (siblings.length > 0) this.#byParent.set(tail.parent, siblings)
     else this.#byParent.delete(tail.parent)
+  }
+
+  /** Keys of the tails that the conversation used. */
+  of(conversation: string): BlockKey[] {
+    return [...this.#byKey.values()].filter(({ users }) => users.includes(conversation)).map(({ key }) => key)
   }
 
   /** The tail after `parent` that shares the most leading tokens with `tokens`, and how many. */

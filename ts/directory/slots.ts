@@ -15,7 +15,7 @@ export class SlotPool {
   readonly #state: Uint8Array
   readonly #pins: Uint16Array
   readonly #lastStep: Int32Array
-  readonly #free: number[] = []
+  #free: number[] = []
   readonly #cooling = new Set<number>()
   #answered = -1
 
@@ -47,12 +47,13 @@ export class SlotPool {
     return slot
   }
 
-  /** Takes particular slots: what a store says is there after a restart. */
-  takeAll(slots: ReadonlySet<number>): void {
-    for (const slot of slots) this.#state[slot] = USED
-    const rest = this.#free.filter(slot => !slots.has(slot))
-    this.#free.length = 0
-    this.#free.push(...rest)
+  /** Takes those of the slots that are free, and answers which these are. */
+  takeFree(slots: ReadonlySet<number>): number[] {
+    const taken = this.#free.filter(slot => slots.has(slot))
+    if (taken.length === 0) return taken
+    for (const slot of taken) this.#state[slot] = USED
+    this.#free = this.#free.filter(slot => !slots.has(slot))
+    return taken
   }
 
   /** Gives a used slot back. It is handed out again only when nothing in flight names it. */
@@ -98,6 +99,10 @@ export class SlotPool {
   /** Nothing in flight names the slot. */
   isIdle(slot: number): boolean {
     return this.#pins[slot] === 0 && (this.#lastStep[slot] ?? -1) <= this.#answered
+  }
+
+  isFree(slot: number): boolean {
+    return this.#state[slot] === FREE
   }
 
   isUsed(slot: number): boolean {

@@ -63,8 +63,7 @@ export class BlockStore implements SsdListener {
       else damaged++
       this.#table.remove(key)
     }
-    directory.pools.ssd.takeAll(slots)
-    for (const slot of slots) directory.reserved.ssd.add(slot)
+    directory.reserveFree('ssd', slots)
     let restored = 0
     for (const { key, value } of records) {
       const entry = META.equals(key) || isForeign ? null : decodeEntry(value)

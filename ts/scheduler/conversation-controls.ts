@@ -10,6 +10,7 @@ import type { CacheControls } from './controls.js'
 import type { Core } from './core.js'
 import { Eraser } from './eraser.js'
 import type { Referrers } from './referrers.js'
+import type { RequestRecords } from './records.js'
 import type { Scheduler } from './scheduler.js'
 import type { Sequence } from './sequence.js'
 import { stripOf, tiersOf } from './strip.js'
@@ -32,6 +33,7 @@ export interface ConversationParts {
   readonly referrers: Referrers
   readonly aliases: Aliases
   readonly controls: CacheControls
+  readonly records: RequestRecords
   /** Resolves at the next end of a step or transfer. */
   readonly nextChange: () => Promise<void>
   /** Ends when every write to the store so far is on disk. */
@@ -101,8 +103,8 @@ export class ConversationControls implements ConversationAdmin {
   }
 
   /**
-   * Forgets the conversation, its token records and the blocks that it alone uses, in all tiers. Rejects with `in_use`
-   * while a turn of it waits or runs.
+   * Forgets the conversation, its token records, the blocks that it alone uses, in all tiers, and what it left in free
+   * slots of the disk; records of requests no longer name it. Rejects with `in_use` while a turn of it waits or runs.
    */
   async erase(id: string, tenant: string | null): Promise<ConversationErasure> {
     const conversation = this.#find(id, tenant)
@@ -113,13 +115,15 @@ export class ConversationControls implements ConversationAdmin {
     const blocks = this.#blocksOf(conversation)
     const shared = blocks.filter(block => (users.get(block)?.size ?? 0) > 0)
     const keptShared = shared.map(block => keptBlock(block, users.get(block) ?? new Set()))
-    const erasing = this.#eraser.erase(blocks.filter(block => !shared.includes(block)))
+    const erasing = this.#eraser.erase(key, blocks.filter(block => !shared.includes(block)))
     this.#parts.aliases.erase(key)
+    this.#core.journal.disown(shared, { tenant: conversation.tenant, conversation: id })
+    const requestsAnonymised = this.#parts.records.anonymise(conversation.tenant, id)
     const recordsErased = this.#parts.conversations.erase(conversation.tenant, id) ?? 0
     this.#parts.scheduler.pump()
     const erased = await erasing
     await this.#parts.flushed()
-    return { conversation: id, tenant: conversation.tenant, erased, recordsErased, keptShared }
+    return { conversation: id, tenant: conversation.tenant, erased, recordsErased, requestsAnonymised, keptShared }
   }
 
   /** @throws ApiError `not_found`, or `invalid_value` where several tenants have one of this id. */

@@ -27,7 +27,7 @@ export interface ChangedRecords {
 }
 
 interface Entry {
-  readonly record: Omit<RequestRecord, 'phases'>
+  record: Omit<RequestRecord, 'phases'>
   readonly trail: Trail
   /** Grows from change to change. */
   changedAt: number
@@ -57,6 +57,16 @@ export class RequestRecords {
     const records: RequestRecord[] = []
     for (let seq = end - 1; seq >= start; seq--) records.push(toRecord(this.#ring[seq % MAX_REQUEST_RECORDS] as Entry))
     return { records, next: start > oldest ? start : null }
+  }
+
+  /** Of an erased conversation's requests only the numbers stay: no id says whose they were. Answers how many there are. */
+  anonymise(tenant: string, conversation: string): number {
+    const entries = this.#ring.filter(({ record }) => record.conversation === conversation && record.tenant === tenant)
+    for (const entry of entries) {
+      entry.record = { ...entry.record, conversation: '', request_id: '' }
+      entry.changedAt = ++this.#changes
+    }
+    return entries.length
   }
 
   /** The latest state, for whoever wants only what changes from now on. */

@@ -107,6 +107,7 @@ class Service implements InferenceService {
       referrers: this.#referrers,
       aliases,
       controls: this.#controls,
+      records: this.records,
       nextChange: () => this.#nextChange(),
       flushed: async () => this.#database?.flushed(),
     })
@@ -305,7 +306,21 @@ class Service implements InferenceService {
     const isKnown = (key: string): boolean => this.#conversations.byKey(key) !== undefined
     const referrers = new Referrers(this.#core.directory, this.#database?.table('referrers') ?? null, isKnown)
     this.#conversations.onForgotten = key => referrers.forget(key)
+    this.#restoreRemains(referrers, isKnown)
     return referrers
+  }
+
+  /** A turn that is not released yet refers to nothing, but may have left something already. */
+  #restoreRemains(referrers: Referrers, isKnown: (conversation: string) => boolean): void {
+    const { directory, journal } = this.#core
+    const table = this.#database?.table('remains')
+    if (table) directory.remains.keepIn(table, { slot: slot => directory.pools.ssd.isFree(slot), conversation: isKnown })
+    directory.usersOf = block => {
+      const users = new Set(referrers.of(block))
+      const owner = journal.ownerOf(block)
+      if (owner) users.add(conversationKey(owner.tenant, owner.conversation))
+      return [...users]
+    }
   }
 
   #scheduleHousekeeping(): void {

@@ -79,6 +79,14 @@ export class Journal {
     this.#owners.set(block, trail.owner)
   }
 
+  /** Forgets that the conversation used the blocks. */
+  disown(blocks: Iterable<Block>, { tenant, conversation }: Owner): void {
+    for (const block of blocks) {
+      const owner = this.#owners.get(block)
+      if (owner?.conversation === conversation && owner.tenant === tenant) this.#owners.delete(block)
+    }
+  }
+
   /** The conversation that used the block last; undefined: none since the start. */
   ownerOf(block: Block): Owner | undefined {
     return this.#owners.get(block)

@@ -207,6 +207,8 @@ export interface ErasedCopies {
   /** Of all copies. */
   readonly bytes: number
   readonly copies: Readonly<Record<TierName, number>>
+  /** Slots of the ssd tier that held blocks which had been given up before. */
+  readonly remains: number
 }
 
 /** A block that outlives one of its conversations; the key in hex. */
@@ -221,6 +223,8 @@ export interface ConversationErasure {
   readonly erased: ErasedCopies
   /** Token records of answers. */
   readonly recordsErased: number
+  /** Records of requests that no longer say whose they were. */
+  readonly requestsAnonymised: number
   readonly keptShared: readonly KeptBlock[]
 }
 

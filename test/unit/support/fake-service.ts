@@ -182,8 +182,8 @@ function fakeConversations(called: (call: string) => void): ConversationAdmin {
     },
     async erase(id, tenant) {
       act('erase', id, tenant)
-      const erased = { blocks: 2, bytes: 512, copies: { hbm: 1, dram: 2, ssd: 2 } }
-      return { conversation, tenant: 'acme', erased, recordsErased: 1, keptShared: [{ key: 'ab', referrers: ['conv_other'] }] }
+      const erased = { blocks: 2, bytes: 512, copies: { hbm: 1, dram: 2, ssd: 2 }, remains: 5 }
+      return { conversation, tenant: 'acme', erased, recordsErased: 1, requestsAnonymised: 3, keptShared: [{ key: 'ab', referrers: ['conv_other'] }] }
     },
   }
 }

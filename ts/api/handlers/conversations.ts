@@ -78,14 +78,16 @@ export const forkConversation: Handler = async (request, { service }) => {
 
 /** DELETE /admin/conversations/:id */
 export const eraseConversation: Handler = async (request, { service }) => {
-  const { conversation, tenant, erased, recordsErased, keptShared } = await service.conversations.erase(...targetOf(request))
+  const { conversation, tenant, erased, recordsErased, requestsAnonymised, keptShared } = await service.conversations.erase(...targetOf(request))
   const body: EraseReceipt = {
     conversation,
     tenant,
     blocks_erased: erased.blocks,
     bytes_erased: erased.bytes,
     tiers: erased.copies,
+    remains_overwritten: erased.remains,
     records_erased: recordsErased,
+    requests_anonymised: requestsAnonymised,
     kept_shared: keptShared.map(({ key, referrers }) => ({ key, referrers: [...referrers] })),
   }
   return json(body)

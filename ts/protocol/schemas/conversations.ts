@@ -100,7 +100,9 @@ export const EraseReceipt = z
     blocks_erased: count,
     bytes_erased: count.meta({ description: 'of all copies, in all tiers' }),
     tiers: z.object({ hbm: count, dram: count, ssd: count }).meta({ description: 'copies erased, by tier' }),
+    remains_overwritten: count.meta({ description: 'free slots on ssd that still held blocks which it had lost before' }),
     records_erased: count.meta({ description: 'token records of answers' }),
+    requests_anonymised: count.meta({ description: 'records of requests that no longer name it' }),
     kept_shared: z
       .array(z.object({ key: z.string().meta({ description: '64 hex digits' }), referrers: z.array(z.string()) }))
       .meta({ description: 'blocks that stay, and the conversations that use them (up to 100 each)' }),

@@ -47,8 +47,8 @@ export const MOST_EVICTIONS = 4
 export const RequestRecord = z
   .object({
     seq: count.meta({ description: 'grows from record to record; a record that comes again replaces the one before' }),
-    request_id: z.string(),
-    conversation: z.string(),
+    request_id: z.string().meta({ description: 'empty: the conversation was erased' }),
+    conversation: z.string().meta({ description: 'empty: it was erased' }),
     tenant: z.string(),
     status: z.enum(['ok', 'cancelled', 'failed']),
     finish_reason: z.enum(['stop', 'length']).nullable(),

@@ -37,11 +37,14 @@ export function erase(http: HttpClient, target: Target): Promise<EraseReceipt> {
   return http.json<EraseReceipt>(pathOf(target), { method: 'DELETE' })
 }
 
-export function receiptLines({ blocks_erased, bytes_erased, tiers, records_erased, kept_shared }: EraseReceipt): readonly string[] {
+/** What is gone, and what stays, a sentence each. */
+export function receiptLines(receipt: EraseReceipt): readonly string[] {
+  const { blocks_erased, bytes_erased, tiers, remains_overwritten, records_erased, requests_anonymised, kept_shared } = receipt
   const copies = Object.entries(tiers).map(([tier, count]) => `${formatNumber(count)} in ${tier}`)
   return [
     `${formatCount(blocks_erased, 'block')} erased, ${formatBytes(bytes_erased)} of copies: ${copies.join(', ')}.`,
-    `${formatCount(records_erased, 'token record')} of answers erased.`,
+    `${formatCount(remains_overwritten, 'free slot')} on ssd with older blocks of it overwritten.`,
+    `${formatCount(records_erased, 'token record')} of answers erased; ${formatCount(requests_anonymised, 'request record')} no longer name it.`,
     kept_shared.length === 0
       ? 'No block stays: no other conversation used one.'
       : `${formatCount(kept_shared.length, 'block')} stay, because other conversations use them.`,
