@@ -1,23 +1,11 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
-import test from 'ava'
-import type { Browser } from 'playwright-core'
 import { ROOT, temporaryFolder } from '../support/paths.js'
-import { has, testNeeding } from '../support/requirements.js'
 import { TestServer } from '../support/server.js'
-import { launchBrowser } from './browser.js'
 import { openLive } from './page.js'
+import { browserTest, setStage } from './stage.js'
 
-const browserTest = testNeeding('browser')
-let browser: Browser
-
-test.before(async () => {
-  if (has('browser')) browser = await launchBrowser()
-})
-
-test.after.always(async () => {
-  await browser?.close()
-})
+const stage = setStage({ hasServer: false })
 
 /** A file with one admin key, made as an operator would. */
 function newAdminKey(): { readonly file: string; readonly key: string } {
@@ -31,7 +19,7 @@ function newAdminKey(): { readonly file: string; readonly key: string } {
 
 browserTest('a killed server brings the overlay over the last numbers, and one that comes back takes it away', async (t) => {
   const victim = await TestServer.start({ args: ['--device', 'simulated'] })
-  const { page } = await openLive(browser, victim.url)
+  const { page } = await openLive(stage.browser, victim.url)
   await victim.kill()
   const overlay = page.getByRole('alert')
   await overlay.waitFor()
@@ -52,7 +40,7 @@ browserTest('a killed server brings the overlay over the last numbers, and one t
 browserTest('a server that asks for a key shows the login, and the key opens every page', async (t) => {
   const { file, key } = newAdminKey()
   const server = await TestServer.start({ args: ['--device', 'simulated', '--admin-key-file', file] })
-  const page = await browser.newPage()
+  const page = await stage.browser.newPage()
   await page.goto(`${server.url}/#/requests`)
   await page.getByRole('button', { name: 'Log in' }).waitFor()
   t.is(await page.locator('nav').count(), 0)

@@ -1,31 +1,14 @@
-import test from 'ava'
-import type { Browser, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import type { ConversationPage } from '../../ts/protocol/index.js'
-import { has, testNeeding } from '../support/requirements.js'
-import { TestServer } from '../support/server.js'
 import { violationsOf } from './axe.js'
-import { launchBrowser } from './browser.js'
 import { openLive } from './page.js'
+import { browserTest, setStage } from './stage.js'
 import { traffic } from './traffic.js'
 
-const browserTest = testNeeding('browser')
-let browser: Browser
-let server: TestServer
-
-test.before(async () => {
-  if (!has('browser')) return
-  browser = await launchBrowser()
-  server = await TestServer.start({ args: ['--device', 'simulated'] })
-  await traffic(server, { clients: 3, turns: 2 })
-})
-
-test.after.always(async () => {
-  await browser?.close()
-  await server?.stop()
-})
+const stage = setStage({ prepare: ({ server }) => traffic(server, { clients: 3, turns: 2 }) })
 
 async function openConversation(id: string): Promise<Page> {
-  const { page } = await openLive(browser, server.url, { path: '/conversations' })
+  const { page } = await openLive(stage.browser, stage.server.url, { path: '/conversations' })
   await page.getByRole('button', { name: id, exact: true }).click()
   await page.getByRole('heading', { level: 2, name: id, exact: true }).waitFor()
   return page
@@ -33,14 +16,14 @@ async function openConversation(id: string): Promise<Page> {
 
 /** What the server itself says of one. */
 async function told(id: string) {
-  const { conversations } = (await (await server.get(`/admin/conversations?q=${id}`)).json()) as ConversationPage
+  const { conversations } = (await (await stage.server.get(`/admin/conversations?q=${id}`)).json()) as ConversationPage
   return conversations.find((row) => row.id === id)
 }
 
 const notice = (page: Page) => page.locator('.notice')
 
 browserTest('a search shows the conversations whose id contains it, and says so where there is none', async (t) => {
-  const { page } = await openLive(browser, server.url, { path: '/conversations' })
+  const { page } = await openLive(stage.browser, stage.server.url, { path: '/conversations' })
   await page.getByText('3 conversations').waitFor()
   await page.getByLabel('Search by id').fill('client-1')
   await page.getByText('1 conversation', { exact: true }).waitFor()
@@ -72,7 +55,7 @@ browserTest('a fork is a conversation of its own that shares every block', async
   await page.getByRole('button', { name: 'Fork', exact: true }).click()
   await notice(page).filter({ hasText: /^Forked as/ }).waitFor()
   await page.getByText('4 conversations').waitFor()
-  const { conversations } = (await (await server.get('/admin/conversations')).json()) as ConversationPage
+  const { conversations } = (await (await stage.server.get('/admin/conversations')).json()) as ConversationPage
   t.true(conversations.some((row) => row.forked_from === 'client-1'))
   await page.close()
 })

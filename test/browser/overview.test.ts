@@ -1,30 +1,14 @@
-import test from 'ava'
-import type { Browser, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { ask } from '../support/conversation.js'
-import { has, testNeeding } from '../support/requirements.js'
-import { TestServer } from '../support/server.js'
-import { launchBrowser } from './browser.js'
 import { openLive } from './page.js'
+import { browserTest, setStage } from './stage.js'
 
-const browserTest = testNeeding('browser')
-let browser: Browser
-let server: TestServer
-
-test.before(async () => {
-  if (!has('browser')) return
-  browser = await launchBrowser()
-  server = await TestServer.start({ args: ['--device', 'simulated'] })
-})
-
-test.after.always(async () => {
-  await browser?.close()
-  await server?.stop()
-})
+const stage = setStage()
 
 const figure = (page: Page, label: string) => page.locator('.figure', { hasText: label }).locator('.value')
 
 browserTest('the overview shows the three tiers, fastest first, and what the server is', async (t) => {
-  const { page, complaints } = await openLive(browser, server.url)
+  const { page, complaints } = await openLive(stage.browser, stage.server.url)
   const tiers = await page.locator('[data-tier]').evaluateAll((rows) => rows.map((row) => row.getAttribute('data-tier')))
   t.deepEqual(tiers, ['hbm', 'dram', 'ssd'])
   t.regex(await page.locator('.server').innerText(), /Simulated engine: no model runs/)
@@ -33,13 +17,13 @@ browserTest('the overview shows the three tiers, fastest first, and what the ser
 })
 
 browserTest('a turn that the server answers is counted, and a second one shows reuse and what it saved', async (t) => {
-  const { page } = await openLive(browser, server.url)
+  const { page } = await openLive(stage.browser, stage.server.url)
   const answered = figure(page, 'Requests answered')
   const before = Number(await answered.innerText())
   const messages = [{ role: 'user' as const, content: 'A question that is long enough to fill some tokens. '.repeat(12) }]
-  const first = await ask(server, messages, { max_tokens: 8 })
+  const first = await ask(stage.server, messages, { max_tokens: 8 })
   const history = [...messages, { role: 'assistant' as const, content: first.text }, { role: 'user' as const, content: 'And?' }]
-  const second = await ask(server, history, { max_tokens: 8 })
+  const second = await ask(stage.server, history, { max_tokens: 8 })
   t.true(second.usage.prompt_tokens_details.cached_tokens > 0)
   await page.locator('.figure', { hasText: new RegExp(`^Requests answered\\s*${before + 2}$`) }).waitFor()
   t.regex(await figure(page, 'Prompt tokens reused').innerText(), /^[1-9][\d.]* %$/)
@@ -51,7 +35,7 @@ browserTest('a turn that the server answers is counted, and a second one shows r
 })
 
 browserTest('a choice of theme outlives a reload', async (t) => {
-  const { page } = await openLive(browser, server.url, { colorScheme: 'light' })
+  const { page } = await openLive(stage.browser, stage.server.url, { colorScheme: 'light' })
   const background = () => page.evaluate<string>('getComputedStyle(document.body).backgroundColor')
   const light = await background()
   await page.getByRole('radio', { name: 'Dark' }).click()
@@ -68,7 +52,7 @@ browserTest('a choice of theme outlives a reload', async (t) => {
 })
 
 browserTest('every panel has a heading and a sentence, every chart and bar a description', async (t) => {
-  const { page } = await openLive(browser, server.url)
+  const { page } = await openLive(stage.browser, stage.server.url)
   const unnamed = await page.locator('main .panel').evaluateAll((panels) =>
     panels.filter((panel) => !panel.querySelector('h2')?.textContent?.trim() || !panel.querySelector('.explain')?.textContent?.trim()).length,
   )

@@ -1,36 +1,27 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import test from 'ava'
-import type { Browser } from 'playwright-core'
 import { ROOT } from '../support/paths.js'
-import { has, testNeeding } from '../support/requirements.js'
-import { TestServer } from '../support/server.js'
 import { violationsOf } from './axe.js'
-import { launchBrowser } from './browser.js'
 import { openLive } from './page.js'
+import { browserTest, setStage } from './stage.js'
 import { traffic } from './traffic.js'
 
-const browserTest = testNeeding('browser')
 const SHOTS = join(ROOT, 'test-output/pages')
 const TIERS = ['--hbm-bytes', '64MiB', '--dram-bytes', '128MiB', '--ssd-bytes', '256MiB']
-let browser: Browser
-let server: TestServer
 let load: Promise<void>
 
-test.before(async () => {
-  if (!has('browser')) return
-  mkdirSync(SHOTS, { recursive: true })
-  browser = await launchBrowser()
-  server = await TestServer.start({ args: ['--device', 'simulated', ...TIERS] })
-  await traffic(server, { clients: 2, turns: 2 })
-  // Goes on while the pages are looked at; what it still asks when the server ends is refused.
-  load = traffic(server, { clients: 8, turns: 40 }).catch(() => undefined)
-})
-
-test.after.always(async () => {
-  await browser?.close()
-  await server?.kill()
-  await load
+const stage = setStage({
+  args: TIERS,
+  prepare: async ({ server }) => {
+    mkdirSync(SHOTS, { recursive: true })
+    await traffic(server, { clients: 2, turns: 2 })
+    // Goes on while the pages are looked at; what it still asks when the server ends is refused.
+    load = traffic(server, { clients: 8, turns: 40 }).catch(() => undefined)
+  },
+  finish: async () => {
+    await stage.server.kill()
+    await load
+  },
 })
 
 /** Each page's path, its heading, and what is there once it has something to show. */
@@ -53,7 +44,7 @@ for (const { path, heading, shows } of PAGES) {
   browserTest(`${heading} reads well under load in both themes, wide and narrow: no violation, no complaint, nothing cut off`, async (t) => {
     for (const look of LOOKS) {
       const name = `${heading.toLowerCase().replace(' ', '-')}-${look.colorScheme}-${look.width}`
-      const { page, complaints } = await openLive(browser, server.url, { path, ...look })
+      const { page, complaints } = await openLive(stage.browser, stage.server.url, { path, ...look })
       await page.locator(shows).first().waitFor()
       t.is(await page.getByRole('heading', { level: 1 }).innerText(), heading)
       t.is(await page.locator('html').getAttribute('data-theme'), look.colorScheme)
@@ -68,7 +59,7 @@ for (const { path, heading, shows } of PAGES) {
 }
 
 browserTest('every page is reached by keyboard alone, says its name and begins at its top', async (t) => {
-  const { page } = await openLive(browser, server.url)
+  const { page } = await openLive(stage.browser, stage.server.url)
   await page.keyboard.press('Tab')
   t.is(await page.locator(':focus').innerText(), 'Skip to the content')
   for (const { path, heading } of PAGES.slice(1)) {

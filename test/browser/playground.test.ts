@@ -1,28 +1,12 @@
-import test from 'ava'
-import type { Browser, Page } from 'playwright-core'
-import { has, testNeeding } from '../support/requirements.js'
-import { TestServer } from '../support/server.js'
+import type { Page } from 'playwright-core'
 import { violationsOf } from './axe.js'
-import { launchBrowser } from './browser.js'
 import { openLive } from './page.js'
+import { browserTest, setStage } from './stage.js'
 
-const browserTest = testNeeding('browser')
-let browser: Browser
-let server: TestServer
-
-test.before(async () => {
-  if (!has('browser')) return
-  browser = await launchBrowser()
-  server = await TestServer.start({ args: ['--device', 'simulated'] })
-})
-
-test.after.always(async () => {
-  await browser?.close()
-  await server?.stop()
-})
+const stage = setStage()
 
 async function openPlayground(longest: number): Promise<Page> {
-  const { page } = await openLive(browser, server.url, { path: '/playground' })
+  const { page } = await openLive(stage.browser, stage.server.url, { path: '/playground' })
   await page.getByText('Settings', { exact: true }).click()
   await page.getByLabel('Longest answer').fill(String(longest))
   return page

@@ -1,35 +1,23 @@
 import test from 'ava'
-import type { Browser, Page } from 'playwright-core'
-import { has, testNeeding } from '../support/requirements.js'
-import { launchBrowser } from './browser.js'
+import type { Page } from 'playwright-core'
 import { BusyServer } from './busy-server.js'
 import { openLive } from './page.js'
+import { browserTest, setStage } from './stage.js'
 
-const browserTest = testNeeding('browser')
 const SEED = 20_261_124
-let browser: Browser
-const server = new BusyServer(SEED)
+const busy = new BusyServer(SEED)
+const stage = setStage({ hasServer: false, prepare: () => busy.start(), finish: () => busy.stop() })
 
-test.before(async (t) => {
-  if (!has('browser')) return
-  t.log(`seed ${SEED}`)
-  browser = await launchBrowser()
-  await server.start()
-})
-
-test.after.always(async () => {
-  await browser?.close()
-  await server.stop()
-})
+test.before((t) => t.log(`seed ${SEED}`))
 
 const nodes = (page: Page) => page.evaluate<number>('document.getElementsByTagName("*").length')
 
 browserTest('five seconds of 500 requests a second leave rows, elements and what is kept within their bounds', async (t) => {
-  const { page, complaints } = await openLive(browser, server.url, { path: '/requests' })
-  await server.sendFor(2)
+  const { page, complaints } = await openLive(stage.browser, busy.url, { path: '/requests' })
+  await busy.sendFor(2)
   await page.locator('.request').first().waitFor()
   const before = await nodes(page)
-  await server.sendFor(20)
+  await busy.sendFor(20)
   await page.locator(`[role=table][aria-rowcount="1001"]`).waitFor()
   const rows = await page.locator('.request').count()
   t.true(rows >= 7 && rows <= 40, `${rows} rows in the document`)
@@ -40,14 +28,14 @@ browserTest('five seconds of 500 requests a second leave rows, elements and what
 })
 
 browserTest('a list that someone has scrolled stands still under load, and says how many are newer', async (t) => {
-  const { page } = await openLive(browser, server.url, { path: '/requests' })
-  await server.sendFor(8)
+  const { page } = await openLive(stage.browser, busy.url, { path: '/requests' })
+  await busy.sendFor(8)
   const table = page.getByRole('table', { name: 'Requests' })
   await table.evaluate((element) => element.scrollTo({ top: 2600 }))
   const middle = page.locator('.request').nth(9)
   await page.locator('[aria-rowindex="52"]').waitFor()
   const before = await middle.innerText()
-  await server.sendFor(4)
+  await busy.sendFor(4)
   await page.getByRole('button', { name: /^Show [\d,]+ newer requests$/ }).waitFor()
   t.is(await middle.innerText(), before)
   await page.getByRole('button', { name: /newer requests$/ }).click()
@@ -56,7 +44,7 @@ browserTest('a list that someone has scrolled stands still under load, and says 
 })
 
 browserTest('100,000 conversations scroll by pages: few rows in the document, the last one is reached', async (t) => {
-  const { page } = await openLive(browser, server.url, { path: '/conversations' })
+  const { page } = await openLive(stage.browser, busy.url, { path: '/conversations' })
   await page.getByText('100,000 conversations').waitFor()
   const table = page.getByRole('table', { name: 'Conversations' })
   for (const index of [400, 2000, 9000]) {
@@ -72,11 +60,11 @@ browserTest('100,000 conversations scroll by pages: few rows in the document, th
 
 browserTest('ten minutes of history and five seconds of every topic leave each page’s elements within a bound', async (t) => {
   for (const path of ['/', '/map', '/what-if']) {
-    const { page, complaints } = await openLive(browser, server.url, { path })
-    await server.sendFor(8)
+    const { page, complaints } = await openLive(stage.browser, busy.url, { path })
+    await busy.sendFor(8)
     await page.locator('canvas').first().waitFor()
     const before = await nodes(page)
-    await server.sendFor(12)
+    await busy.sendFor(12)
     const after = await nodes(page)
     t.true(after <= before + 20 && after < 1500, `${path}: ${before} elements before, ${after} after`)
     t.deepEqual(complaints, [], path)

@@ -9,6 +9,8 @@ const AXIS_SIZE = { across: 34, up: 68 }
 const HEADROOM = 1.1
 const DASH = [6, 4]
 const POWERS_OF_TWO = Array.from({ length: 50 }, (_, power) => 2 ** power)
+/** Steps of an axis that counts things. */
+const WHOLE = Array.from({ length: 10 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat()
 
 export interface ChartSetup {
   readonly width: number
@@ -19,6 +21,8 @@ export interface ChartSetup {
   readonly format: (value: number) => string
   /** Whether the axis across counts in powers of two, as capacities do. */
   readonly isBinary?: boolean | undefined
+  /** Whether the axis up counts things, which come whole. */
+  readonly isWhole?: boolean | undefined
   readonly top?: number | undefined
   /** A value across at which a line stands. */
   readonly mark?: number | undefined
@@ -67,14 +71,17 @@ function markAt(value: number): (plot: uPlot) => void {
 }
 
 export function chartOptions(setup: ChartSetup): uPlot.Options {
-  const { width, top, across, formatAcross, format } = setup
+  const { width, top, across, formatAcross, format, isBinary, isWhole } = setup
   const highest = (max: number | null) => top ?? (max === null || max <= 0 ? 1 : max * HEADROOM)
   return {
     width,
     height: CHART_HEIGHT,
     cursor: { drag: { x: false, y: false }, points: { size: 7 } },
     scales: { x: { time: false }, y: { range: (_, __, max) => [0, highest(max)] } },
-    axes: [{ ...axis(formatAcross, AXIS_SIZE.across, 70), ...(setup.isBinary ? { incrs: POWERS_OF_TWO } : {}) }, axis(format, AXIS_SIZE.up, 32)],
+    axes: [
+      { ...axis(formatAcross, AXIS_SIZE.across, 70), ...(isBinary ? { incrs: POWERS_OF_TWO } : {}) },
+      { ...axis(format, AXIS_SIZE.up, 32), ...(isWhole ? { incrs: WHOLE } : {}) },
+    ],
     ...(setup.mark === undefined ? {} : { hooks: { draw: [markAt(setup.mark)] } }),
     bands: (setup.bands ?? []).map(({ upper, lower, colour }) => ({
       series: [upper, lower],

@@ -11,6 +11,7 @@ export interface OverviewChart {
   /** Drawn on top of each other, so that the highest line is the sum. */
   readonly isStacked?: boolean
   readonly isWide?: boolean
+  readonly isWhole?: boolean
   readonly bands?: readonly ChartBand[]
   readonly top?: number
   readonly read: (history: SampleHistory) => readonly Values[]
@@ -44,7 +45,7 @@ export const CHARTS: readonly OverviewChart[] = [
     series: [
       { label: 'median', colour: '--dram' },
       { label: '95 % within', colour: '--hbm' },
-      { label: 'median without reuse (estimated)', colour: '--computed', dashed: true },
+      { label: 'median without reuse, estimated', colour: '--computed', dashed: true },
     ],
     read: (history) => [history.gauge('ttftP50'), history.gauge('ttftP95'), history.gauge('withoutReuseP50')],
     format: formatMs,
@@ -71,8 +72,9 @@ export const CHARTS: readonly OverviewChart[] = [
       { label: 'running', colour: '--hbm' },
       { label: 'waiting', colour: '--queued' },
     ],
+    isWhole: true,
     read: (history) => [history.gauge('running'), history.gauge('queued')],
-    format: (value) => formatNumber(value, 1),
+    format: (value) => formatNumber(value),
   },
   {
     title: 'Bytes moved',

@@ -8,37 +8,59 @@ export interface Total {
   readonly value: string
 }
 
-const CAUSES: Readonly<Record<string, string>> = {
-  evicted: 'Blocks evicted for others',
-  write_queue_full: 'Blocks dropped, disk too slow',
-  damaged: 'Blocks damaged',
+export interface Totals {
+  /** What was done. */
+  readonly work: readonly Total[]
+  /** What had to be given up, waited for or done again: better little of it. */
+  readonly trouble: readonly Total[]
+}
+
+/** Blocks that left their last tier, by cause. */
+const TROUBLES: Readonly<Record<string, string>> = {
+  evicted: 'Blocks lost to others',
+  write_queue_full: 'Blocks lost, disk too slow',
+  damaged: 'Blocks lost, damaged',
+}
+const WISHES: Readonly<Record<string, string>> = {
   reset: 'Blocks reset by hand',
-  ttl: 'Blocks too old',
+  erased: 'Blocks erased on request',
+  ttl: 'Blocks idle for too long',
   foreign: 'Blocks of another model',
 }
 
-export function toTotals({ tokens, requests, blocks, steps, preemptions, damagedReads, residentBytes, transfers, prefetches, history }: Sample): readonly Total[] {
-  const count = (label: string, value: number): Total => ({ label, value: formatNumber(value) })
-  return [
-    count('Requests answered', requests.ok),
-    count('Cancelled', requests.cancelled),
-    count('Failed', requests.failed),
-    count('Refused', requests.rejected),
-    count('Preempted', preemptions),
-    count('Tokens recomputed after that', tokens.recomputed),
-    { label: 'Written to SSD', value: formatBytes(transfers.write.bytes) },
-    count('Histories loaded', history.load),
-    count('Histories computed, being sooner', history.recompute),
-    count('Histories loaded in part', history.split),
-    count('Blocks fetched ahead', prefetches.fetched),
-    count('Fetched ahead in vain', prefetches.wasted),
-    { label: 'Steps waited for loads', value: formatMs(steps.loadStallMs) },
-    count('Damaged reads', damagedReads),
-    ...Object.entries(blocks.dropped).map(([cause, dropped]) => count(CAUSES[cause] ?? `Blocks dropped: ${cause}`, dropped)),
-    { label: 'Memory of the process', value: formatBytes(residentBytes) },
-  ]
+const count = (label: string, value: number): Total => ({ label, value: formatNumber(value) })
+
+function lost(dropped: Sample['blocks']['dropped'], words: Readonly<Record<string, string>>): Total[] {
+  return Object.entries(words).map(([cause, label]) => count(label, dropped[cause] ?? 0))
 }
 
-export function useTotals(live: Live): ComputedRef<readonly Total[]> {
-  return computed(() => (live.sample.value ? toTotals(live.sample.value) : []))
+export function toTotals(sample: Sample): Totals {
+  const { tokens, requests, blocks, steps, preemptions, damagedReads, residentBytes, transfers, prefetches, history } = sample
+  return {
+    work: [
+      count('Requests answered', requests.ok),
+      count('Histories read from ssd', history.load),
+      count('Histories computed, as sooner', history.recompute),
+      count('Histories half and half', history.split),
+      count('Blocks fetched ahead', prefetches.fetched),
+      { label: 'Written to ssd', value: formatBytes(transfers.write.bytes) },
+      { label: 'Memory of the process', value: formatBytes(residentBytes) },
+      ...lost(blocks.dropped, WISHES),
+    ],
+    trouble: [
+      count('Requests failed', requests.failed),
+      count('Requests refused', requests.rejected),
+      count('Requests cancelled', requests.cancelled),
+      count('Requests preempted', preemptions),
+      count('Tokens computed twice', tokens.recomputed),
+      { label: 'Waited for loads', value: formatMs(steps.loadStallMs) },
+      count('Fetched ahead in vain', prefetches.wasted),
+      count('Damaged reads', damagedReads),
+      ...lost(blocks.dropped, TROUBLES),
+    ],
+  }
+}
+
+export function useTotals(live: Live): ComputedRef<Totals | null> {
+  return computed(() => (live.sample.value ? toTotals(live.sample.value) : null))
 }
