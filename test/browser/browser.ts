@@ -12,8 +12,9 @@ const QUIET = [
   '--disable-sync',
 ] as const
 
-export async function launchBrowser(): Promise<Browser> {
+/** `args`: further arguments of the browser. */
+export async function launchBrowser(args: readonly string[] = []): Promise<Browser> {
   const executablePath = browserPath()
   if (executablePath === null) throw new Error('no browser')
-  return chromium.launch({ executablePath, args: [...QUIET] })
+  return chromium.launch({ executablePath, args: [...QUIET, ...args] })
 }

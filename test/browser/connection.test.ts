@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { ROOT, temporaryFolder } from '../support/paths.js'
 import { TestServer } from '../support/server.js'
+import { violationsOf } from './axe.js'
 import { openLive } from './page.js'
 import { browserTest, setStage } from './stage.js'
 
@@ -27,14 +28,21 @@ browserTest('a killed server brings the overlay over the last numbers, and one t
   t.is(await page.locator('[data-tier]').count(), 3)
   t.is(await page.locator('main').getAttribute('inert'), '')
   t.is(await page.locator(':focus').innerText(), 'Try again now')
+  t.deepEqual(await violationsOf(page), [])
   const port = new URL(victim.url).port
   const heir = await TestServer.start({ args: ['--device', 'simulated', '--port', port], home: victim.home })
   await page.getByRole('button', { name: 'Try again now' }).click()
   await page.locator('[data-status=live]').waitFor()
   await overlay.waitFor({ state: 'detached' })
   t.is(await page.locator('main').getAttribute('inert'), null)
+  await heir.kill()
+  await overlay.waitFor()
+  // Nobody presses anything: the page goes on by itself.
+  const next = await TestServer.start({ args: ['--device', 'simulated', '--port', port], home: victim.home })
+  await overlay.waitFor({ state: 'detached' })
+  await page.locator('[data-status=live]').waitFor()
   await page.close()
-  await heir.stop()
+  await next.stop()
 })
 
 browserTest('a server that asks for a key shows the login, and the key opens every page', async (t) => {
@@ -44,6 +52,7 @@ browserTest('a server that asks for a key shows the login, and the key opens eve
   await page.goto(`${server.url}/#/requests`)
   await page.getByRole('button', { name: 'Log in' }).waitFor()
   t.is(await page.locator('nav').count(), 0)
+  t.deepEqual(await violationsOf(page), [])
   await page.getByLabel('Admin key').fill('not-the-key')
   await page.keyboard.press('Enter')
   await page.locator('.failure:not(:empty)').waitFor()

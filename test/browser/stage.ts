@@ -17,6 +17,8 @@ export interface Stage {
 export interface StageOptions {
   /** Options of the server besides its device. @default none */
   readonly args?: readonly string[]
+  /** Arguments of the browser. @default none */
+  readonly browserArgs?: readonly string[]
   /** False: each test brings a server of its own. @default true */
   readonly hasServer?: boolean
   /** What is there before the first test. */
@@ -26,7 +28,7 @@ export interface StageOptions {
 }
 
 /** Sets the stage of a file's tests, and clears it after the last of them. */
-export function setStage({ args = [], hasServer = true, prepare, finish }: StageOptions = {}): Stage {
+export function setStage({ args = [], browserArgs = [], hasServer = true, prepare, finish }: StageOptions = {}): Stage {
   let browser: Browser | null = null
   let server: TestServer | null = null
   const stage: Stage = {
@@ -39,7 +41,7 @@ export function setStage({ args = [], hasServer = true, prepare, finish }: Stage
   }
   test.before(async () => {
     if (!has('browser')) return
-    browser = await launchBrowser()
+    browser = await launchBrowser(browserArgs)
     if (hasServer) server = await TestServer.start({ args: ['--device', 'simulated', ...args] })
     await prepare?.(stage)
   })

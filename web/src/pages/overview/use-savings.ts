@@ -33,7 +33,7 @@ function toFigures({ tokens, saved, ttft, requests }: Sample, answerRate: number
       hint: ttft ? `95 % within ${formatMs(ttft.p95)}; ${formatCount(ttft.count, 'turn')} in the last minute` : 'no turn in the last minute',
     },
     {
-      label: 'Without reuse it would be (estimated)',
+      label: 'Without reuse (estimated)',
       value: formatMs(without?.p50 ?? null),
       hint: without ? `95 % within ${formatMs(without.p95)}` : 'nothing to estimate it from yet',
     },
