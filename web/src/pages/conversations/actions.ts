@@ -44,9 +44,11 @@ export function receiptLines(receipt: EraseReceipt): readonly string[] {
   return [
     `${formatCount(blocks_erased, 'block')} erased, ${formatBytes(bytes_erased)} of copies: ${copies.join(', ')}.`,
     `${formatCount(remains_overwritten, 'free slot')} on ssd with older blocks of it overwritten.`,
-    `${formatCount(records_erased, 'token record')} of answers erased; ${formatCount(requests_anonymised, 'request record')} no longer name it.`,
+    `${formatCount(records_erased, 'token record')} of answers erased; ${formatCount(requests_anonymised, 'request record')} ${requests_anonymised === 1 ? 'names' : 'name'} it no longer.`,
     kept_shared.length === 0
       ? 'No block stays: no other conversation used one.'
-      : `${formatCount(kept_shared.length, 'block')} stay, because other conversations use them.`,
+      : kept_shared.length === 1
+        ? '1 block stays, because other conversations use it.'
+        : `${formatCount(kept_shared.length, 'block')} stay, because other conversations use them.`,
   ]
 }

@@ -1,12 +1,9 @@
 import test from 'ava'
 import type { ConversationPage, ConversationRow } from 'attentionstore/protocol'
+import { conversationRow } from '../../testing/conversation.js'
 import { ConversationList } from './conversation-list.js'
 
-const row = (index: number, turns = 1): ConversationRow => {
-  const none = { blocks: 0, tokens: 0 }
-  const tiers = { hbm: none, dram: none, ssd: none }
-  return { id: `c${index}`, tenant: '', turns, tokens: 0, created_at_ms: 0, last_used_at_ms: 0, forked_from: null, active_turns: 0, tiers, strip: [] }
-}
+const row = (index: number, turns = 1): ConversationRow => conversationRow(`c${index}`, { turns })
 
 /** A server with `total` conversations in pages of `size`; notes the cursors that it was asked for. */
 function pages(total: number, size: number) {

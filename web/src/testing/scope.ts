@@ -1,0 +1,18 @@
+// A component's life for tests of composables: watchers run, and end with it.
+
+import type { ExecutionContext } from 'ava'
+import { effectScope } from 'vue'
+
+export interface Scoped<T> {
+  readonly result: T
+  /** As when the component goes. */
+  end(): void
+}
+
+/** Runs a composable as a component's set-up would; it ends with the test at the latest. */
+export function inScope<T>(t: ExecutionContext, setUp: () => T): Scoped<T> {
+  const scope = effectScope()
+  const result = scope.run(setUp) as T
+  t.teardown(() => scope.stop())
+  return { result, end: () => scope.stop() }
+}
