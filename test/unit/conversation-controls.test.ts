@@ -126,6 +126,9 @@ test('conversations of different tenants are apart, also with the same id and th
   const first = await a.turn(served.service)
   const second = await b.turn(served.service)
   t.is(second.computedTokens, first.computedTokens)
+  // Nor does the time tell that somebody else has asked the same.
+  t.is(Math.round(second.ttftMs * 1000), Math.round(first.ttftMs * 1000))
+  t.true((await a.turn(served.service)).ttftMs < first.ttftMs)
   t.is(reusedTokens(second), 0)
   t.true(reusedTokens(await alone.turn(served.service)) > 0)
   const { conversations } = served.service
