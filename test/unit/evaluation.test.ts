@@ -3,41 +3,51 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
 import { SimulatedText } from '../../ts/engine/simulated/text.js'
-import type { Scorer, Truncation } from '../../ts/engine/native/scorer.js'
-import type { ViewParameters } from '../../ts/engine/types.js'
-import { readDialogues, readText } from '../../ts/evaluation/corpus.js'
-import { METHODS, OURS, REFERENCE } from '../../ts/evaluation/methods.js'
+import type { Scorer, Scores, Way } from '../../ts/engine/native/scorer.js'
+import { readDialogues, readTexts } from '../../ts/evaluation/corpus.js'
+import { COMPARED, METHODS, OURS, REFERENCE } from '../../ts/evaluation/methods.js'
 import { needleCase, needles } from '../../ts/evaluation/needles.js'
 import { perplexity, upperBound } from '../../ts/evaluation/perplexity.js'
 import { report } from '../../ts/evaluation/report.js'
 import { bootstrapMean } from '../../ts/evaluation/statistics.js'
-import { chatSubject, proseSubject } from '../../ts/evaluation/subjects.js'
+import { chatSubject, proseSubject, type Section, type Subject } from '../../ts/evaluation/subjects.js'
 import { seededRandom } from '../../ts/simulator/random.js'
 
 const text = new SimulatedText('evaluation')
 
 /** Every token costs 2 nats; decoupled 0.5 more, coupled 3 more, and all guesses are right with the head. */
 class FakeScorer implements Scorer {
-  readonly calls: Array<{ readonly view: ViewParameters; readonly truncation: Truncation; readonly length: number }> = []
+  readonly calls: Array<{ readonly ways: readonly Way[]; readonly length: number; readonly first: number }> = []
 
-  async score(tokens: Uint32Array, view: ViewParameters, truncation: Truncation) {
-    this.calls.push({ view, truncation, length: tokens.length })
-    const more = truncation === 'decoupled' ? 0.5 : truncation === 'coupled' ? 3 : 0
-    return { nll: new Float32Array(tokens.length - 1).fill(2 + more), best: view.head > 0 ? tokens.slice(1) : new Uint32Array(tokens.length - 1) }
+  async score(tokens: Uint32Array, first: number, ways: readonly Way[]): Promise<Scores[]> {
+    this.calls.push({ ways, length: tokens.length, first })
+    const more = { decoupled: 0.5, coupled: 3, recompute: 0 }
+    return ways.map(({ view, truncation }) => ({
+      nll: new Float32Array(tokens.length - first).fill(2 + more[truncation]),
+      best: view.head > 0 ? tokens.slice(first) : new Uint32Array(tokens.length - first),
+    }))
   }
 }
 
+const prose = (sections: number, length: number): Promise<Subject> => proseSubject(text, 'prose', ['once upon a time '.repeat(2000)], sections, length)
+
 test('only tokens beyond the window that count are compared, each with its own of the reference', async t => {
   const scorer = new FakeScorer()
-  const subject = await proseSubject(text, 'prose', 'once upon a time '.repeat(200), 900)
-  const result = await perplexity(scorer, { ...subject, counts: index => index % 2 === 0 }, 256, METHODS, seededRandom(1))
-  t.deepEqual(scorer.calls.map(({ view, truncation, length }) => [view.window, view.head, view.step, truncation, length]), [
-    [256, 64, 64, 'recompute', 900],
-    [256, 64, 64, 'decoupled', 900],
-    [256, 0, 64, 'decoupled', 900],
-    [256, 64, 64, 'coupled', 900],
-  ])
-  t.is(result.tokens, Math.floor((899 - 256) / 2))
+  const { name, sections } = await prose(3, 900)
+  const progress: number[] = []
+  const everySecond = sections.map(section => ({ ...section, counts: (index: number) => index % 2 === 0 }))
+  const result = await perplexity(scorer, { name, sections: everySecond }, 256, METHODS, seededRandom(1), done => progress.push(done))
+  t.deepEqual(progress, [1, 2, 3])
+  for (const { ways, length, first } of scorer.calls) {
+    t.deepEqual([length, first], [900, 257])
+    t.deepEqual(ways.map(({ view, truncation }) => [view.window, view.head, view.step, truncation]), [
+      [256, 64, 64, 'recompute'],
+      [256, 64, 64, 'decoupled'],
+      [256, 0, 64, 'decoupled'],
+      [256, 64, 64, 'coupled'],
+    ])
+  }
+  t.is(result.tokens, 3 * Math.floor((899 - 256) / 2))
   const [reference, ours] = result.methods
   t.is(reference?.difference, null)
   t.true(Math.abs((reference?.perplexity ?? 0) - Math.exp(2)) < 1e-9)
@@ -45,18 +55,41 @@ test('only tokens beyond the window that count are compared, each with its own o
   t.is(upperBound(result), 0.5)
 })
 
+test('a difference is taken token by token, each from its own', async t => {
+  const drawn = seededRandom(3)
+  const of = (more: number, first: number, length: number): Float32Array => Float32Array.from({ length }, (_, i) => ((first + i) * 37) % 11 + more)
+  const scorer: Scorer = {
+    score: async (tokens, first, ways) => ways.map(({ truncation }) => ({ nll: of(truncation === 'recompute' ? 0 : 0.25, first, tokens.length - first), best: tokens })),
+  }
+  const { methods } = await perplexity(scorer, await prose(2, 700), 256, COMPARED, drawn, () => undefined)
+  t.deepEqual(methods[1]?.difference, { mean: 0.25, low: 0.25, high: 0.25 })
+})
+
+test('sections of prose are spread evenly over all texts, and each begins with a line of one of them', async t => {
+  const lines = (name: string, count: number): string => Array.from({ length: count }, (_, i) => `${name}${i} ${'and so on '.repeat(5)}\n`).join('')
+  const texts = [lines('a', 400), 'too short', lines('b', 1200)]
+  const { sections } = await proseSubject(text, 'prose', texts, 8, 200)
+  const begins = await Promise.all(sections.map(async ({ tokens }) => (await text.decode(tokens)).replace('<|endoftext|>', '').split(' ')[0] as string))
+  t.is(sections.length, 8)
+  for (const begin of begins) t.regex(begin, /^[ab]\d+$/)
+  t.is(begins.filter(begin => begin.startsWith('a')).length, 2)
+  t.is(new Set(begins).size, 8)
+  const { sections: short } = await proseSubject(text, 'prose', ['a few words', 'x'], 1, 200)
+  t.true((await text.decode((short[0] as Section).tokens)).endsWith('a few words'))
+})
+
 test('an interval holds the mean it is drawn around in about 95 of 100 cases, and a seed repeats it', t => {
   let held = 0
   for (let seed = 0; seed < 100; seed++) {
     const random = seededRandom(seed)
     const noise = () => random() + random() + random() - 1.5
-    const { low, high } = bootstrapMean(Array.from({ length: 2000 }, () => 1 + noise()), random)
+    const { low, high } = bootstrapMean([1200, 800].map(length => Array.from({ length }, () => 1 + noise())), random)
     if (low <= 1 && high >= 1) held++
     t.true(high - low > 0.02 && high - low < 0.1)
   }
   t.true(held >= 84, `${held} of 100`)
   const values = Array.from({ length: 300 }, (_, i) => i % 7)
-  t.deepEqual(bootstrapMean(values, seededRandom(3)), bootstrapMean(values, seededRandom(3)))
+  t.deepEqual(bootstrapMean([values], seededRandom(3)), bootstrapMean([values], seededRandom(3)))
 })
 
 test('of dialogues strung together the answers count, and nothing else', async t => {
@@ -64,10 +97,11 @@ test('of dialogues strung together the answers count, and nothing else', async t
     { turns: [['user', 'first question'], ['assistant', 'FIRST']] as const },
     { turns: [['user', 'second question'], ['assistant', 'SECOND'], ['user', 'more'], ['assistant', 'THIRD']] as const },
   ]
-  const subject = await chatSubject(text, 'chat', dialogues, 4000)
-  const counted = Uint32Array.from(subject.tokens.filter((_, index) => subject.counts(index)))
-  t.is(await text.decode(counted), 'FIRSTSECONDTHIRD')
-  t.is((await chatSubject(text, 'chat', dialogues, 40)).tokens.length, 40)
+  const { sections } = await chatSubject(text, 'chat', dialogues, 3, 4000)
+  t.is(sections.length, 1)
+  const [{ tokens, counts } = sections[0] as Section] = sections
+  t.is(await text.decode(tokens.filter((_, index) => counts(index))), 'FIRSTSECONDTHIRD')
+  t.deepEqual((await chatSubject(text, 'chat', dialogues, 3, 20)).sections.map(section => section.tokens.length), [20, 20])
 })
 
 test('numbers are asked for in the order in which they were said, within reach of the end', async t => {
@@ -83,11 +117,12 @@ test('numbers are asked for in the order in which they were said, within reach o
 })
 
 test('a number is found if every one of its tokens is the likeliest', async t => {
-  const found = await needles(new FakeScorer(), text, 1024, 2, seededRandom(2))
+  const found = await needles(new FakeScorer(), text, 1024, 2, seededRandom(2), () => undefined)
   t.deepEqual(found.map(({ situation }) => situation), ['before a truncation', `after it: ${REFERENCE.name}`, `after it: ${OURS.name}`])
   for (const { found: right, asked } of found) t.true(asked > 0 && right === asked)
-  const blind: Scorer = { score: async tokens => ({ nll: new Float32Array(tokens.length - 1), best: new Uint32Array(tokens.length - 1) }) }
-  for (const { found: right } of await needles(blind, text, 1024, 2, seededRandom(2))) t.is(right, 0)
+  const nothing = new Uint32Array(4096)
+  const blind: Scorer = { score: async (_tokens, _first, ways) => ways.map(() => ({ nll: new Float32Array(nothing.length), best: nothing })) }
+  for (const { found: right } of await needles(blind, text, 1024, 2, seededRandom(2), () => undefined)) t.is(right, 0)
 })
 
 test('a corpus is read plain, and what is wrong with it is named', async t => {
@@ -98,21 +133,20 @@ test('a corpus is read plain, and what is wrong with it is named', async t => {
     writeFileSync(path, lines.map(line => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n'))
     return path
   }
-  t.is(await readText(file('prose.jsonl', [{ title: 'a', text: 'short' }, { title: 'b', text: 'the longest' }])), 'the longest')
+  t.deepEqual(await readTexts(file('prose.jsonl', [{ title: 'a', text: 'first' }, { title: 'b', text: '' }, { title: 'c', text: 'last' }])), ['first', 'last'])
   const paths = [[['user', 'a'], ['assistant', 'b']], [['user', 'a'], ['assistant', 'b'], ['user', 'c']], [['user', 'x']]]
   const dialogues = await readDialogues(file('chat.jsonl', paths.map(turns => ({ turns }))))
   t.deepEqual(dialogues.map(({ turns }) => turns.length), [3, 1])
-  await t.throwsAsync(readText(file('other.jsonl', [{ turns: [] }])), { code: 'invalid_corpus' })
+  await t.throwsAsync(readTexts(file('other.jsonl', [{ turns: [] }])), { code: 'invalid_corpus' })
   await t.throwsAsync(readDialogues(file('odd.jsonl', [{ turns: [['user', 1]] }])), { code: 'invalid_corpus' })
-  await t.throwsAsync(readText(file('bad.jsonl', ['{'])), { code: 'invalid_corpus' })
-  await t.throwsAsync(readText(file('bad.xz', ['\ufffd7zXZ'])), { code: 'invalid_corpus' })
-  await t.throwsAsync(readText(join(folder, 'none')), { code: 'corpus_missing' })
+  await t.throwsAsync(readTexts(file('bad.jsonl', ['{'])), { code: 'invalid_corpus' })
+  await t.throwsAsync(readTexts(file('bad.xz', ['\ufffd7zXZ'])), { code: 'invalid_corpus' })
+  await t.throwsAsync(readTexts(join(folder, 'none')), { code: 'corpus_missing' })
 })
 
 test('the report has a row a method, and leaves out what was not asked for', async t => {
-  const subject = await proseSubject(text, 'prose', 'once upon a time '.repeat(200), 900)
-  const prose = [await perplexity(new FakeScorer(), subject, 256, METHODS, seededRandom(1))]
-  const table = report({ model: 'm', prose, answers: [], needles: [] })
+  const result = await perplexity(new FakeScorer(), await prose(1, 900), 256, METHODS, seededRandom(1), () => undefined)
+  const table = report({ model: 'm', prose: [result], answers: [], needles: [] })
   t.is(table.split('\n').filter(line => line.startsWith('|')).length, 2 + METHODS.length)
   t.true(table.includes('| +0.5000 (+0.5000 … +0.5000) |'))
   t.is(report({ model: 'm', prose: [], answers: [], needles: [] }), '')

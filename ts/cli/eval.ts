@@ -8,16 +8,17 @@ import { kernelsDirectory } from '../config/paths.js'
 import { list, wholeNumber } from '../config/units.js'
 import { createNativeEngine } from '../engine/native/index.js'
 import { openScorer, type Scorer } from '../engine/native/scorer.js'
-import type { Engine } from '../engine/types.js'
+import { BLOCK_TOKENS, type Engine } from '../engine/types.js'
 import { MIN_WINDOW } from '../engine/view.js'
-import { corpusName, readDialogues, readText } from '../evaluation/corpus.js'
+import { corpusName, readDialogues, readTexts } from '../evaluation/corpus.js'
 import { COMPARED, METHODS, type Method } from '../evaluation/methods.js'
 import { needles, type NeedleResult } from '../evaluation/needles.js'
 import { perplexity, upperBound, type PerplexityResult } from '../evaluation/perplexity.js'
 import { report, type EvaluationResult } from '../evaluation/report.js'
-import { chatSubject, proseSubject } from '../evaluation/subjects.js'
+import { chatSubject, proseSubject, type Subject } from '../evaluation/subjects.js'
 import { ExitError } from '../protocol/errors.js'
 import { seededRandom } from '../simulator/random.js'
+import { progressLine } from './progress.js'
 import type { Terminal } from './terminal.js'
 
 /** Nats a token that ours may cost at most, with 95 % certainty: the paper's 0.02 at its perplexity of 6. */
@@ -29,6 +30,7 @@ interface EvalValues {
   readonly dialogues: readonly string[]
   readonly window: string
   readonly length: string
+  readonly sections: string
   readonly ablations: boolean
   readonly needles: string
   readonly seed: string
@@ -37,8 +39,8 @@ interface EvalValues {
 }
 
 const HELP = `
-Texts are JSON lines, plain or xz: {"title", "text"} for prose, of which the longest is taken, and
-{"turns": [[role, text], …]} for dialogues, which are strung together into one conversation.
+Texts are JSON lines, plain or xz: {"title", "text"} for prose, of which sections are taken evenly, and
+{"turns": [[role, text], …]} for dialogues, which are strung together into conversations.
 Exit code 1: with 95 % certainty, truncated KV may cost more than ${GOAL} nats a token against computing everything again.
 `
 
@@ -50,7 +52,8 @@ export function evalCommand(terminal: Terminal, setExitCode: (code: number) => v
     .option('--corpus <file>', 'prose; may be repeated', collect, [])
     .option('--dialogues <file>', 'dialogues; may be repeated', collect, [])
     .option('--window <tokens,…>', 'context windows', '1024,2048')
-    .option('--length <windows>', 'length of each text, in windows', '4')
+    .option('--sections <count>', 'sections of each prose, conversations of each file of dialogues', '4')
+    .option('--length <windows>', 'length of each of them, in windows', '4')
     .option('--no-ablations', 'leave out what is known to break: no kept head, coupled positions')
     .option('--needles <count>', 'texts with numbers to find, a window; 0: none', '8')
     .option('--seed <number>', 'of what is drawn', '1')
@@ -64,34 +67,40 @@ interface Job {
   readonly scorer: Scorer
   readonly engine: Engine
   readonly windows: readonly number[]
-  /** In windows. */
+  readonly sections: number
+  /** Of a section, in windows. */
   readonly length: number
   /** For prose. */
   readonly methods: readonly Method[]
-  readonly random: () => number
-  readonly note: (sentence: string) => void
+  readonly needles: number
+  /** Numbers from the seed, from the first on: a result does not depend on what else is asked for. */
+  readonly random: () => () => number
+  /** Shows how much of something is done, as a share. */
+  readonly progress: (what: string) => (share: number) => void
 }
 
 async function evaluate(values: EvalValues, terminal: Terminal): Promise<number> {
   const windows = list(wholeNumber(MIN_WINDOW, 2 ** 20))(values.window.split(',').map(Number), '--window')
   const length = wholeNumber(2, 1000)(values.length, '--length')
+  const sections = wholeNumber(1, 10_000)(values.sections, '--sections')
   const cases = wholeNumber(0, 10_000)(values.needles, '--needles')
-  const random = seededRandom(wholeNumber(0, 2 ** 32 - 1)(values.seed, '--seed'))
+  const seed = wholeNumber(0, 2 ** 32 - 1)(values.seed, '--seed')
   const note = (sentence: string): void => terminal.err(`${sentence}\n`)
   const { path } = await findModel(values.model ?? null, terminal.env, note)
   const open = { device: 'cpu', kernelCacheDir: kernelsDirectory(terminal.env), modelPath: path, threads: wholeNumber(1, 1024)(values.threads, '--threads'), maxBatchTokens: 256, dramBytes: 0, ssdBytes: 0, kvDtype: 'bf16' as const }
   const engine = await createNativeEngine({ ...open, hbmBytes: 2 ** 24, threads: 1 })
   try {
     checkWindows(windows, engine)
-    const hbmBytes = Math.ceil(Math.max(...windows) / 64 + 1) * engine.info.blockBytes
+    const hbmBytes = 2 * Math.ceil(Math.max(...windows) / BLOCK_TOKENS + 1) * engine.info.blockBytes
     const scorer = await openScorer({ ...open, hbmBytes })
     const methods = values.ablations ? METHODS : COMPARED
-    const job: Job = { scorer, engine, windows, length, methods, random, note }
+    const random = (): (() => number) => seededRandom(seed)
+    const job: Job = { scorer, engine, windows, sections, length, methods, needles: cases, random, progress: what => progressLine(terminal, what) }
     const result: EvaluationResult = {
       model: engine.info.modelName,
       prose: await prose(job, values.corpus),
       answers: await answers(job, values.dialogues),
-      needles: await needleResults(job, cases),
+      needles: await needleResults(job),
     }
     terminal.out(report(result))
     if (values.json !== undefined) write(values.json, `${JSON.stringify(result, null, 2)}\n`)
@@ -101,36 +110,49 @@ async function evaluate(values: EvalValues, terminal: Terminal): Promise<number>
   }
 }
 
-async function prose({ scorer, engine, windows, length, methods, random, note }: Job, paths: readonly string[]): Promise<PerplexityResult[]> {
+async function prose(job: Job, paths: readonly string[]): Promise<PerplexityResult[]> {
   const results: PerplexityResult[] = []
   for (const path of paths) {
-    const text = await readText(path)
-    for (const window of windows) {
-      note(`${corpusName(path)}, window ${window}`)
-      const subject = await proseSubject(engine.text, corpusName(path), text, length * window)
-      results.push(await perplexity(scorer, subject, window, methods, random))
-    }
+    const texts = await readTexts(path)
+    const subject = (length: number): Promise<Subject> => proseSubject(job.engine.text, corpusName(path), texts, job.sections, length)
+    results.push(...(await atWindows(job, subject, job.methods)))
   }
   return results
 }
 
-async function answers({ scorer, engine, windows, length, random, note }: Job, paths: readonly string[]): Promise<PerplexityResult[]> {
+async function answers(job: Job, paths: readonly string[]): Promise<PerplexityResult[]> {
   const results: PerplexityResult[] = []
   for (const path of paths) {
     const dialogues = await readDialogues(path)
-    const [window = MIN_WINDOW] = windows
-    note(`${corpusName(path)}, window ${window}`)
-    const subject = await chatSubject(engine.text, corpusName(path), dialogues, length * window)
-    results.push(await perplexity(scorer, subject, window, COMPARED, random))
+    const subject = (length: number): Promise<Subject> => chatSubject(job.engine.text, corpusName(path), dialogues, job.sections, length)
+    results.push(...(await atWindows(job, subject, COMPARED)))
   }
   return results
 }
 
-async function needleResults({ scorer, engine, windows, random, note }: Job, cases: number): Promise<NeedleResult[]> {
-  const [window = MIN_WINDOW] = windows
+/** `subject` makes what is scored, in sections of so many tokens. */
+async function atWindows(
+  { scorer, windows, length, random, progress }: Job,
+  subject: (length: number) => Promise<Subject>,
+  methods: readonly Method[],
+): Promise<PerplexityResult[]> {
+  const results: PerplexityResult[] = []
+  for (const window of windows) {
+    const scored = await subject(length * window)
+    const show = progress(`${scored.name}, window ${window}`)
+    results.push(await perplexity(scorer, scored, window, methods, random(), done => show(done / scored.sections.length)))
+  }
+  return results
+}
+
+async function needleResults({ scorer, engine, windows, needles: cases, random, progress }: Job): Promise<NeedleResult[]> {
   if (cases === 0) return []
-  note(`numbers to find, window ${window}`)
-  return needles(scorer, engine.text, window, cases, random)
+  const results: NeedleResult[] = []
+  for (const window of windows) {
+    const show = progress(`numbers to find, window ${window}`)
+    results.push(...(await needles(scorer, engine.text, window, cases, random(), done => show(done / cases))))
+  }
+  return results
 }
 
 /** Where a model refers to positions that it has not learnt, nothing is measured but that. */

@@ -20,14 +20,13 @@ export function corpusName(path: string): string {
 }
 
 /**
- * The longest text of a file.
+ * The texts of a file, without empty ones.
  * @throws ExitError: 3 if the file cannot be read, 2 if it is not such a file.
  */
-export async function readText(path: string): Promise<string> {
-  const texts = (await records(path)).map(({ text }) => (typeof text === 'string' ? text : ''))
-  const longest = texts.reduce((best, text) => (text.length > best.length ? text : best), '')
-  if (longest === '') throw invalid(path, 'no line has a text')
-  return longest
+export async function readTexts(path: string): Promise<string[]> {
+  const texts = (await records(path)).flatMap(({ text }) => (typeof text === 'string' && text !== '' ? [text] : []))
+  if (texts.length === 0) throw invalid(path, 'no line has a text')
+  return texts
 }
 
 /**

@@ -1,7 +1,6 @@
 // The ways to go on beyond the window that are compared.
 
-import type { Scorer, Scores, Truncation } from '../engine/native/scorer.js'
-import type { ViewParameters } from '../engine/types.js'
+import type { Truncation, Way } from '../engine/native/scorer.js'
 import { viewParameters } from '../engine/view.js'
 
 export interface Method {
@@ -21,18 +20,8 @@ export const METHODS: readonly Method[] = [...COMPARED, HEADLESS, COUPLED]
 /** The server's default share of the window that leaves it at a time. */
 export const RATIO = 0.5
 
-/** Without a head, the step is the same: only what is in front of the view differs. */
-function viewFor(window: number, systemTokens: number, keepsHead: boolean): ViewParameters {
+/** Of a method. Without a head, the step is the same: only what is in front of the view differs. */
+export function wayOf({ truncation, keepsHead }: Method, window: number, systemTokens: number): Way {
   const view = viewParameters(window, RATIO, systemTokens)
-  return keepsHead ? view : { ...view, head: 0 }
-}
-
-export interface ScoredText {
-  readonly tokens: Uint32Array
-  readonly systemTokens: number
-}
-
-/** Scores of `text.tokens[1…]`. */
-export function scoreWith({ truncation, keepsHead }: Method, scorer: Scorer, { tokens, systemTokens }: ScoredText, window: number): Promise<Scores> {
-  return scorer.score(tokens, viewFor(window, systemTokens, keepsHead), truncation)
+  return { view: keepsHead ? view : { ...view, head: 0 }, truncation }
 }

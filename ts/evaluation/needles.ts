@@ -1,9 +1,9 @@
 // Finding what was said: numbers of made-up people, asked for at the end. A seed repeats every case.
 
-import type { Scorer } from '../engine/native/scorer.js'
+import type { Scorer, Scores } from '../engine/native/scorer.js'
 import type { EngineText } from '../engine/types.js'
 import { leftOut, viewParameters } from '../engine/view.js'
-import { OURS, RATIO, REFERENCE, scoreWith, type Method } from './methods.js'
+import { COMPARED, OURS, RATIO, wayOf, type Method } from './methods.js'
 
 const NAMES = ['Anna', 'Boris', 'Clara', 'David', 'Emma', 'Felix', 'Greta', 'Henry', 'Irene', 'Jacob', 'Kate', 'Louis', 'Maria', 'Nora', 'Oscar', 'Paula']
 const FILLERS = [
@@ -67,17 +67,27 @@ export interface NeedleResult {
   readonly asked: number
 }
 
-/** Numbers found before anything is left out, and beyond the window, of those that the view still holds. */
-export async function needles(scorer: Scorer, text: EngineText, window: number, cases: number, random: () => number): Promise<NeedleResult[]> {
+/**
+ * Numbers found before anything is left out, and beyond the window, of those that the view still holds. `progress` hears
+ * of the cases done.
+ */
+export async function needles(
+  scorer: Scorer,
+  text: EngineText,
+  window: number,
+  cases: number,
+  random: () => number,
+  progress: (done: number) => void,
+): Promise<NeedleResult[]> {
   const before = { window, situation: 'before a truncation', found: 0, asked: 0 }
-  const after = [REFERENCE, OURS].map(method => ({ method, result: { window, situation: `after it: ${method.name}`, found: 0, asked: 0 } }))
+  const after = COMPARED.map(method => ({ window, situation: `after it: ${method.name}`, found: 0, asked: 0 }))
   for (let i = 0; i < cases; i++) {
     const reach = Math.floor(window * 0.45)
-    await judge(scorer, await needleCase(text, random, Math.floor(window * 0.9), reach), window, OURS, before)
-    const long = await needleCase(text, random, Math.floor(window * (1.6 + random())), reach)
-    for (const { method, result } of after) await judge(scorer, long, window, method, result)
+    await judge(scorer, await needleCase(text, random, Math.floor(window * 0.9), reach), window, [OURS], [before])
+    await judge(scorer, await needleCase(text, random, Math.floor(window * (1.6 + random())), reach), window, COMPARED, after)
+    progress(i + 1)
   }
-  return [before, ...after.map(({ result }) => result)]
+  return [before, ...after]
 }
 
 interface Tally {
@@ -85,14 +95,19 @@ interface Tally {
   asked: number
 }
 
-async function judge(scorer: Scorer, { tokens, asked }: NeedleCase, window: number, method: Method, tally: Tally): Promise<void> {
+async function judge(scorer: Scorer, { tokens, asked }: NeedleCase, window: number, methods: readonly Method[], tallies: readonly Tally[]): Promise<void> {
   const view = viewParameters(window, RATIO, 0)
-  const { best } = await scoreWith(method, scorer, { tokens, systemTokens: 0 }, window)
-  for (const { answer, said } of asked) {
-    const [from, to] = answer
-    const isSeen = said[0] >= view.head + leftOut(view, to - 1) || said[1] <= view.head
-    if (!isSeen) continue
-    tally.asked++
-    if (tokens.subarray(from, to).every((token, i) => best[from + i - 1] === token)) tally.found++
+  const seen = asked.filter(({ answer, said }) => said[0] >= view.head + leftOut(view, answer[1] - 1) || said[1] <= view.head)
+  const first = seen[0]?.answer[0]
+  if (first === undefined) return
+  const scores = await scorer.score(tokens, first, methods.map(method => wayOf(method, window, 0)))
+  for (const [i, tally] of tallies.entries()) {
+    tally.asked += seen.length
+    tally.found += seen.filter(({ answer }) => isFound(tokens, answer, scores[i] as Scores, first)).length
   }
+}
+
+/** Whether every token of the answer is the likeliest. */
+function isFound(tokens: Uint32Array, [from, to]: readonly [number, number], { best }: Scores, first: number): boolean {
+  return tokens.subarray(from, to).every((token, i) => best[from + i - first] === token)
 }

@@ -16,24 +16,35 @@ export function mean(values: readonly number[]): number {
 }
 
 /**
- * The mean of `values`, with a moving-block bootstrap (Künsch 1989): as many blocks as there are, drawn with replacement.
- * `random` gives 0 ≤ x < 1.
+ * The mean over all `series`, with a moving-block bootstrap (Künsch 1989): as many values as there are, in blocks drawn
+ * with replacement, each out of one series. `random` gives 0 ≤ x < 1.
  */
-export function bootstrapMean(values: readonly number[], random: () => number): Estimate {
-  const length = Math.min(BLOCK, values.length)
-  const starts = values.length - length + 1
-  const sums = [0]
-  for (const value of values) sums.push((sums.at(-1) as number) + value)
-  const blocks = Math.max(1, Math.round(values.length / Math.max(1, length)))
+export function bootstrapMean(series: ReadonlyArray<readonly number[]>, random: () => number): Estimate {
+  const values = series.flat()
+  const sums = blockSums(series)
+  const blocks = Math.max(1, Math.round(values.length / BLOCK))
   const means = Array.from({ length: DRAWS }, () => {
     let sum = 0
+    let count = 0
     for (let block = 0; block < blocks; block++) {
-      const start = Math.floor(random() * starts)
-      sum += (sums[start + length] as number) - (sums[start] as number)
+      const drawn = sums[Math.floor(random() * sums.length)]
+      sum += drawn?.sum ?? 0
+      count += drawn?.count ?? 0
     }
-    return sum / Math.max(1, blocks * length)
+    return sum / Math.max(1, count)
   }).sort((a, b) => a - b)
   return { mean: mean(values), low: quantile(means, 0.025), high: quantile(means, 0.975) }
+}
+
+/** Of every block that lies in a series; a series shorter than a block is one. */
+function blockSums(series: ReadonlyArray<readonly number[]>): Array<{ readonly sum: number; readonly count: number }> {
+  return series.flatMap(values => {
+    const count = Math.min(BLOCK, values.length)
+    if (count === 0) return []
+    const until = [0]
+    for (const value of values) until.push((until.at(-1) as number) + value)
+    return Array.from({ length: values.length - count + 1 }, (_, start) => ({ sum: (until[start + count] as number) - (until[start] as number), count }))
+  })
 }
 
 function quantile(sorted: readonly number[], share: number): number {

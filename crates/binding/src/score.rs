@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use attentionstore_engine::score::{Score, Scorer, Truncation};
+use attentionstore_engine::score::{Score, Scorer, Truncation, Way};
 use attentionstore_engine::{EngineError, View};
 use napi::bindgen_prelude::{AsyncTask, Float32Array, Uint32Array};
 use napi::{Env, Result, Task};
@@ -12,7 +12,7 @@ use crate::error::thrown;
 use crate::open::BindingOpenOptions;
 use crate::sequence::BindingView;
 
-/// −ln p of each token but the first, and the likeliest token in its place.
+/// −ln p of each scored token, and the likeliest token in its place.
 #[napi(object, object_from_js = false)]
 pub struct BindingScores {
     pub nll: Float32Array,
@@ -24,55 +24,65 @@ pub struct BindingScorer {
     inner: Arc<Mutex<Scorer>>,
 }
 
+/// `truncation`: `recompute`, `decoupled` or `coupled`.
+#[napi(object, object_to_js = false)]
+pub struct BindingWay {
+    pub view: BindingView,
+    pub truncation: String,
+}
+
 #[napi]
 impl BindingScorer {
-    /// `truncation`: `recompute`, `decoupled` or `coupled`.
+    /// Scores of the tokens from `first` on, in each of `ways`.
     #[napi(catch_unwind)]
     pub fn score(
         &self,
         tokens: Uint32Array,
-        view: BindingView,
-        truncation: String,
+        first: u32,
+        ways: Vec<BindingWay>,
     ) -> Result<AsyncTask<ScoreTask>> {
-        let truncation = match truncation.as_str() {
-            "recompute" => Truncation::Recompute,
-            "decoupled" => Truncation::Decoupled,
-            "coupled" => Truncation::Coupled,
-            other => {
-                let detail = format!("truncation {other} is none of recompute, decoupled, coupled");
-                return Err(thrown(EngineError::Protocol { detail }));
-            }
-        };
-        let view = View::scored(view.parameters()).map_err(thrown)?;
-        Ok(AsyncTask::new(ScoreTask {
-            scorer: self.inner.clone(),
-            tokens: tokens.to_vec(),
-            view,
-            truncation,
-        }))
+        let ways = ways.into_iter().map(way).collect::<Result<_>>()?;
+        let scorer = self.inner.clone();
+        Ok(AsyncTask::new(ScoreTask { scorer, tokens: tokens.to_vec(), first, ways }))
     }
+}
+
+fn way(BindingWay { view, truncation }: BindingWay) -> Result<Way> {
+    let truncation = match truncation.as_str() {
+        "recompute" => Truncation::Recompute,
+        "decoupled" => Truncation::Decoupled,
+        "coupled" => Truncation::Coupled,
+        other => {
+            let detail = format!("truncation {other} is none of recompute, decoupled, coupled");
+            return Err(thrown(EngineError::Protocol { detail }));
+        }
+    };
+    Ok(Way { view: View::scored(view.parameters()).map_err(thrown)?, truncation })
 }
 
 pub struct ScoreTask {
     scorer: Arc<Mutex<Scorer>>,
     tokens: Vec<u32>,
-    view: View,
-    truncation: Truncation,
+    first: u32,
+    ways: Vec<Way>,
 }
 
 impl Task for ScoreTask {
-    type Output = Vec<Score>;
-    type JsValue = BindingScores;
+    type Output = Vec<Vec<Score>>;
+    type JsValue = Vec<BindingScores>;
 
-    fn compute(&mut self) -> Result<Vec<Score>> {
+    fn compute(&mut self) -> Result<Vec<Vec<Score>>> {
         let mut scorer = self.scorer.lock().unwrap_or_else(PoisonError::into_inner);
-        scorer.score(&self.tokens, self.view, self.truncation).map_err(thrown)
+        scorer.score(&self.tokens, self.first, &self.ways).map_err(thrown)
     }
 
-    fn resolve(&mut self, _env: Env, scores: Vec<Score>) -> Result<BindingScores> {
-        let nll: Vec<f32> = scores.iter().map(|score| score.nll).collect();
-        let best: Vec<u32> = scores.iter().map(|score| score.best).collect();
-        Ok(BindingScores { nll: nll.into(), best: best.into() })
+    fn resolve(&mut self, _env: Env, scored: Vec<Vec<Score>>) -> Result<Vec<BindingScores>> {
+        let arrays = |scores: Vec<Score>| {
+            let nll: Vec<f32> = scores.iter().map(|score| score.nll).collect();
+            let best: Vec<u32> = scores.iter().map(|score| score.best).collect();
+            BindingScores { nll: nll.into(), best: best.into() }
+        };
+        Ok(scored.into_iter().map(arrays).collect())
     }
 }
 
@@ -94,7 +104,7 @@ impl Task for OpenScorer {
     }
 }
 
-/// Loads the model alone. Of the sizes only `hbm_bytes` counts: it holds the longest window.
+/// Loads the model alone. Of the sizes only `hbm_bytes` counts: it holds the longest window twice.
 #[napi(catch_unwind)]
 pub fn open_scorer(options: BindingOpenOptions) -> AsyncTask<OpenScorer> {
     AsyncTask::new(OpenScorer { options: Some(options) })

@@ -44,6 +44,13 @@ pub struct Scorer {
     frequencies: Vec<f32>,
 }
 
+/// One of the ways to go on beyond the window.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    pub view: View,
+    pub truncation: Truncation,
+}
+
 /// The rows of one run: token indices, and what they see.
 struct Rows {
     from: u32,
@@ -52,8 +59,16 @@ struct Rows {
     left_out: u32,
 }
 
+/// What is scored, and the scores of one way.
+struct Scored<'a> {
+    tokens: &'a [u32],
+    /// The first token that is scored, at least 1.
+    first: u32,
+    scores: Vec<Score>,
+}
+
 impl Scorer {
-    /// Loads the model; of the tiers only hbm is used, which holds the longest window.
+    /// Loads the model; of the tiers only hbm is used, which holds the longest window twice.
     ///
     /// # Errors
     /// As for an engine.
@@ -66,49 +81,107 @@ impl Scorer {
         Ok(Self { backend, threads, frequencies })
     }
 
-    /// Scores `tokens[1..]`, each given what `view` shows to the token before it.
+    /// Scores `tokens[first..]` in each of `ways`, every token given what the way's view shows to the token before it.
+    /// Within the window, which all views share, all ways are the same and computed once.
     ///
     /// # Errors
-    /// Less than two tokens, a window that hbm does not hold, or a device that failed.
+    /// Nothing to score or nothing before it, no way, views of several windows, a window that hbm does not hold twice,
+    /// or a device that failed.
     pub fn score(
         &mut self,
         tokens: &[u32],
-        view: View,
-        truncation: Truncation,
-    ) -> Result<Vec<Score>, EngineError> {
-        if tokens.len() < 2 || view.window_blocks() > self.backend.slots() {
-            let (window, slots) = (view.window_blocks(), self.backend.slots());
-            let detail = format!("{} tokens in a window of {window} blocks, of {slots}", tokens.len());
-            return Err(EngineError::Protocol { detail });
-        }
-        let mut scores = Vec::with_capacity(tokens.len() - 1);
-        // The last token is predicted, and predicts nothing.
+        first: u32,
+        ways: &[Way],
+    ) -> Result<Vec<Vec<Score>>, EngineError> {
+        let blocks = self.check(tokens, first, ways)?;
+        let Some(Way { view, .. }) = ways.first() else { return Ok(Vec::new()) };
         let last = tokens.len() as u32 - 1;
-        let mut from = 0;
-        while from < last {
-            let left_out = view.left_out(from);
-            match truncation {
-                Truncation::Recompute if left_out > 0 => {
-                    let kept = Rows { from: view.head() + left_out, to: from, left_out };
-                    self.run(tokens, &view, kept, None)?;
-                }
-                Truncation::Coupled if left_out > 0 => self.couple(&view, from)?,
-                _ => {}
-            }
-            let to = view.next_edge(from).min(last);
-            self.run(tokens, &view, Rows { from, to, left_out }, Some(&mut scores))?;
-            from = to;
+        let window = view.next_edge(0).min(last);
+        let mut scored = Scored { tokens, first, scores: Vec::new() };
+        self.run(&mut scored, view, Rows { from: 0, to: window, left_out: 0 })?;
+        let used = window.div_ceil(BLOCK_TOKENS as u32);
+        for block in 0..used {
+            self.backend.copy_rows(block, blocks + block, BLOCK_TOKENS as u32)?;
         }
-        Ok(scores)
+        let mut all = Vec::with_capacity(ways.len());
+        for way in ways {
+            for block in 0..used {
+                self.backend.copy_rows(blocks + block, block, BLOCK_TOKENS as u32)?;
+            }
+            let mut scored = Scored { tokens, first, scores: scored.scores.clone() };
+            self.go_on(&mut scored, way, window, last)?;
+            all.push(scored.scores);
+        }
+        Ok(all)
     }
 
-    /// Computes rows in batches; with `scores`, each row's successor is scored.
-    fn run(
+    /// The window's blocks.
+    fn check(&self, tokens: &[u32], first: u32, ways: &[Way]) -> Result<u32, EngineError> {
+        let refused = |detail: String| Err(EngineError::Protocol { detail });
+        if first == 0 || first as usize >= tokens.len() {
+            return refused(format!("{} tokens, to be scored from token {first}", tokens.len()));
+        }
+        let Some(Way { view, .. }) = ways.first() else { return refused("no way to score".into()) };
+        let window = view.window_blocks();
+        if ways.iter().any(|way| way.view.window_blocks() != window) {
+            return refused("ways of several windows".into());
+        }
+        if 2 * window > self.backend.slots() {
+            return refused(format!("a window of {window} blocks twice, of {} slots", self.backend.slots()));
+        }
+        Ok(window as u32)
+    }
+
+    /// From the window's end on.
+    fn go_on(
+        &mut self,
+        scored: &mut Scored<'_>,
+        way: &Way,
+        window: u32,
+        last: u32,
+    ) -> Result<(), EngineError> {
+        let view = &way.view;
+        let mut from = window;
+        while from < last {
+            let left_out = view.left_out(from);
+            match way.truncation {
+                Truncation::Recompute => {
+                    let kept = Rows { from: view.head() + left_out, to: from, left_out };
+                    self.compute(scored.tokens, view, &kept, LogitsWanted::None)?;
+                }
+                Truncation::Coupled => self.couple(view, from)?,
+                Truncation::Decoupled => {}
+            }
+            let to = view.next_edge(from).min(last);
+            self.run(scored, view, Rows { from, to, left_out })?;
+            from = to;
+        }
+        Ok(())
+    }
+
+    /// Computes rows in batches, and scores the successor of each that is to be scored.
+    fn run(&mut self, scored: &mut Scored<'_>, view: &View, rows: Rows) -> Result<(), EngineError> {
+        let Rows { from, to, left_out } = rows;
+        let unscored = to.min(scored.first - 1).max(from);
+        self.compute(scored.tokens, view, &Rows { from, to: unscored, left_out }, LogitsWanted::None)?;
+        let most = self.backend.max_batch_tokens() as u32;
+        let mut from = unscored;
+        while from < to {
+            let part = Rows { from, to: to.min(from + most), left_out };
+            self.compute(scored.tokens, view, &part, LogitsWanted::All)?;
+            self.read_scores(&scored.tokens[from as usize + 1..=part.to as usize], &mut scored.scores)?;
+            from = part.to;
+        }
+        Ok(())
+    }
+
+    /// Computes rows in batches; the logits wanted are those of the last batch.
+    fn compute(
         &mut self,
         tokens: &[u32],
         view: &View,
-        rows: Rows,
-        mut scores: Option<&mut Vec<Score>>,
+        rows: &Rows,
+        logits: LogitsWanted,
     ) -> Result<(), EngineError> {
         let most = self.backend.max_batch_tokens() as u32;
         let mut from = rows.from;
@@ -117,7 +190,6 @@ impl Scorer {
             let end = to.div_ceil(BLOCK_TOKENS as u32) as usize;
             let slots: Vec<u32> =
                 view.blocks_behind(rows.left_out, end).map(|block| view.ring_slot(block)).collect();
-            let logits = if scores.is_some() { LogitsWanted::All } else { LogitsWanted::None };
             self.backend.begin_step(&[BatchSequence {
                 tokens: &tokens[from as usize..to as usize],
                 position: from - rows.left_out,
@@ -126,9 +198,6 @@ impl Scorer {
             }])?;
             for layer in 0..self.backend.layout().layers {
                 self.backend.run_layer(layer)?;
-            }
-            if let Some(scores) = scores.as_deref_mut() {
-                self.read_scores(&tokens[from as usize + 1..=to as usize], scores)?;
             }
             from = to;
         }

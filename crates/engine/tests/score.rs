@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use attentionstore_engine::score::{Score, Scorer, Truncation};
+use attentionstore_engine::score::{Score, Scorer, Truncation, Way};
 use attentionstore_engine::{EngineOptions, View};
 use attentionstore_model::ModelSource;
 
@@ -40,18 +40,44 @@ fn view(head: u32) -> View {
     View::scored([WINDOW, head, STEP]).unwrap()
 }
 
+fn way(head: u32, truncation: Truncation) -> Way {
+    Way { view: view(head), truncation }
+}
+
 fn score(head: u32, truncation: Truncation) -> Vec<Score> {
-    scorer().score(&text(), view(head), truncation).unwrap()
+    scorer().score(&text(), 1, &[way(head, truncation)]).unwrap().remove(0)
+}
+
+fn ways() -> [Way; 4] {
+    [
+        way(64, Truncation::Recompute),
+        way(64, Truncation::Decoupled),
+        way(64, Truncation::Coupled),
+        way(0, Truncation::Decoupled),
+    ]
 }
 
 #[test]
 fn within_the_window_nothing_is_truncated() {
-    let whole = scorer().score(&text()[..=WINDOW as usize], view(64), Truncation::Decoupled).unwrap();
+    let within = scorer().score(&text()[..=WINDOW as usize], 1, &ways()).unwrap();
+    let [whole, others @ ..] = within.as_slice() else { panic!("no scores") };
     assert_eq!(whole.len(), WINDOW as usize);
-    for truncation in [Truncation::Recompute, Truncation::Coupled] {
-        assert_eq!(score(64, truncation)[..whole.len()], whole, "{truncation:?}");
+    assert!(others.iter().all(|other| other == whole));
+    for scores in scorer().score(&text(), 1, &ways()).unwrap() {
+        assert_eq!(scores[..whole.len()], *whole);
     }
-    assert_eq!(score(0, Truncation::Decoupled)[..whole.len()], whole);
+}
+
+/// The scorer's own order of batches, slots and copies is nothing that a score depends on.
+#[test]
+fn ways_scored_together_from_some_token_on_score_as_each_alone_from_the_first() {
+    for first in [1, 100, WINDOW, WINDOW + 1, 450] {
+        let together = scorer().score(&text(), first, &ways()).unwrap();
+        for (way, scores) in ways().into_iter().zip(together) {
+            let alone = score(way.view.parameters()[1], way.truncation);
+            assert_eq!(scores, alone[first as usize - 1..], "{way:?} from {first}");
+        }
+    }
 }
 
 #[test]
@@ -61,19 +87,15 @@ fn what_is_computed_anew_scores_as_the_sequence_that_it_then_is() {
     for (from, left_out) in [(256, 128), (384, 256), (512, 384)] {
         let to = (from + STEP as usize).min(LENGTH - 1);
         let kept = [&text()[..64], &text()[64 + left_out..=to]].concat();
-        let alone = scorer().score(&kept, View::new([WINDOW + 64, 64, 64]).unwrap(), Truncation::Recompute);
-        assert_eq!(scores[from..to], alone.unwrap()[from - left_out..], "from token {from}");
+        let view = View::new([WINDOW + 64, 64, 64]).unwrap();
+        let alone = scorer().score(&kept, 1, &[Way { view, truncation: Truncation::Recompute }]).unwrap();
+        assert_eq!(scores[from..to], alone[0][from - left_out..], "from token {from}");
     }
 }
 
 #[test]
 fn each_way_of_truncating_differs_from_the_others_as_soon_as_something_is_left_out() {
-    let all = [
-        score(64, Truncation::Recompute),
-        score(64, Truncation::Decoupled),
-        score(64, Truncation::Coupled),
-        score(0, Truncation::Decoupled),
-    ];
+    let all = scorer().score(&text(), 1, &ways()).unwrap();
     let at = WINDOW as usize + 1;
     for (index, one) in all.iter().enumerate() {
         assert_eq!(one.len(), LENGTH - 1);
@@ -85,9 +107,15 @@ fn each_way_of_truncating_differs_from_the_others_as_soon_as_something_is_left_o
 }
 
 #[test]
-fn a_window_that_hbm_does_not_hold_and_a_text_of_one_token_are_refused() {
+fn a_window_that_hbm_does_not_hold_and_nothing_to_score_are_refused() {
     let mut scorer = scorer();
-    assert!(scorer.score(&text()[..1], view(64), Truncation::Decoupled).is_err());
-    let wide = View::new([64 * 1024, 64, 64]).unwrap();
-    assert!(scorer.score(&text(), wide, Truncation::Decoupled).is_err());
+    let [way, ..] = ways();
+    assert!(scorer.score(&text()[..1], 1, &[way]).is_err());
+    assert!(scorer.score(&text(), 0, &[way]).is_err());
+    assert!(scorer.score(&text(), LENGTH as u32, &[way]).is_err());
+    assert!(scorer.score(&text(), 1, &[]).is_err());
+    let wide = Way { view: View::new([64 * 1024, 64, 64]).unwrap(), ..way };
+    assert!(scorer.score(&text(), 1, &[wide]).is_err());
+    let wider = Way { view: View::new([WINDOW + 64, 64, 64]).unwrap(), ..way };
+    assert!(scorer.score(&text(), 1, &[way, wider]).is_err());
 }

@@ -113,7 +113,11 @@ export interface BindingEngine {
 }
 
 export interface BindingScorer {
-  score(tokens: Uint32Array, view: ViewParameters, truncation: string): Promise<{ readonly nll: Float32Array; readonly best: Uint32Array }>
+  score(
+    tokens: Uint32Array,
+    first: number,
+    ways: ReadonlyArray<{ readonly view: ViewParameters; readonly truncation: string }>,
+  ): Promise<Array<{ readonly nll: Float32Array; readonly best: Uint32Array }>>
 }
 
 export interface NativeDevice {

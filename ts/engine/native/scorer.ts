@@ -10,7 +10,14 @@ import { engineError, startError } from './errors.js'
  */
 export type Truncation = 'recompute' | 'decoupled' | 'coupled'
 
-/** Of each token but the first. */
+/** One of the ways to go on beyond the window. */
+export interface Way {
+  /** Its head may be empty here. */
+  readonly view: ViewParameters
+  readonly truncation: Truncation
+}
+
+/** Of each token that was asked for, in order. */
 export interface Scores {
   /** −ln of its probability, given what the token before it sees. */
   readonly nll: Float32Array
@@ -19,20 +26,23 @@ export interface Scores {
 }
 
 export interface Scorer {
-  /** `view.head` may be 0 here. Calls run one after another. */
-  score(tokens: Uint32Array, view: ViewParameters, truncation: Truncation): Promise<Scores>
+  /**
+   * Scores of the tokens from `first` ≥ 1 on, in each of `ways`, all of one window. Within the window all ways are the
+   * same, and computed once. Calls run one after another.
+   */
+  score(tokens: Uint32Array, first: number, ways: readonly Way[]): Promise<Scores[]>
 }
 
 /**
- * Loads the model alone; `hbmBytes` holds the longest window.
+ * Loads the model alone; `hbmBytes` holds the longest window twice.
  * @throws ExitError with exit code 2 for a wrong model or configuration.
  */
 export async function openScorer(options: NativeOpenOptions): Promise<Scorer> {
   try {
     const binding = await loadAddon().openScorer(options)
     return {
-      score: (tokens, view, truncation) =>
-        binding.score(tokens, view, truncation).catch((thrown: unknown) => {
+      score: (tokens, first, ways) =>
+        binding.score(tokens, first, ways).catch((thrown: unknown) => {
           throw engineError(thrown)
         }),
     }
