@@ -22,6 +22,7 @@ import { machineName, measurePeaks, peaksOf } from './support/machine.js'
 import type { NativeResult } from './support/native.js'
 import { renderReport } from './support/render.js'
 import { telemetry } from './telemetry/telemetry.js'
+import { truncation } from './truncation/truncation.js'
 import { ttft } from './ttft/ttft.js'
 import { web } from './web/web.js'
 
@@ -53,6 +54,7 @@ const BENCHES: readonly Bench[] = [
   engine,
   ttft,
   ablations,
+  truncation,
   scheduler,
   prefetch,
   loadOrRecompute,

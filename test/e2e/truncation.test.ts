@@ -3,14 +3,13 @@
 import test from 'ava'
 import { leftOut, viewParameters } from '../../ts/engine/view.js'
 import { ask, reuseBound, reusedFrom, type Answer, type Message } from '../support/conversation.js'
-import { Random } from '../support/random.js'
+import { converse } from '../support/long-conversation.js'
 import { has, testNeeding } from '../support/requirements.js'
 import { TestServer } from '../support/server.js'
 
 const modelTest = testNeeding('model')
 const WINDOW = 512
 const ARGS = ['--context-window', `${WINDOW}`, '--max-context', '1024', '--hbm-bytes', '64MiB', '--dram-bytes', '128MiB', '--ssd-bytes', '0']
-const WORDS = ['river', 'letter', 'garden', 'clock', 'market', 'bridge', 'winter', 'music', 'window', 'stone', 'teacher', 'harbour']
 
 let reusing: TestServer
 let forgetting: TestServer
@@ -26,25 +25,10 @@ test.after.always(async () => {
   await forgetting?.stop()
 })
 
-/** Turns until the conversation is so many windows long. */
-async function converse(server: TestServer, windows: number): Promise<Answer[]> {
-  const random = new Random(5)
-  const messages: Message[] = []
-  const answers: Answer[] = []
-  while ((answers.at(-1)?.usage.prompt_tokens ?? 0) < windows * WINDOW) {
-    const words = Array.from({ length: 180 }, () => random.pick(WORDS)).join(' ')
-    messages.push({ role: 'user', content: `${answers.length}: ${words}` })
-    const answer = await ask(server, messages, { temperature: 0, max_tokens: 16, truncation: 'auto' })
-    messages.push({ role: 'assistant', content: answer.text })
-    answers.push(answer)
-  }
-  return answers
-}
-
 const computed = (answers: readonly Answer[]): number => answers.reduce((sum, { usage }) => sum + usage.attentionstore.computed_tokens, 0)
 
 modelTest('a conversation of ten windows reuses at every turn what the turn before computed and the view still holds', async (t) => {
-  const answers = await converse(reusing, 10)
+  const answers = await converse(reusing, 10 * WINDOW)
   // The system prompt that the template adds fits in one block.
   const view = viewParameters(WINDOW, 0.5, 1)
   for (const [turn, { usage }] of answers.entries()) {
@@ -63,8 +47,8 @@ modelTest('a conversation of ten windows reuses at every turn what the turn befo
 })
 
 modelTest('without reuse after a truncation the same turns compute more, and answer too', async (t) => {
-  const lost = await converse(forgetting, 4)
-  const kept = await converse(reusing, 4)
+  const lost = await converse(forgetting, 4 * WINDOW)
+  const kept = await converse(reusing, 4 * WINDOW)
   t.true(computed(lost) > 1.3 * computed(kept), `${computed(lost)} tokens computed, ${computed(kept)} with reuse`)
   t.true(lost.every(({ finish, text }) => finish !== '' && text !== ''))
 })

@@ -7,7 +7,7 @@ import type { Scorer, Scores, Way } from '../../ts/engine/native/scorer.js'
 import { readDialogues, readTexts } from '../../ts/evaluation/corpus.js'
 import { COMPARED, METHODS, OURS, REFERENCE } from '../../ts/evaluation/methods.js'
 import { needleCase, needles } from '../../ts/evaluation/needles.js'
-import { perplexity, upperBound } from '../../ts/evaluation/perplexity.js'
+import { perplexity, upperBound, type Evaluated } from '../../ts/evaluation/perplexity.js'
 import { report } from '../../ts/evaluation/report.js'
 import { bootstrapMean } from '../../ts/evaluation/statistics.js'
 import { chatSubject, proseSubject, type Section, type Subject } from '../../ts/evaluation/subjects.js'
@@ -29,6 +29,8 @@ class FakeScorer implements Scorer {
   }
 }
 
+const evaluated = (scorer: Scorer): Evaluated => ({ scorer, decode: tokens => text.decode(tokens), random: seededRandom(1), progress: () => undefined })
+
 const prose = (sections: number, length: number): Promise<Subject> => proseSubject(text, 'prose', ['once upon a time '.repeat(2000)], sections, length)
 
 test('only tokens beyond the window that count are compared, each with its own of the reference', async t => {
@@ -36,7 +38,7 @@ test('only tokens beyond the window that count are compared, each with its own o
   const { name, sections } = await prose(3, 900)
   const progress: number[] = []
   const everySecond = sections.map(section => ({ ...section, counts: (index: number) => index % 2 === 0 }))
-  const result = await perplexity(scorer, { name, sections: everySecond }, 256, METHODS, seededRandom(1), done => progress.push(done))
+  const result = await perplexity({ ...evaluated(scorer), progress: done => progress.push(done) }, { name, sections: everySecond }, 256, METHODS)
   t.deepEqual(progress, [1, 2, 3])
   for (const { ways, length, first } of scorer.calls) {
     t.deepEqual([length, first], [900, 257])
@@ -56,13 +58,33 @@ test('only tokens beyond the window that count are compared, each with its own o
 })
 
 test('a difference is taken token by token, each from its own', async t => {
-  const drawn = seededRandom(3)
   const of = (more: number, first: number, length: number): Float32Array => Float32Array.from({ length }, (_, i) => ((first + i) * 37) % 11 + more)
   const scorer: Scorer = {
     score: async (tokens, first, ways) => ways.map(({ truncation }) => ({ nll: of(truncation === 'recompute' ? 0 : 0.25, first, tokens.length - first), best: tokens })),
   }
-  const { methods } = await perplexity(scorer, await prose(2, 700), 256, COMPARED, drawn, () => undefined)
+  const { methods } = await perplexity(evaluated(scorer), await prose(2, 700), 256, COMPARED)
   t.deepEqual(methods[1]?.difference, { mean: 0.25, low: 0.25, high: 0.25 })
+})
+
+test('where a difference comes from: epochs by what was left out, tokens by what they add', async t => {
+  const length = 900
+  const tokens = Uint32Array.from({ length }, (_, index) => (index % 10 === 0 ? 65 : 66))
+  // Token 65 costs 1 nat more from the second truncation on.
+  const more = (index: number): number => (tokens[index] === 65 && index - 1 >= 256 + 64 ? 1 : 0)
+  const scorer: Scorer = {
+    score: async (_tokens, first, ways) =>
+      ways.map(({ truncation }) => ({ nll: Float32Array.from({ length: length - first }, (_, i) => 1 + (truncation === 'recompute' ? 0 : more(first + i))), best: tokens })),
+  }
+  const { epochs, costliest, tokens: count } = await perplexity(evaluated(scorer), { name: 'x', sections: [{ tokens, systemTokens: 0, counts: () => true }] }, 256, COMPARED)
+  t.is(count, length - 257)
+  t.deepEqual(epochs[0], { epoch: 1, tokens: 64, mean: 0 })
+  t.is(epochs.reduce((sum, epoch) => sum + epoch.tokens, 0), count)
+  const costing = [...tokens.keys()].filter(index => more(index) > 0).length
+  const times = [...tokens.keys()].filter(index => index > 256 && tokens[index] === 65).length
+  t.is(costliest[0]?.times, times)
+  t.is(costliest[0]?.text, await text.decode(Uint32Array.of(65)))
+  t.true(Math.abs((costliest[0]?.share ?? 0) - costing / count) < 1e-9)
+  t.is(costliest[1]?.share, 0)
 })
 
 test('sections of prose are spread evenly over all texts, and each begins with a line of one of them', async t => {
@@ -145,9 +167,12 @@ test('a corpus is read plain, and what is wrong with it is named', async t => {
 })
 
 test('the report has a row a method, and leaves out what was not asked for', async t => {
-  const result = await perplexity(new FakeScorer(), await prose(1, 900), 256, METHODS, seededRandom(1), () => undefined)
+  const result = await perplexity(evaluated(new FakeScorer()), await prose(1, 900), 256, METHODS)
   const table = report({ model: 'm', prose: [result], answers: [], needles: [] })
-  t.is(table.split('\n').filter(line => line.startsWith('|')).length, 2 + METHODS.length)
+  const rows = (heading: string): number => (table.split('###').find(part => part.includes(heading)) ?? '').split('\n').filter(line => line.startsWith('|')).length
+  t.is(rows('Prose beyond the window'), 2 + METHODS.length)
+  t.is(rows('by how often'), 2 + result.epochs.length)
+  t.is(rows('the tokens that add most'), 2 + result.costliest.length)
   t.true(table.includes('| +0.5000 (+0.5000 … +0.5000) |'))
   t.is(report({ model: 'm', prose: [], answers: [], needles: [] }), '')
 })

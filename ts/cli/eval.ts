@@ -132,15 +132,17 @@ async function answers(job: Job, paths: readonly string[]): Promise<PerplexityRe
 
 /** `subject` makes what is scored, in sections of so many tokens. */
 async function atWindows(
-  { scorer, windows, length, random, progress }: Job,
+  { scorer, engine, windows, length, random, progress }: Job,
   subject: (length: number) => Promise<Subject>,
   methods: readonly Method[],
 ): Promise<PerplexityResult[]> {
   const results: PerplexityResult[] = []
+  const decode = (tokens: Uint32Array): Promise<string> => engine.text.decode(tokens)
   for (const window of windows) {
     const scored = await subject(length * window)
     const show = progress(`${scored.name}, window ${window}`)
-    results.push(await perplexity(scorer, scored, window, methods, random(), done => show(done / scored.sections.length)))
+    const evaluated = { scorer, decode, random: random(), progress: (done: number) => show(done / scored.sections.length) }
+    results.push(await perplexity(evaluated, scored, window, methods))
   }
   return results
 }

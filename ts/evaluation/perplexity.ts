@@ -1,9 +1,11 @@
 // Perplexity beyond the window: of prose, and of the answers of dialogues.
 
 import type { Scorer } from '../engine/native/scorer.js'
+import { epochOf } from '../engine/view.js'
 import { OURS, REFERENCE, wayOf, type Method } from './methods.js'
 import { bootstrapMean, mean, type Estimate } from './statistics.js'
 import type { Section, Subject } from './subjects.js'
+import { byEpoch, costliest, type Difference, type EpochMean, type TokenShare } from './whereabouts.js'
 
 export interface MethodResult {
   readonly method: string
@@ -18,51 +20,69 @@ export interface PerplexityResult {
   /** Tokens beyond the window that count. */
   readonly tokens: number
   readonly methods: readonly MethodResult[]
+  /** Of the difference that ours makes. */
+  readonly epochs: readonly EpochMean[]
+  readonly costliest: readonly TokenShare[]
 }
 
-/** −ln p of the tokens of one section that count, in order. */
-type Series = readonly number[]
+/** The tokens of a section that count, in order. */
+interface ScoredSection {
+  readonly tokens: readonly number[]
+  readonly epochs: readonly number[]
+  /** −ln p of each, a method. */
+  readonly nll: ReadonlyArray<readonly number[]>
+}
+
+export interface Evaluated {
+  readonly scorer: Scorer
+  readonly decode: (tokens: Uint32Array) => Promise<string>
+  readonly random: () => number
+  /** Hears of the sections done. */
+  readonly progress: (done: number) => void
+}
 
 /**
  * Only tokens beyond the window count: before it nothing is truncated, and all methods are the same. `methods` has the
- * reference. `progress` hears of the sections done.
+ * reference and ours.
  */
-export async function perplexity(
-  scorer: Scorer,
-  subject: Subject,
-  window: number,
-  methods: readonly Method[],
-  random: () => number,
-  progress: (done: number) => void,
-): Promise<PerplexityResult> {
-  const scored = methods.map((): Series[] => [])
-  for (const [done, section] of subject.sections.entries()) {
-    const series = await scoreSection(scorer, section, window, methods)
-    for (const [i, one] of series.entries()) scored[i]?.push(one)
-    progress(done + 1)
+export async function perplexity({ scorer, decode, random, progress }: Evaluated, subject: Subject, window: number, methods: readonly Method[]): Promise<PerplexityResult> {
+  const sections: ScoredSection[] = []
+  for (const section of subject.sections) {
+    sections.push(await scoreSection(scorer, section, window, methods))
+    progress(sections.length)
   }
-  const reference = scored[methods.indexOf(REFERENCE)] ?? []
+  const [reference, ours] = [methods.indexOf(REFERENCE), methods.indexOf(OURS)]
+  const ourDifferences = sections.flatMap(section => differences(section, ours, reference))
   return {
     subject: subject.name,
     window,
-    tokens: reference.flat().length,
+    tokens: ourDifferences.length,
     methods: methods.map((method, i) => ({
       method: method.name,
-      perplexity: Math.exp(mean((scored[i] ?? []).flat())),
-      difference: method === REFERENCE ? null : bootstrapMean(differences(scored[i] ?? [], reference), random),
+      perplexity: Math.exp(mean(sections.flatMap(({ nll }) => nll[i] ?? []))),
+      difference: i === reference ? null : bootstrapMean(sections.map(section => differences(section, i, reference).map(({ nats }) => nats)), random),
     })),
+    epochs: byEpoch(ourDifferences),
+    costliest: await costliest(ourDifferences, decode),
   }
 }
 
-async function scoreSection(scorer: Scorer, { tokens, systemTokens, counts }: Section, window: number, methods: readonly Method[]): Promise<Series[]> {
+async function scoreSection(scorer: Scorer, { tokens, systemTokens, counts }: Section, window: number, methods: readonly Method[]): Promise<ScoredSection> {
   const first = window + 1
-  if (tokens.length <= first) return methods.map(() => [])
-  const scores = await scorer.score(tokens, first, methods.map(method => wayOf(method, window, systemTokens)))
-  return scores.map(({ nll }) => Array.from(nll).filter((_, i) => counts(first + i)))
+  const ways = methods.map(method => wayOf(method, window, systemTokens))
+  const scores = tokens.length > first ? await scorer.score(tokens, first, ways) : []
+  const counted = Array.from(tokens.keys()).filter(index => index >= first && counts(index))
+  const { view } = wayOf(REFERENCE, window, systemTokens)
+  return {
+    tokens: counted.map(index => tokens[index] as number),
+    // A token is predicted by the one before it, which sees what its epoch shows.
+    epochs: counted.map(index => epochOf(view, index - 1)),
+    nll: scores.map(({ nll }) => counted.map(index => nll[index - first] as number)),
+  }
 }
 
-function differences(series: readonly Series[], reference: readonly Series[]): number[][] {
-  return series.map((one, section) => one.map((value, i) => value - (reference[section]?.[i] as number)))
+function differences({ tokens, epochs, nll }: ScoredSection, method: number, reference: number): Difference[] {
+  return tokens.map((token, i) => ({ token, epoch: epochs[i] as number, nats: (nll[method]?.[i] as number) - (nll[reference]?.[i] as number) }))
 }
 
 /** What ours costs at most, in nats a token, as far as 95 % are sure. */

@@ -14,6 +14,8 @@ export interface EvaluationResult {
 export function report({ prose, answers, needles }: EvaluationResult): string {
   const parts = [
     perplexityTable('Prose beyond the window', prose),
+    epochTable(prose),
+    tokenTable(prose),
     perplexityTable('Answers of long conversations', answers),
     needleTable(needles),
   ]
@@ -28,6 +30,27 @@ function perplexityTable(title: string, results: readonly PerplexityResult[]): s
     ),
   )
   return table(title, ['text', 'window', 'tokens', 'what happens at the edge', 'perplexity', 'nats a token more than the first, 95 %'], rows)
+}
+
+function epochTable(results: readonly PerplexityResult[]): string {
+  if (results.length === 0) return ''
+  const rows = results.flatMap(({ subject, window, epochs }) =>
+    epochs.map(({ epoch, tokens, mean }, i) => row([...(i === 0 ? [subject, `${window}`] : ['', '']), `${epoch}`, `${tokens}`, signed(mean)])),
+  )
+  return table('Truncated KV, by how often something had left the view', ['text', 'window', 'epoch', 'tokens', 'nats a token more'], rows)
+}
+
+function tokenTable(results: readonly PerplexityResult[]): string {
+  if (results.length === 0) return ''
+  const rows = results.flatMap(({ subject, window, costliest }) =>
+    costliest.map(({ text, times, share }, i) => row([...(i === 0 ? [subject, `${window}`] : ['', '']), quoted(text), `${times}`, signed(share)])),
+  )
+  return table('Truncated KV, the tokens that add most to the difference', ['text', 'window', 'token', 'times', 'part of the nats a token more'], rows)
+}
+
+/** In a cell of a table, with what is no printable character escaped. */
+function quoted(text: string): string {
+  return `\`${JSON.stringify(text).replaceAll('|', '\\|').replaceAll('`', "'")}\``
 }
 
 function interval(difference: Estimate | null): string {
