@@ -1,6 +1,7 @@
 // A conversation of ten windows on the real model: what is reused at every turn, and what is lost without.
 
 import test from 'ava'
+import type { Usage } from '../../ts/protocol/index.js'
 import { leftOut, viewParameters } from '../../ts/engine/view.js'
 import { ask, reuseBound, reusedFrom, type Answer, type Message } from '../support/conversation.js'
 import { converse } from '../support/long-conversation.js'
@@ -63,4 +64,19 @@ modelTest('a prompt longer than the context is refused with both counts, and ser
   const { usage } = await ask(reusing, messages, { temperature: 0, max_tokens: 2, truncation: 'auto' })
   t.true(usage.attentionstore.outside_view_tokens > 0)
   t.true(usage.attentionstore.computed_tokens <= WINDOW)
+})
+
+modelTest('completions are truncated and refused as chats are', async (t) => {
+  const post = (rest: object): Promise<Response> =>
+    reusing.post('/v1/completions', { prompt: Array.from({ length: 1100 }, (_, i) => 300 + (i % 500)), max_tokens: 2, temperature: 0, ...rest })
+  const refused = await post({ truncation: 'disabled' })
+  t.is(refused.status, 400)
+  const { error } = (await refused.json()) as { error: { code: string; message: string } }
+  t.is(error.code, 'context_length_exceeded')
+  t.regex(error.message, /\b1100 tokens.*\b1024\b/)
+  const served = await post({ truncation: 'auto' })
+  t.is(served.status, 200, await served.clone().text())
+  const { usage } = (await served.json()) as { usage: Usage }
+  t.is(usage.prompt_tokens, 1100)
+  t.is(usage.attentionstore.outside_view_tokens, leftOut(viewParameters(WINDOW, 0.5, 0), 1099))
 })

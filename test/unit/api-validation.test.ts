@@ -107,6 +107,18 @@ test('lists that cannot be right are refused before they are walked through', as
   t.deepEqual(await refusal(CHAT, { messages: HELLO, logit_bias: biases }), ['invalid_value', 'logit_bias'])
 })
 
+test('lists longer than the context are taken where truncation is asked for, up to a bound', async (t) => {
+  const api = await openTestApi({ maxBodyBytes: 8 * 2 ** 20 })
+  t.teardown(() => api.close())
+  const tokens = (length: number) => Array.from({ length }, () => 1)
+  const truncation = 'auto'
+  t.is((await api.post('/v1/completions', { prompt: tokens(3000), truncation })).status, 200)
+  t.is((await api.post('/v1/completions', { prompt: [tokens(3000)], truncation })).status, 200)
+  t.is((await api.post(CHAT, { messages: Array.from({ length: 2048 }, () => HELLO[0]), truncation })).status, 200)
+  const { status, code } = await errorOf(await api.post('/v1/completions', { prompt: tokens(131_073), truncation }))
+  t.deepEqual([status, code], [400, 'context_length_exceeded'])
+})
+
 test('messages that the template refuses are the client\'s error, with its reason', async (t) => {
   const api = await openTestApi()
   t.teardown(() => api.close())

@@ -8,6 +8,9 @@ import { MAX_LOGIT_BIASES, MAX_STOPS } from '../protocol/schemas/generation.js'
 /** Most tokens of one POST /detokenize. */
 export const MAX_DETOKENIZED = 131_072
 
+/** Most tokens or messages, as items of a list, of a prompt that may be longer than the context. */
+export const MAX_TRUNCATED = 131_072
+
 const MOST_ITEMS: Readonly<Record<string, number>> = {
   stop: MAX_STOPS,
   stop_token_ids: MAX_STOPS,
@@ -16,7 +19,7 @@ const MOST_ITEMS: Readonly<Record<string, number>> = {
 }
 
 /**
- * @param maxModelLen a prompt of that many tokens or messages cannot be answered.
+ * @param maxModelLen a prompt of that many tokens or messages cannot be answered, unless it asks for truncation.
  * @throws ApiError `invalid_value` or `context_length_exceeded` naming the field.
  */
 export function checkLengths(body: unknown, maxModelLen: number): void {
@@ -25,8 +28,9 @@ export function checkLengths(body: unknown, maxModelLen: number): void {
   for (const [name, most] of Object.entries(MOST_ITEMS)) {
     if (items(field(name)) > most) throw new ApiError('invalid_value', `${name}: at most ${most} items`, name)
   }
-  checkContext(field('messages'), 'messages', maxModelLen)
-  checkPrompt(field('prompt'), maxModelLen)
+  const limit = field('truncation') === 'auto' ? Math.max(maxModelLen, MAX_TRUNCATED + 1) : maxModelLen
+  checkContext(field('messages'), 'messages', limit)
+  checkPrompt(field('prompt'), limit)
 }
 
 function items(value: unknown): number {
@@ -34,16 +38,17 @@ function items(value: unknown): number {
   return typeof value === 'object' && value !== null ? Object.keys(value).length : 0
 }
 
-function checkPrompt(prompt: unknown, maxModelLen: number): void {
+function checkPrompt(prompt: unknown, limit: number): void {
   if (!Array.isArray(prompt)) return
-  if (typeof prompt[0] === 'number') return checkContext(prompt, 'prompt', maxModelLen)
+  if (typeof prompt[0] === 'number') return checkContext(prompt, 'prompt', limit)
   if (prompt.length > MAX_PROMPTS) throw new ApiError('invalid_value', `prompt: at most ${MAX_PROMPTS} prompts`, 'prompt')
-  for (const part of prompt) checkContext(part, 'prompt', maxModelLen)
+  for (const part of prompt) checkContext(part, 'prompt', limit)
 }
 
-/** Each token is one, and each message takes at least one. */
-function checkContext(list: unknown, param: string, maxModelLen: number): void {
-  if (!Array.isArray(list) || list.length < maxModelLen) return
-  const message = `${param}: ${list.length} ${param === 'prompt' ? 'tokens' : 'messages'}, the context has ${maxModelLen} tokens`
-  throw new ApiError('context_length_exceeded', message, param, { prompt: list.length, max_model_len: maxModelLen })
+/** Each token is one, and each message takes at least one; `limit` of them are too many. */
+function checkContext(list: unknown, param: string, limit: number): void {
+  if (!Array.isArray(list) || list.length < limit) return
+  const what = param === 'prompt' ? 'tokens' : 'messages'
+  const message = `${param}: ${list.length} ${what}, and fewer than ${limit} can be answered`
+  throw new ApiError('context_length_exceeded', message, param, { prompt: list.length, max_model_len: limit })
 }

@@ -10,7 +10,7 @@ import { createNativeEngine } from '../engine/native/index.js'
 import { openScorer, type Scorer } from '../engine/native/scorer.js'
 import { BLOCK_TOKENS, type Engine } from '../engine/types.js'
 import { MIN_WINDOW } from '../engine/view.js'
-import { corpusName, readDialogues, readTexts } from '../evaluation/corpus.js'
+import { corpusName, readDialogues, readTexts, type Dialogue } from '../evaluation/corpus.js'
 import { COMPARED, METHODS, type Method } from '../evaluation/methods.js'
 import { needles, type NeedleResult } from '../evaluation/needles.js'
 import { perplexity, upperBound, type PerplexityResult } from '../evaluation/perplexity.js'
@@ -85,6 +85,12 @@ async function evaluate(values: EvalValues, terminal: Terminal): Promise<number>
   const sections = wholeNumber(1, 10_000)(values.sections, '--sections')
   const cases = wholeNumber(0, 10_000)(values.needles, '--needles')
   const seed = wholeNumber(0, 2 ** 32 - 1)(values.seed, '--seed')
+  if (values.corpus.length + values.dialogues.length + cases === 0) {
+    throw new ExitError(2, 'invalid_option', 'nothing to evaluate: neither --corpus nor --dialogues, and --needles is 0')
+  }
+  // Before anything takes long: a file may be missing.
+  const texts = await Promise.all(values.corpus.map(readTexts))
+  const dialogues = await Promise.all(values.dialogues.map(readDialogues))
   const note = (sentence: string): void => terminal.err(`${sentence}\n`)
   const { path } = await findModel(values.model ?? null, terminal.env, note)
   const open = { device: 'cpu', kernelCacheDir: kernelsDirectory(terminal.env), modelPath: path, threads: wholeNumber(1, 1024)(values.threads, '--threads'), maxBatchTokens: 256, dramBytes: 0, ssdBytes: 0, kvDtype: 'bf16' as const }
@@ -98,8 +104,8 @@ async function evaluate(values: EvalValues, terminal: Terminal): Promise<number>
     const job: Job = { scorer, engine, windows, sections, length, methods, needles: cases, random, progress: what => progressLine(terminal, what) }
     const result: EvaluationResult = {
       model: engine.info.modelName,
-      prose: await prose(job, values.corpus),
-      answers: await answers(job, values.dialogues),
+      prose: await prose(job, values.corpus, texts),
+      answers: await answers(job, values.dialogues, dialogues),
       needles: await needleResults(job),
     }
     terminal.out(report(result))
@@ -110,21 +116,21 @@ async function evaluate(values: EvalValues, terminal: Terminal): Promise<number>
   }
 }
 
-async function prose(job: Job, paths: readonly string[]): Promise<PerplexityResult[]> {
+/** `texts` of each path. */
+async function prose(job: Job, paths: readonly string[], texts: ReadonlyArray<readonly string[]>): Promise<PerplexityResult[]> {
   const results: PerplexityResult[] = []
-  for (const path of paths) {
-    const texts = await readTexts(path)
-    const subject = (length: number): Promise<Subject> => proseSubject(job.engine.text, corpusName(path), texts, job.sections, length)
+  for (const [i, path] of paths.entries()) {
+    const subject = (length: number): Promise<Subject> => proseSubject(job.engine.text, corpusName(path), texts[i] ?? [], job.sections, length)
     results.push(...(await atWindows(job, subject, job.methods)))
   }
   return results
 }
 
-async function answers(job: Job, paths: readonly string[]): Promise<PerplexityResult[]> {
+/** `dialogues` of each path. */
+async function answers(job: Job, paths: readonly string[], dialogues: ReadonlyArray<readonly Dialogue[]>): Promise<PerplexityResult[]> {
   const results: PerplexityResult[] = []
-  for (const path of paths) {
-    const dialogues = await readDialogues(path)
-    const subject = (length: number): Promise<Subject> => chatSubject(job.engine.text, corpusName(path), dialogues, job.sections, length)
+  for (const [i, path] of paths.entries()) {
+    const subject = (length: number): Promise<Subject> => chatSubject(job.engine.text, corpusName(path), dialogues[i] ?? [], job.sections, length)
     results.push(...(await atWindows(job, subject, COMPARED)))
   }
   return results
