@@ -14,6 +14,7 @@ import { chatSubject, proseSubject, type Section, type Subject } from '../../ts/
 import { seededRandom } from '../../ts/simulator/random.js'
 
 const text = new SimulatedText('evaluation')
+const SETTING = { window: 256, ratio: 0.5 }
 
 /** Every token costs 2 nats; decoupled 0.5 more, coupled 3 more, and all guesses are right with the head. */
 class FakeScorer implements Scorer {
@@ -31,14 +32,14 @@ class FakeScorer implements Scorer {
 
 const evaluated = (scorer: Scorer): Evaluated => ({ scorer, decode: tokens => text.decode(tokens), random: seededRandom(1), progress: () => undefined })
 
-const prose = (sections: number, length: number): Promise<Subject> => proseSubject(text, 'prose', ['once upon a time '.repeat(2000)], sections, length)
+const prose = (sections: number, length: number): Promise<Subject> => proseSubject(text, 'prose', ['once upon a time '.repeat(2000)], { sections, length })
 
 test('only tokens beyond the window that count are compared, each with its own of the reference', async t => {
   const scorer = new FakeScorer()
   const { name, sections } = await prose(3, 900)
   const progress: number[] = []
   const everySecond = sections.map(section => ({ ...section, counts: (index: number) => index % 2 === 0 }))
-  const result = await perplexity({ ...evaluated(scorer), progress: done => progress.push(done) }, { name, sections: everySecond }, 256, METHODS)
+  const result = await perplexity({ ...evaluated(scorer), progress: done => progress.push(done) }, { name, sections: everySecond }, SETTING, METHODS)
   t.deepEqual(progress, [1, 2, 3])
   for (const { ways, length, first } of scorer.calls) {
     t.deepEqual([length, first], [900, 257])
@@ -62,7 +63,7 @@ test('a difference is taken token by token, each from its own', async t => {
   const scorer: Scorer = {
     score: async (tokens, first, ways) => ways.map(({ truncation }) => ({ nll: of(truncation === 'recompute' ? 0 : 0.25, first, tokens.length - first), best: tokens })),
   }
-  const { methods } = await perplexity(evaluated(scorer), await prose(2, 700), 256, COMPARED)
+  const { methods } = await perplexity(evaluated(scorer), await prose(2, 700), SETTING, COMPARED)
   t.deepEqual(methods[1]?.difference, { mean: 0.25, low: 0.25, high: 0.25 })
 })
 
@@ -75,7 +76,7 @@ test('where a difference comes from: epochs by what was left out, tokens by what
     score: async (_tokens, first, ways) =>
       ways.map(({ truncation }) => ({ nll: Float32Array.from({ length: length - first }, (_, i) => 1 + (truncation === 'recompute' ? 0 : more(first + i))), best: tokens })),
   }
-  const { epochs, costliest, tokens: count } = await perplexity(evaluated(scorer), { name: 'x', sections: [{ tokens, systemTokens: 0, counts: () => true }] }, 256, COMPARED)
+  const { epochs, costliest, tokens: count } = await perplexity(evaluated(scorer), { name: 'x', sections: [{ tokens, systemTokens: 0, counts: () => true }] }, SETTING, COMPARED)
   t.is(count, length - 257)
   t.deepEqual(epochs[0], { epoch: 1, tokens: 64, mean: 0 })
   t.is(epochs.reduce((sum, epoch) => sum + epoch.tokens, 0), count)
@@ -90,13 +91,14 @@ test('where a difference comes from: epochs by what was left out, tokens by what
 test('sections of prose are spread evenly over all texts, and each begins with a line of one of them', async t => {
   const lines = (name: string, count: number): string => Array.from({ length: count }, (_, i) => `${name}${i} ${'and so on '.repeat(5)}\n`).join('')
   const texts = [lines('a', 400), 'too short', lines('b', 1200)]
-  const { sections } = await proseSubject(text, 'prose', texts, 8, 200)
+  const { sections } = await proseSubject(text, 'prose', texts, { sections: 8, length: 200 })
   const begins = await Promise.all(sections.map(async ({ tokens }) => (await text.decode(tokens)).replace('<|endoftext|>', '').split(' ')[0] as string))
   t.is(sections.length, 8)
   for (const begin of begins) t.regex(begin, /^[ab]\d+$/)
   t.is(begins.filter(begin => begin.startsWith('a')).length, 2)
   t.is(new Set(begins).size, 8)
-  const { sections: short } = await proseSubject(text, 'prose', ['a few words', 'x'], 1, 200)
+  const { sections: short } = await proseSubject(text, 'prose', ['a few words', 'x'], { sections: 1, length: 200, systemTokens: 7 })
+  t.is(short[0]?.systemTokens, 7)
   t.true((await text.decode((short[0] as Section).tokens)).endsWith('a few words'))
 })
 
@@ -139,12 +141,12 @@ test('numbers are asked for in the order in which they were said, within reach o
 })
 
 test('a number is found if every one of its tokens is the likeliest', async t => {
-  const found = await needles(new FakeScorer(), text, 1024, 2, seededRandom(2), () => undefined)
+  const found = await needles(new FakeScorer(), text, { ...SETTING, window: 1024 }, 2, seededRandom(2), () => undefined)
   t.deepEqual(found.map(({ situation }) => situation), ['before a truncation', `after it: ${REFERENCE.name}`, `after it: ${OURS.name}`])
   for (const { found: right, asked } of found) t.true(asked > 0 && right === asked)
   const nothing = new Uint32Array(4096)
   const blind: Scorer = { score: async (_tokens, _first, ways) => ways.map(() => ({ nll: new Float32Array(nothing.length), best: nothing })) }
-  for (const { found: right } of await needles(blind, text, 1024, 2, seededRandom(2), () => undefined)) t.is(right, 0)
+  for (const { found: right } of await needles(blind, text, { ...SETTING, window: 1024 }, 2, seededRandom(2), () => undefined)) t.is(right, 0)
 })
 
 test('a corpus is read plain, and what is wrong with it is named', async t => {
@@ -167,7 +169,7 @@ test('a corpus is read plain, and what is wrong with it is named', async t => {
 })
 
 test('the report has a row a method, and leaves out what was not asked for', async t => {
-  const result = await perplexity(evaluated(new FakeScorer()), await prose(1, 900), 256, METHODS)
+  const result = await perplexity(evaluated(new FakeScorer()), await prose(1, 900), SETTING, METHODS)
   const table = report({ model: 'm', prose: [result], answers: [], needles: [] })
   const rows = (heading: string): number => (table.split('###').find(part => part.includes(heading)) ?? '').split('\n').filter(line => line.startsWith('|')).length
   t.is(rows('Prose beyond the window'), 2 + METHODS.length)

@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os'
 import { Command } from 'commander'
 import { findModel } from '../config/model.js'
 import { kernelsDirectory } from '../config/paths.js'
-import { list, wholeNumber } from '../config/units.js'
+import { list, share, wholeNumber } from '../config/units.js'
 import { createNativeEngine } from '../engine/native/index.js'
 import { openScorer, type Scorer } from '../engine/native/scorer.js'
 import { BLOCK_TOKENS, type Engine } from '../engine/types.js'
@@ -31,6 +31,8 @@ interface EvalValues {
   readonly window: string
   readonly length: string
   readonly sections: string
+  readonly truncationRatio: string
+  readonly head: string
   readonly ablations: boolean
   readonly needles: string
   readonly seed: string
@@ -54,6 +56,8 @@ export function evalCommand(terminal: Terminal, setExitCode: (code: number) => v
     .option('--window <tokens,…>', 'context windows', '1024,2048')
     .option('--sections <count>', 'sections of each prose, conversations of each file of dialogues', '4')
     .option('--length <windows>', 'length of each of them, in windows', '4')
+    .option('--truncation-ratio <share>', 'share of the window that leaves it at a time', '0.5')
+    .option('--head <tokens>', 'tokens of each prose that are kept as a system prompt is', '0')
     .option('--no-ablations', 'leave out what is known to break: no kept head, coupled positions')
     .option('--needles <count>', 'texts with numbers to find, a window; 0: none', '8')
     .option('--seed <number>', 'of what is drawn', '1')
@@ -70,6 +74,8 @@ interface Job {
   readonly sections: number
   /** Of a section, in windows. */
   readonly length: number
+  readonly ratio: number
+  readonly head: number
   /** For prose. */
   readonly methods: readonly Method[]
   readonly needles: number
@@ -84,6 +90,8 @@ async function evaluate(values: EvalValues, terminal: Terminal): Promise<number>
   const length = wholeNumber(2, 1000)(values.length, '--length')
   const sections = wholeNumber(1, 10_000)(values.sections, '--sections')
   const cases = wholeNumber(0, 10_000)(values.needles, '--needles')
+  const ratio = share(values.truncationRatio, '--truncation-ratio')
+  const head = wholeNumber(0, 2 ** 20)(values.head, '--head')
   const seed = wholeNumber(0, 2 ** 32 - 1)(values.seed, '--seed')
   if (values.corpus.length + values.dialogues.length + cases === 0) {
     throw new ExitError(2, 'invalid_option', 'nothing to evaluate: neither --corpus nor --dialogues, and --needles is 0')
@@ -101,7 +109,7 @@ async function evaluate(values: EvalValues, terminal: Terminal): Promise<number>
     const scorer = await openScorer({ ...open, hbmBytes })
     const methods = values.ablations ? METHODS : COMPARED
     const random = (): (() => number) => seededRandom(seed)
-    const job: Job = { scorer, engine, windows, sections, length, methods, needles: cases, random, progress: what => progressLine(terminal, what) }
+    const job: Job = { scorer, engine, windows, sections, length, ratio, head, methods, needles: cases, random, progress: what => progressLine(terminal, what) }
     const result: EvaluationResult = {
       model: engine.info.modelName,
       prose: await prose(job, values.corpus, texts),
@@ -120,7 +128,8 @@ async function evaluate(values: EvalValues, terminal: Terminal): Promise<number>
 async function prose(job: Job, paths: readonly string[], texts: ReadonlyArray<readonly string[]>): Promise<PerplexityResult[]> {
   const results: PerplexityResult[] = []
   for (const [i, path] of paths.entries()) {
-    const subject = (length: number): Promise<Subject> => proseSubject(job.engine.text, corpusName(path), texts[i] ?? [], job.sections, length)
+    const shape = { sections: job.sections, systemTokens: job.head }
+    const subject = (length: number): Promise<Subject> => proseSubject(job.engine.text, corpusName(path), texts[i] ?? [], { ...shape, length })
     results.push(...(await atWindows(job, subject, job.methods)))
   }
   return results
@@ -138,7 +147,7 @@ async function answers(job: Job, paths: readonly string[], dialogues: ReadonlyAr
 
 /** `subject` makes what is scored, in sections of so many tokens. */
 async function atWindows(
-  { scorer, engine, windows, length, random, progress }: Job,
+  { scorer, engine, windows, length, ratio, random, progress }: Job,
   subject: (length: number) => Promise<Subject>,
   methods: readonly Method[],
 ): Promise<PerplexityResult[]> {
@@ -148,17 +157,17 @@ async function atWindows(
     const scored = await subject(length * window)
     const show = progress(`${scored.name}, window ${window}`)
     const evaluated = { scorer, decode, random: random(), progress: (done: number) => show(done / scored.sections.length) }
-    results.push(await perplexity(evaluated, scored, window, methods))
+    results.push(await perplexity(evaluated, scored, { window, ratio }, methods))
   }
   return results
 }
 
-async function needleResults({ scorer, engine, windows, needles: cases, random, progress }: Job): Promise<NeedleResult[]> {
+async function needleResults({ scorer, engine, windows, ratio, needles: cases, random, progress }: Job): Promise<NeedleResult[]> {
   if (cases === 0) return []
   const results: NeedleResult[] = []
   for (const window of windows) {
     const show = progress(`numbers to find, window ${window}`)
-    results.push(...(await needles(scorer, engine.text, window, cases, random(), done => show(done / cases))))
+    results.push(...(await needles(scorer, engine.text, { window, ratio }, cases, random(), done => show(done / cases))))
   }
   return results
 }

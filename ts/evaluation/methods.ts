@@ -17,11 +17,16 @@ const COUPLED: Method = { name: 'KV truncated, positions coupled', truncation: '
 export const COMPARED: readonly Method[] = [REFERENCE, OURS]
 export const METHODS: readonly Method[] = [...COMPARED, HEADLESS, COUPLED]
 
-/** The server's default share of the window that leaves it at a time. */
-export const RATIO = 0.5
+/** What a server is set to. */
+export interface Setting {
+  /** In tokens. */
+  readonly window: number
+  /** Share of the window that leaves it at a time. */
+  readonly ratio: number
+}
 
 /** Of a method. Without a head, the step is the same: only what is in front of the view differs. */
-export function wayOf({ truncation, keepsHead }: Method, window: number, systemTokens: number): Way {
-  const view = viewParameters(window, RATIO, systemTokens)
+export function wayOf({ truncation, keepsHead }: Method, { window, ratio }: Setting, systemTokens: number): Way {
+  const view = viewParameters(window, ratio, systemTokens)
   return { view: keepsHead ? view : { ...view, head: 0 }, truncation }
 }

@@ -3,7 +3,7 @@
 import type { Scorer, Scores } from '../engine/native/scorer.js'
 import type { EngineText } from '../engine/types.js'
 import { leftOut, viewParameters } from '../engine/view.js'
-import { COMPARED, OURS, RATIO, wayOf, type Method } from './methods.js'
+import { COMPARED, OURS, wayOf, type Method, type Setting } from './methods.js'
 
 const NAMES = ['Anna', 'Boris', 'Clara', 'David', 'Emma', 'Felix', 'Greta', 'Henry', 'Irene', 'Jacob', 'Kate', 'Louis', 'Maria', 'Nora', 'Oscar', 'Paula']
 const FILLERS = [
@@ -74,17 +74,18 @@ export interface NeedleResult {
 export async function needles(
   scorer: Scorer,
   text: EngineText,
-  window: number,
+  setting: Setting,
   cases: number,
   random: () => number,
   progress: (done: number) => void,
 ): Promise<NeedleResult[]> {
+  const { window } = setting
   const before = { window, situation: 'before a truncation', found: 0, asked: 0 }
   const after = COMPARED.map(method => ({ window, situation: `after it: ${method.name}`, found: 0, asked: 0 }))
   for (let i = 0; i < cases; i++) {
     const reach = Math.floor(window * 0.45)
-    await judge(scorer, await needleCase(text, random, Math.floor(window * 0.9), reach), window, [OURS], [before])
-    await judge(scorer, await needleCase(text, random, Math.floor(window * (1.6 + random())), reach), window, COMPARED, after)
+    await judge(scorer, await needleCase(text, random, Math.floor(window * 0.9), reach), setting, [OURS], [before])
+    await judge(scorer, await needleCase(text, random, Math.floor(window * (1.6 + random())), reach), setting, COMPARED, after)
     progress(i + 1)
   }
   return [before, ...after]
@@ -95,12 +96,12 @@ interface Tally {
   asked: number
 }
 
-async function judge(scorer: Scorer, { tokens, asked }: NeedleCase, window: number, methods: readonly Method[], tallies: readonly Tally[]): Promise<void> {
-  const view = viewParameters(window, RATIO, 0)
+async function judge(scorer: Scorer, { tokens, asked }: NeedleCase, setting: Setting, methods: readonly Method[], tallies: readonly Tally[]): Promise<void> {
+  const view = viewParameters(setting.window, setting.ratio, 0)
   const seen = asked.filter(({ answer, said }) => said[0] >= view.head + leftOut(view, answer[1] - 1) || said[1] <= view.head)
   const first = seen[0]?.answer[0]
   if (first === undefined) return
-  const scores = await scorer.score(tokens, first, methods.map(method => wayOf(method, window, 0)))
+  const scores = await scorer.score(tokens, first, methods.map(method => wayOf(method, setting, 0)))
   for (const [i, tally] of tallies.entries()) {
     tally.asked += seen.length
     tally.found += seen.filter(({ answer }) => isFound(tokens, answer, scores[i] as Scores, first)).length

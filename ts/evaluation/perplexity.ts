@@ -2,7 +2,7 @@
 
 import type { Scorer } from '../engine/native/scorer.js'
 import { epochOf } from '../engine/view.js'
-import { OURS, REFERENCE, wayOf, type Method } from './methods.js'
+import { OURS, REFERENCE, wayOf, type Method, type Setting } from './methods.js'
 import { bootstrapMean, mean, type Estimate } from './statistics.js'
 import type { Section, Subject } from './subjects.js'
 import { byEpoch, costliest, type Difference, type EpochMean, type TokenShare } from './whereabouts.js'
@@ -45,17 +45,17 @@ export interface Evaluated {
  * Only tokens beyond the window count: before it nothing is truncated, and all methods are the same. `methods` has the
  * reference and ours.
  */
-export async function perplexity({ scorer, decode, random, progress }: Evaluated, subject: Subject, window: number, methods: readonly Method[]): Promise<PerplexityResult> {
+export async function perplexity({ scorer, decode, random, progress }: Evaluated, subject: Subject, setting: Setting, methods: readonly Method[]): Promise<PerplexityResult> {
   const sections: ScoredSection[] = []
   for (const section of subject.sections) {
-    sections.push(await scoreSection(scorer, section, window, methods))
+    sections.push(await scoreSection(scorer, section, setting, methods))
     progress(sections.length)
   }
   const [reference, ours] = [methods.indexOf(REFERENCE), methods.indexOf(OURS)]
   const ourDifferences = sections.flatMap(section => differences(section, ours, reference))
   return {
     subject: subject.name,
-    window,
+    window: setting.window,
     tokens: ourDifferences.length,
     methods: methods.map((method, i) => ({
       method: method.name,
@@ -67,12 +67,12 @@ export async function perplexity({ scorer, decode, random, progress }: Evaluated
   }
 }
 
-async function scoreSection(scorer: Scorer, { tokens, systemTokens, counts }: Section, window: number, methods: readonly Method[]): Promise<ScoredSection> {
-  const first = window + 1
-  const ways = methods.map(method => wayOf(method, window, systemTokens))
+async function scoreSection(scorer: Scorer, { tokens, systemTokens, counts }: Section, setting: Setting, methods: readonly Method[]): Promise<ScoredSection> {
+  const first = setting.window + 1
+  const ways = methods.map(method => wayOf(method, setting, systemTokens))
   const scores = tokens.length > first ? await scorer.score(tokens, first, ways) : []
   const counted = Array.from(tokens.keys()).filter(index => index >= first && counts(index))
-  const { view } = wayOf(REFERENCE, window, systemTokens)
+  const { view } = wayOf(REFERENCE, setting, systemTokens)
   return {
     tokens: counted.map(index => tokens[index] as number),
     // A token is predicted by the one before it, which sees what its epoch shows.

@@ -16,13 +16,23 @@ export interface Section {
   readonly counts: (index: number) => boolean
 }
 
+export interface ProseShape {
+  readonly sections: number
+  /** Of a section, in tokens. */
+  readonly length: number
+  readonly systemTokens?: number
+}
+
 export interface Subject {
   readonly name: string
   readonly sections: readonly Section[]
 }
 
-/** `sections` stretches of `length` tokens, evenly spread over all `texts`; each begins with a line and lies in one text. */
-export async function proseSubject(text: EngineText, name: string, texts: readonly string[], sections: number, length: number): Promise<Subject> {
+/**
+ * `sections` stretches of `length` tokens, evenly spread over all `texts`; each begins with a line and lies in one text.
+ * Their first `systemTokens` tokens are kept as a system prompt is.
+ */
+export async function proseSubject(text: EngineText, name: string, texts: readonly string[], { sections, length, systemTokens = 0 }: ProseShape): Promise<Subject> {
   const characters = length * CHARACTERS_A_TOKEN
   const long = texts.filter(one => one.length >= characters)
   const from = long.length > 0 ? long : [longest(texts)]
@@ -32,7 +42,7 @@ export async function proseSubject(text: EngineText, name: string, texts: readon
     sections: await Promise.all(
       stretches.map(async stretch => {
         const tokens = await text.encodePrompt(stretch)
-        return { tokens: tokens.slice(0, length), systemTokens: 0, counts: () => true }
+        return { tokens: tokens.slice(0, length), systemTokens, counts: () => true }
       }),
     ),
   }
