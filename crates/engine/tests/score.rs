@@ -5,15 +5,26 @@ use std::path::PathBuf;
 use attentionstore_engine::score::{Score, Scorer, Truncation, Way};
 use attentionstore_engine::{EngineOptions, View};
 use attentionstore_model::ModelSource;
+use attentionstore_model::loader::random::RandomSpec;
 
 const WINDOW: u32 = 256;
 const STEP: u32 = 128;
 const LENGTH: usize = 600;
 
+/// Where there is one layer, keys and values say nothing of what came before.
+const ONE_LAYER: &str = r#"{
+    "model_type": "llama", "vocab_size": 320, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 1,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "rms_norm_eps": 1e-5, "max_position_embeddings": 512
+}"#;
+
 fn scorer() -> Scorer {
     let fixture = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../test/fixtures/models/llama/hf");
+    scorer_of(ModelSource::Files(fixture))
+}
+
+fn scorer_of(model: ModelSource) -> Scorer {
     Scorer::open(&EngineOptions {
-        model: ModelSource::Files(fixture),
+        model,
         device: "cpu".into(),
         kernel_cache: std::env::temp_dir().join("attentionstore-test-kernels"),
         threads: 2,
@@ -103,6 +114,22 @@ fn each_way_of_truncating_differs_from_the_others_as_soon_as_something_is_left_o
         for other in &all[index + 1..] {
             assert_ne!(one[at..at + 20], other[at..at + 20]);
         }
+    }
+}
+
+/// What is computed anew there is what was stored, to the bit, if both see the same tokens at the same places.
+#[test]
+fn with_one_layer_stored_kv_scores_as_if_computed_anew() {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("config.json"), ONE_LAYER).expect("it can be written");
+    let shape = directory.path().to_string_lossy().into_owned();
+    let mut scorer = scorer_of(ModelSource::Random(RandomSpec { shape, seed: 5 }));
+    let scores = scorer.score(&text(), 1, &ways()).unwrap();
+    let [anew, stored, coupled, headless] = scores.as_slice() else { panic!("no scores") };
+    assert_eq!(stored, anew);
+    for other in [coupled, headless] {
+        assert_eq!(other[..WINDOW as usize], anew[..WINDOW as usize]);
+        assert_ne!(other[WINDOW as usize..], anew[WINDOW as usize..]);
     }
 }
 
