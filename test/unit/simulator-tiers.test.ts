@@ -57,6 +57,7 @@ test('what fits in hbm is served from there, to the token', async t => {
   t.is(result.hit_rate_by_tier.hbm, result.token_hit_rate)
   t.is(result.miss_rate_by_cause.never_seen, (768 - 2 * KEPT) / 768)
   t.is(result.block_hit_rate, 4 / 12)
+  t.is(result.any_block_hit_rate, 4 / 12)
   t.is(result.bytes.loaded, 0)
 })
 
@@ -77,6 +78,17 @@ test('what fits nowhere is missed because it was evicted', async t => {
   t.true(result.hit_tokens < 2 * KEPT)
   t.true(result.miss_rate_by_cause.evicted > 0)
   t.is(result.ssd_drive_writes_per_day, null)
+})
+
+test('a block whose head is gone was there, and is no hit: fifo leaves such ones behind', async t => {
+  const trace = traceOf([request(0, [0, 1, 2, 3], 192, 64), request(MINUTE, [10, 11], 64, 64), request(2 * MINUTE, [0, 1, 2, 3], 192, 64)])
+  const options = { trace, profile: cpu2, tierBytes: tiers(5, 0, 0), warmUp: 0 }
+  const fifo = await runTiered(options, 'fifo', await runBaseline(options, () => {}), () => {})
+  t.is(fifo.block_hit_rate, 0)
+  t.is(fifo.any_block_hit_rate, 2 / 7, 'the head went, the two full blocks after it are there')
+  const lru = await run(trace, tiers(5, 0, 0))
+  t.is(lru.block_hit_rate, 2 / 7)
+  t.is(lru.any_block_hit_rate, lru.block_hit_rate)
 })
 
 test('without reuse everything is computed: more work, later first tokens, dearer tokens', async t => {

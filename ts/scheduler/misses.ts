@@ -26,9 +26,11 @@ export interface Misses {
   readonly losses: readonly Loss[]
   /** The blocks that were here once. */
   readonly asked: readonly Asked[]
+  /** Full blocks that are there, and of no use because one before them is not. */
+  readonly stranded: number
 }
 
-export const NO_MISSES: Misses = { tokens: { neverSeen: 0, evicted: 0, damaged: 0, unknown: 0 }, losses: [], asked: [] }
+export const NO_MISSES: Misses = { tokens: { neverSeen: 0, evicted: 0, damaged: 0, unknown: 0 }, losses: [], asked: [], stranded: 0 }
 
 /** A chain of blocks, of which tokens [from, to) were not found. `keys` are those of its full blocks. */
 export interface Missed {
@@ -49,7 +51,7 @@ export function joinMisses(a: Misses, b: Misses): Misses {
     damaged: a.tokens.damaged + b.tokens.damaged,
     unknown: a.tokens.unknown + b.tokens.unknown,
   }
-  return { tokens, losses: [...a.losses, ...b.losses], asked: [...a.asked, ...b.asked] }
+  return { tokens, losses: [...a.losses, ...b.losses], asked: [...a.asked, ...b.asked], stranded: a.stranded + b.stranded }
 }
 
 type Memory = Pick<Directory, 'blocks' | 'ghosts'>
@@ -76,12 +78,14 @@ export function explainMisses(memory: Memory, missed: Missed): Misses {
       break
     }
     count.add(fate, { key, tokens: to - from, isTail: false })
+    if (memory.blocks.get(key)?.tier) count.stranded++
     before = fate
   }
   return count.misses(missed.to - missed.from, missed.wereThere)
 }
 
 class MissCount {
+  stranded = 0
   readonly #tokens = { evicted: 0, damaged: 0, unknown: 0 }
   readonly #losses: Loss[] = []
   readonly #asked: Asked[] = []
@@ -102,7 +106,7 @@ class MissCount {
     const { evicted, damaged, unknown } = this.#tokens
     const rest = all - evicted - damaged - unknown
     const tokens = { neverSeen: wereThere ? 0 : rest, evicted, damaged, unknown: unknown + (wereThere ? rest : 0) }
-    return { tokens, losses: this.#losses, asked: this.#asked }
+    return { tokens, losses: this.#losses, asked: this.#asked, stranded: this.stranded }
   }
 }
 

@@ -50,6 +50,8 @@ export interface TurnUsage {
   readonly outsideViewTokens: number
   /** Prompt tokens that were not reused, by reason: together computed + outside view. */
   readonly missedTokens: MissedPrompt
+  /** Full prompt blocks that were there, and of no use because one before them was not. */
+  readonly strandedBlocks: number
   /** Milliseconds. */
   readonly queueMs: number
   readonly loadMs: number

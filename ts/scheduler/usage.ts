@@ -14,7 +14,8 @@ export function usageOf(sequence: Sequence, completionTokens: number, promptMs: 
   // Before the first rows are computed, it is only what was meant.
   const split = sequence.isSplitFinal ? sequence.split : null
   const reused = split?.reused ?? perTier()
-  const { neverSeen, evicted, damaged, unknown } = (split?.misses ?? NO_MISSES).tokens
+  const { tokens: missed, stranded } = split?.misses ?? NO_MISSES
+  const { neverSeen, evicted, damaged, unknown } = missed
   const outsideView = split?.outsideView ?? 0
   const loadMs = Math.max(0, times.joined - times.prepared)
   const ttftMs = Math.max(0, times.firstToken - times.accepted)
@@ -27,6 +28,7 @@ export function usageOf(sequence: Sequence, completionTokens: number, promptMs: 
     recomputedTokens: sequence.recomputed,
     outsideViewTokens: outsideView,
     missedTokens: { neverSeen, evicted, damaged, outsideView, unknown },
+    strandedBlocks: stranded,
     queueMs: Math.max(0, times.prepared - times.accepted),
     loadMs,
     prefillMs: Math.max(0, times.firstToken - times.joined),

@@ -83,6 +83,7 @@ export function usage(changes: Partial<TurnUsage> = {}): TurnUsage {
     recomputedTokens: 0,
     outsideViewTokens: 0,
     missedTokens: { neverSeen: 6, evicted: 3, damaged: 2, outsideView: 0, unknown: 1 },
+    strandedBlocks: 0,
     queueMs: 1,
     loadMs: 2,
     prefillMs: 3,

@@ -17,13 +17,13 @@ const NEARLY_ALL_FROM = 0.85
 const LEAST_DEMAND = -3
 const MOST_DEMAND = 2
 /** Share of the returning blocks by which it has to lead besides: a cohort goes in one piece here, and in the tier it does not. */
-const MARGIN = 0.005
+const MARGIN = 0.004
 /** What a refresh leaves of what was counted before it. */
 const MEMORY = 0.995
 /** Returns before which nothing is concluded. */
 const FEW = 1000
 /** Uses between two looks at what the orders would hold: at least so many, and a part of the capacity. */
-const LOOK_EVERY = 4096
+const LOOK_EVERY = 2048
 const LOOK_SHARE = 1 / 16
 
 export class Trust {

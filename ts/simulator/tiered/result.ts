@@ -27,6 +27,8 @@ export interface TieredResult {
   /** Shares of prompt tokens, and of prompt blocks whose whole prefix was there: 0 … 1. */
   readonly token_hit_rate: number
   readonly block_hit_rate: number
+  /** Of prompt blocks that were there, prefix or not. */
+  readonly any_block_hit_rate: number
   readonly hit_rate_by_tier: ByTier
   readonly miss_rate_by_cause: Readonly<Record<'never_seen' | 'evicted' | 'damaged' | 'outside_view' | 'unknown', number>>
   readonly prompt_tokens: number
@@ -79,6 +81,7 @@ class Answers {
   prefillMs = 0
   blocks = 0
   hitBlocks = 0
+  strandedBlocks = 0
 
   add(usage: TurnUsage, counts: boolean): void {
     this.allTokens += usage.promptTokens + usage.completionTokens
@@ -95,6 +98,7 @@ class Answers {
     this.prefillMs += usage.prefillMs
     this.blocks += Math.ceil(usage.promptTokens / BLOCK_TOKENS)
     this.hitBlocks += Math.floor((hbm + dram + ssd) / BLOCK_TOKENS)
+    this.strandedBlocks += usage.strandedBlocks
   }
 }
 
@@ -135,6 +139,7 @@ export async function runTiered(options: TieredOptions, policy: PolicyName, base
     refused_requests: run.refused,
     token_hit_rate: share(hits, prompt),
     block_hit_rate: share(answers.hitBlocks, answers.blocks),
+    any_block_hit_rate: share(answers.hitBlocks + answers.strandedBlocks, answers.blocks),
     hit_rate_by_tier: { hbm: share(reused.hbm, prompt), dram: share(reused.dram, prompt), ssd: share(reused.ssd, prompt) },
     miss_rate_by_cause: {
       never_seen: share(missed.neverSeen, prompt),
