@@ -17,7 +17,14 @@ export async function warm(http: HttpClient, target: Target): Promise<string> {
   const receipt = await post<WarmResponse>(http, pathOf(target, '/warm'))
   const { promoted_blocks: promoted, loaded_blocks: loaded, blocks } = receipt
   if (blocks === 0) return 'None of its blocks is kept any more: the next turn computes everything.'
-  return `${formatCount(promoted, 'block')} read from ssd, ${formatNumber(loaded)} loaded to hbm; ${formatCount(blocks, 'block')} kept in all.`
+  return `${formatCount(promoted, 'block')} read from ssd, ${formatNumber(loaded)} loaded to hbm. ${whereNow(receipt.tiers)}`
+}
+
+/** Why not all of it is in hbm, where not all of it is. */
+function whereNow({ hbm, dram, ssd }: WarmResponse['tiers']): string {
+  const below = dram > 0 ? `, ${formatNumber(dram)} in dram: hbm takes whole blocks, into slots that are free` : ''
+  const left = ssd > 0 ? `, ${formatNumber(ssd)} left on ssd: dram has no room for more` : ''
+  return `Now ${formatNumber(hbm)} in hbm${below}${left}.`
 }
 
 export async function demote(http: HttpClient, target: Target, to: 'dram' | 'ssd'): Promise<string> {

@@ -31,7 +31,7 @@ test('an action names the conversation and its tenant, tells what came of it, an
   await (await http.next()).answer({ conversations: [{ ...a, turns: 5 }], total: 1, next_cursor: null })
   await warming
   t.is(actions.notice.value?.kind, 'good')
-  t.regex(actions.notice.value?.text ?? '', /^4 blocks read from ssd, 1 loaded to hbm; 6 blocks/)
+  t.regex(actions.notice.value?.text ?? '', /^4 blocks read from ssd, 1 loaded to hbm\. Now 1 in hbm, 2 in dram: .*, 3 left on ssd: dram has no room/)
   t.is(actions.chosen.value?.turns, 5)
   t.false(actions.isBusy.value)
 })
