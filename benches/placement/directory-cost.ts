@@ -46,8 +46,8 @@ class Traffic {
     const chain = this.#chainToContinue()
     const { policy, fullCapacity: capacity } = this.#directory
     const turn = this.#timed(() => policy.begin({ atMs: this.#now, newTokens: FILLED * 64, capacity }))
-    const history = chain.slice(-USED)
-    this.#timed(() => history.forEach(id => this.#useIfThere(id, turn)))
+    const history = chain.slice(-USED).flatMap(id => this.#directory.blocks.get(`${id}`) ?? [])
+    this.#timed(() => history.forEach(block => this.#directory.use(block, turn)))
     for (let i = 0; i < FILLED; i++) this.#fill(chain, turn)
   }
 
@@ -60,11 +60,6 @@ class Traffic {
     const chain: number[] = []
     this.#chains.push(chain)
     return chain
-  }
-
-  #useIfThere(id: number, turn: TurnUse): void {
-    const block = this.#directory.blocks.get(`${id}`)
-    if (block) this.#directory.use(block, turn)
   }
 
   #fill(chain: number[], turn: TurnUse): void {

@@ -10,6 +10,7 @@ import { readTrace } from '../../ts/simulator/traces/read.js'
 import type { Trace, TraceRequest } from '../../ts/simulator/traces/trace.js'
 import { traceFile } from '../../test/support/corpus.js'
 import type { Bench, BenchContext, Report, Table } from '../support/bench.js'
+import { pauseTable } from './pauses.js'
 
 const TRACE = 'sharegpt8k_sessions.jsonl.xz'
 const PROFILE = 'paper-4xa100/llama-13b'
@@ -104,7 +105,10 @@ async function run({ quick, progress }: BenchContext): Promise<Report> {
     progress(policy)
     results.push(await runTiered(options, policy, baseline, () => {}))
   }
-  return { tables: [hitTable(results), gainTable(results)], plots: [], notes: results.slice(0, 1).map(gainNote), data: results }
+  progress('pauses')
+  const { hbm, dram, ssd } = profile.tierBytes
+  const pauses = await pauseTable(path, hbm + dram + ssd, profile.kvBytesPerToken, options.warmUp)
+  return { tables: [hitTable(results), gainTable(results), pauses], plots: [], notes: results.slice(0, 1).map(gainNote), data: results }
 }
 
 export const paper: Bench = { name: 'paper', about: "the paper's setting: policies, times and costs of all tiers", run }

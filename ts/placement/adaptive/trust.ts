@@ -24,7 +24,7 @@ const MEMORY = 0.995
 const FEW = 1000
 /** Uses between two looks at what the orders would hold: at least so many, and a part of the capacity. */
 const LOOK_EVERY = 2048
-const LOOK_SHARE = 1 / 16
+const LOOK_SHARE = 1 / 8
 
 export class Trust {
   readonly #contest: Contest

@@ -1,12 +1,15 @@
-// The machine of the paper (arXiv 2403.19708, section 4.1): four A100 with 80 GB, PCIe 4, 128 GB of host memory, 10 TB of
-// SSD; its four models, in fp16, in batches of 24. LLaMA-13B uses two of the GPUs. Loading 5 GB takes 192 ms and computing
-// 2K tokens of LLaMA-65B 360 ms there (section 2), which is 59 % of the GPUs' peak; the other models compute at the same
-// share. A decoding step reads weights and history at 80 % of the memory's 2.04 TB/s. The disks' rates are assumed:
-// the paper says "less than 5 GB/s". Prices are the paper's: $5 a GPU hour, $0.0088 and $0.000082 a GB hour of memory and disk.
+// The machine of the paper (arXiv 2403.19708, ATC'24). The paper's own: four A100 with 80 GB, PCIe 4 at about 26 GB/s, 128 GB
+// of host memory, 10 TB of SSD; fp16; KV of 0.78, 2.5, 0.31 and 0.12 MB a token; two GPUs for LLaMA-13B and four for the
+// others, batches of 24; $5 a GPU hour, $0.0088 and $0.000082 a GB hour of memory and disk; 5 GB of KV from 2K tokens of
+// LLaMA-65B in 360 ms.
+// Derived: those 360 ms are 59 % of the GPUs' peak, and the other models compute at the same share; a decoding step
+// reads weights and history at 80 % of the memory's 2.04 TB/s. Assumed: disks of 5 and 4 GB/s (the paper says less than
+// 5), workspace, and contexts: the paper's end at 4K (LLaMA-65B: 2K) and are halved there, these are as long as the traces'.
 
 import type { HardwareProfile } from './profile.js'
 
 const GB = 1e9
+const GIB_IN_GB = 2 ** 30 / GB
 const PEAK_FLOPS_MS = 312e9
 const COMPUTE_SHARE = 0.59
 const MEMORY_BYTES_MS = 2.04e9 * 0.8
@@ -50,7 +53,7 @@ function profileOf({ name, parameters, layers, kvBytesPerToken, context, gpus }:
     writeRate: 4e6,
     diskLatencyMs: 0.1,
     flushMs: 1,
-    prices: { acceleratorHour: 5 * gpus, dramGibHour: 0.0088, ssdGibHour: 0.000082 },
+    prices: { acceleratorHour: 5 * gpus, dramGibHour: 0.0088 * GIB_IN_GB, ssdGibHour: 0.000082 * GIB_IN_GB },
   }
 }
 
