@@ -11,6 +11,7 @@ import type { Trace, TraceRequest } from '../../ts/simulator/traces/trace.js'
 import { traceFile } from '../../test/support/corpus.js'
 import type { Bench, BenchContext, Report, Table } from '../support/bench.js'
 import { pauseTable } from './pauses.js'
+import { tightTable } from './tight.js'
 
 const TRACE = 'sharegpt8k_sessions.jsonl.xz'
 const PROFILE = 'paper-4xa100/llama-13b'
@@ -108,7 +109,8 @@ async function run({ quick, progress }: BenchContext): Promise<Report> {
   progress('pauses')
   const { hbm, dram, ssd } = profile.tierBytes
   const pauses = await pauseTable(path, hbm + dram + ssd, profile.kvBytesPerToken, options.warmUp)
-  return { tables: [hitTable(results), gainTable(results), pauses], plots: [], notes: results.slice(0, 1).map(gainNote), data: results }
+  const tight = await tightTable(path, options.warmUp)
+  return { tables: [hitTable(results), gainTable(results), pauses, tight], plots: [], notes: results.slice(0, 1).map(gainNote), data: results }
 }
 
 export const paper: Bench = { name: 'paper', about: "the paper's setting: policies, times and costs of all tiers", run }
