@@ -1,7 +1,11 @@
 // A component's life for tests of composables: watchers run, and end with it.
 
-import type { ExecutionContext } from 'ava'
 import { effectScope } from 'vue'
+
+/** The part of a test that ends what it began. */
+interface Ending {
+  teardown(end: () => void): void
+}
 
 export interface Scoped<T> {
   readonly result: T
@@ -10,7 +14,7 @@ export interface Scoped<T> {
 }
 
 /** Runs a composable as a component's set-up would; it ends with the test at the latest. */
-export function inScope<T>(t: ExecutionContext, setUp: () => T): Scoped<T> {
+export function inScope<T>(t: Ending, setUp: () => T): Scoped<T> {
   const scope = effectScope()
   const result = scope.run(setUp) as T
   t.teardown(() => scope.stop())
