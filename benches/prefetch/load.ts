@@ -3,6 +3,7 @@
 import { modelName } from '../../test/support/conversation.js'
 import { Random } from '../../test/support/random.js'
 import type { TestServer } from '../../test/support/server.js'
+import { proseOf } from '../support/prompts.js'
 import { timeAnswer, type TimedAnswer } from '../support/server.js'
 import { returnTo, type History } from '../ttft/history.js'
 
@@ -36,6 +37,13 @@ export function shortChat(server: TestServer, number: number, maxTokens: number)
     const messages = [{ role: 'user', content: `Question ${number}: what does a lighthouse keeper do on a foggy morning?` }]
     return timeAnswer(server, '/v1/chat/completions', { model: await modelName(server), messages, temperature: 0, max_tokens: maxTokens })
   }
+}
+
+/** A returning turn that brings a paragraph of some 100 tokens; another `round` brings another one. */
+export async function comeBack(server: TestServer, history: History, round: number, maxTokens: number): Promise<TimedAnswer> {
+  const content = `${proseOf(3, 40_000 + 10 * round)} What do these notes have in common?`
+  const messages = [...history.messages, { role: 'user', content }]
+  return timeAnswer(server, '/v1/chat/completions', { model: await modelName(server), messages, temperature: 0, max_tokens: maxTokens })
 }
 
 export function returning(server: TestServer, history: History, round: number, maxTokens: number): Arrival {

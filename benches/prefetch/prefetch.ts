@@ -27,8 +27,8 @@ function barOf(label: string, answers: readonly TimedAnswer[]): Bar {
 
 async function run(context: BenchContext): Promise<Report> {
   const stored = await store(context, context.quick ? 5 : 10, context.quick ? 1 : 3)
-  const on = await playMixed(context, stored, true)
-  const off = await playMixed(context, stored, false)
+  const on = await playMixed(context, stored, true, null)
+  const off = await playMixed(context, stored, false, on.gapMs)
   const beside = await playBeside(context, stored)
   const meanwhile = during(beside)
   const longTokens = LONG_TOKENS.toLocaleString('en')

@@ -16,14 +16,14 @@ const ROW_MS = 1
 const ATTENDED_MS = 0.0005
 
 /** A pacer that has measured a machine of these costs. */
-function pacerOf(clock: VirtualClock): { pacer: Pacer; prefill: PrefillModel } {
+function pacerOf(clock: VirtualClock, waiting = () => 0): { pacer: Pacer; prefill: PrefillModel } {
   const rates = new Rates()
   const prefill = new PrefillModel()
   rates.stepTook(1, STEP_MS + ROW_MS)
   for (const rows of [10, 20, 40, 80]) {
     for (const history of [0, 500, 2000]) prefill.stepTook(rows, history, STEP_MS + rows * (ROW_MS + history * ATTENDED_MS))
   }
-  return { pacer: new Pacer(clock, rates, prefill), prefill }
+  return { pacer: new Pacer(clock, rates, prefill, waiting), prefill }
 }
 
 function prompt(ticket: number, length: number, computed = 0): Sequence {
@@ -65,6 +65,16 @@ test('whoever is alone is computed in one go; the more requests come, the shorte
   t.is(pacer.quantumMs, 2 * (STEP_MS + ROW_MS))
   await clock.advance(60_000)
   t.is(pacer.quantumMs, Infinity)
+})
+
+test('the more requests wait for others to end, the longer the steps: their own cost delays all of them', t => {
+  let waiting = 0
+  const { pacer } = pacerOf(new VirtualClock(0), () => waiting)
+  pacer.arrived()
+  pacer.arrived()
+  const nobody = pacer.quantumMs
+  waiting = 3
+  t.is(Math.round(pacer.quantumMs), Math.round(2 * nobody))
 })
 
 test('a step takes no longer than it may, and its own cost over again is never more than its work', t => {

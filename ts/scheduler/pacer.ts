@@ -9,6 +9,8 @@ import type { Sequence } from './sequence.js'
 
 /** Arrivals count for so many milliseconds, fading. */
 const MEMORY_MS = 5000
+/** A millisecond that an arriving request waits weighs as much as so many by which a longer one becomes slower. */
+const ARRIVAL_WEIGHT = 4
 /** Fewer rows of a prompt take a step about as long as so many. */
 const LEAST_ROWS = 8
 /** A prompt that stood back in so many plans in a row is next. */
@@ -18,14 +20,17 @@ export class Pacer {
   readonly #clock: Clock
   readonly #rates: Rates
   readonly #prefill: PrefillModel
+  /** Requests that wait for others to end. */
+  readonly #waiting: () => number
   /** Arrivals, each faded by its age, as of `#lastAt`. */
   #arrivals = 0
   #lastAt = -Infinity
 
-  constructor(clock: Clock, rates: Rates, prefill: PrefillModel) {
+  constructor(clock: Clock, rates: Rates, prefill: PrefillModel, waiting: () => number) {
     this.#clock = clock
     this.#rates = rates
     this.#prefill = prefill
+    this.#waiting = waiting
   }
 
   arrived(): void {
@@ -35,13 +40,15 @@ export class Pacer {
 
   /**
    * Milliseconds that a step with prompts in it may take; Infinity: nobody else is about, or nothing was measured. A step
-   * costs f by itself, so work done in steps of q milliseconds takes a share f/q longer, and those who arrive, r a
-   * millisecond, wait q/2 each: the sum f/q + r·q/2 is least at √(2f/r). No less than 2f: half of a step is work.
+   * costs f by itself, so in steps of q milliseconds work takes a share f/q longer, for the one that is computed and the n
+   * that wait for it; those who arrive, r a millisecond, wait q/2 each, which weighs w. (1 + n)·f/q + w·r·q/2 is least at
+   * √(2f·(1 + n)/(w·r)). No less than 2f: half of a step is work.
    */
   get quantumMs(): number {
     const fixed = this.#rates.stepMs(1)
     const rate = (this.#fadedArrivals - 1) / MEMORY_MS
-    return rate <= 0 || fixed === 0 || !this.#prefill.isMeasured ? Infinity : Math.max(2 * fixed, Math.sqrt((2 * fixed) / rate))
+    if (rate <= 0 || fixed === 0 || !this.#prefill.isMeasured) return Infinity
+    return Math.max(2 * fixed, Math.sqrt((2 * fixed * (1 + this.#waiting())) / (ARRIVAL_WEIGHT * rate)))
   }
 
   /**

@@ -96,7 +96,7 @@ export class Scheduler {
     this.#fronts.onImpatient = () => this.pump()
     this.#acquirer.onChoice = blocks => chooser.choose(blocks)
     this.#acquirer.onUsed = block => this.prefetcher.ledger.used(block)
-    this.#pacer = new Pacer(core.clock, core.rates, core.prefill)
+    this.#pacer = new Pacer(core.clock, core.rates, core.prefill, () => this.waiting.length)
     this.#planner = new Planner(core, room, this.saver, this.#pacer)
     this.#replies = new ReplyReader(core, this.saver, { finished: (sequence, row) => this.#finish(sequence, row) })
     this.#releaser = new Releaser(core, this.loader, this.saver)

@@ -10,21 +10,21 @@ import type { BlockKey, Engine, RowResult } from '../engine/types.js'
 import { MIN_WINDOW } from '../engine/view.js'
 import { ApiError, ExitError } from '../protocol/errors.js'
 import type { CacheMap, WhatIf } from '../protocol/index.js'
+import { Accounts } from './accounts.js'
 import { cacheMap } from './cache-map.js'
 import { CacheControls } from './controls.js'
 import { ConversationControls } from './conversation-controls.js'
 import { createCore, type Core } from './core.js'
 import { IntakeDesk, type Intake } from './intake.js'
 import { contextThatFits, serviceOptions, type ServiceOptions } from './options.js'
-import { RequestRecords, type Ending } from './records.js'
+import type { RequestRecords } from './records.js'
 import { Referrers } from './referrers.js'
 import { RequestLog } from './request-log.js'
 import { Scheduler } from './scheduler.js'
 import type { Sequence } from './sequence.js'
 import { StartFinder } from './starts.js'
 import { cacheStatus, serviceCounters } from './status.js'
-import type { CacheStatus, DemoteReceipt, InferenceService, ResetReceipt, ServiceCounters, Turn, TurnRequest, TurnUsage } from './types.js'
-import { usageOf } from './usage.js'
+import type { CacheStatus, DemoteReceipt, InferenceService, ResetReceipt, ServiceCounters, Turn, TurnRequest } from './types.js'
 import { whatIf } from './what-if/report.js'
 
 /** Milliseconds between rounds of housekeeping. */
@@ -62,8 +62,7 @@ class Service implements InferenceService {
   readonly #starts: StartFinder
   readonly #intake: IntakeDesk
   readonly #controls: CacheControls
-  readonly #log: RequestLog | null
-  readonly records = new RequestRecords()
+  readonly #accounts: Accounts
   readonly #resolutions = new Map<Sequence, Intake['resolution']>()
   readonly #store: BlockStore | null
   /** Requests that are being tokenised: they count as queued. */
@@ -111,12 +110,16 @@ class Service implements InferenceService {
       nextChange: () => this.#nextChange(),
       flushed: async () => this.#database?.flushed(),
     })
-    this.#log = options.onRequestLogged ? new RequestLog(core, secret, options.onRequestLogged) : null
+    this.#accounts = new Accounts(core, options.onRequestLogged ? new RequestLog(core, secret, options.onRequestLogged) : null)
     this.#scheduleHousekeeping()
   }
 
   get modelContext(): number {
     return this.#core.options.maxContext
+  }
+
+  get records(): RequestRecords {
+    return this.#accounts.records
   }
 
   get ready(): boolean {
@@ -201,13 +204,9 @@ class Service implements InferenceService {
 
   /** Seconds until the queue is likely shorter: what waits before a newcomer at the pace of the running ones. */
   #retryAfter(): number {
-    const { ok } = this.#core.counters.requests
-    const meanMs = ok === 0 ? 1000 : this.#turnMs / ok
     const rounds = this.#scheduler.waiting.length / Math.max(1, this.#scheduler.active.length)
-    return Math.min(60, Math.max(1, Math.ceil((rounds * meanMs) / 1000)))
+    return Math.min(60, Math.max(1, Math.ceil((rounds * this.#accounts.meanTurnMs) / 1000)))
   }
-
-  #turnMs = 0
 
   /** Also of a cancelled turn: what was computed of its prompt is the conversation's. */
   #released(sequence: Sequence, keys: readonly BlockKey[]): void {
@@ -218,7 +217,6 @@ class Service implements InferenceService {
   }
 
   #finished(sequence: Sequence, row: RowResult): void {
-    const { counters, clock } = this.#core
     const resolution = this.#resolutions.get(sequence)
     this.#resolutions.delete(sequence)
     const inside = sequence.tokens.copy(sequence.promptLength, sequence.promptLength + (row.insideTokens ?? 0))
@@ -227,64 +225,23 @@ class Service implements InferenceService {
     const shape = { length: leftOut + sequence.tokens.length, leftOut, leaf: sequence.leaf }
     if (resolution) this.#conversations.answered(resolution, { hash, tokens: inside, bytes: row.insideBytes ?? 0, ...shape })
     this.#starts.answered(sequence)
-    const usage = this.#usageOf(sequence)
-    counters.requests.ok++
-    counters.savedMs += Math.max(0, (usage.ttftWithoutReuseMs ?? 0) - usage.ttftMs)
-    this.#turnMs += clock.now() - sequence.times.accepted
-    this.#count(sequence)
+    const usage = this.#accounts.usageOf(sequence)
     sequence.turn.finish({ type: 'done', finish: row.finish ?? 'stop', stopReason: row.stopped ?? null, usage })
-    this.#followUse(sequence)
-    this.#record(sequence, usage, { status: 'ok', finish: row.finish ?? null, error: null })
-    this.#log?.add(sequence, usage)
-  }
-
-  /** For the hit rates of other capacities. */
-  #followUse({ keys, history, split, tailKey }: Sequence): void {
-    if (!split || !this.#core.tiers.keeps) return
-    this.#core.curve.served(history.length, split.asked, tailKey === null ? keys : [...keys, tailKey])
-  }
-
-  #record(sequence: Sequence, usage: TurnUsage, ending: Omit<Ending, 'endedAt'>): void {
-    this.records.add(sequence, usage, { ...ending, endedAt: this.#core.clock.now() })
-  }
-
-  #usageOf(sequence: Sequence): TurnUsage {
-    const { prefill, options } = this.#core
-    return usageOf(sequence, sequence.answerLength, tokens => prefill.promptMs(tokens, options.maxBatchTokens))
+    this.#accounts.answered(sequence, usage, row.finish ?? null)
   }
 
   #cancelled(sequence: Sequence): void {
     this.#resolutions.delete(sequence)
     if (this.#state === 'failed') return
-    this.#core.counters.requests.cancelled++
-    this.#count(sequence)
+    this.#accounts.cancelled(sequence)
     this.#scheduler.cancel(sequence)
-    this.#record(sequence, this.#usageOf(sequence), { status: 'cancelled', finish: null, error: null })
     this.#changed()
-  }
-
-  #count(sequence: Sequence): void {
-    const { counters } = this.#core
-    const { split } = sequence
-    counters.promptTokens += sequence.history.length
-    counters.completionTokens += sequence.answerLength
-    counters.recomputedTokens += sequence.recomputed
-    if (!split || !sequence.isSplitFinal) return
-    counters.computedTokens += split.computed
-    for (const tier of ['hbm', 'dram', 'ssd'] as const) counters.reused[tier] += split.reused[tier]
-    const { neverSeen, evicted, damaged, unknown } = split.misses.tokens
-    counters.missed.neverSeen += neverSeen
-    counters.missed.evicted += evicted
-    counters.missed.damaged += damaged
-    counters.missed.unknown += unknown
-    counters.missed.outsideView += split.outsideView
   }
 
   #failed(code: string, message: string): void {
     this.#state = 'failed'
     this.#failure = new ApiError('engine_error', `the engine stopped: ${message}`, null, { engine_code: code })
-    this.#core.counters.requests.failed += this.#resolutions.size
-    for (const sequence of this.#resolutions.keys()) this.#recordFailure(sequence, this.#failure)
+    for (const sequence of this.#resolutions.keys()) this.#accounts.failed(sequence, this.#failure.code)
     this.#scheduler.failAll(this.#failure)
     this.#resolutions.clear()
     this.#changed()
@@ -358,7 +315,7 @@ class Service implements InferenceService {
       await this.#nextChange()
     }
     this.#scheduler.stop()
-    await this.#log?.close()
+    await this.#accounts.close()
     this.#store?.refresh(this.#core.directory.inTier.ssd)
     await this.#database?.close()
   }
@@ -380,12 +337,7 @@ class Service implements InferenceService {
   #refuse(sequence: Sequence, error: ApiError): void {
     sequence.turn.fail(error)
     this.#resolutions.delete(sequence)
-    this.#core.counters.requests.failed++
-    this.#recordFailure(sequence, error)
+    this.#accounts.failed(sequence, error.code)
     this.#scheduler.cancel(sequence)
-  }
-
-  #recordFailure(sequence: Sequence, { code }: ApiError): void {
-    this.#record(sequence, this.#usageOf(sequence), { status: 'failed', finish: null, error: code })
   }
 }
