@@ -1,5 +1,5 @@
-// `make bench [ONLY=name] [QUICK=1]`: runs the benchmarks, prints their tables, writes every figure as JSON and all of
-// them as one page.
+// `make bench [ONLY=name] [QUICK=1]`: runs the benchmarks (those of some minutes by their names only), prints their
+// tables, writes every figure as JSON and all of them as one page.
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -17,7 +17,7 @@ import { placement } from './placement/placement.js'
 import { prefetch } from './prefetch/prefetch.js'
 import { reportPage, type Measured } from './report/page.js'
 import { scheduler } from './scheduler/scheduler.js'
-import type { Bench, BenchContext, MachinePeaks } from './support/bench.js'
+import type { Bench, BenchContext, MachinePeaks, Report } from './support/bench.js'
 import { machineName, measurePeaks, peaksOf } from './support/machine.js'
 import type { NativeResult } from './support/native.js'
 import { renderReport } from './support/render.js'
@@ -66,10 +66,16 @@ const BENCHES: readonly Bench[] = [
   conversations,
 ]
 
+/** One benchmark that fails costs its own figures, not those of the others. */
 async function runOne(bench: Bench, context: Omit<BenchContext, 'progress'>): Promise<Measured> {
   console.log(`\n## ${bench.name}: ${bench.about}\n`)
   const start = performance.now()
-  const report = await bench.run({ ...context, progress: (text) => console.error(`${bench.name}: ${text}`) })
+  const progress = (text: string) => console.error(`${bench.name}: ${text}`)
+  const report = await bench.run({ ...context, progress }).catch((error: Error): Report => {
+    console.error(error)
+    process.exitCode = 1
+    return { tables: [], plots: [], notes: [`failed: ${error.message}`], data: null }
+  })
   const seconds = (performance.now() - start) / 1000
   console.log(renderReport(report))
   const file = join(RESULTS, `${bench.name}.json`)
@@ -87,13 +93,14 @@ function writePage(measured: readonly Measured[], { quick, threads }: Omit<Bench
 /** Every server that a benchmark starts waits for the end of this process, and there are many. */
 const SERVERS_MOST = 64
 
-async function main(): Promise<number> {
+async function main(): Promise<void> {
   process.setMaxListeners(SERVERS_MOST)
   const only = process.env['ONLY'] ?? ''
-  const chosen = BENCHES.filter(({ name }) => only === '' || name === only)
+  const chosen = BENCHES.filter(({ name, isLong }) => (only === '' ? isLong !== true : name === only))
   if (chosen.length === 0) {
     console.error(`no benchmark ${only}; there are ${BENCHES.map(({ name }) => name).join(', ')}`)
-    return 2
+    process.exitCode = 2
+    return
   }
   const { path } = await findModel(null, process.env, console.error)
   const threads = availableParallelism()
@@ -104,7 +111,8 @@ async function main(): Promise<number> {
   for (const bench of chosen) measured.push(await runOne(bench, context))
   const seconds = measured.reduce((sum, bench) => sum + bench.seconds, 0)
   console.log(`\nmeasured in ${seconds.toFixed(0)} s; everything on one page: ${writePage(measured, context)}`)
-  return 0
+  const left = BENCHES.filter((bench) => !chosen.includes(bench)).map(({ name }) => name)
+  if (only === '') console.log(`longer ones, each with ONLY=name: ${left.join(', ')}`)
 }
 
-process.exitCode = await main()
+await main()

@@ -47,4 +47,4 @@ async function run({ quick }: BenchContext): Promise<Report> {
   }
 }
 
-export const conversations: Bench = { name: 'conversations', about: 'the list of 100,000 conversations', run }
+export const conversations: Bench = { name: 'conversations', about: 'the list of 100,000 conversations', isLong: true, run }

@@ -113,4 +113,4 @@ async function run({ quick, progress }: BenchContext): Promise<Report> {
   return { tables: [hitTable(results), gainTable(results), pauses, tight], plots: [], notes: results.slice(0, 1).map(gainNote), data: results }
 }
 
-export const paper: Bench = { name: 'paper', about: "the paper's setting: policies, times and costs of all tiers", run }
+export const paper: Bench = { name: 'paper', about: "the paper's setting: policies, times and costs of all tiers", isLong: true, run }

@@ -71,4 +71,4 @@ async function run(context: BenchContext): Promise<Report> {
   }
 }
 
-export const prefetch: Bench = { name: 'prefetch', about: 'a mixed load from disk with prefetching and without; long loads beside others', run }
+export const prefetch: Bench = { name: 'prefetch', about: 'a mixed load from disk with prefetching and without; long loads beside others', isLong: true, run }

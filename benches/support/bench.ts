@@ -58,5 +58,7 @@ export interface Bench {
   readonly name: string
   /** One line for the list. */
   readonly about: string
+  /** It takes minutes of its own, so it runs by its name only: all others share six. */
+  readonly isLong?: true
   run(context: BenchContext): Promise<Report>
 }

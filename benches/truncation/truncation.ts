@@ -68,4 +68,4 @@ async function run(context: BenchContext): Promise<Report> {
   }
 }
 
-export const truncation: Bench = { name: 'truncation', about: 'a conversation of ten windows, with KV that outlives a truncation and without', run }
+export const truncation: Bench = { name: 'truncation', about: 'a conversation of ten windows, with KV that outlives a truncation and without', isLong: true, run }

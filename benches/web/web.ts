@@ -145,4 +145,4 @@ async function run({ quick, progress }: BenchContext): Promise<Report> {
   }
 }
 
-export const web: Bench = { name: 'web', about: 'the dashboard: first paint, scrolling, heap and long tasks under load', run }
+export const web: Bench = { name: 'web', about: 'the dashboard: first paint, scrolling, heap and long tasks under load', isLong: true, run }

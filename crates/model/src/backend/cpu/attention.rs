@@ -11,7 +11,7 @@ use super::math::exp2_at_most_one;
 use super::rope::RopeTable;
 use super::simd::{LANES, Lanes, Simd, padded};
 use super::slots::{Element, HeadSlice};
-use super::tile::{Strided, product};
+use super::tile::{Next, Out, Strided, product};
 use attentionstore_kv::BLOCK_TOKENS;
 
 /// Most queries that read keys and values as they are stored; more of them share an expanded block.
@@ -112,21 +112,21 @@ pub fn expand_block<S: Simd, E: Element>(
             s.store(E::lanes(s, &keys.as_chunks().0[group]), out);
         }
     }
-    for (group, out) in scratch.values.as_chunks_mut::<BLOCK_TOKENS>().0.iter_mut().enumerate() {
-        let from = group * LANES;
-        let tokens = head.values.chunks_exact(dim).take(valid);
-        if from + LANES <= dim {
-            for (values, out) in tokens.zip(&mut *out) {
-                s.store(E::lanes(s, values[from..].first_chunk().expect("sixteen")), out);
-            }
-        } else {
-            for (values, out) in tokens.zip(&mut *out) {
-                *out = [0.0; LANES];
-                for (value, out) in values[from..].iter().zip(out) {
-                    *out = value.number();
-                }
+    // Token by token, as stored: column by column each read would be of another cache line.
+    let columns = scratch.values.as_chunks_mut::<BLOCK_TOKENS>().0;
+    for (token, values) in head.values.chunks_exact(dim).take(valid).enumerate() {
+        let (whole, rest) = values.as_chunks();
+        for (out, values) in columns.iter_mut().zip(whole) {
+            s.store(E::lanes(s, values), &mut out[token]);
+        }
+        if let ([_, ..], Some(out)) = (rest, columns.last_mut()) {
+            out[token] = [0.0; LANES];
+            for (value, out) in rest.iter().zip(&mut out[token]) {
+                *out = value.number();
             }
         }
+    }
+    for out in columns {
         out[valid..].fill([0.0; LANES]);
     }
 }
@@ -175,9 +175,8 @@ pub fn attend_block<S: Simd, E: Element>(
     } else {
         expand_block(s, dim, block.head, block.valid, scratch);
         let rotated = Strided { data: &scratch.queries, stride: dim, rows: count };
-        for (at, keys) in scratch.keys.chunks_exact(dim).enumerate() {
-            product(s, rotated, keys, &mut scratch.scores[at * LANES..], BLOCK_TOKENS, true);
-        }
+        let out = Out { data: &mut scratch.scores, row_stride: BLOCK_TOKENS, panel_stride: LANES };
+        product(s, rotated, &scratch.keys, dim, out, true, Next::none());
     }
     let scores = scratch.scores.as_chunks_mut::<BLOCK_TOKENS>().0;
     for (query, scores) in scores.iter_mut().take(count).enumerate() {
@@ -190,9 +189,8 @@ pub fn attend_block<S: Simd, E: Element>(
         let (numbers, next) = (&block.head.values[..block.valid * dim], block.next.values);
         direct::product(s, weights, Stored { numbers, width: dim, next }, out);
     } else {
-        for (at, values) in scratch.values.chunks_exact(BLOCK_TOKENS).enumerate() {
-            product(s, weights, values, &mut out[at * LANES..], width, true);
-        }
+        let out = Out { data: out, row_stride: width, panel_stride: LANES };
+        product(s, weights, &scratch.values, BLOCK_TOKENS, out, true, Next::none());
     }
 }
 

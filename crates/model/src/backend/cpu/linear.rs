@@ -12,15 +12,20 @@ use super::packed::{
 };
 use super::pool::TaskPanicked;
 use super::simd::{Available, Kernel, LANES, Lanes, Simd};
-use super::tile::{Product, Strided};
+use super::tile::{Next, Out, Product, Strided};
 use super::workspace::{TILE_INPUTS, Workspace};
 
-/// Panels of a task with many rows: more, and the last tasks keep one thread waiting for the others.
-const PANELS_A_TASK: usize = PAIR;
+/// Most panels of a task with many rows. They share each tile of activations while it is in the second-level cache:
+/// all rows of all inputs are more than that cache holds, and with two panels a task they came from memory each time.
+const MANY_ROWS_PANELS: usize = 8;
+/// Tasks a thread with many rows: with fewer the last ones keep one thread waiting for the others.
+const MANY_ROWS_TASKS: usize = 3;
 /// Most rows that multiply weights in registers; with three, sums and factors no longer fit.
 const FEW_ROWS: usize = 2;
 /// Most panels of a task with few rows: larger tasks cost less to hand out, smaller ones end together.
 const FEW_ROWS_PANELS: usize = 8;
+/// Tasks a thread with few rows.
+const FEW_ROWS_TASKS: usize = 6;
 /// How far ahead weights are asked for, in bytes: the hardware stops at each page of 4 KiB.
 const PREFETCH_BYTES: usize = 2048;
 
@@ -78,16 +83,15 @@ pub fn run_linears(compute: &mut Compute, rows: usize, linears: &[Linear<'_>]) -
 
 /// Panels of one task, so that every thread gets some tasks. It shows in no result.
 fn panels_a_task(rows: usize, panels: usize, threads: usize) -> usize {
-    if rows > FEW_ROWS {
-        return PANELS_A_TASK;
-    }
-    let share = panels / (threads * 6) / PAIR * PAIR;
-    share.clamp(PAIR, FEW_ROWS_PANELS)
+    let (tasks, most) =
+        if rows > FEW_ROWS { (MANY_ROWS_TASKS, MANY_ROWS_PANELS) } else { (FEW_ROWS_TASKS, FEW_ROWS_PANELS) };
+    let share = panels / (threads * tasks) / PAIR * PAIR;
+    share.clamp(PAIR, most)
 }
 
 /// Scratch sums that a task needs in steps of up to `rows` rows: those of two matrices.
 pub fn sums_a_task(rows: usize) -> usize {
-    2 * (PANELS_A_TASK * rows).max(FEW_ROWS_PANELS * FEW_ROWS)
+    2 * MANY_ROWS_PANELS.max(FEW_ROWS_PANELS) * rows.max(FEW_ROWS)
 }
 
 /// Panels `first…last` of a product; `first` is even.
@@ -124,18 +128,33 @@ impl Part<'_> {
         });
     }
 
+    /// Panels are expanded tile by tile: a tile has the same size whether it is of one panel or of two.
     fn many_rows<B: PanelBlock>(&self, blocks: &[B], a_row: usize, tile: &mut [Lanes], sums: &mut [Lanes]) {
-        let x = self.linear.x;
-        let at_once = TILE_INPUTS / B::WEIGHTS;
-        for first in (0..a_row).step_by(at_once) {
+        let (x, rows, together) = (self.linear.x, self.rows, self.isa.panels_together());
+        let at_once = (TILE_INPUTS / together / B::WEIGHTS).max(1);
+        // The pair of `panel`, from block `first` on: as much as one tile is of.
+        let stored = |panel: usize, first: usize| {
             let count = at_once.min(a_row - first);
-            let tile = &mut tile[..count * B::WEIGHTS];
-            for (panel, sums) in sums.chunks_exact_mut(self.rows).enumerate() {
-                let blocks = &blocks[(panel / PAIR * a_row + first) * PAIR..][..count * PAIR];
-                self.isa.run(Expand { blocks, side: panel % PAIR, tile });
-                let x = Strided { data: &x.data()[first * B::WEIGHTS..], stride: x.width(), rows: self.rows };
-                let (out, from_zero) = (sums.as_flattened_mut(), first == 0);
-                self.isa.run(Product { x, w: tile, out, out_stride: LANES, from_zero });
+            &blocks[(panel / PAIR * a_row + first) * PAIR..][..count * PAIR]
+        };
+        for first in (0..a_row).step_by(at_once) {
+            let inputs = at_once.min(a_row - first) * B::WEIGHTS;
+            let mut panel = 0;
+            for sums in sums.chunks_mut(together * rows) {
+                let tile = &mut tile[..sums.len() / rows * inputs];
+                for tile in tile.chunks_exact_mut(inputs) {
+                    self.isa.run(Expand { blocks: stored(panel, first), side: panel % PAIR, tile });
+                    panel += 1;
+                }
+                let x = Strided { data: &x.data()[first * B::WEIGHTS..], stride: x.width(), rows };
+                let out =
+                    Out { data: sums.as_flattened_mut(), row_stride: LANES, panel_stride: rows * LANES };
+                let next = match (self.first + panel < self.last, first + at_once < a_row) {
+                    (true, _) => Next::of(stored(panel, first)),
+                    (false, true) => Next::of(stored(0, first + at_once)),
+                    (false, false) => Next::none(),
+                };
+                self.isa.run(Product { x, w: tile, inputs, out, from_zero: first == 0, next });
             }
         }
     }

@@ -5,8 +5,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::attention::AttentionScratch;
 use super::simd::{LANES, Lanes};
 
-/// Inputs of a weight tile expanded at once: with 16 columns 16 KiB, half of a first-level cache.
+/// Inputs of a weight tile expanded at once: with 16 columns 16 KiB, half of a first-level cache. Half as many with two
+/// panels, unless a stored block is longer.
 pub const TILE_INPUTS: usize = 256;
+/// A tile of two panels of a stored block each.
+const MOST_TILE_LANES: usize = 2 * TILE_INPUTS;
 
 /// One thread's scratch memory.
 pub struct Workspace {
@@ -24,7 +27,7 @@ impl Workspaces {
     /// For `threads` threads, with `sums` sums each.
     pub fn new(threads: usize, sums: usize, attention: impl Fn() -> AttentionScratch) -> Self {
         let one = || Workspace {
-            tile: vec![[0.0; LANES]; TILE_INPUTS],
+            tile: vec![[0.0; LANES]; MOST_TILE_LANES],
             sums: vec![[0.0; LANES]; sums],
             attention: attention(),
         };

@@ -40,6 +40,7 @@ impl Simd for Avx2 {
     type U = (__m256i, __m256i);
 
     const ROWS: usize = 6;
+    const PANELS: usize = 1;
 
     halves! {
         fn add(a: Self::F, b: Self::F) -> Self::F = _mm256_add_ps;

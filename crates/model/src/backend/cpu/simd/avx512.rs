@@ -40,6 +40,7 @@ impl Simd for Avx512 {
     type U = __m512i;
 
     const ROWS: usize = 12;
+    const PANELS: usize = 2;
 
     whole! {
         fn splat(value: f32) -> Self::F = _mm512_set1_ps;

@@ -81,6 +81,19 @@ impl Available {
         self.0
     }
 
+    /// [`Simd::PANELS`] of this instruction set.
+    pub fn panels_together(self) -> usize {
+        struct Panels;
+        impl Kernel for Panels {
+            type Output = usize;
+            #[inline(always)]
+            fn run<S: Simd>(self, _: S) -> usize {
+                S::PANELS
+            }
+        }
+        self.run(Panels)
+    }
+
     /// Runs `kernel` compiled for this instruction set.
     #[inline]
     pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
@@ -114,6 +127,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
 
     /// Rows of the widest register tile of a matrix product.
     const ROWS: usize;
+    /// Panels that the tile takes together, 1 or 2: as many as there are registers for.
+    const PANELS: usize;
 
     fn splat(self, value: f32) -> Self::F;
     fn load(self, from: &Lanes) -> Self::F;

@@ -39,6 +39,7 @@ impl Simd for Portable {
     type U = [u32; LANES];
 
     const ROWS: usize = 4;
+    const PANELS: usize = 1;
 
     #[inline(always)]
     fn splat(self, value: f32) -> Lanes {
