@@ -88,6 +88,7 @@ class Service implements InferenceService {
       newId: options.newConversationId,
       now: () => core.clock.now(),
     })
+    this.#accounts = new Accounts(core, options.onRequestLogged ? new RequestLog(core, secret, options.onRequestLogged) : null)
     this.#store = this.#restore()
     this.#referrers = this.#restoreReferrers()
     this.#scheduler = new Scheduler(core, this.#store, {
@@ -110,7 +111,6 @@ class Service implements InferenceService {
       nextChange: () => this.#nextChange(),
       flushed: async () => this.#database?.flushed(),
     })
-    this.#accounts = new Accounts(core, options.onRequestLogged ? new RequestLog(core, secret, options.onRequestLogged) : null)
     this.#scheduleHousekeeping()
   }
 
