@@ -5,6 +5,7 @@ import { Directory } from '../../ts/directory/directory.js'
 import { Evictor } from '../../ts/directory/evictor.js'
 import { createPolicy } from '../../ts/placement/registry.js'
 import type { PolicyName, TurnUse } from '../../ts/placement/types.js'
+import { seededRandom } from '../../ts/simulator/random.js'
 
 const BLOCKS = 100_000
 /** Of a request: blocks of its history, and new ones. */
@@ -28,7 +29,7 @@ class Traffic {
   readonly #chains: number[][] = []
   #now = 0
   #blocks = 0
-  #seed = 1
+  readonly #random = seededRandom(1)
   #policyMs = 0
 
   constructor(name: PolicyName) {
@@ -53,9 +54,8 @@ class Traffic {
 
   /** A random one of the newest, or a new one. */
   #chainToContinue(): number[] {
-    this.#seed = (Math.imul(this.#seed, 1_103_515_245) + 12_345) >>> 0
     const newest = this.#chains.slice(-ALIVE)
-    const chosen = this.#seed % 4 === 0 ? undefined : newest[(this.#seed >>> 8) % Math.max(1, newest.length)]
+    const chosen = this.#random() < 1 / 4 ? undefined : newest[Math.floor(this.#random() * newest.length)]
     if (chosen) return chosen
     const chain: number[] = []
     this.#chains.push(chain)

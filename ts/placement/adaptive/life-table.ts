@@ -85,7 +85,7 @@ export class LifeTable {
   value(blockClass: number, bin: number): number {
     if (this.#caution === Infinity) return OBLIVIOUS[bin] ?? 0
     const worth = this.worth(blockClass, bin)
-    return this.#caution === 0 ? worth : Math.floor(worth / this.#caution) * this.#caution
+    return toldApart(worth, this.#caution)
   }
 
   /** The same, as it was learnt. */
@@ -139,4 +139,9 @@ export function gittinsIndex(hazards: Float64Array, from: number): number {
     best = Math.max(best, chance / time)
   }
   return best
+}
+
+/** The worth, or what all those have in common from which it differs by less than `caution`, which is finite. */
+export function toldApart(worth: number, caution: number): number {
+  return caution === 0 ? worth : Math.floor(worth / caution) * caution
 }

@@ -5,11 +5,11 @@
 
 import type { Cohort } from './cohorts.js'
 import { Contest } from './contest.js'
-import type { LifeTable } from './life-table.js'
+import { toldApart, type LifeTable } from './life-table.js'
 
 /** Logarithm of the ratio of two worths that count as equal. */
-const CAUTIONS = [Infinity, 0, Math.LN2] as const
 const LARGE_DIFFERENCES = Math.LN2
+const CAUTIONS = [Infinity, 0, LARGE_DIFFERENCES] as const
 /** Share of the returning blocks that are still there: up to the first it is few of them, from the second on nearly all. */
 const FEW_UP_TO = 0.6
 const NEARLY_ALL_FROM = 0.85
@@ -34,8 +34,8 @@ export class Trust {
   #capacity = 0
 
   constructor(table: LifeTable) {
-    const worth = ({ blockClass, bin }: Cohort): number => table.worth(blockClass, bin)
-    this.#contest = new Contest(CAUTIONS.map(caution => (caution === Infinity ? () => 0 : caution === 0 ? worth : cohort => Math.floor(worth(cohort) / caution))))
+    const level = ({ blockClass, bin }: Cohort, caution: number): number => (caution === Infinity ? 0 : toldApart(table.worth(blockClass, bin), caution))
+    this.#contest = new Contest(CAUTIONS.map(caution => cohort => level(cohort, caution)))
   }
 
   entered(cohort: Cohort): void {

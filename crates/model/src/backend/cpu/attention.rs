@@ -9,9 +9,9 @@ use super::buffer::{as_lanes, as_lanes_mut};
 use super::direct::{self, Stored};
 use super::math::exp2_at_most_one;
 use super::rope::RopeTable;
-use super::simd::{LANES, Lanes, Simd, padded};
+use super::simd::{Kernel, LANES, Lanes, Simd, padded};
 use super::slots::{Element, HeadSlice};
-use super::tile::{Next, Out, Strided, product};
+use super::tile::{Next, Out, Product, Strided};
 use attentionstore_kv::BLOCK_TOKENS;
 
 /// Most queries that read keys and values as they are stored; more of them share an expanded block.
@@ -176,7 +176,8 @@ pub fn attend_block<S: Simd, E: Element>(
         expand_block(s, dim, block.head, block.valid, scratch);
         let rotated = Strided { data: &scratch.queries, stride: dim, rows: count };
         let out = Out { data: &mut scratch.scores, row_stride: BLOCK_TOKENS, panel_stride: LANES };
-        product(s, rotated, &scratch.keys, dim, out, true, Next::none());
+        let (w, next) = (&scratch.keys, Next::none());
+        Product { x: rotated, w, inputs: dim, out, from_zero: true, next }.run(s);
     }
     let scores = scratch.scores.as_chunks_mut::<BLOCK_TOKENS>().0;
     for (query, scores) in scores.iter_mut().take(count).enumerate() {
@@ -190,7 +191,8 @@ pub fn attend_block<S: Simd, E: Element>(
         direct::product(s, weights, Stored { numbers, width: dim, next }, out);
     } else {
         let out = Out { data: out, row_stride: width, panel_stride: LANES };
-        product(s, weights, &scratch.values, BLOCK_TOKENS, out, true, Next::none());
+        let (w, next) = (&scratch.values, Next::none());
+        Product { x: weights, w, inputs: BLOCK_TOKENS, out, from_zero: true, next }.run(s);
     }
 }
 

@@ -15,8 +15,8 @@ use super::simd::{Available, Kernel, LANES, Lanes, Simd};
 use super::tile::{Next, Out, Product, Strided};
 use super::workspace::{TILE_INPUTS, Workspace};
 
-/// Most panels of a task with many rows. They share each tile of activations while it is in the second-level cache:
-/// all rows of all inputs are more than that cache holds, and with two panels a task they came from memory each time.
+/// Most panels of a task with many rows. They share each tile of activations while it is in the second-level cache,
+/// of which all rows of all inputs are most or more.
 const MANY_ROWS_PANELS: usize = 8;
 /// Tasks a thread with many rows: with fewer the last ones keep one thread waiting for the others.
 const MANY_ROWS_TASKS: usize = 3;

@@ -23,7 +23,6 @@ pub struct Out<'a> {
 }
 
 /// What is read next, asked for bit by bit meanwhile: all at once would fill the processor's queue of misses.
-#[derive(Clone)]
 pub struct Next(Range<*const u8>);
 
 impl Next {
@@ -41,7 +40,7 @@ impl Next {
     /// Asks for the lines of one of `passes` equal parts.
     #[inline(always)]
     fn ask<S: Simd>(&mut self, s: S, passes: usize) {
-        let lines = (self.0.end.addr() - self.0.start.addr()).div_ceil(Self::LINE).div_ceil(passes.max(1));
+        let lines = (self.0.end.addr() - self.0.start.addr()).div_ceil(Self::LINE).div_ceil(passes);
         for _ in 0..lines {
             s.prefetch(self.0.start);
             self.0.start = self.0.start.wrapping_add(Self::LINE).min(self.0.end);
@@ -49,12 +48,16 @@ impl Next {
     }
 }
 
-/// See [`product`].
+/// `out[row][panel] (+)= Σ_k x[row][k] · w[panel][k]` for panels of sixteen columns of `inputs` weights, one after
+/// the other in `w`.
+///
+/// Instruction sets with registers enough take two panels together: an element of `x` is then loaded once for both.
 pub struct Product<'a> {
     pub x: Strided<'a>,
     pub w: &'a [Lanes],
     pub inputs: usize,
     pub out: Out<'a>,
+    /// Begin the chains at zero rather than at what `out` holds.
     pub from_zero: bool,
     pub next: Next,
 }
@@ -64,40 +67,24 @@ impl Kernel for Product<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        product(s, self.x, self.w, self.inputs, self.out, self.from_zero, self.next);
-    }
-}
-
-/// `out[row][panel] (+)= Σ_k x[row][k] · w[panel][k]` for panels of sixteen columns of `inputs` weights, one after
-/// the other in `w`. With `from_zero` the chains begin at zero rather than at what `out` holds.
-///
-/// Instruction sets with registers enough take two panels together: an element of `x` is then loaded once for both.
-#[inline(always)]
-pub fn product<S: Simd>(
-    s: S,
-    x: Strided<'_>,
-    w: &[Lanes],
-    inputs: usize,
-    out: Out<'_>,
-    from_zero: bool,
-    mut next: Next,
-) {
-    let panels = w.len() / inputs;
-    let mut panel = 0;
-    while panel < panels {
-        let w = &w[panel * inputs..];
-        let columns = Columns {
-            x,
-            out: &mut out.data[panel * out.panel_stride..],
-            row_stride: out.row_stride,
-            from_zero,
-        };
-        if S::PANELS == 2 && panel + 1 < panels {
-            columns.run(s, [&w[..inputs], &w[inputs..2 * inputs]], out.panel_stride, &mut next);
-            panel += 2;
-        } else {
-            columns.run(s, [&w[..inputs]], 0, &mut next);
-            panel += 1;
+        let Product { x, w, inputs, out, from_zero, mut next } = self;
+        let panels = w.len() / inputs;
+        let mut panel = 0;
+        while panel < panels {
+            let w = &w[panel * inputs..];
+            let columns = Columns {
+                x,
+                out: &mut out.data[panel * out.panel_stride..],
+                row_stride: out.row_stride,
+                from_zero,
+            };
+            if S::PANELS == 2 && panel + 1 < panels {
+                columns.run(s, [&w[..inputs], &w[inputs..2 * inputs]], out.panel_stride, &mut next);
+                panel += 2;
+            } else {
+                columns.run(s, [&w[..inputs]], 0, &mut next);
+                panel += 1;
+            }
         }
     }
 }
