@@ -5,11 +5,9 @@ import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import { createNativeEngine, type NativeEngineOptions } from '../../ts/engine/native/index.js'
 import { ExitError } from '../../ts/protocol/errors.js'
+import { DEVICE, KERNELS, ON_GPU } from '../support/device.js'
 import { defaultModelPath } from '../support/model.js'
 import { engineContract } from './engine.js'
-
-/** Names the device that the contract is asked of. */
-const DEVICE = process.env['ATTENTIONSTORE_TEST_DEVICE'] ?? 'cpu'
 
 /**
  * Two layers, real tokenizer and template: what the contract asks of an engine does not depend on the model. A GPU's
@@ -18,7 +16,7 @@ const DEVICE = process.env['ATTENTIONSTORE_TEST_DEVICE'] ?? 'cpu'
 const FIXTURE = fileURLToPath(new URL('../fixtures/models/llama/hf', import.meta.url))
 
 /** Above what a slot needs; the engine makes more slots than asked for. */
-const BLOCK_BYTES = DEVICE === 'cpu' ? 64 * 1024 : 2 * 1024 * 1024
+const BLOCK_BYTES = ON_GPU ? 2 * 1024 * 1024 : 64 * 1024
 
 const folders: string[] = []
 
@@ -28,7 +26,7 @@ test.after.always(async () => {
 
 /** Opens an engine that must be refused; the error. */
 async function refusal(t: ExecutionContext, options: Pick<NativeEngineOptions, 'device' | 'modelPath' | 'randomWeights'>): Promise<ExitError | undefined> {
-  const rest = { kernelCacheDir: tmpdir(), threads: 1, maxBatchTokens: 64, hbmBytes: 0, dramBytes: BLOCK_BYTES, ssdBytes: 0, kvDtype: 'bf16' } as const
+  const rest = { kernelCacheDir: KERNELS, threads: 1, maxBatchTokens: 64, hbmBytes: 0, dramBytes: BLOCK_BYTES, ssdBytes: 0, kvDtype: 'bf16' } as const
   return t.throwsAsync(createNativeEngine({ ...options, ...rest }), { instanceOf: ExitError })
 }
 
@@ -49,9 +47,9 @@ engineContract(test, async ({ slots }) => {
   const folder = await mkdtemp(join(tmpdir(), 'attentionstore-contract-'))
   folders.push(folder)
   return createNativeEngine({
-    modelPath: DEVICE === 'cpu' ? FIXTURE : (defaultModelPath() ?? 'the default model is missing'),
+    modelPath: ON_GPU ? (defaultModelPath() ?? 'the default model is missing') : FIXTURE,
     device: DEVICE,
-    kernelCacheDir: join(folder, 'kernels'),
+    kernelCacheDir: KERNELS,
     threads: 2,
     maxBatchTokens: 512,
     hbmBytes: slots.hbm * BLOCK_BYTES,

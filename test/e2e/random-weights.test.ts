@@ -5,7 +5,9 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { demoteAll } from '../support/cache.js'
+import { comparisonOf } from '../support/comparison.js'
 import { Conversation, modelName, reuseBound, reusedFrom } from '../support/conversation.js'
+import { serverEnvironment } from '../support/device.js'
 import { ROOT, temporaryFolder } from '../support/paths.js'
 import { TestServer } from '../support/server.js'
 
@@ -13,8 +15,8 @@ const TIERS = ['--hbm-bytes', '32MiB', '--dram-bytes', '32MiB', '--ssd-bytes', '
 const SHAPE = {
   model_type: 'llama',
   vocab_size: 512,
-  hidden_size: 64,
-  intermediate_size: 128,
+  hidden_size: 256,
+  intermediate_size: 384,
   num_hidden_layers: 3,
   num_attention_heads: 4,
   num_key_value_heads: 2,
@@ -47,7 +49,7 @@ async function play(server: TestServer): Promise<Conversation> {
 function refusal(shape: string): string {
   const home = temporaryFolder()
   const args = [join(ROOT, 'ts/bin/attentionstore.js'), 'serve', '--port', '0', '--data-dir', join(home, 'data'), ...TIERS]
-  const { status, stderr, stdout } = spawnSync(process.execPath, [...args, '--random-weights', shape], { cwd: home, encoding: 'utf8' })
+  const { status, stderr, stdout } = spawnSync(process.execPath, [...args, '--random-weights', shape], { cwd: home, env: serverEnvironment(), encoding: 'utf8' })
   return `exit ${status}: ${stdout}${stderr}`
 }
 
@@ -66,13 +68,13 @@ test('a conversation with random weights reuses its history, and another server 
     }
     t.is(await server.stop(), 0)
   }
-  const [reusing, computing] = played
-  const [first, second] = reusing?.answers ?? []
-  if (!first || !second) return t.fail('two answers were asked for')
+  const [reusing, computing] = played.map(({ answers }) => answers)
+  const [first, second] = reusing ?? []
+  if (!first || !second || !reusing || !computing) return t.fail('two answers were asked for')
   t.is(first.finish, 'length')
   t.is(first.usage.completion_tokens, GREEDY.max_tokens)
   t.true(reusedFrom(second, 'dram') >= reuseBound(first), JSON.stringify(second.usage))
-  t.deepEqual(reusing?.answers.map(({ text }) => text), computing?.answers.map(({ text }) => text))
+  t.deepEqual(await comparisonOf({ randomWeights: directory })([reusing], [computing]), [])
 })
 
 test('the shape of the default model answers', async (t) => {

@@ -13,14 +13,27 @@ export type TurnOptions = Omit<OpenAI.Chat.ChatCompletionCreateParamsNonStreamin
 
 /** One answer, with what its successor must find again. */
 export interface Answer {
+  /** What was asked: the conversation up to this answer. */
+  readonly messages: readonly Message[]
   readonly text: string
   readonly finish: string
   readonly usage: Usage
   /** Bytes of each answer token, in order. */
   readonly tokens: readonly Uint8Array[]
+  /** What was likely in each token's place, likeliest first. */
+  readonly likeliest: ReadonlyArray<readonly Choice[]>
   /** Answer tokens that lie wholly inside `text`. */
   readonly insideTokens: number
 }
+
+/** A token that could have come. */
+export interface Choice {
+  readonly bytes: Uint8Array
+  readonly logprob: number
+}
+
+/** The likeliest tokens that are asked for with each answer: as many as the API gives. */
+const ALTERNATIVES = 20
 
 /** A token is inside if the bytes up to its end are the text's own (a replaced character's are not). */
 function countInside(tokens: readonly Uint8Array[], text: string): number {
@@ -35,16 +48,23 @@ function countInside(tokens: readonly Uint8Array[], text: string): number {
   return inside
 }
 
-/** Asks for one answer; logprobs are always on, because they say where the tokens end. */
+function bytesOf({ token, bytes }: { readonly token: string; readonly bytes: number[] | null }): Uint8Array {
+  return Uint8Array.from(bytes ?? Buffer.from(token))
+}
+
+/** Asks for one answer; logprobs are always on, because they say where the tokens end and how sure the model was. */
 export async function ask(server: TestServer, messages: readonly Message[], options: TurnOptions): Promise<Answer> {
-  const body = { model: await modelName(server), messages: [...messages], logprobs: true, ...options }
+  const body = { model: await modelName(server), messages: [...messages], logprobs: true, top_logprobs: ALTERNATIVES, ...options }
   const response = await server.explained(() => server.client.chat.completions.create({ ...body, stream: false }))
   const choice = response.choices[0]
   if (!choice) throw new Error('the response has no choice')
   const text = choice.message.content ?? ''
-  const tokens = (choice.logprobs?.content ?? []).map(({ token, bytes }) => Uint8Array.from(bytes ?? Buffer.from(token)))
+  const content = choice.logprobs?.content ?? []
+  const tokens = content.map(bytesOf)
+  const likeliest = content.map(({ top_logprobs: top }) => top.map((one) => ({ bytes: bytesOf(one), logprob: one.logprob })))
   const usage = response.usage as unknown as Usage
-  return { text, finish: choice.finish_reason, usage, tokens, insideTokens: countInside(tokens, text) }
+  const insideTokens = countInside(tokens, text)
+  return { messages: [...messages], text, finish: choice.finish_reason, usage, tokens, likeliest, insideTokens }
 }
 
 const names = new WeakMap<TestServer, Promise<string>>()

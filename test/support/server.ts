@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import OpenAI from 'openai'
+import { serverEnvironment } from './device.js'
 import { ROOT, temporaryFolder } from './paths.js'
 
 export interface ServerOptions {
@@ -43,7 +44,7 @@ export class TestServer {
   static async start(options: ServerOptions = {}): Promise<TestServer> {
     const home = options.home ?? temporaryFolder()
     const args = [options.launcher ?? LAUNCHER, 'serve', '--port', '0', ...(options.args ?? [])]
-    const env = { ...process.env, XDG_DATA_HOME: join(home, 'data'), XDG_CONFIG_HOME: join(home, 'config'), ...options.env }
+    const env = { ...serverEnvironment(), XDG_DATA_HOME: join(home, 'data'), XDG_CONFIG_HOME: join(home, 'config'), ...options.env }
     const child = spawn(process.execPath, args, { env, cwd: home, stdio: ['ignore', 'pipe', 'pipe'] })
     process.once('exit', () => child.kill('SIGKILL'))
     const lines: string[] = []

@@ -1,18 +1,17 @@
 // "A conversation that is never computed twice": twenty conversations of five turns on the default model with small tiers,
-// each answer compared with a server that computes everything. Called once a sampling, so that each file has one server.
+// each answer compared with computing everything. Called once a sampling, so that each file has one server.
 
 import { cacheStatus, brokenBounds, demoteAll, metric } from '../../support/cache.js'
-import { reusedFrom, type Answer } from '../../support/conversation.js'
+import { comparisonOf, type Answers } from '../../support/comparison.js'
+import { reusedFrom } from '../../support/conversation.js'
 import { temporaryFolder } from '../../support/paths.js'
 import { testNeeding } from '../../support/requirements.js'
 import { TestServer } from '../../support/server.js'
-import { differences, playAll, shortReuses, wrongUsages, type SamplingOf } from './rounds.js'
+import { playAll, shortReuses, wrongUsages, type SamplingOf } from './rounds.js'
 
 const SMALL_TIERS = ['--hbm-bytes', '96MiB', '--dram-bytes', '256MiB', '--ssd-bytes', '2GiB'] as const
 /** Sixteen blocks: twenty conversations never fit. */
 const TINY_HBM = ['--hbm-bytes', '24MiB', '--dram-bytes', '256MiB', '--ssd-bytes', '2GiB', '--max-context', '1024'] as const
-
-type Answers = readonly (readonly Answer[])[]
 
 /** Tokens that one conversation may find in another's blocks: the template's words before the system prompt. */
 const SHARED_PREFIX_TOKENS = 8
@@ -35,6 +34,7 @@ async function baseline(samplingOf: SamplingOf): Promise<Answers> {
 
 export function declareConversationTests(name: string, samplingOf: SamplingOf): void {
   const modelTest = testNeeding('model')
+  const compare = comparisonOf()
   let expected: Answers = []
 
   modelTest(`${name}: a server without reuse answers twenty conversations of five turns`, async (t) => {
@@ -46,7 +46,7 @@ export function declareConversationTests(name: string, samplingOf: SamplingOf): 
   modelTest(`${name}: every turn reuses the turn before, and answers what the server without reuse answers`, async (t) => {
     const server = await TestServer.start({ args: SMALL_TIERS })
     const { answers } = await playAll(server, samplingOf)
-    t.deepEqual(differences(answers, expected), [])
+    t.deepEqual(await compare(answers, expected), [])
     t.deepEqual(shortReuses(answers), [])
     t.deepEqual(wrongUsages(answers), [])
     t.deepEqual(brokenBounds(await cacheStatus(server)), [])
@@ -65,7 +65,7 @@ export function declareConversationTests(name: string, samplingOf: SamplingOf): 
       else await running.kill()
       return start()
     })
-    t.deepEqual(differences(answers, expected), [])
+    t.deepEqual(await compare(answers, expected), [])
     // Also after the crash: a demotion is answered once what it moved is on disk, records included.
     t.deepEqual(shortReuses(answers), [])
     t.deepEqual(notFrom(answers, 1, 'dram'), [])
@@ -78,7 +78,7 @@ export function declareConversationTests(name: string, samplingOf: SamplingOf): 
   modelTest(`${name}: so it is when all twenty run at once in sixteen blocks and are preempted`, async (t) => {
     const server = await TestServer.start({ args: TINY_HBM })
     const { answers } = await playAll(server, samplingOf)
-    t.deepEqual(differences(answers, expected), [])
+    t.deepEqual(await compare(answers, expected), [])
     t.deepEqual(shortReuses(answers), [])
     t.true(((await metric(server, 'attentionstore_preemptions_total')) ?? 0) > 0)
     t.deepEqual(brokenBounds(await cacheStatus(server)), [])

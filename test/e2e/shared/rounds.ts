@@ -34,17 +34,6 @@ export async function playAll(
 
 const where = (conversation: number, turn: number) => `conversation ${conversation}, turn ${turn}`
 
-/** Where texts or finish reasons differ, in words. */
-export function differences(actual: readonly (readonly Answer[])[], expected: readonly (readonly Answer[])[]): string[] {
-  return expected.flatMap((turns, conversation) =>
-    turns.flatMap((answer, turn) => {
-      const other = actual[conversation]?.[turn]
-      if (other && other.text === answer.text && other.finish === answer.finish) return []
-      return [`${where(conversation, turn)}: ${JSON.stringify(other?.text)}, not ${JSON.stringify(answer.text)}`]
-    }),
-  )
-}
-
 /** Turns that reused less than what the turn before left, in words. */
 export function shortReuses(answers: readonly (readonly Answer[])[]): string[] {
   return answers.flatMap((turns, conversation) =>

@@ -1,0 +1,66 @@
+// What computing everything gives: an engine with hbm alone on the tests' device, which is told the text and asked about
+// each of its tokens.
+
+import { EngineDriver, generate, slotsFrom, tablesOf } from '../contracts/driver.js'
+import { createNativeEngine } from '../../ts/engine/native/index.js'
+import { defaultBatchTokens } from '../../ts/device-choice.js'
+import type { EngineText } from '../../ts/engine/types.js'
+import { DEVICE, KERNELS } from './device.js'
+import { greedy } from './sampling.js'
+
+/** Holds 5,000 tokens of the default model. */
+const HBM_BYTES = 2 ** 27
+
+export type Model = { readonly modelPath: string } | { readonly randomWeights: string }
+
+export class Computed {
+  readonly #driver: EngineDriver
+
+  private constructor(driver: EngineDriver) {
+    this.#driver = driver
+  }
+
+  static async open(model: Model): Promise<Computed> {
+    const engine = await createNativeEngine({
+      ...model,
+      device: DEVICE,
+      kernelCacheDir: KERNELS,
+      threads: 2,
+      maxBatchTokens: defaultBatchTokens(DEVICE),
+      hbmBytes: HBM_BYTES,
+      dramBytes: 0,
+      ssdBytes: 0,
+      kvDtype: 'bf16',
+    })
+    return new Computed(new EngineDriver(engine))
+  }
+
+  get text(): EngineText {
+    return this.#driver.engine.text
+  }
+
+  get vocabulary(): number {
+    return this.#driver.engine.info.vocabSize
+  }
+
+  /** Log probabilities of all tokens in the place of each token from `first` on, given those before it. */
+  async logprobs(tokens: Uint32Array, first: number): Promise<Float32Array[]> {
+    const rows: Float32Array[] = []
+    const sampling = { ...greedy, logprobs: this.vocabulary }
+    for (let end = first; end < tokens.length; end++) {
+      // A sequence of its own for each: it is the text that says what comes next, not the model.
+      const spec = this.#driver.add(tokens.slice(0, end), { sampling })
+      const tables = tablesOf(spec.sequence, slotsFrom(0, end))
+      const { rows: results } = await generate(this.#driver, spec, 1, { computed: end === first ? 0 : end - 1, tables })
+      this.#driver.engine.dropSequence(spec.sequence)
+      const row = new Float32Array(this.vocabulary).fill(Number.NaN)
+      for (const [token, logprob] of results.at(-1)?.logprob?.top ?? []) row[token] = logprob
+      rows.push(row)
+    }
+    return rows
+  }
+
+  close(): Promise<void> {
+    return this.#driver.engine.close()
+  }
+}
