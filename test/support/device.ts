@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isGpu } from '../../ts/device-choice.js'
 
-const VARIABLE = 'ATTENTIONSTORE_TEST_DEVICE'
+/** What variables of the tests begin with; to a server they would be options that it does not know. */
+const PREFIX = 'ATTENTIONSTORE_TEST_'
 
-export const DEVICE = process.env[VARIABLE] ?? 'cpu'
+export const DEVICE = process.env[`${PREFIX}DEVICE`] ?? 'cpu'
 export const ON_GPU = isGpu(DEVICE)
 
 /** Compiled kernels of a GPU, shared by all engines of the tests; the native tests' folder. */
@@ -14,7 +15,6 @@ export const KERNELS = join(tmpdir(), 'attentionstore-test-kernels')
 
 /** For a server: this process's variables, and the tests' device in place of one that suits the machine. */
 export function serverEnvironment(): NodeJS.ProcessEnv {
-  // To a server the suites' variable would be an option that it does not know.
-  const { [VARIABLE]: _, ...rest } = process.env
-  return { ...rest, ATTENTIONSTORE_DEVICE: DEVICE }
+  const kept = Object.entries(process.env).filter(([name]) => !name.startsWith(PREFIX))
+  return { ...Object.fromEntries(kept), ATTENTIONSTORE_DEVICE: DEVICE }
 }

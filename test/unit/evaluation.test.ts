@@ -8,6 +8,7 @@ import { readDialogues, readTexts } from '../../ts/evaluation/corpus.js'
 import { COMPARED, METHODS, OURS, REFERENCE } from '../../ts/evaluation/methods.js'
 import { needleCase, needles } from '../../ts/evaluation/needles.js'
 import { perplexity, upperBound, type Evaluated } from '../../ts/evaluation/perplexity.js'
+import { partsOfPlaceholders } from '../../ts/evaluation/placeholders.js'
 import { report } from '../../ts/evaluation/report.js'
 import { bootstrapMean } from '../../ts/evaluation/statistics.js'
 import { chatSubject, proseSubject, type Section, type Subject } from '../../ts/evaluation/subjects.js'
@@ -30,7 +31,7 @@ class FakeScorer implements Scorer {
   }
 }
 
-const evaluated = (scorer: Scorer): Evaluated => ({ scorer, decode: tokens => text.decode(tokens), random: seededRandom(1), progress: () => undefined })
+const evaluated = (scorer: Scorer): Evaluated => ({ scorer, text, random: seededRandom(1), progress: () => undefined })
 
 const prose = (sections: number, length: number): Promise<Subject> => proseSubject(text, 'prose', ['once upon a time '.repeat(2000)], { sections, length })
 
@@ -86,6 +87,35 @@ test('where a difference comes from: epochs by what was left out, tokens by what
   t.is(costliest[0]?.text, await text.decode(Uint32Array.of(65)))
   t.true(Math.abs((costliest[0]?.share ?? 0) - costing / count) < 1e-9)
   t.is(costliest[1]?.share, 0)
+})
+
+test('a corpus’s placeholders are told apart, however they are cut into tokens', async t => {
+  // A token a byte here, but for one that holds the end of a placeholder and more.
+  const tokens = await text.tokenize('a <unk> <un k>', false)
+  const bytes = (token: number): Uint8Array => (token === -1 ? Buffer.from('k><unk>!') : text.tokenBytes(token))
+  const parts = (of: ArrayLike<number>): string => partsOfPlaceholders(of as Uint32Array, { tokenBytes: bytes }).map(part => (part ? 'x' : '.')).join('')
+  t.is(parts(tokens), '..xxxxx.......')
+  t.is(parts([...tokens.slice(0, 5), -1, ...tokens.slice(0, 2)]), '..xxxx..')
+  t.is(parts(tokens.slice(0, 2)), '..')
+})
+
+test('what a placeholder costs is left out of a second result, where there are any', async t => {
+  const LENGTH = 904
+  const word = [...(await text.tokenize('a <unk> ', false))]
+  const tokens = Uint32Array.from({ length: LENGTH }, (_, index) => word[index % word.length] as number)
+  const more = (index: number): number => (index % word.length >= 2 && index % word.length < 7 ? 2 : 0.25)
+  const scorer: Scorer = {
+    score: async (_tokens, first, ways) =>
+      ways.map(({ truncation }) => ({ nll: Float32Array.from({ length: LENGTH - first }, (_, i) => 1 + (truncation === 'recompute' ? 0 : more(first + i))), best: tokens })),
+  }
+  const result = await perplexity(evaluated(scorer), { name: 'x', sections: [{ tokens, systemTokens: 0, counts: () => true }] }, SETTING, COMPARED)
+  const without = result.withoutPlaceholders
+  t.is(without?.tokens, [...tokens.keys()].filter(index => index > 256 && more(index) === 0.25).length)
+  t.deepEqual(without?.methods[1]?.difference, { mean: 0.25, low: 0.25, high: 0.25 })
+  t.true((result.methods[1]?.difference?.mean ?? 0) > 1)
+  t.is((await perplexity(evaluated(scorer), await prose(1, 900), SETTING, COMPARED)).withoutPlaceholders, null)
+  const rows = report({ model: 'm', device: 'cpu', prose: [result], answers: [], needles: [] }).split('\n')
+  t.regex(rows.find(row => row.includes('without its `<unk>`')) ?? '', new RegExp(`\\| ${without?.tokens} \\| ${REFERENCE.name}`))
 })
 
 test('sections of prose are spread evenly over all texts, and each begins with a line of one of them', async t => {
@@ -170,11 +200,11 @@ test('a corpus is read plain, and what is wrong with it is named', async t => {
 
 test('the report has a row a method, and leaves out what was not asked for', async t => {
   const result = await perplexity(evaluated(new FakeScorer()), await prose(1, 900), SETTING, METHODS)
-  const table = report({ model: 'm', prose: [result], answers: [], needles: [] })
+  const table = report({ model: 'm', device: 'cpu', prose: [result], answers: [], needles: [] })
   const rows = (heading: string): number => (table.split('###').find(part => part.includes(heading)) ?? '').split('\n').filter(line => line.startsWith('|')).length
   t.is(rows('Prose beyond the window'), 2 + METHODS.length)
   t.is(rows('by how often'), 2 + result.epochs.length)
   t.is(rows('the tokens that add most'), 2 + result.costliest.length)
   t.true(table.includes('| +0.5000 (+0.5000 … +0.5000) |'))
-  t.is(report({ model: 'm', prose: [], answers: [], needles: [] }), '')
+  t.is(report({ model: 'm', device: 'cpu', prose: [], answers: [], needles: [] }), '')
 })

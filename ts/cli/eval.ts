@@ -4,8 +4,10 @@ import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { Command } from 'commander'
 import { findModel } from '../config/model.js'
+import { device as deviceName } from '../config/names.js'
 import { kernelsDirectory } from '../config/paths.js'
-import { list, share, wholeNumber } from '../config/units.js'
+import { invalidOption, list, share, wholeNumber } from '../config/units.js'
+import { defaultBatchTokens, isGpu } from '../device-choice.js'
 import { createNativeEngine } from '../engine/native/index.js'
 import { openScorer, type Scorer } from '../engine/native/scorer.js'
 import { BLOCK_TOKENS, type Engine } from '../engine/types.js'
@@ -36,6 +38,7 @@ interface EvalValues {
   readonly ablations: boolean
   readonly needles: string
   readonly seed: string
+  readonly device: string
   readonly threads: string
   readonly json?: string
 }
@@ -61,6 +64,7 @@ export function evalCommand(terminal: Terminal, setExitCode: (code: number) => v
     .option('--no-ablations', 'leave out what is known to break: no kept head, coupled positions')
     .option('--needles <count>', 'texts with numbers to find, a window; 0: none', '8')
     .option('--seed <number>', 'of what is drawn', '1')
+    .option('--device <device>', 'cpu, cuda or cuda:n', 'cpu')
     .option('--threads <count>', 'threads that compute', String(availableParallelism()))
     .option('--json <file>', 'write the results there too')
     .addHelpText('after', HELP)
@@ -93,6 +97,7 @@ async function evaluate(values: EvalValues, terminal: Terminal): Promise<number>
   const ratio = share(values.truncationRatio, '--truncation-ratio')
   const head = wholeNumber(0, 2 ** 20)(values.head, '--head')
   const seed = wholeNumber(0, 2 ** 32 - 1)(values.seed, '--seed')
+  const device = computingDevice(values.device)
   if (values.corpus.length + values.dialogues.length + cases === 0) {
     throw new ExitError(2, 'invalid_option', 'nothing to evaluate: neither --corpus nor --dialogues, and --needles is 0')
   }
@@ -101,7 +106,8 @@ async function evaluate(values: EvalValues, terminal: Terminal): Promise<number>
   const dialogues = await Promise.all(values.dialogues.map(readDialogues))
   const note = (sentence: string): void => terminal.err(`${sentence}\n`)
   const { path } = await findModel(values.model ?? null, terminal.env, note)
-  const open = { device: 'cpu', kernelCacheDir: kernelsDirectory(terminal.env), modelPath: path, threads: wholeNumber(1, 1024)(values.threads, '--threads'), maxBatchTokens: 256, dramBytes: 0, ssdBytes: 0, kvDtype: 'bf16' as const }
+  const threads = wholeNumber(1, 1024)(values.threads, '--threads')
+  const open = { device, kernelCacheDir: kernelsDirectory(terminal.env), modelPath: path, threads, maxBatchTokens: defaultBatchTokens(device), dramBytes: 0, ssdBytes: 0, kvDtype: 'bf16' as const }
   const engine = await createNativeEngine({ ...open, hbmBytes: 2 ** 24, threads: 1 })
   try {
     checkWindows(windows, engine)
@@ -112,6 +118,7 @@ async function evaluate(values: EvalValues, terminal: Terminal): Promise<number>
     const job: Job = { scorer, engine, windows, sections, length, ratio, head, methods, needles: cases, random, progress: what => progressLine(terminal, what) }
     const result: EvaluationResult = {
       model: engine.info.modelName,
+      device: engine.info.device,
       prose: await prose(job, values.corpus, texts),
       answers: await answers(job, values.dialogues, dialogues),
       needles: await needleResults(job),
@@ -122,6 +129,13 @@ async function evaluate(values: EvalValues, terminal: Terminal): Promise<number>
   } finally {
     await engine.close()
   }
+}
+
+/** Of those that `serve` knows, one that computes: figures name what they were computed with. */
+function computingDevice(value: string): string {
+  const name = deviceName(value, '--device')
+  if (name === 'cpu' || isGpu(name)) return name
+  throw invalidOption('--device', `${name} is not one of cpu, cuda, cuda:n`)
 }
 
 /** `texts` of each path. */
@@ -152,11 +166,10 @@ async function atWindows(
   methods: readonly Method[],
 ): Promise<PerplexityResult[]> {
   const results: PerplexityResult[] = []
-  const decode = (tokens: Uint32Array): Promise<string> => engine.text.decode(tokens)
   for (const window of windows) {
     const scored = await subject(length * window)
     const show = progress(`${scored.name}, window ${window}`)
-    const evaluated = { scorer, decode, random: random(), progress: (done: number) => show(done / scored.sections.length) }
+    const evaluated = { scorer, text: engine.text, random: random(), progress: (done: number) => show(done / scored.sections.length) }
     results.push(await perplexity(evaluated, scored, { window, ratio }, methods))
   }
   return results

@@ -1,11 +1,14 @@
 // The results as tables of a document.
 
 import type { NeedleResult } from './needles.js'
-import type { PerplexityResult } from './perplexity.js'
+import type { PerplexityResult, TokensResult } from './perplexity.js'
+import { PLACEHOLDER } from './placeholders.js'
 import type { Estimate } from './statistics.js'
 
 export interface EvaluationResult {
   readonly model: string
+  /** As the engine describes it. */
+  readonly device: string
   readonly prose: readonly PerplexityResult[]
   readonly answers: readonly PerplexityResult[]
   readonly needles: readonly NeedleResult[]
@@ -24,12 +27,17 @@ export function report({ prose, answers, needles }: EvaluationResult): string {
 
 function perplexityTable(title: string, results: readonly PerplexityResult[]): string {
   if (results.length === 0) return ''
-  const rows = results.flatMap(({ subject, window, tokens, methods }) =>
-    methods.map(({ method, perplexity, difference }, i) =>
-      row([...(i === 0 ? [subject, `${window}`, `${tokens}`] : ['', '', '']), method, perplexity.toFixed(2), interval(difference)]),
-    ),
-  )
+  const rows = results.flatMap(({ subject, window, withoutPlaceholders, ...all }) => [
+    ...methodRows(subject, `${window}`, all),
+    ...(withoutPlaceholders === null ? [] : methodRows(`without its \`${PLACEHOLDER}\``, '', withoutPlaceholders)),
+  ])
   return table(title, ['text', 'window', 'tokens', 'what happens at the edge', 'perplexity', 'nats a token more than the first, 95 %'], rows)
+}
+
+function methodRows(subject: string, window: string, { tokens, methods }: TokensResult): string[] {
+  return methods.map(({ method, perplexity, difference }, i) =>
+    row([...(i === 0 ? [subject, window, `${tokens}`] : ['', '', '']), method, perplexity.toFixed(2), interval(difference)]),
+  )
 }
 
 function epochTable(results: readonly PerplexityResult[]): string {
