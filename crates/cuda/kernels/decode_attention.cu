@@ -4,7 +4,7 @@
 // CTA = (kv head, split, row); a warp takes every fourth block of the split. The heads of a KV group are the
 // rows of one 16×16 tensor-core tile (at most 8), so K and V are read once for all of them. K and V go
 // straight from memory to registers: a product may sum its terms in any order, so each lane's elements are
-// chosen such that they are contiguous in memory.
+// chosen such that they are contiguous in memory. Several splits are joined by combine_splits.cu.
 #include "mma.cuh"
 
 constexpr u32 WARPS = 4;
@@ -159,9 +159,10 @@ struct WarpResults {
     float most[WARPS][GROUP], total[WARPS][GROUP];
 };
 
-// One group's result of this split: the warps' results, brought to one maximum.
+// One group's result of this split: the warps' results, brought to one maximum. Where it is the only split it is the
+// output.
 template <u32 D>
-__device__ __forceinline__ void write_partial(const WarpResults<D>& results, u32 group, float* partial,
+__device__ __forceinline__ void write_results(const WarpResults<D>& results, u32 group, u16* out, float* partial,
                                               float2* partial_scale) {
     for (u32 i = threadIdx.x; i < group * D; i += WARPS * WARP) {
         const u32 head = i / D, dim = i % D;
@@ -173,20 +174,27 @@ __device__ __forceinline__ void write_partial(const WarpResults<D>& results, u32
             const float weight = power_of_two(results.most[w][head] - most);
             sum += weight * results.out[w][head][dim], total += weight * results.total[w][head];
         }
-        partial[i] = sum;
-        if (dim == 0) partial_scale[head] = make_float2(most, total);
+        if (gridDim.y == 1) {
+            out[i] = to_bf16(sum * (1.0f / total));
+        } else {
+            partial[i] = sum;
+            if (dim == 0) partial_scale[head] = make_float2(most, total);
+        }
     }
 }
 
 template <u32 D>
 __device__ __forceinline__ void decode(const u16* q, const u16* layer, const u32* block_slots,
                                        const u32* table_starts, const u32* positions, const float2* table,
-                                       float* partial, float2* partial_scale, u32 heads, u32 kv_heads,
-                                       u32 blocks_per_split, float scale) {
+                                       u16* out, float* partial, float2* partial_scale, u32 heads,
+                                       u32 kv_heads, u32 blocks_per_split, float scale) {
     __shared__ WarpResults<D> results;
     const u32 kv_head = blockIdx.x, split = blockIdx.y, row = blockIdx.z;
     const u32 warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, group = heads / kv_heads;
     const u32 position = positions[row];
+    out += (u64(row) * heads + kv_head * group) * D;
+    if (position == NONE && gridDim.y == 1)
+        for (u32 i = threadIdx.x; i < group * D; i += WARPS * WARP) out[i] = 0;
     if (position == NONE || split * blocks_per_split * BLOCK_TOKENS > position) return;
     const u32 last = min((split + 1) * blocks_per_split, position / BLOCK_TOKENS + 1);
     const u32* slots = block_slots + table_starts[row];
@@ -232,15 +240,15 @@ __device__ __forceinline__ void decode(const u16* q, const u16* layer, const u32
                 results.out[warp][g][(u * 8 + 2 * t + i) * Decoder<D>::RUN + j] = state.out[u][j][i];
     __syncthreads();
     const u64 place = (u64(row) * gridDim.y + split) * heads + kv_head * group;
-    write_partial<D>(results, group, partial + place * D, partial_scale + place);
+    write_results<D>(results, group, out, partial + place * D, partial_scale + place);
 }
 
 #define DECODE_ATTENTION(D)                                                                                  \
     extern "C" __global__ void __launch_bounds__(WARPS* WARP, D == 128 ? 2 : 3) decode_attention_##D(                       \
         const u16* q, const u16* layer, const u32* block_slots, const u32* table_starts,                     \
-        const u32* positions, const float2* table, float* partial, float2* partial_scale, u32 heads,         \
-        u32 kv_heads, u32 blocks_per_split, float scale) {                                                   \
-        decode<D>(q, layer, block_slots, table_starts, positions, table, partial, partial_scale, heads,      \
+        const u32* positions, const float2* table, u16* out, float* partial, float2* partial_scale,          \
+        u32 heads, u32 kv_heads, u32 blocks_per_split, float scale) {                                        \
+        decode<D>(q, layer, block_slots, table_starts, positions, table, out, partial, partial_scale, heads, \
                   kv_heads, blocks_per_split, scale);                                                        \
     }
 

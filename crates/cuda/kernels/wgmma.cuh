@@ -34,6 +34,17 @@ __device__ __forceinline__ void show_writes_to_products() {
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
+// Moves registers between warpgroups of a CTA: executed by all of a warpgroup's threads.
+template <u32 COUNT>
+__device__ __forceinline__ void give_registers_up() {
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(COUNT));
+}
+
+template <u32 COUNT>
+__device__ __forceinline__ void take_registers() {
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(COUNT));
+}
+
 // Keeps the compiler from reading results before the wait above it.
 template <u32 COUNT>
 __device__ __forceinline__ void results_are_ready(float (&values)[COUNT]) {

@@ -8,7 +8,7 @@ use crate::detect::CudaUnavailable;
 use crate::error::{CudaError, DriverContext};
 
 /// Everything called without asking first. `cuMemcpyBatchAsync_v2` is not here: it has a fallback.
-const REQUIRED: [&[u8]; 40] = [
+const REQUIRED: [&[u8]; 41] = [
     b"cuInit",
     b"cuDeviceGet",
     b"cuDeviceGetCount",
@@ -41,6 +41,7 @@ const REQUIRED: [&[u8]; 40] = [
     b"cuFuncSetAttribute",
     b"cuLaunchKernel",
     b"cuLaunchHostFunc",
+    b"cuTensorMapEncodeTiled",
     b"cuMemHostAlloc",
     b"cuMemFreeHost",
     b"cuStreamBeginCapture_v2",

@@ -1,4 +1,5 @@
-//! Measures the CUDA backend: `cargo run --release --example cuda_speed -- SHAPE [DEVICE]`.
+//! Measures the CUDA backend: `cargo run --release --example cuda_speed -- SHAPE [DEVICE [PART…]]`, with parts `prefill`,
+//! `decode`, `returning` and `saving`; all where none is named.
 //!
 //! SHAPE is a random model's (`mistral-7b`, `llama-13b`, `smollm2-135m`, …). Prints, in milliseconds and as medians
 //! of some rounds after a warm-up: prefill of 512 to 32K tokens; a decode step at batch 1, 16 and 64 after 1K; a
@@ -24,8 +25,10 @@ type Measured<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Measured<()> {
     let mut arguments = std::env::args().skip(1);
-    let shape = arguments.next().ok_or("usage: cuda_speed SHAPE [DEVICE]")?;
+    let shape = arguments.next().ok_or("usage: cuda_speed SHAPE [DEVICE [PART…]]")?;
     let ordinal = arguments.next().map_or(Ok(0), |number| number.parse())?;
+    let parts: Vec<String> = arguments.collect();
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|each| each == part);
     let started = Instant::now();
     let model = RandomModel::read(&RandomSpec { shape, seed: 1 })?.generate(&|_| {});
     println!("{}: made in {:.1} s", model.config.name, started.elapsed().as_secs_f64());
@@ -45,10 +48,19 @@ fn main() -> Measured<()> {
         started.elapsed().as_secs_f64()
     );
     let mut bench = Bench::new(backend)?;
-    bench.prefills()?;
-    bench.decodes()?;
-    bench.returning_turns()?;
-    bench.saving()
+    if wanted("prefill") {
+        bench.prefills()?;
+    }
+    if wanted("decode") {
+        bench.decodes()?;
+    }
+    if wanted("returning") {
+        bench.returning_turns()?;
+    }
+    if wanted("saving") {
+        bench.saving()?;
+    }
+    Ok(())
 }
 
 struct Bench {

@@ -22,8 +22,10 @@ impl KernelSource {
 
 const HEADERS: &[(&str, &str)] = &[
     ("block.cuh", include_str!("../../kernels/block.cuh")),
+    ("bulk.cuh", include_str!("../../kernels/bulk.cuh")),
     ("common.cuh", include_str!("../../kernels/common.cuh")),
     ("mma.cuh", include_str!("../../kernels/mma.cuh")),
+    ("norm.cuh", include_str!("../../kernels/norm.cuh")),
     ("prefill.cuh", include_str!("../../kernels/prefill.cuh")),
     ("ranking.cuh", include_str!("../../kernels/ranking.cuh")),
     ("wgmma.cuh", include_str!("../../kernels/wgmma.cuh")),
@@ -52,6 +54,7 @@ sources! {
     DECODE_ATTENTION = "decode_attention.cu" for None,
     EMBEDDING = "embedding.cu" for None,
     FINAL_NORM = "final_norm.cu" for None,
+    GATHER_ROWS = "gather_rows.cu" for None,
     LOG_PROBABILITIES = "log_probabilities.cu" for None,
     PREFILL_ATTENTION = "prefill_attention.cu" for None,
     PREFILL_ATTENTION_HOPPER = "prefill_attention_hopper.cu" for Some("sm_90a"),

@@ -7,7 +7,13 @@ use crate::runtime::{Arguments, DevicePointer, Grid, Stream};
 
 /// Blocks that a CTA's warps take at a time.
 const GRANULE: usize = 4;
-/// CTAs for each multiprocessor that leave no long tail.
+/// CTAs that a multiprocessor holds at a time: one wave of them was fastest, or one split of each row where that is
+/// more.
+const RESIDENT: usize = 2;
+/// Blocks of a split at most, so that one long view among short ones is not what a step waits for; as long as that
+/// stays below `WAVES`.
+const LONGEST_SPLIT: usize = 32;
+/// CTAs for each multiprocessor at most. The workspace is for so many.
 pub(super) const WAVES: usize = 24;
 
 /// One launch over `rows` queries. `positions` and `table_starts` (of each row's view in
@@ -34,8 +40,9 @@ impl DecodeAttention {
     /// The split for `rows` queries over views of at most `longest` positions on a card of
     /// `multiprocessors`.
     pub fn plan(shape: &AttentionShape, rows: usize, longest: usize, multiprocessors: usize) -> KeySplit {
-        let ctas = rows * shape.kv_heads();
-        KeySplit::plan(longest.div_ceil(BLOCK_TOKENS), ctas, WAVES * multiprocessors, GRANULE)
+        let (ctas, blocks) = (rows * shape.kv_heads(), longest.div_ceil(BLOCK_TOKENS));
+        let bounded = (ctas * blocks.div_ceil(LONGEST_SPLIT)).min(WAVES * multiprocessors);
+        KeySplit::plan(blocks, ctas, bounded.max(RESIDENT * multiprocessors), GRANULE)
     }
 }
 
@@ -56,6 +63,7 @@ impl Kernels {
             .address(launch.table_starts.holds("starts of views", rows * 4)?)
             .address(positions)
             .address(launch.view.table.address())
+            .address(out)
             .address(partials.0)
             .address(partials.1)
             .u32(shape.heads() as u32)
@@ -65,6 +73,30 @@ impl Kernels {
         let grid = Grid { ctas: (shape.kv_heads(), split.splits, rows), threads: 128 };
         // SAFETY: the arguments are those of decode_attention.cu, and the sizes are checked above.
         unsafe { shape.of(&self.decode).launch(stream, grid, &arguments) }?;
+        if split.splits == 1 {
+            return Ok(());
+        }
         self.combine_splits(stream, &shape, split, partials, (positions, out, rows))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_rows_fill_the_card_once_and_no_split_is_long() {
+        let shape = AttentionShape::new(32, 8, 128).unwrap();
+        let plan = |rows, longest| {
+            let split = DecodeAttention::plan(&shape, rows, longest, 132);
+            (split.blocks_per_split, split.splits)
+        };
+        assert_eq!(plan(1, 1024), (4, 4));
+        assert_eq!(plan(16, 1024), (8, 2));
+        assert_eq!(plan(64, 1024), (16, 1));
+        assert_eq!(plan(1, 32_768), (16, 32));
+        assert_eq!(plan(64, 8192), (32, 4));
+        // So many rows that the workspace bounds the splits.
+        assert_eq!(plan(256, 32_768), (512, 1));
     }
 }

@@ -14,7 +14,7 @@ mod sample;
 
 pub use attention::{AttentionShape, KeySplit, Partials, View};
 pub use decode::DecodeAttention;
-pub use norm::{Embedding, FinalNorm, Norm, SiluMul};
+pub use norm::{Embedding, FinalNorm, GatherRows, Norm, SiluMul};
 pub use prefill::{PrefillAttention, QueryTile, RotatedKeys, query_tiles};
 pub use rope::{RopeWrite, rope_table};
 pub use rows::{Argmax, CopyRows, ReadRate};
@@ -31,7 +31,7 @@ use crate::runtime::{Device, Function, Module};
 pub struct Kernels {
     device: Device,
     embedding: Function,
-    rmsnorm: Function,
+    rmsnorm: [Function; 3],
     silu_mul: Function,
     rope_write: Function,
     rotate_keys: Function,
@@ -43,7 +43,8 @@ pub struct Kernels {
     copy_rows: Function,
     copy_words: Function,
     argmax: Function,
-    final_norm: Function,
+    final_norm: [Function; 3],
+    gather_rows: Function,
     adjust_logits: Function,
     restore_logits: Function,
     sample: Function,
@@ -75,7 +76,7 @@ impl Kernels {
         Ok(Kernels {
             device: device.clone(),
             embedding: load(&source::EMBEDDING)?.function("embedding", 0)?,
-            rmsnorm: load(&source::RMSNORM)?.function("rmsnorm", 0)?,
+            rmsnorm: by_width(&load(&source::RMSNORM)?, "rmsnorm")?,
             silu_mul: load(&source::SILU_MUL)?.function("silu_mul", 0)?,
             rope_write: load(&source::ROPE_WRITE)?.function("rope_write", 0)?,
             rotate_keys: load(&source::ROTATE_KEYS)?.function("rotate_keys", 0)?,
@@ -87,7 +88,8 @@ impl Kernels {
             copy_words: load(&source::COPY_WORDS)?.function("copy_words", 0)?,
             copy_rows: load(&source::COPY_ROWS)?.function("copy_rows", 0)?,
             argmax: load(&source::ARGMAX)?.function("argmax", 0)?,
-            final_norm: load(&source::FINAL_NORM)?.function("final_norm", 0)?,
+            final_norm: by_width(&load(&source::FINAL_NORM)?, "final_norm")?,
+            gather_rows: load(&source::GATHER_ROWS)?.function("gather_rows", 0)?,
             adjust_logits: adjust.function("adjust_logits", 0)?,
             restore_logits: adjust.function("restore_logits", 0)?,
             sample: load(&source::SAMPLE)?.function("sample", 0)?,
@@ -115,5 +117,11 @@ fn by_head_dim(
 ) -> Result<[Function; 3], CudaError> {
     let [a, b, c] = attention::HEAD_DIMS
         .map(|head_dim| module.function(&format!("{name}_{head_dim}"), shared_bytes(head_dim)));
+    Ok([a?, b?, c?])
+}
+
+/// A norm's three instances, by the width of a row.
+fn by_width(module: &Module, name: &str) -> Result<[Function; 3], CudaError> {
+    let [a, b, c] = norm::NORM_INSTANCES.map(|vectors| module.function(&format!("{name}_{vectors}"), 0));
     Ok([a?, b?, c?])
 }

@@ -6,6 +6,10 @@ use crate::runtime::{Arguments, DevicePointer, Grid, Stream};
 
 /// Elements of a 16-byte access.
 const VECTOR: usize = 8;
+/// The norms' threads, and of each instance the widest row: `norm.cuh`.
+const NORM_THREADS: u32 = 512;
+const NORM_WIDTHS: [usize; 3] = [4096, 8192, 16_384];
+pub(super) const NORM_INSTANCES: [&str; 3] = ["2", "4", "8"];
 
 /// `residual[row] = table[tokens[row]]`.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +42,19 @@ pub struct Norm {
     pub epsilon: f32,
 }
 
+/// `to[i] = from[rows[i]]`.
+#[derive(Clone, Copy, Debug)]
+pub struct GatherRows {
+    /// Of `rows` and of `to`.
+    pub count: usize,
+    /// Bytes of a row, a multiple of 16.
+    pub row_bytes: usize,
+    pub from: DevicePointer,
+    /// u32 `[count]`.
+    pub rows: DevicePointer,
+    pub to: DevicePointer,
+}
+
 /// `out[i] = x / rms · weight` of `x = residual[rows[i]] + delta[rows[i]]`.
 #[derive(Clone, Copy, Debug)]
 pub struct FinalNorm {
@@ -49,8 +66,8 @@ pub struct FinalNorm {
     pub residual: DevicePointer,
     /// bf16 `[…][hidden]`.
     pub delta: DevicePointer,
-    /// u32 `[count]`: which rows.
-    pub rows: DevicePointer,
+    /// u32 `[count]`: which rows; the first `count` where none are named.
+    pub rows: Option<DevicePointer>,
     /// f32 `[hidden]`.
     pub weight: DevicePointer,
     /// bf16 `[count][hidden]`.
@@ -77,6 +94,14 @@ fn vectors(what: &'static str, width: usize) -> Result<(), CudaError> {
     Ok(())
 }
 
+/// Which instance of the norms is for rows of `hidden`.
+fn norm_instance(hidden: usize) -> Result<usize, CudaError> {
+    vectors("hidden size", hidden)?;
+    NORM_WIDTHS.iter().position(|&widest| hidden <= widest).ok_or_else(|| {
+        CudaError::invalid("hidden size", format!("{hidden}; the kernels have up to {}", NORM_WIDTHS[2]))
+    })
+}
+
 impl Kernels {
     /// # Errors
     /// A width that is no multiple of 8, a buffer that is too small, or a driver that refuses.
@@ -96,7 +121,7 @@ impl Kernels {
     /// A width that is no multiple of 8, a buffer that is too small, or a driver that refuses.
     pub fn rmsnorm(&self, stream: &Stream, launch: &Norm) -> Result<(), CudaError> {
         let Norm { rows, hidden, .. } = *launch;
-        vectors("hidden size", hidden)?;
+        let instance = &self.rmsnorm[norm_instance(hidden)?];
         let delta = launch.delta.map_or(Ok(0), |delta| delta.holds("delta", rows * hidden * 2))?;
         let arguments = Arguments::new()
             .address(launch.residual.holds("residual", rows * hidden * 4)?)
@@ -106,24 +131,39 @@ impl Kernels {
             .u32(hidden as u32)
             .f32(launch.epsilon);
         // SAFETY: the arguments are those of rmsnorm.cu, and the sizes are checked above.
-        unsafe { self.rmsnorm.launch(stream, Grid { ctas: (rows, 1, 1), threads: 256 }, &arguments) }
+        unsafe { instance.launch(stream, Grid { ctas: (rows, 1, 1), threads: NORM_THREADS }, &arguments) }
     }
 
     /// # Errors
     /// A width that is no multiple of 8, a buffer that is too small, or a driver that refuses.
     pub fn final_norm(&self, stream: &Stream, launch: &FinalNorm) -> Result<(), CudaError> {
         let FinalNorm { count, hidden, .. } = *launch;
-        vectors("hidden size", hidden)?;
+        let instance = &self.final_norm[norm_instance(hidden)?];
+        let rows = launch.rows.map_or(Ok(0), |rows| rows.holds("rows of logits", count * 4))?;
         let arguments = Arguments::new()
             .address(launch.residual.holds("residual", hidden * 4)?)
             .address(launch.delta.holds("delta", hidden * 2)?)
-            .address(launch.rows.holds("rows of logits", count * 4)?)
+            .address(rows)
             .address(launch.weight.holds("norm weight", hidden * 4)?)
             .address(launch.out.holds("norm's output", count * hidden * 2)?)
             .u32(hidden as u32)
             .f32(launch.epsilon);
         // SAFETY: the arguments are those of final_norm.cu, and the sizes are checked above.
-        unsafe { self.final_norm.launch(stream, Grid { ctas: (count, 1, 1), threads: 256 }, &arguments) }
+        unsafe { instance.launch(stream, Grid { ctas: (count, 1, 1), threads: NORM_THREADS }, &arguments) }
+    }
+
+    /// # Errors
+    /// A row that is no multiple of 16 bytes, a buffer that is too small, or a driver that refuses.
+    pub fn gather_rows(&self, stream: &Stream, launch: &GatherRows) -> Result<(), CudaError> {
+        let GatherRows { count, row_bytes, .. } = *launch;
+        vectors("row to gather", row_bytes / 2)?;
+        let arguments = Arguments::new()
+            .address(launch.from.holds("rows to gather from", row_bytes)?)
+            .address(launch.rows.holds("rows to gather", count * 4)?)
+            .address(launch.to.holds("gathered rows", count * row_bytes)?)
+            .u32((row_bytes / 16) as u32);
+        // SAFETY: the arguments are those of gather_rows.cu, and the sizes are checked above.
+        unsafe { self.gather_rows.launch(stream, Grid { ctas: (count, 1, 1), threads: 256 }, &arguments) }
     }
 
     /// # Errors

@@ -3,17 +3,21 @@
 use super::Kernels;
 use super::attention::{AttentionShape, BLOCK_TOKENS, KeySplit, Partials, View};
 use crate::error::CudaError;
-use crate::runtime::{Arguments, DevicePointer, Function, Grid, Plain, Stream};
+use crate::runtime::{Arguments, DevicePointer, Grid, Plain, Stream, TensorMap};
 
 /// Query rows (token × head of the group) of a CTA.
 pub(super) const TILE_ROWS: usize = 128;
 /// Rows of K and of V in shared memory: two stages of a block each.
 const KV_ROWS: usize = 4 * BLOCK_TOKENS;
 const PADDING: usize = 8;
-/// The kernel for Hopper's own tensor cores: tiles of queries, and two stages of K and of V, of 128 × 128.
+/// The kernel for Hopper's own tensor cores: tiles of queries, and two stages of K and of V, of 128 × 128; then eight
+/// barriers.
 pub(super) const HOPPER: &str = "prefill_attention_hopper_128";
-pub(super) const HOPPER_SHARED_BYTES: u32 = 5 * 128 * 128 * 2;
+pub(super) const HOPPER_SHARED_BYTES: u32 = 5 * 128 * 128 * 2 + 8 * 8;
 const HOPPER_HEAD_DIM: usize = 128;
+const HOPPER_KEYS: usize = 128;
+/// Columns of a row in the 128-byte swizzle.
+const PART_COLUMNS: usize = 64;
 /// CTAs for each multiprocessor below which the keys are split.
 pub(super) const WAVES: usize = 4;
 
@@ -93,6 +97,24 @@ impl PrefillAttention {
         KeySplit::plan(longest.div_ceil(BLOCK_TOKENS), ctas, WAVES * multiprocessors, 1)
     }
 
+    /// Bytes of the view's keys, rotated.
+    fn key_bytes(&self) -> usize {
+        self.view.longest * self.shape.kv_heads() * self.shape.head_dim() * 2
+    }
+
+    /// Rotated keys `[key][kv head][dim]` in boxes of a tile, and the layer of slots in boxes of a block's values.
+    fn hopper_tensors(&self, keys: DevicePointer) -> Result<(TensorMap, TensorMap), CudaError> {
+        let (heads, dim, layer) = (self.shape.kv_heads(), self.shape.head_dim(), self.view.layer);
+        let slots = layer.bytes() / self.shape.slice_bytes();
+        let keys = TensorMap::new(keys, &[dim, heads, self.view.longest], &[PART_COLUMNS, 1, HOPPER_KEYS])?;
+        let values = TensorMap::new(
+            layer,
+            &[dim, heads, BLOCK_TOKENS, 2, slots],
+            &[PART_COLUMNS, 1, BLOCK_TOKENS, 1, 1],
+        )?;
+        Ok((keys, values))
+    }
+
     fn partial_addresses(&self) -> Result<(u64, u64, u64), CudaError> {
         match (&self.partials, self.split.splits) {
             (_, 1) => Ok((0, 0, 0)),
@@ -116,42 +138,43 @@ impl Kernels {
         split.check(launch.view.longest)?;
         let (positions, partial, partial_scale) = launch.partial_addresses()?;
         let out = launch.out.holds("attention's output", shape.query_bytes(rows))?;
-        let (kernel, threads) = self.prefill_kernel(&shape, launch.rotated_keys.is_some());
-        let scratch = launch.rotated_keys.map_or(Ok(0), |keys| {
-            let needed = launch.view.longest * shape.kv_heads() * shape.head_dim() * 2;
-            keys.holds("rotated keys", needed)
-        })?;
         let tile_bytes = launch.tile_count * size_of::<QueryTile>();
-        let arguments = Arguments::new()
-            .address(launch.tiles.holds("query tiles", tile_bytes)?)
-            .address(launch.q.holds("queries", shape.query_bytes(rows))?)
-            .address(launch.view.layer.address())
-            .address(scratch)
-            .address(launch.view.block_slots.address())
-            .address(launch.view.table.address())
-            .address(out)
-            .address(partial)
-            .address(partial_scale)
-            .u32(shape.heads() as u32)
-            .u32(shape.kv_heads() as u32)
-            .u32(split.blocks_per_split as u32)
-            .f32(AttentionShape::exponent_scale(launch.scale));
-        let grid = Grid { ctas: (shape.kv_heads(), launch.tile_count, split.splits), threads };
-        // SAFETY: the arguments are those of all prefill attention kernels, and the sizes are checked above.
-        unsafe { kernel.launch(stream, grid, &arguments) }?;
+        let tiles = launch.tiles.holds("query tiles", tile_bytes)?;
+        let q = launch.q.holds("queries", shape.query_bytes(rows))?;
+        let after_keys = |arguments: Arguments| {
+            arguments
+                .address(launch.view.block_slots.address())
+                .address(launch.view.table.address())
+                .address(out)
+                .address(partial)
+                .address(partial_scale)
+                .u32(shape.heads() as u32)
+                .u32(shape.kv_heads() as u32)
+                .u32(split.blocks_per_split as u32)
+                .f32(AttentionShape::exponent_scale(launch.scale))
+        };
+        let ctas = (shape.kv_heads(), launch.tile_count, split.splits);
+        // The card's architecture and the shape decide which kernel it is, never the sizes.
+        let (kernel, threads, arguments) = match (launch.rotated_keys, &self.prefill_hopper) {
+            (Some(keys), Some(hopper)) if shape.head_dim() == HOPPER_HEAD_DIM => {
+                let (keys, values) = launch.hopper_tensors(keys)?;
+                let first = Arguments::new().tensor(&keys).tensor(&values);
+                (hopper, 384, after_keys(first.address(tiles).address(q)))
+            }
+            (keys, _) => {
+                let scratch = keys.map_or(Ok(0), |keys| keys.holds("rotated keys", launch.key_bytes()))?;
+                let instances = if keys.is_some() { &self.prefill_dense } else { &self.prefill_blocked };
+                let first = Arguments::new().address(tiles).address(q);
+                let arguments = first.address(launch.view.layer.address()).address(scratch);
+                (shape.of(instances), 128, after_keys(arguments))
+            }
+        };
+        // SAFETY: the arguments are the kernel's, and the sizes are checked above.
+        unsafe { kernel.launch(stream, Grid { ctas, threads }, &arguments) }?;
         if split.splits == 1 {
             return Ok(());
         }
         self.combine_splits(stream, &shape, split, (partial, partial_scale), (positions, out, rows))
-    }
-
-    /// The kernel and its threads: the card's architecture and the shape decide, never the sizes.
-    fn prefill_kernel(&self, shape: &AttentionShape, dense: bool) -> (&Function, u32) {
-        match &self.prefill_hopper {
-            Some(hopper) if dense && shape.head_dim() == HOPPER_HEAD_DIM => (hopper, 256),
-            _ if dense => (shape.of(&self.prefill_dense), 128),
-            _ => (shape.of(&self.prefill_blocked), 128),
-        }
     }
 
     /// # Errors

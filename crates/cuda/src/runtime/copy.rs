@@ -13,6 +13,11 @@ pub struct MemoryCopy {
     pub bytes: usize,
 }
 
+/// Bytes of one copy, and copies of one call, at most. On an H100 pieces of 256 KiB slow a matrix product beside them by
+/// 3 to 11 %, pieces of 128 KiB not at all, at the same rate; and calls of thousands of copies are slower.
+const PIECE_BYTES: usize = 128 << 10;
+const BATCH: usize = 256;
+
 /// Enqueues all copies. Their order among themselves is open; each starts after earlier work of the stream.
 /// Batch DMA with a preference for overlap where the driver has it, else one call a copy.
 ///
@@ -27,12 +32,27 @@ pub unsafe fn copy_batch(stream: &Stream, copies: &[MemoryCopy]) -> Result<(), C
         // SAFETY: the caller vouches for the ranges.
         return unsafe { copy_each(stream, copies) };
     }
-    // The driver refuses empty batches and empty copies.
-    let copies: Vec<MemoryCopy> = copies.iter().copied().filter(|copy| copy.bytes > 0).collect();
-    if copies.is_empty() {
-        return Ok(());
-    }
     stream.device().bind()?;
+    let pieces: Vec<MemoryCopy> = copies.iter().flat_map(pieces).collect();
+    // SAFETY: the caller vouches for the ranges.
+    pieces.chunks(BATCH).try_for_each(|pieces| unsafe { copy_pieces(stream, pieces) })
+}
+
+/// A copy in pieces; none of an empty one, which the driver would refuse.
+fn pieces(copy: &MemoryCopy) -> impl Iterator<Item = MemoryCopy> {
+    let MemoryCopy { from, to, bytes } = *copy;
+    (0..bytes).step_by(PIECE_BYTES).map(move |done| MemoryCopy {
+        from: from + done as u64,
+        to: to + done as u64,
+        bytes: PIECE_BYTES.min(bytes - done),
+    })
+}
+
+/// One call of the driver.
+///
+/// # Safety
+/// As [`copy_batch`]; there is at least one copy.
+unsafe fn copy_pieces(stream: &Stream, copies: &[MemoryCopy]) -> Result<(), CudaError> {
     let mut to: Vec<_> = copies.iter().map(|copy| copy.to).collect();
     let mut from: Vec<_> = copies.iter().map(|copy| copy.from).collect();
     let mut bytes: Vec<_> = copies.iter().map(|copy| copy.bytes).collect();
@@ -81,5 +101,24 @@ fn overlapping() -> sys::CUmemcpyAttributes {
         srcLocHint: anywhere,
         dstLocHint: anywhere,
         flags: sys::CUmemcpyFlags_enum::CU_MEMCPY_FLAG_PREFER_OVERLAP_WITH_COMPUTE as u32,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_cover_a_copy_and_are_bounded() {
+        for bytes in [0, 1, PIECE_BYTES, PIECE_BYTES + 1, 10 * PIECE_BYTES] {
+            let found: Vec<_> = pieces(&MemoryCopy { from: 1000, to: 77, bytes }).collect();
+            assert!(found.iter().all(|piece| (1..=PIECE_BYTES).contains(&piece.bytes)));
+            let mut done = 0;
+            for piece in found {
+                assert_eq!((piece.from, piece.to), (1000 + done as u64, 77 + done as u64));
+                done += piece.bytes;
+            }
+            assert_eq!(done, bytes);
+        }
     }
 }

@@ -8,6 +8,7 @@ mod host;
 mod memory;
 mod module;
 mod stream;
+mod tensor;
 
 pub use copy::{MemoryCopy, copy_batch, copy_each};
 pub use device::Device;
@@ -17,3 +18,4 @@ pub use host::{HostRegistration, PinnedBuffer};
 pub use memory::{DeviceBuffer, DevicePointer, Plain, bytes_of, values_of};
 pub use module::{Arguments, Function, Grid, Module};
 pub use stream::{Stream, Streams};
+pub use tensor::TensorMap;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cudarc::driver::{result, sys};
 
-use super::{Device, Stream};
+use super::{Device, Stream, TensorMap};
 use crate::error::{CudaError, DriverContext};
 
 /// A loaded CUBIN.
@@ -40,9 +40,14 @@ pub struct Grid {
     pub threads: u32,
 }
 
-/// A kernel's arguments in order, each in a cell of eight bytes whose low end the driver reads.
+/// A kernel's arguments in order: words of eight bytes, of which the driver reads as many as the argument has, from
+/// the low end of its first one on.
 #[derive(Clone, Debug, Default)]
-pub struct Arguments(Vec<u64>);
+pub struct Arguments {
+    words: Vec<u64>,
+    /// Of each argument, its first word.
+    starts: Vec<usize>,
+}
 
 impl Arguments {
     pub fn new() -> Arguments {
@@ -50,8 +55,18 @@ impl Arguments {
     }
 
     #[must_use]
-    pub fn address(mut self, value: u64) -> Arguments {
-        self.0.push(value);
+    pub fn address(self, value: u64) -> Arguments {
+        self.words(&[value])
+    }
+
+    #[must_use]
+    pub fn tensor(self, map: &TensorMap) -> Arguments {
+        self.words(&map.words())
+    }
+
+    fn words(mut self, words: &[u64]) -> Arguments {
+        self.starts.push(self.words.len());
+        self.words.extend(words);
         self
     }
 
@@ -117,9 +132,9 @@ impl Function {
         }
         self.module.device.bind()?;
         let mut pointers: Vec<*mut c_void> =
-            arguments.0.iter().map(|cell| std::ptr::from_ref(cell).cast_mut().cast()).collect();
+            arguments.starts.iter().map(|&at| (&raw const arguments.words[at]).cast_mut().cast()).collect();
         let ctas = (x as u32, y as u32, z as u32);
-        // SAFETY: the cells outlive the call, which copies them; the caller vouches for the rest.
+        // SAFETY: the words outlive the call, which copies them; the caller vouches for the rest.
         unsafe {
             result::launch_kernel(
                 self.handle,

@@ -1,6 +1,6 @@
 //! Embedding, norm, SiLU·mul, copies of rows, argmax.
 
-use attentionstore_cuda::launch::{Argmax, AttentionShape, CopyRows, Embedding, Norm, SiluMul};
+use attentionstore_cuda::launch::{Argmax, AttentionShape, CopyRows, Embedding, GatherRows, Norm, SiluMul};
 use half::bf16;
 
 use crate::support::{BLOCK, Random, distance, gpu};
@@ -33,7 +33,9 @@ fn an_embedding_is_the_tables_row_exactly() {
 #[test]
 fn a_norm_adds_the_delta_and_scales_each_row_to_its_weight() {
     let Some(gpu) = gpu("a_norm_adds_the_delta_and_scales_each_row") else { return };
-    for (rows, hidden, with_delta) in [(1, 8, true), (3, 576, false), (5, 4096, true), (2, 8200, true)] {
+    for (rows, hidden, with_delta) in
+        [(1, 8, true), (3, 576, false), (5, 4096, true), (2, 8200, true), (1, 16_384, true)]
+    {
         let mut random = Random(hidden as u64);
         let residual = random.floats(rows * hidden);
         let (delta, weight) = (random.bf16s(rows * hidden), random.floats(hidden));
@@ -65,6 +67,36 @@ fn normed(row: &[f32], weight: &[f32]) -> Vec<f64> {
     let squares: f64 = row.iter().map(|&x| f64::from(x).powi(2)).sum();
     let scale = 1.0 / (squares / row.len() as f64 + 1e-5).sqrt();
     row.iter().zip(weight).map(|(&x, &w)| f64::from(x) * scale * f64::from(w)).collect()
+}
+
+#[test]
+fn a_norm_wider_than_its_widest_instance_is_refused() {
+    let Some(gpu) = gpu("a_norm_wider_than_its_widest_instance_is_refused") else { return };
+    let row = gpu.poisoned(16_392 * 4).pointer();
+    let launch =
+        Norm { rows: 1, hidden: 16_392, residual: row, delta: None, weight: row, out: row, epsilon: 1e-5 };
+    let error = gpu.kernels.rmsnorm(gpu.stream(), &launch).unwrap_err();
+    assert!(error.to_string().contains("16392"), "{error}");
+}
+
+#[test]
+fn gathered_rows_are_those_named_in_their_order() {
+    let Some(gpu) = gpu("gathered_rows_are_those_named_in_their_order") else { return };
+    let (rows, width, named) = (9, 4104, [7_u32, 0, 8, 8, 3]);
+    let values = Random(3).bf16s(rows * width);
+    let (from, names) = (gpu.upload(&values), gpu.upload(&named));
+    let to = gpu.poisoned(named.len() * width * 2);
+    let launch = GatherRows {
+        count: named.len(),
+        row_bytes: width * 2,
+        from: from.pointer(),
+        rows: names.pointer(),
+        to: to.pointer(),
+    };
+    gpu.kernels.gather_rows(gpu.stream(), &launch).unwrap();
+    let expected: Vec<bf16> =
+        named.iter().flat_map(|&row| values[row as usize * width..][..width].to_vec()).collect();
+    assert!(gpu.download::<bf16>(&to) == expected);
 }
 
 #[test]

@@ -29,7 +29,7 @@ use crate::error::ModelError;
 use crate::sampling::{SampleRequest, Sampled};
 
 /// Raised with any change of a kernel that changes bits.
-const KERNEL_GENERATION: u32 = 1;
+const KERNEL_GENERATION: u32 = 2;
 
 /// A model on a card. The same plan gives the same bits.
 pub struct CudaBackend {
@@ -42,6 +42,8 @@ pub struct CudaBackend {
     pub(super) step: Arrangement,
     /// The step is one that graphs are kept for.
     pub(super) recorded: bool,
+    /// See `rows_to_gather`, of the step that began last.
+    pub(super) gathered: Option<usize>,
     /// Rows of slots were copied since the load stream last waited for the compute stream.
     pub(super) rows_copied: bool,
     // Dropped in this order, after `drop` has waited for the card.
@@ -76,6 +78,14 @@ impl CudaBackend {
         self.slots.buffer().part(layer * bytes, bytes)
     }
 
+    /// How many rows the last layer goes on with after its attention, if they are few enough to be worth gathering
+    /// and to lie where they are gathered. A recorded layer keeps all its rows.
+    fn rows_to_gather(&self) -> Option<usize> {
+        let (wanted, rows) = (self.step.logit_rows.len(), self.step.rows());
+        let fits = wanted * self.config.hidden * 4 <= self.working.qkv.bytes();
+        (!self.recorded && wanted <= rows / 2 && fits).then_some(wanted)
+    }
+
     fn enqueue_embedding(&mut self) -> Result<(), CudaError> {
         let stream = &self.streams.card.compute;
         self.inputs.send(&self.kernels, stream, &self.step)?;
@@ -98,10 +108,11 @@ impl CudaBackend {
             blas: &mut self.blas,
             stream: &self.streams.card.compute,
             weights: &self.weights.layers[layer],
-            working: &self.working,
+            working: self.working,
             inputs: &self.inputs.pointers,
             slots,
             is_first: layer == 0,
+            only: self.gathered.filter(|_| layer + 1 == self.config.layers),
         };
         let (stream, step) = (&self.streams.card.compute, &self.step);
         match if self.recorded { self.graphs.layer(layer) } else { Turn::Plain } {
@@ -126,8 +137,8 @@ impl CudaBackend {
             blas: &mut self.blas,
             stream: &self.streams.card.compute,
             weights: &self.weights,
-            working: &self.working,
-            logit_rows: self.inputs.pointers.logit_rows,
+            working: if self.gathered.is_some() { self.working.gathered() } else { self.working },
+            logit_rows: self.gathered.is_none().then_some(self.inputs.pointers.logit_rows),
             count,
         };
         self.logits.make_present(pass, row).map_err(|error| device_error(self.ordinal, &error))
@@ -202,6 +213,7 @@ impl Backend for CudaBackend {
         self.step = Arrangement::new(&step, &self.shape, self.sizes.dense_keys());
         let shape = pad(&mut self.step, self.limits.rows, self.sizes.positions);
         self.recorded = shape.is_some();
+        self.gathered = self.rows_to_gather();
         if let Some(shape) = shape {
             self.graphs.begin(shape);
         }

@@ -1,7 +1,7 @@
 //! One transformer layer over a step's rows, enqueued on the compute stream.
 
 use attentionstore_cuda::blas::{Blas, Product, ProductOutput};
-use attentionstore_cuda::launch::{AttentionShape, Norm, RopeWrite, SiluMul};
+use attentionstore_cuda::launch::{AttentionShape, GatherRows, Norm, RopeWrite, SiluMul};
 use attentionstore_cuda::runtime::{DevicePointer, Stream};
 use attentionstore_cuda::{CudaError, Kernels};
 
@@ -20,11 +20,13 @@ pub struct LayerPass<'a> {
     pub blas: &'a mut Blas,
     pub stream: &'a Stream,
     pub weights: &'a CudaLayer,
-    pub working: &'a Working,
+    pub working: Working,
     pub inputs: &'a InputPointers,
     /// The layer of all slots.
     pub slots: DevicePointer,
     pub is_first: bool,
+    /// Rows that go on after the attention, if not all: the last layer's whose logits are wanted.
+    pub only: Option<usize>,
 }
 
 impl LayerPass<'_> {
@@ -36,8 +38,32 @@ impl LayerPass<'_> {
             return Ok(());
         }
         self.write_kv(rows)?;
-        self.attend(arrangement)?;
-        self.feed_forward(rows)
+        match self.only {
+            Some(0) => Ok(()),
+            Some(count) => {
+                self.attend(arrangement)?;
+                self.gather(count)?;
+                self.feed_forward(count)
+            }
+            None => {
+                self.attend(arrangement)?;
+                self.feed_forward(rows)
+            }
+        }
+    }
+
+    /// Goes on with the rows whose logits are wanted, one after another.
+    fn gather(&mut self, count: usize) -> Result<(), CudaError> {
+        let (from, to) = (self.working, self.working.gathered());
+        let rows = self.inputs.logit_rows;
+        let (hidden, heads) = (self.config.hidden * 4, self.shape.query_bytes(1));
+        for (row_bytes, from, to) in
+            [(hidden, from.residual, to.residual), (heads, from.attended, to.attended)]
+        {
+            self.kernels.gather_rows(self.stream, &GatherRows { count, row_bytes, from, rows, to })?;
+        }
+        self.working = to;
+        Ok(())
     }
 
     /// Queries, and keys and values in their slots.
@@ -68,12 +94,11 @@ impl LayerPass<'_> {
     }
 
     fn attend(&mut self, arrangement: &Arrangement) -> Result<(), CudaError> {
-        let working = self.working;
         let attend = Attend {
             kernels: self.kernels,
             stream: self.stream,
             shape: self.shape,
-            working,
+            working: &self.working,
             inputs: self.inputs,
             layer: self.slots,
         };
@@ -83,14 +108,15 @@ impl LayerPass<'_> {
         for &group in &arrangement.prefill {
             attend.prefill(group)?;
         }
-        let inputs = self.shape.heads() * self.shape.head_dim();
-        let sizes = (arrangement.rows(), inputs, self.config.hidden);
-        self.multiply(sizes, working.attended, self.weights.output, working.delta)
+        Ok(())
     }
 
+    /// Everything after the attention.
     fn feed_forward(&mut self, rows: usize) -> Result<(), CudaError> {
         let (working, weights) = (self.working, self.weights);
         let (hidden, width) = (self.config.hidden, self.config.intermediate);
+        let heads = self.shape.heads() * self.shape.head_dim();
+        self.multiply((rows, heads, hidden), working.attended, weights.output, working.delta)?;
         self.norm(rows, Some(working.delta), weights.mlp_norm)?;
         self.multiply((rows, hidden, 2 * width), working.normed, weights.gate_up, working.gate_up)?;
         let silu = SiluMul { rows, width, gate_up: working.gate_up, out: working.inner };

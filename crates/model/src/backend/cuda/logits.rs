@@ -25,9 +25,10 @@ pub struct HeadPass<'a> {
     pub blas: &'a mut Blas,
     pub stream: &'a Stream,
     pub weights: &'a CudaWeights,
-    pub working: &'a Working,
-    /// The step's logit rows, and how many.
-    pub logit_rows: DevicePointer,
+    pub working: Working,
+    /// The step's logit rows, if `working` does not hold them gathered already.
+    pub logit_rows: Option<DevicePointer>,
+    /// How many there are.
     pub count: usize,
 }
 
@@ -70,12 +71,14 @@ impl Logits {
 impl HeadPass<'_> {
     fn run(self, first: usize, count: usize) -> Result<(), CudaError> {
         let (working, hidden) = (self.working, self.config.hidden);
+        // Without names for them they are the rows from `first` on.
+        let skipped = if self.logit_rows.is_some() { 0 } else { first * hidden };
         let norm = FinalNorm {
             count,
             hidden,
-            residual: working.residual,
-            delta: working.delta,
-            rows: self.logit_rows.from(first * 4)?,
+            residual: working.residual.from(skipped * 4)?,
+            delta: working.delta.from(skipped * 2)?,
+            rows: self.logit_rows.map(|rows| rows.from(first * 4)).transpose()?,
             weight: self.weights.final_norm,
             out: working.final_normed,
             epsilon: self.config.rms_eps,

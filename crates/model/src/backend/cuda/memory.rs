@@ -74,6 +74,12 @@ pub struct Working {
 }
 
 impl Working {
+    /// Where gathered rows of the residual stream and of what they attended to lie: over queries, keys and values, which
+    /// a layer no longer needs after its attention.
+    pub fn gathered(&self) -> Working {
+        Working { residual: self.qkv, attended: self.queries, ..*self }
+    }
+
     /// # Errors
     /// `region` is smaller than `sizes` say.
     pub fn new(region: &mut Region, sizes: &Sizes) -> Result<Working, CudaError> {

@@ -145,6 +145,7 @@ impl CudaBackend {
             ordinal,
             step: Arrangement::default(),
             recorded: false,
+            gathered: None,
             graphs: GraphCache::new(config.layers),
             rows_copied: false,
             inputs: Inputs::new(&device, &sizes, working.inputs)?,
