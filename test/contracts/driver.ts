@@ -17,12 +17,15 @@ import { nextEdge } from '../../ts/engine/view.js'
 import type { TransferRequest } from '../../ts/scheduler/io.js'
 import { greedy } from '../support/sampling.js'
 
+interface Waiter<T> {
+  readonly resolve: (value: T) => void
+  readonly reject: (error: Error) => void
+}
+
 export class EngineDriver {
   readonly engine: Engine
-  readonly events: EngineEvent[] = []
-  readonly #steps = new Map<number, (reply: StepReply) => void>()
-  readonly #transfers = new Map<number, (done: TransferDone) => void>()
-  readonly #fails: Array<(error: Error) => void> = []
+  readonly #steps = new Map<number, Waiter<StepReply>>()
+  readonly #transfers = new Map<number, Waiter<TransferDone>>()
   #nextStep = 0
   #nextId = 0
   #nextSequence = 0
@@ -55,8 +58,7 @@ export class EngineDriver {
   step(plan: Partial<StepPlan>): Promise<StepReply> {
     const step = this.#nextStep++
     const reply = new Promise<StepReply>((resolve, reject) => {
-      this.#steps.set(step, resolve)
-      this.#fails.push(reject)
+      this.#steps.set(step, { resolve, reject })
     })
     try {
       this.engine.submit({ resets: [], tables: [], rows: [], saves: [], ...plan, step })
@@ -82,17 +84,22 @@ export class EngineDriver {
 
   #expect(id: number): Promise<TransferDone> {
     return new Promise((resolve, reject) => {
-      this.#transfers.set(id, resolve)
-      this.#fails.push(reject)
+      this.#transfers.set(id, { resolve, reject })
     })
   }
 
+  /** Nothing of an event is kept: thousands of rows over a vocabulary are more than memory. */
   #receive(event: EngineEvent): void {
-    this.events.push(event)
-    if (event.kind === 'step') this.#steps.get(event.step)?.(event)
-    else if (event.kind === 'transfer') this.#transfers.get(event.id)?.(event)
-    else for (const fail of this.#fails) fail(new Error(`${event.code}: ${event.message}`))
+    if (event.kind === 'step') take(this.#steps, event.step)?.resolve(event)
+    else if (event.kind === 'transfer') take(this.#transfers, event.id)?.resolve(event)
+    else for (const { reject } of [...this.#steps.values(), ...this.#transfers.values()]) reject(new Error(`${event.code}: ${event.message}`))
   }
+}
+
+function take<T>(waiters: Map<number, T>, id: number): T | undefined {
+  const waiter = waiters.get(id)
+  waiters.delete(id)
+  return waiter
 }
 
 const PROMPT = 'The quick brown fox jumps over the lazy dog, and then it rests. '

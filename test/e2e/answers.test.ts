@@ -9,7 +9,7 @@ import { SCRIPTS } from '../support/scripts.js'
 import { TestServer, tokensOf } from '../support/server.js'
 
 const modelTest = testNeeding('model')
-const compare = comparisonOf()
+const compare = comparisonOf(undefined, { everyToken: true })
 let reusing: TestServer
 let computing: TestServer
 
@@ -74,7 +74,7 @@ modelTest('an answer cut by max_tokens is continued to the token', async (t) => 
   const { first } = await sameAndReused(t, 1, { temperature: 0, max_tokens: 5 })
   t.is(first.finish, 'length')
   t.is(first.usage.completion_tokens, 5)
-  t.is(first.insideTokens, 5)
+  t.is(first.inside.tokens, 5)
 })
 
 modelTest('answers that begin or end in white space are kept as they are', async (t) => {
@@ -95,7 +95,7 @@ modelTest('bytes of an unfinished character at the cut are not in the text, and 
   for (let seed = 0; seed < 4; seed += 1) {
     const options = { temperature: 1, seed, max_tokens: 3 + seed, logit_bias: { [partial]: 12 + 2 * seed } }
     const { first } = await sameAndReused(t, 8 + seed, options)
-    seen.dropped += first.insideTokens < first.tokens.length ? 1 : 0
+    seen.dropped += first.inside.tokens < first.tokens.length ? 1 : 0
   }
   t.true(seen.dropped > 0, 'no answer ended inside a character')
 })
@@ -109,5 +109,5 @@ modelTest('an answer of nothing but an unfinished character is an empty text', a
     logit_bias: { [partial]: 100 },
   })
   t.is(answer.text, '')
-  t.is(answer.insideTokens, 0)
+  t.is(answer.inside.tokens, 0)
 })

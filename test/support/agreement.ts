@@ -3,39 +3,62 @@
 
 /** What was said about one token of an answer. */
 export interface Position {
+  /** Names it in a failure. */
+  readonly where: string
   /** Tokens with their log probabilities, likeliest first. */
   readonly actual: ReadonlyArray<readonly [token: number, logprob: number]>
   /** Log probabilities of all tokens, in the token's place. */
   readonly reference: Float32Array
 }
 
-export interface Agreement {
-  /** ‖actual − reference‖ / ‖reference‖ over everything that was said. */
-  readonly distance: number
-  /** Positions whose likeliest tokens differ. */
-  readonly differences: number
-  /** Those of them that are no near-ties: index, the reference's margin, and what a near-tie stays below. */
-  readonly wide: ReadonlyArray<{ readonly index: number; readonly margin: number; readonly bound: number }>
+/** Likeliest tokens that differ, and are no near-tie: the reference's margin, and what a near-tie stays below. */
+export interface Wide {
+  readonly where: string
+  readonly margin: number
+  readonly bound: number
 }
 
 /** A near-tie: the reference's two likeliest are closer than so many times the root mean square of the differences. */
 const NEAR = 4
 
-export function agreement(positions: readonly Position[]): Agreement {
-  let [error, size, differences] = [0, 0, 0]
-  const wide: Array<{ index: number; margin: number; bound: number }> = []
-  positions.forEach(({ actual, reference }, index) => {
+/** Of positions that are told one after another; of a reference as large as a vocabulary nothing is kept. */
+export class Agreement {
+  #error = 0
+  #size = 0
+  #positions = 0
+  #differences = 0
+  readonly #wide: Wide[] = []
+
+  add({ where, actual, reference }: Position): void {
     const squares = actual.reduce((sum, [token, logprob]) => sum + (logprob - at(reference, token)) ** 2, 0)
-    error += squares
-    size += actual.reduce((sum, [token]) => sum + at(reference, token) ** 2, 0)
+    this.#error += squares
+    this.#size += actual.reduce((sum, [token]) => sum + at(reference, token) ** 2, 0)
+    this.#positions += 1
     const [best, margin] = likeliest(reference)
     if (actual[0]?.[0] === best) return
-    differences += 1
+    this.#differences += 1
     const bound = NEAR * Math.sqrt(squares / Math.max(1, actual.length))
-    if (!(margin < bound)) wide.push({ index, margin, bound })
-  })
-  // NaN, where anything is not a number, is no agreement either.
-  return { distance: error === 0 ? 0 : Math.sqrt(error / size), differences, wide }
+    if (!(margin < bound)) this.#wide.push({ where, margin, bound })
+  }
+
+  get positions(): number {
+    return this.#positions
+  }
+
+  /** ‖actual − reference‖ / ‖reference‖ over everything that was said. NaN, where anything is not a number, is none. */
+  get distance(): number {
+    return this.#error === 0 ? 0 : Math.sqrt(this.#error / this.#size)
+  }
+
+  /** Positions whose likeliest tokens differ. */
+  get differences(): number {
+    return this.#differences
+  }
+
+  /** Those of them that are no near-ties. */
+  get wide(): readonly Wide[] {
+    return this.#wide
+  }
 }
 
 function at(row: Float32Array, token: number): number {

@@ -43,21 +43,23 @@ export class Computed {
     return this.#driver.engine.info.vocabSize
   }
 
-  /** Log probabilities of all tokens in the place of each token from `first` on, given those before it. */
-  async logprobs(tokens: Uint32Array, first: number): Promise<Float32Array[]> {
-    const rows: Float32Array[] = []
-    const sampling = { ...greedy, logprobs: this.vocabulary }
-    for (let end = first; end < tokens.length; end++) {
-      // A sequence of its own for each: it is the text that says what comes next, not the model.
-      const spec = this.#driver.add(tokens.slice(0, end), { sampling })
-      const tables = tablesOf(spec.sequence, slotsFrom(0, end))
-      const { rows: results } = await generate(this.#driver, spec, 1, { computed: end === first ? 0 : end - 1, tables })
-      this.#driver.engine.dropSequence(spec.sequence)
-      const row = new Float32Array(this.vocabulary).fill(Number.NaN)
-      for (const [token, logprob] of results.at(-1)?.logprob?.top ?? []) row[token] = logprob
-      rows.push(row)
-    }
-    return rows
+  /**
+   * Log probabilities of all tokens in the place of each token from `first` on, given those before it. They come one after
+   * another: those of a hundred answers are gigabytes.
+   */
+  async *logprobs(tokens: Uint32Array, first: number): AsyncGenerator<Float32Array> {
+    for (let end = first; end < tokens.length; end++) yield await this.#row(tokens.slice(0, end), end === first ? 0 : end - 1)
+  }
+
+  /** A sequence of its own for each row: it is the text that says what comes next, not the model. */
+  async #row(tokens: Uint32Array, computed: number): Promise<Float32Array> {
+    const spec = this.#driver.add(tokens, { sampling: { ...greedy, logprobs: this.vocabulary } })
+    const tables = tablesOf(spec.sequence, slotsFrom(0, tokens.length))
+    const { rows } = await generate(this.#driver, spec, 1, { computed, tables })
+    this.#driver.engine.dropSequence(spec.sequence)
+    const row = new Float32Array(this.vocabulary).fill(Number.NaN)
+    for (const [token, logprob] of rows.at(-1)?.logprob?.top ?? []) row[token] = logprob
+    return row
   }
 
   close(): Promise<void> {

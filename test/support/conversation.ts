@@ -2,6 +2,7 @@
 
 import type OpenAI from 'openai'
 import type { TierName, Usage } from '../../ts/protocol/index.js'
+import { insideOf, type Inside } from './inside.js'
 import type { Script } from './scripts.js'
 import type { TestServer } from './server.js'
 
@@ -22,8 +23,8 @@ export interface Answer {
   readonly tokens: readonly Uint8Array[]
   /** What was likely in each token's place, likeliest first. */
   readonly likeliest: ReadonlyArray<readonly Choice[]>
-  /** Answer tokens that lie wholly inside `text`. */
-  readonly insideTokens: number
+  /** What of the answer's tokens lies wholly inside `text`. */
+  readonly inside: Inside
 }
 
 /** A token that could have come. */
@@ -34,19 +35,6 @@ export interface Choice {
 
 /** The likeliest tokens that are asked for with each answer: as many as the API gives. */
 const ALTERNATIVES = 20
-
-/** A token is inside if the bytes up to its end are the text's own (a replaced character's are not). */
-function countInside(tokens: readonly Uint8Array[], text: string): number {
-  const whole = Buffer.from(text)
-  let end = 0
-  let inside = 0
-  for (const bytes of tokens) {
-    if (!whole.subarray(end, end + bytes.length).equals(bytes)) break
-    end += bytes.length
-    inside += 1
-  }
-  return inside
-}
 
 function bytesOf({ token, bytes }: { readonly token: string; readonly bytes: number[] | null }): Uint8Array {
   return Uint8Array.from(bytes ?? Buffer.from(token))
@@ -63,8 +51,8 @@ export async function ask(server: TestServer, messages: readonly Message[], opti
   const tokens = content.map(bytesOf)
   const likeliest = content.map(({ top_logprobs: top }) => top.map((one) => ({ bytes: bytesOf(one), logprob: one.logprob })))
   const usage = response.usage as unknown as Usage
-  const insideTokens = countInside(tokens, text)
-  return { messages: [...messages], text, finish: choice.finish_reason, usage, tokens, likeliest, insideTokens }
+  const inside = insideOf(tokens, text)
+  return { messages: [...messages], text, finish: choice.finish_reason, usage, tokens, likeliest, inside }
 }
 
 const names = new WeakMap<TestServer, Promise<string>>()
@@ -115,5 +103,5 @@ export function reusedFrom(answer: Answer, tier?: TierName): number {
 
 /** Least tokens that the turn after `previous` must reuse: its prompt and its answer, but for the last two. */
 export function reuseBound(previous: Answer): number {
-  return previous.usage.prompt_tokens + previous.insideTokens - 2
+  return previous.usage.prompt_tokens + previous.inside.tokens - 2
 }

@@ -46,7 +46,9 @@ export class TestServer {
     const args = [options.launcher ?? LAUNCHER, 'serve', '--port', '0', ...(options.args ?? [])]
     const env = { ...serverEnvironment(), XDG_DATA_HOME: join(home, 'data'), XDG_CONFIG_HOME: join(home, 'config'), ...options.env }
     const child = spawn(process.execPath, args, { env, cwd: home, stdio: ['ignore', 'pipe', 'pipe'] })
-    process.once('exit', () => child.kill('SIGKILL'))
+    const kill = () => child.kill('SIGKILL')
+    process.once('exit', kill)
+    child.once('close', () => process.off('exit', kill))
     const lines: string[] = []
     const url = await firstUrl(child, lines)
     return new TestServer(url, home, child, lines)

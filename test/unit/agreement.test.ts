@@ -1,12 +1,19 @@
 import test from 'ava'
-import { agreement } from '../support/agreement.js'
+import { Agreement, type Position } from '../support/agreement.js'
 
 const REFERENCE = Float32Array.from([-3, -1, -1.25, -6])
-const at = (...actual: ReadonlyArray<readonly [number, number]>) => ({ actual, reference: REFERENCE })
+const at = (...actual: Position['actual']): Omit<Position, 'where'> => ({ actual, reference: REFERENCE })
 const EXACT = at([1, -1], [2, -1.25], [0, -3])
 
+function agreement(positions: ReadonlyArray<Omit<Position, 'where'>>): Agreement {
+  const sum = new Agreement()
+  for (const [index, position] of positions.entries()) sum.add({ ...position, where: `position ${index}` })
+  return sum
+}
+
 test('the same numbers have no distance', (t) => {
-  t.deepEqual(agreement([EXACT, EXACT]), { distance: 0, differences: 0, wide: [] })
+  const { distance, positions, differences, wide } = agreement([EXACT, EXACT])
+  t.deepEqual({ distance, positions, differences, wide }, { distance: 0, positions: 2, differences: 0, wide: [] })
 })
 
 test('the distance is that of all that was said, relative to the reference', (t) => {
@@ -19,7 +26,7 @@ test('another likeliest token is right only where two are nearer than the number
   // The margin is a quarter; four times the root mean square of ±0.2 is 0.8, of ±0.05 is 0.2.
   t.deepEqual(agreement([at([2, -1.05], [1, -1.2])]).wide, [])
   const [found, ...others] = agreement([EXACT, at([2, -1.2], [1, -1.05])]).wide
-  t.is(found?.index, 1)
+  t.is(found?.where, 'position 1')
   t.is(found?.margin, 0.25)
   t.true(Math.abs((found?.bound ?? 0) - 0.2) < 1e-6)
   t.deepEqual(others, [])

@@ -54,7 +54,7 @@ export function wrongUsages(answers: readonly (readonly Answer[])[]): string[] {
       const sum = reusedFrom(answer) + attentionstore.computed_tokens + attentionstore.outside_view_tokens
       const whole = answer.finish === 'length' || answer.finish === 'stop'
       const adds = sum === prompt_tokens && prompt_tokens_details.cached_tokens === reusedFrom(answer)
-      const counts = !whole || completion_tokens >= answer.insideTokens
+      const counts = !whole || completion_tokens >= answer.inside.tokens
       return adds && counts ? [] : [`${where(conversation, turn)}: ${JSON.stringify(answer.usage)}`]
     }),
   )
