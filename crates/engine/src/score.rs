@@ -16,6 +16,8 @@ use crate::open::open_model;
 use crate::options::EngineOptions;
 use crate::view::View;
 
+pub use couple::turn_keys;
+
 /// What happens at an edge of the view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Truncation {

@@ -1,17 +1,11 @@
 //! The default model, when it is there.
 
-use std::path::PathBuf;
+mod default_model_support;
 
 use attentionstore_model::weights::WeightDtype;
 use attentionstore_model::{Progress, WeightsOrigin, load};
 
-fn default_model() -> Option<PathBuf> {
-    let cache = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
-    let path = cache.join("attentionstore/models/SmolLM2-135M-Instruct.Q4_1.gguf");
-    path.exists().then_some(path)
-}
+use crate::default_model_support::default_model;
 
 #[test]
 fn the_default_model_loads_with_its_shape_tokenizer_and_template() {

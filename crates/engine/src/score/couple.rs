@@ -43,8 +43,8 @@ impl Scorer {
     }
 }
 
-/// Rotates every key of one layer of a block by `positions`.
-fn turn_keys(layout: &KvLayout, frequencies: &[f32], keys: &mut [u8], positions: u32) {
+/// Rotates every key of one layer of a block, `keys`, by `positions`.
+pub fn turn_keys(layout: &KvLayout, frequencies: &[f32], keys: &mut [u8], positions: u32) {
     let half = frequencies.len();
     for (pair, &frequency) in frequencies.iter().enumerate() {
         let (sin, cos) = (f64::from(positions) * f64::from(frequency)).sin_cos();

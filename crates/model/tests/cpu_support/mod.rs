@@ -1,6 +1,6 @@
 //! Driving a backend in tests: sequences over slots, logits out; the CPU backend to be driven.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 
 use attentionstore_kv::{BLOCK_TOKENS, KvDtype};
 use attentionstore_model::backend::cpu::{CpuBackend, CpuOptions, Isa};
@@ -8,7 +8,11 @@ use attentionstore_model::backend::{Backend, BatchSequence, LogitsWanted};
 use attentionstore_model::config::ModelConfig;
 use attentionstore_model::weights::ModelWeights;
 
+#[path = "../logits_support/mod.rs"]
+mod logits_support;
 pub mod models;
+
+pub use logits_support::{Agreement, assert_same_bits, distance};
 
 pub fn options() -> CpuOptions {
     CpuOptions { threads: 2, max_batch_tokens: 192, slots: 16, kv_dtype: KvDtype::Bf16, isa: None }
@@ -87,24 +91,4 @@ pub fn logits(backend: &mut dyn Backend, tokens: &[u32], slots: &[u32], chunk: u
     }
     let [sequence] = sequences;
     sequence.logits
-}
-
-/// ‖a − b‖ / ‖b‖
-pub fn distance(a: &[f32], b: &[f32]) -> f64 {
-    assert_eq!(a.len(), b.len());
-    let squares = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>();
-    let difference = squares(&mut a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b)));
-    (difference / squares(&mut b.iter().map(|b| f64::from(*b)))).sqrt()
-}
-
-/// Panics with the first difference in bits.
-pub fn assert_same_bits(what: &str, a: &[Vec<f32>], b: &[Vec<f32>]) {
-    assert_eq!(a.len(), b.len(), "{what}: rows");
-    for (row, (a, b)) in a.iter().zip(b).enumerate() {
-        let differs = a.iter().zip(b).position(|(a, b)| a.to_bits() != b.to_bits());
-        if let Some(at) = differs {
-            panic!("{what}: row {row}, element {at}: {} and {}", a[at], b[at]);
-        }
-        assert!(a.iter().all(|value| value.is_finite()), "{what}: row {row} is not finite");
-    }
 }

@@ -1,14 +1,13 @@
 //! The default model, where it is there: its logits against the CPU's over a thousand tokens of text.
 
-use std::path::PathBuf;
-
 use attentionstore_kv::KvDtype;
 use attentionstore_model::backend::Backend;
 use attentionstore_model::backend::cpu::CpuOptions;
 use attentionstore_model::load;
 use attentionstore_model::text::{Specials, TextModel};
 
-use crate::cpu_support::{backend, distance, logits};
+use crate::cpu_support::{Agreement, backend, logits};
+use crate::default_model_support::default_model;
 use crate::support::card;
 
 const TOKENS: usize = 1000;
@@ -25,27 +24,6 @@ const TEXT_VARIABLE: &str = "ATTENTIONSTORE_TEST_TEXT";
 fn prose() -> String {
     let Some(path) = std::env::var_os(TEXT_VARIABLE) else { return TEXT.to_owned() };
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.to_string_lossy()))
-}
-
-fn default_model() -> Option<PathBuf> {
-    let cache = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
-    let path = cache.join("attentionstore/models/SmolLM2-135M-Instruct.Q4_1.gguf");
-    path.exists().then_some(path)
-}
-
-/// The token with the greatest logit, and how far the next one is behind.
-fn best(row: &[f32]) -> (usize, f32) {
-    let greatest = |without: Option<usize>| {
-        let others = row.iter().enumerate().filter(|(token, _)| Some(*token) != without);
-        others.fold(
-            (0, f32::NEG_INFINITY),
-            |best, (token, &logit)| if logit > best.1 { (token, logit) } else { best },
-        )
-    };
-    let (token, logit) = greatest(None);
-    (token, logit - greatest(Some(token)).1)
 }
 
 #[test]
@@ -73,17 +51,12 @@ fn the_default_model_s_logits_are_the_cpu_s_and_differ_in_the_best_token_only_at
 }
 
 fn check(name: &str, found: &[Vec<f32>], reference: &[Vec<f32>]) {
-    let whole = distance(&found.concat(), &reference.concat());
-    let mut same = 0;
-    for (position, (found, reference)) in found.iter().zip(reference).enumerate() {
-        let ((ours, _), (theirs, margin)) = (best(found), best(reference));
-        same += usize::from(ours == theirs);
-        let squares: f64 = found.iter().zip(reference).map(|(a, b)| f64::from(a - b).powi(2)).sum();
-        let rms = (squares / found.len() as f64).sqrt() as f32;
-        assert!(ours == theirs || margin < 4.0 * rms, "{name}, token {position}: margin {margin}, rms {rms}");
-    }
-    let share = same as f64 / found.len() as f64;
-    println!("{name}: distance {whole:.2e}, same best token {:.1} %", 100.0 * share);
-    assert!(whole <= 2e-2, "{name}: {whole}");
-    assert!(share >= 0.98, "{name}: {share}");
+    let agreement = Agreement::of(found, reference);
+    println!(
+        "{name}: distance {:.2e}, same best token {:.1} %",
+        agreement.distance,
+        100.0 * agreement.same()
+    );
+    assert!(agreement.holds(2e-2), "{name}: {agreement:?}");
+    assert!(agreement.same() >= 0.98, "{name}: {agreement:?}");
 }

@@ -5,6 +5,8 @@
 mod contract_cases;
 #[path = "../cpu_support/mod.rs"]
 mod cpu_support;
+#[path = "../default_model_support/mod.rs"]
+mod default_model_support;
 
 mod agreement;
 mod contract;

@@ -1,6 +1,9 @@
 //! What the tests of the text side share: fixtures, and the default model's tokenizer where it is there.
 #![allow(dead_code)]
 
+#[path = "../default_model_support/mod.rs"]
+mod default_model_support;
+
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -57,11 +60,7 @@ pub fn family(name: &str) -> TextModel {
 pub fn default_model(test: &str) -> Option<&'static TextModel> {
     static MODEL: OnceLock<Option<TextModel>> = OnceLock::new();
     let model = MODEL.get_or_init(|| {
-        let cache = std::env::var_os("XDG_CACHE_HOME")
-            .map(PathBuf::from)
-            .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))?;
-        let path = cache.join("attentionstore/models/SmolLM2-135M-Instruct.Q4_1.gguf");
-        let loaded = path.exists().then(|| attentionstore_model::load(&path, &|_| ()).unwrap())?;
+        let loaded = attentionstore_model::load(&default_model_support::default_model()?, &|_| ()).unwrap();
         Some(TextModel::from_loaded(&loaded).unwrap())
     });
     if model.is_none() {

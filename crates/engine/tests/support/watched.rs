@@ -1,0 +1,144 @@
+//! What stands between an engine and its backend, to see and to disturb what passes.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex};
+
+use attentionstore_engine::score::turn_keys;
+use attentionstore_kv::KvLayout;
+use attentionstore_kv::arena::HostArena;
+use attentionstore_model::ModelError;
+use attentionstore_model::backend::{
+    Backend, BatchSequence, Completion, Event, LogitsWanted, SliceCopy, Stream,
+};
+use attentionstore_model::config::ModelConfig;
+use attentionstore_model::sampling::{SampleRequest, Sampled};
+
+/// A backend that notes the layers of the loads it is given, refuses or disturbs loads while told to, and keeps logits.
+pub struct Watched {
+    pub inner: Box<dyn Backend>,
+    pub watch: Arc<Watch>,
+    /// Of the running step.
+    pub rows: usize,
+}
+
+#[derive(Default)]
+pub struct Watch {
+    pub refuse_loads: AtomicBool,
+    /// Told when a step's second layer was enqueued; from then on the step is running until a load was enqueued.
+    pub running: Mutex<Option<Sender<()>>>,
+    /// Whether a step is held up like that.
+    pub held: AtomicBool,
+    /// `Load(layer)` and `Run(layer)` in the order in which they were enqueued.
+    pub order: Mutex<Vec<Seen>>,
+    /// Where there is a list, steps compute the logits of all their rows and add them to it. They sample nothing.
+    pub logits: Mutex<Option<Vec<Vec<f32>>>>,
+    /// The keys of what is loaded into this slot are turned by one position, also in dram.
+    pub turned: Mutex<Option<u32>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    Load(u32),
+    Run(u32),
+}
+
+impl Backend for Watched {
+    fn config(&self) -> &ModelConfig {
+        self.inner.config()
+    }
+    fn layout(&self) -> KvLayout {
+        self.inner.layout()
+    }
+    fn slots(&self) -> usize {
+        self.inner.slots()
+    }
+    fn max_batch_tokens(&self) -> usize {
+        self.inner.max_batch_tokens()
+    }
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+    fn numerics_id(&self) -> String {
+        self.inner.numerics_id()
+    }
+    fn begin_step(&mut self, batch: &[BatchSequence<'_>]) -> Result<(), ModelError> {
+        self.rows = batch.iter().map(|sequence| sequence.tokens.len()).sum();
+        if self.watch.logits.lock().unwrap().is_none() {
+            return self.inner.begin_step(batch);
+        }
+        let batch: Vec<_> =
+            batch.iter().map(|sequence| BatchSequence { logits: LogitsWanted::All, ..*sequence }).collect();
+        self.inner.begin_step(&batch)
+    }
+    fn run_layer(&mut self, layer: usize) -> Result<(), ModelError> {
+        self.watch.order.lock().unwrap().push(Seen::Run(layer as u32));
+        self.inner.run_layer(layer)?;
+        if layer == 1
+            && let Some(told) = self.watch.running.lock().unwrap().take()
+        {
+            self.watch.held.store(true, Ordering::Relaxed);
+            told.send(()).expect("the test listens");
+        }
+        Ok(())
+    }
+    fn sample(&mut self, requests: &[SampleRequest<'_>]) -> Result<Vec<Sampled>, ModelError> {
+        if let Some(kept) = self.watch.logits.lock().unwrap().as_mut() {
+            assert!(requests.is_empty(), "their rows would be numbered as the engine asked");
+            for row in 0..self.rows {
+                let mut logits = vec![f32::NAN; self.inner.config().vocab_size];
+                self.inner.read_logits(row, &mut logits)?;
+                kept.push(logits);
+            }
+        }
+        self.inner.sample(requests)
+    }
+    fn read_logits(&mut self, row: usize, out: &mut [f32]) -> Result<(), ModelError> {
+        self.inner.read_logits(row, out)
+    }
+    fn record(&mut self, stream: Stream) -> Event {
+        self.inner.record(stream)
+    }
+    fn wait(&mut self, stream: Stream, event: Event) {
+        self.inner.wait(stream, event);
+    }
+    fn is_done(&self, event: Event) -> bool {
+        let held = event.stream == Stream::Compute && self.watch.held.load(Ordering::Relaxed);
+        !held && self.inner.is_done(event)
+    }
+    fn synchronize(&self, event: Event) {
+        self.inner.synchronize(event);
+    }
+    fn notify(&mut self, stream: Stream, completion: Completion) {
+        self.inner.notify(stream, completion);
+    }
+    fn copy(&mut self, stream: Stream, copies: &[SliceCopy]) -> Result<(), ModelError> {
+        if stream == Stream::Load {
+            if self.watch.refuse_loads.load(Ordering::Relaxed) {
+                return Err(ModelError::Device { device: "test".into(), detail: "refused".into() });
+            }
+            self.watch.held.store(false, Ordering::Relaxed);
+            self.watch.order.lock().unwrap().push(Seen::Load(copies[0].layer));
+            self.disturb(copies);
+        }
+        self.inner.copy(stream, copies)
+    }
+    fn pin(&mut self, memory: Arc<HostArena>) -> Result<(), ModelError> {
+        self.inner.pin(memory)
+    }
+    fn copy_rows(&mut self, from_slot: u32, to_slot: u32, valid: u32) -> Result<(), ModelError> {
+        self.inner.copy_rows(from_slot, to_slot, valid)
+    }
+}
+
+impl Watched {
+    fn disturb(&self, copies: &[SliceCopy]) {
+        let Some(slot) = *self.watch.turned.lock().unwrap() else { return };
+        let layout = self.inner.layout();
+        for copy in copies.iter().filter(|copy| copy.slot == slot) {
+            // SAFETY: half a slice is mapped there, which nobody else writes until the copy is done; it has not begun.
+            let keys = unsafe { std::slice::from_raw_parts_mut(copy.host, layout.half_slice_bytes()) };
+            turn_keys(&layout, &self.inner.config().inverse_frequencies(), keys, 1);
+        }
+    }
+}
