@@ -48,19 +48,32 @@ function planStep(pacer: Pacer, prompts: readonly Sequence[]): Map<number, numbe
   return rows
 }
 
-test('whoever is alone is computed in one go; the more requests come, the shorter the steps, down to twice their own cost', async t => {
+test('a client whose turns follow each other is always alone: no step of its is ended early, however many turns there were', async t => {
+  const clock = new VirtualClock(0)
+  const { pacer } = pacerOf(clock)
+  for (let turn = 0; turn < 50; turn++) {
+    pacer.arrived(0)
+    await clock.advance(100)
+  }
+  t.is(pacer.quantumMs, Infinity)
+  t.is(planStep(pacer, [prompt(0, 500)]).get(0), 500)
+  pacer.arrived(1)
+  t.true(pacer.quantumMs < Infinity)
+})
+
+test('whoever is alone is computed in one go; the more requests come beside others, the shorter the steps, down to twice their own cost', async t => {
   const clock = new VirtualClock(0)
   const { pacer } = pacerOf(clock)
   t.is(pacer.quantumMs, Infinity)
-  pacer.arrived()
+  pacer.arrived(0)
   t.is(pacer.quantumMs, Infinity)
   t.is(planStep(pacer, [prompt(0, 500)]).get(0), 500)
   await clock.advance(100)
-  pacer.arrived()
+  pacer.arrived(1)
   const seldom = pacer.quantumMs
-  for (let i = 0; i < 10; i++) pacer.arrived()
+  for (let i = 0; i < 10; i++) pacer.arrived(1)
   const often = pacer.quantumMs
-  for (let i = 0; i < 10_000; i++) pacer.arrived()
+  for (let i = 0; i < 10_000; i++) pacer.arrived(1)
   t.true(seldom > often && often > 2 * (STEP_MS + ROW_MS), `${seldom} and ${often} ms`)
   t.is(pacer.quantumMs, 2 * (STEP_MS + ROW_MS))
   await clock.advance(60_000)
@@ -70,8 +83,7 @@ test('whoever is alone is computed in one go; the more requests come, the shorte
 test('the more requests wait for others to end, the longer the steps: their own cost delays all of them', t => {
   let waiting = 0
   const { pacer } = pacerOf(new VirtualClock(0), () => waiting)
-  pacer.arrived()
-  pacer.arrived()
+  pacer.arrived(1)
   const nobody = pacer.quantumMs
   waiting = 3
   t.is(Math.round(pacer.quantumMs), Math.round(2 * nobody))
@@ -79,7 +91,7 @@ test('the more requests wait for others to end, the longer the steps: their own 
 
 test('a step takes no longer than it may, and its own cost over again is never more than its work', t => {
   const { pacer, prefill } = pacerOf(new VirtualClock(0))
-  for (let i = 0; i < 20; i++) pacer.arrived()
+  for (let i = 0; i < 20; i++) pacer.arrived(1)
   for (const history of [0, 1000, 4000]) {
     const rows = planStep(pacer, [prompt(0, history + 300, history)]).get(0) ?? 0
     const ms = prefill.stepMs + prefill.rowsMs(rows, history)
@@ -89,7 +101,7 @@ test('a step takes no longer than it may, and its own cost over again is never m
 
 test('a prompt that a step cannot finish does not delay one that it can', t => {
   const { pacer } = pacerOf(new VirtualClock(0))
-  for (let i = 0; i < 20; i++) pacer.arrived()
+  for (let i = 0; i < 20; i++) pacer.arrived(1)
   const [long, first, second] = [prompt(0, 400), prompt(1, 15), prompt(2, 16)] as [Sequence, Sequence, Sequence]
   t.deepEqual([...planStep(pacer, [long, first, second])], [[1, 15], [2, 16]])
   t.is(long.stoodBack, 1)
@@ -98,7 +110,7 @@ test('a prompt that a step cannot finish does not delay one that it can', t => {
 
 test('a heavy prompt is not planned ahead, and decode rows and short prompts are', t => {
   const { pacer } = pacerOf(new VirtualClock(0))
-  for (let i = 0; i < 20; i++) pacer.arrived()
+  for (let i = 0; i < 20; i++) pacer.arrived(1)
   t.false(pacer.isHeavy([prompt(0, 500, 499), prompt(1, 15)]))
   t.true(pacer.isHeavy([prompt(0, 500, 499), prompt(1, 60)]))
 })
@@ -108,7 +120,7 @@ test('nobody starves: every prompt gets rows within a bounded number of plans, w
   fc.assert(
     fc.property(plans, fc.integer({ min: 100, max: 5000 }), (arrivals, history) => {
       const { pacer } = pacerOf(new VirtualClock(0))
-      for (let i = 0; i < 30; i++) pacer.arrived()
+      for (let i = 0; i < 30; i++) pacer.arrived(1)
       const long = prompt(0, history + 500, history)
       let prompts: Sequence[] = [long]
       let mostAtOnce = 1

@@ -9,6 +9,8 @@ import type { Sequence } from './sequence.js'
 
 /** Arrivals count for so many milliseconds, fading. */
 const MEMORY_MS = 5000
+/** What is left of faded arrivals counts as none below this. */
+const LEAST_ARRIVALS = 0.1
 /** A millisecond that an arriving request waits weighs as much as so many by which a longer one becomes slower. */
 const ARRIVAL_WEIGHT = 4
 /** Fewer rows of a prompt take a step about as long as so many. */
@@ -22,7 +24,7 @@ export class Pacer {
   readonly #prefill: PrefillModel
   /** Requests that wait for others to end. */
   readonly #waiting: () => number
-  /** Arrivals, each faded by its age, as of `#lastAt`. */
+  /** Arrivals that found others about, each faded by its age, as of `#lastAt`. */
   #arrivals = 0
   #lastAt = -Infinity
 
@@ -33,7 +35,12 @@ export class Pacer {
     this.#waiting = waiting
   }
 
-  arrived(): void {
+  /**
+   * A request arrived beside `others` that wait or run. Who finds nobody waits for no step and says nothing about those who
+   * would: one client, whose turns follow each other, is always alone.
+   */
+  arrived(others: number): void {
+    if (others === 0) return
     this.#arrivals = this.#fadedArrivals + 1
     this.#lastAt = this.#clock.now()
   }
@@ -46,8 +53,9 @@ export class Pacer {
    */
   get quantumMs(): number {
     const fixed = this.#rates.stepMs(1)
-    const rate = (this.#fadedArrivals - 1) / MEMORY_MS
-    if (rate <= 0 || fixed === 0 || !this.#prefill.isMeasured) return Infinity
+    const arrivals = this.#fadedArrivals
+    if (arrivals < LEAST_ARRIVALS || fixed === 0 || !this.#prefill.isMeasured) return Infinity
+    const rate = arrivals / MEMORY_MS
     return Math.max(2 * fixed, Math.sqrt((2 * fixed * (1 + this.#waiting())) / (ARRIVAL_WEIGHT * rate)))
   }
 
