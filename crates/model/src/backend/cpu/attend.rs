@@ -20,6 +20,11 @@ use crate::backend::step::{Step, StepSequence};
 /// Query vectors of a task: enough to use an expanded block often, few enough for the second-level cache.
 const QUERIES_A_TASK: usize = 96;
 
+/// Query vectors below which a task is not made smaller: an expanded block must be used some times.
+const QUERIES_A_SMALL_TASK: usize = 24;
+/// Tasks a thread: with fewer one thread would wait for the others.
+const TASKS_A_THREAD: usize = 2;
+
 /// Most query vectors that a thread's scratch must hold.
 pub fn queries_max(geometry: Geometry) -> usize {
     rows_a_task(geometry) * geometry.group()
@@ -73,8 +78,9 @@ pub fn run_attention(
     step: &Step,
     attention: Attention<'_>,
 ) -> Result<(), TaskPanicked> {
-    let tasks = row_tasks(step, attention.geometry);
-    if tasks.len() < 2 * compute.pool.threads() && run_split(compute, step, attention, &tasks)? {
+    let wanted = TASKS_A_THREAD * compute.pool.threads();
+    let tasks = row_tasks(step, attention.geometry, wanted);
+    if tasks.len() < wanted && run_split(compute, step, attention, &tasks)? {
         return Ok(());
     }
     let (isa, workspaces) = (compute.isa, &compute.workspaces);
@@ -85,13 +91,24 @@ pub fn run_attention(
     })
 }
 
-/// The tasks, the longest first, so that threads finish together.
-fn row_tasks(step: &Step, geometry: Geometry) -> Vec<RowTask> {
-    let at_once = rows_a_task(geometry);
+/// The tasks, the longest first, so that threads finish together. As large as they may be, or smaller where that would
+/// be fewer than `wanted`.
+fn row_tasks(step: &Step, geometry: Geometry, wanted: usize) -> Vec<RowTask> {
+    let least = QUERIES_A_SMALL_TASK.div_ceil(geometry.group());
+    let mut at_once = rows_a_task(geometry);
+    let count = |at_once: usize| -> usize {
+        geometry.kv_heads
+            * step.sequences.iter().map(|sequence| sequence.rows.div_ceil(at_once)).sum::<usize>()
+    };
+    while count(at_once) < wanted && at_once / 2 >= least {
+        at_once /= 2;
+    }
     let mut tasks = Vec::new();
     for (index, sequence) in step.sequences.iter().enumerate() {
-        for first in (0..sequence.rows).step_by(at_once) {
-            let rows = at_once.min(sequence.rows - first);
+        // Shared out evenly over the tasks that they need.
+        let share = sequence.rows.div_ceil(sequence.rows.div_ceil(at_once).max(1)).max(1);
+        for first in (0..sequence.rows).step_by(share) {
+            let rows = share.min(sequence.rows - first);
             let heads = 0..geometry.kv_heads;
             tasks.extend(heads.map(|kv_head| RowTask { sequence: index, kv_head, first, rows }));
         }
@@ -184,6 +201,50 @@ impl Attention<'_> {
             for (out, value) in out.chunks_mut(LANES).zip(as_lanes(value)) {
                 s.store(s.div(s.load(value), sum), &mut head);
                 out.copy_from_slice(&head[..out.len()]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Geometry, QUERIES_A_SMALL_TASK, row_tasks, rows_a_task};
+    use crate::backend::step::{Step, StepSequence};
+
+    const GEOMETRY: Geometry = Geometry { heads: 9, kv_heads: 3, head_dim: 64 };
+
+    fn step_of(rows: &[usize]) -> Step {
+        let sequence = |&rows: &usize| StepSequence { first_row: 0, rows, position: 4000, slots: Vec::new() };
+        Step { sequences: rows.iter().map(sequence).collect(), ..Step::default() }
+    }
+
+    #[test]
+    fn a_few_rows_over_a_long_history_give_every_thread_the_same_work() {
+        for rows in [16, 31, 33, 64, 65] {
+            let tasks = row_tasks(&step_of(&[rows]), GEOMETRY, 4);
+            let sizes: Vec<usize> = tasks.iter().map(|task| task.rows).collect();
+            let (most, least) = (sizes[0], sizes[sizes.len() - 1]);
+            assert!(sizes.len() >= 4 && most - least <= 2, "{rows} rows: {sizes:?}");
+        }
+    }
+
+    #[test]
+    fn tasks_cover_every_row_of_every_head_once_and_are_no_larger_than_the_scratch_and_no_smaller_than_pays()
+    {
+        for rows in [1, 7, 8, 31, 32, 33, 100, 256] {
+            for wanted in [1, 4, 16, 128] {
+                let tasks = row_tasks(&step_of(&[rows, 1]), GEOMETRY, wanted);
+                let mut seen = vec![0; 3 * (rows + 1)];
+                for task in tasks {
+                    assert!(task.rows <= rows_a_task(GEOMETRY));
+                    assert!(
+                        task.rows == rows || task.sequence == 1 || 2 * task.rows * 3 >= QUERIES_A_SMALL_TASK
+                    );
+                    for row in task.first..task.first + task.rows {
+                        seen[3 * (task.sequence * rows + row) + task.kv_head] += 1;
+                    }
+                }
+                assert!(seen.iter().all(|&times| times == 1), "{rows} rows, {wanted} tasks wanted");
             }
         }
     }

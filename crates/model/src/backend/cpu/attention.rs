@@ -176,7 +176,7 @@ pub fn attend_block<S: Simd, E: Element>(
         expand_block(s, dim, block.head, block.valid, scratch);
         let rotated = Strided { data: &scratch.queries, stride: dim, rows: count };
         let out = Out { data: &mut scratch.scores, row_stride: BLOCK_TOKENS, panel_stride: LANES };
-        let (w, next) = (&scratch.keys, Next::none());
+        let (w, next) = (&scratch.keys, Next::of(block.next.keys));
         Product { x: rotated, w, inputs: dim, out, from_zero: true, next }.run(s);
     }
     let scores = scratch.scores.as_chunks_mut::<BLOCK_TOKENS>().0;
@@ -191,7 +191,7 @@ pub fn attend_block<S: Simd, E: Element>(
         direct::product(s, weights, Stored { numbers, width: dim, next }, out);
     } else {
         let out = Out { data: out, row_stride: width, panel_stride: LANES };
-        let (w, next) = (&scratch.values, Next::none());
+        let (w, next) = (&scratch.values, Next::of(block.next.values));
         Product { x: weights, w, inputs: BLOCK_TOKENS, out, from_zero: true, next }.run(s);
     }
 }
