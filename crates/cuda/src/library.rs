@@ -8,8 +8,8 @@ use libloading::Library;
 pub const NVRTC_DIRECTORY_VARIABLE: &str = "ATTENTIONSTORE_NVRTC_DIR";
 
 /// Where wheels and toolkits put libraries below their root.
-const SUBDIRECTORIES: [&str; 6] =
-    ["", "lib", "lib64", "nvidia/cu13/lib", "nvidia/cuda_nvrtc/lib", "nvidia/cublas/lib"];
+const SUBDIRECTORIES: [&str; 7] =
+    ["", "lib", "lib64", "cu13/lib", "nvidia/cu13/lib", "nvidia/cuda_nvrtc/lib", "nvidia/cublas/lib"];
 const SYSTEM_DIRECTORIES: [&str; 2] = ["/usr/local/cuda", "/usr"];
 
 /// Paths of any of `names` below `root`.

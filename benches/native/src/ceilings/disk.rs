@@ -15,8 +15,10 @@ use crate::Outcome;
 use crate::report::{Recorder, Unit};
 use crate::statistics::{rate, repeat};
 
-pub const READ: &str = "disk/read/";
-pub const WRITE: &str = "disk/write/";
+const READ: &str = "disk/read/";
+const WRITE: &str = "disk/write/";
+pub const SUSTAINED_READ: &str = "disk/sustained read/";
+pub const SUSTAINED_WRITE: &str = "disk/sustained write/";
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -29,6 +31,9 @@ struct Plan {
     depths: &'static [usize],
     rounds: usize,
     duration: Duration,
+    /// Of the file that is read and written once as a whole, largest blocks and most in flight: what a disk does for a
+    /// moment, or from a cache of its own, it need not do for seconds.
+    sustained_bytes: u64,
 }
 
 const FULL: Plan = Plan {
@@ -37,6 +42,7 @@ const FULL: Plan = Plan {
     depths: &[1, 4, 16],
     rounds: 3,
     duration: Duration::from_millis(120),
+    sustained_bytes: 2 << 30,
 };
 const QUICK: Plan = Plan {
     file_bytes: 256 << 20,
@@ -44,6 +50,7 @@ const QUICK: Plan = Plan {
     depths: &[1, 16],
     rounds: 2,
     duration: Duration::from_millis(80),
+    sustained_bytes: 1 << 30,
 };
 
 /// # Errors
@@ -59,7 +66,10 @@ pub fn measure(recorder: &mut Recorder, directory: &Path) -> Outcome<()> {
     let arena = Arc::new(HostArena::new(largest(plan.blocks) * largest(plan.depths))?);
     for kind in ENGINES {
         match Disk::open(folder.path(), kind, arena.clone(), &plan) {
-            Ok(disk) => disk.measure_all(recorder, &plan)?,
+            Ok(mut disk) => {
+                disk.measure_all(recorder, &plan)?;
+                disk.measure_sustained(recorder, &plan)?;
+            }
             Err(error) => recorder.skip(format!("disk/{}", kind.name()), error.to_string()),
         }
     }
@@ -110,6 +120,30 @@ impl Disk {
                     recorder.ceiling(name, Unit::GigabytesASecond, samples);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// The file, grown to its whole length by a write that is not counted, written once more and read twice.
+    fn measure_sustained(&mut self, recorder: &mut Recorder, plan: &Plan) -> Outcome<()> {
+        self.bytes = plan.sustained_bytes;
+        let largest = |of: &[usize]| of.iter().copied().max().unwrap_or(1);
+        let (block, depth) = (largest(plan.blocks), largest(plan.depths));
+        let blocks = self.bytes / block as u64;
+        for (way, operation, (warm_ups, rounds)) in
+            [(SUSTAINED_WRITE, Operation::Write, (1, 1)), (SUSTAINED_READ, Operation::Read, (0, 2))]
+        {
+            let name = format!("{way}{}/{} KiB/{depth} in flight", self.name, block / KIB);
+            if !recorder.wants(&name) {
+                continue;
+            }
+            let disk = &*self;
+            let stream = Stream { disk, operation, block, depth };
+            let samples = repeat(warm_ups, rounds, || {
+                let start = Instant::now();
+                stream.run(|done| done < blocks).map(|_| rate(disk.bytes, start.elapsed()))
+            })?;
+            recorder.ceiling(name, Unit::GigabytesASecond, samples);
         }
         Ok(())
     }

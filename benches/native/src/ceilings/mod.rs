@@ -12,7 +12,7 @@ use crate::Outcome;
 use crate::arguments::Arguments;
 use crate::report::Recorder;
 
-pub use disk::{READ as DISK_READ, WRITE as DISK_WRITE};
+pub use disk::{SUSTAINED_READ as DISK_READ, SUSTAINED_WRITE as DISK_WRITE};
 
 /// Names that others refer to.
 pub const F32_PEAK: &str = "cpu/f32 multiply-add";

@@ -114,8 +114,8 @@ impl Limits {
             reads: recorder.limit(reads, reads),
             loads: recorder.limit(loads, loads),
             saves: recorder.limit(saves, saves),
-            disk_reads: best(DISK_READ, "best disk read"),
-            disk_writes: best(DISK_WRITE, "best disk write"),
+            disk_reads: best(DISK_READ, "sustained disk read"),
+            disk_writes: best(DISK_WRITE, "sustained disk write"),
         }
     }
 }
