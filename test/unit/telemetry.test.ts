@@ -214,7 +214,7 @@ test('the request log appends a line a request and is whole when closed', async 
   const folder = mkdtempSync(join(tmpdir(), 'attentionstore-log-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
   const path = join(folder, 'requests.jsonl')
-  const record = { t_ms: 1, conversation: 'c', tenant: '', input_tokens: 2, output_tokens: 3, block_hashes: ['aa'], reused: 1 }
+  const record = { t_ms: 1, conversation: 'c', tenant: '', input_tokens: 2, system_tokens: 0, output_tokens: 3, block_hashes: ['aa'], reused: 1, outside_view: 0 }
   const silent = createLogger('silent')
   for (const tenant of ['first', 'second']) {
     const file = new RequestLogFile(path, silent)

@@ -53,12 +53,12 @@ test('a Mooncake trace is read plain and packed, whatever its name', async t => 
 
 test("the server's own request log gives prompt and answer blocks, in order of arrival", async t => {
   const line = (t_ms: number, hashes: string[]) =>
-    JSON.stringify({ t_ms, conversation: 'c', tenant: '', input_tokens: 70, output_tokens: 80, block_hashes: hashes, reused: 0 })
+    JSON.stringify({ t_ms, conversation: 'c', tenant: '', input_tokens: 70, system_tokens: 30, output_tokens: 80, block_hashes: hashes, reused: 0, outside_view: 0 })
   const trace = await readTrace(file([line(900, ['a', 'b', 'd']), line(400, ['a', 'b', 'c'])].join('\n')))
   t.like(trace, { format: 'request log', blockTokens: 64, uniqueBlocks: 4 })
   t.deepEqual(plain(trace), [
-    { atMs: 0, inputTokens: 70, outputTokens: 80, reusableTokens: 70, promptBlocks: 2, hasPartialTail: true, blocks: [0, 1, 3] },
-    { atMs: 500, inputTokens: 70, outputTokens: 80, reusableTokens: 70, promptBlocks: 2, hasPartialTail: true, blocks: [0, 1, 2] },
+    { atMs: 0, inputTokens: 70, systemTokens: 30, outputTokens: 80, reusableTokens: 70, promptBlocks: 2, hasPartialTail: true, blocks: [0, 1, 3] },
+    { atMs: 500, inputTokens: 70, systemTokens: 30, outputTokens: 80, reusableTokens: 70, promptBlocks: 2, hasPartialTail: true, blocks: [0, 1, 2] },
   ])
 })
 

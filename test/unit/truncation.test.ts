@@ -10,31 +10,10 @@ import type { ApiError, ExitError } from '../../ts/protocol/errors.js'
 import type { ServiceOptions } from '../../ts/scheduler/options.js'
 import type { TurnMessage, TurnRequest } from '../../ts/scheduler/types.js'
 import { ask, chat, reusedTokens, simulatedService, type Answer, type SimulatedService } from '../support/simulated-service.js'
+import { auto, converse, WINDOW } from '../support/truncated-conversation.js'
 
-const WINDOW = 512
 const OPTIONS: Partial<ServiceOptions> = { maxContext: 1024, contextWindow: WINDOW }
 const SLOTS = { hbm: 24, dram: 60, ssd: 400 }
-
-const auto = (messages: readonly TurnMessage[], rest: Partial<TurnRequest> = {}): TurnRequest =>
-  chat(messages, { truncation: 'auto', ignoreEos: true, maxTokens: 40, ...rest })
-
-/** Turns until the conversation is `windows` windows long; `each` sees the answers as they come. */
-async function converse(
-  served: () => SimulatedService,
-  windows: number,
-  each: (answer: Answer, before: Answer | null) => void | Promise<void> = () => undefined,
-  messages: TurnMessage[] = [],
-): Promise<TurnMessage[]> {
-  let before: Answer | null = null
-  for (let turn = 0; before === null || before.usage.promptTokens < windows * WINDOW; turn++) {
-    messages.push({ role: 'user', content: `question ${turn} `.repeat(8) })
-    const answer: Answer = await ask(served().service, auto(messages))
-    await each(answer, before)
-    messages.push({ role: 'assistant', content: answer.text })
-    before = answer
-  }
-  return messages
-}
 
 const view = viewParameters(WINDOW, 0.5, 0)
 

@@ -38,12 +38,14 @@ export class IntakeDesk {
       hint: request.conversationHint,
       messages: request.prompt.kind === 'chat' ? request.prompt.messages : null,
     })
-    const spec = this.#specOf(request, await this.#encode(request, resolution), ticket)
+    const prompt = await this.#encode(request, resolution)
+    const spec = this.#specOf(request, prompt, ticket)
     const starts = await this.#starts.find(spec)
     const turn = new TurnOutput(resolution.id, () => onCancel(sequence))
     const answer = resolution.parent === null ? null : new AnswerHash(resolution.parent)
     const sequence: Sequence = new Sequence(spec, ticket, starts, turn, answer, request.tenant, request.requestId, acceptedAt)
     sequence.retention = request.retention ?? 'none'
+    sequence.systemTokens = prompt.systemTokens
     return { sequence, resolution }
   }
 
@@ -64,7 +66,7 @@ export class IntakeDesk {
         vocab_size: info.vocabSize,
       })
     }
-    return { tokens: prompt.tokens, systemTokens: 0 }
+    return { tokens: prompt.tokens, systemTokens: prompt.systemTokens ?? 0 }
   }
 
   #specOf(request: TurnRequest, { tokens, systemTokens }: EncodedPrompt, ticket: number): SequenceSpec {

@@ -13,11 +13,14 @@ export interface RequestLogRecord {
   readonly conversation: string
   readonly tenant: string
   readonly input_tokens: number
+  /** The prompt's first ones, which are its system prompt. */
+  readonly system_tokens: number
   readonly output_tokens: number
   /** Salted, of the 64-token blocks of prompt and answer, the last partial one included; hex. */
   readonly block_hashes: readonly string[]
-  /** Prompt tokens that were not computed, all tiers together. */
+  /** Prompt tokens that were reused, all tiers together, and those that the first computed one does not see. */
   readonly reused: number
+  readonly outside_view: number
 }
 
 export interface ServiceOptions {

@@ -47,9 +47,11 @@ export class RequestLog {
       conversation: usage.conversation,
       tenant: sequence.tenant,
       input_tokens: usage.promptTokens,
+      system_tokens: sequence.systemTokens,
       output_tokens: usage.completionTokens,
       block_hashes: keys.map(key => this.#hash(key)),
       reused: hbm + dram + ssd,
+      outside_view: usage.outsideViewTokens,
     })
   }
 

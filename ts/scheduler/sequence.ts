@@ -75,6 +75,8 @@ export class Sequence {
   turnUse: TurnUse | null = null
   /** What its sender wishes for the blocks that it uses. */
   retention: Retention = 'none'
+  /** Leading tokens of the prompt that are its system prompt. */
+  systemTokens = 0
   isSplitFinal = false
   /** Set while the front of the history is computed and its back is read. */
   front: Front | null = null

@@ -28,7 +28,7 @@ export interface TurnRequest {
   readonly prompt:
     | { readonly kind: 'chat'; readonly messages: readonly TurnMessage[] }
     | { readonly kind: 'text'; readonly text: string }
-    | { readonly kind: 'tokens'; readonly tokens: Uint32Array }
+    | { readonly kind: 'tokens'; readonly tokens: Uint32Array; /** Leading ones that are a system prompt. @default 0 */ readonly systemTokens?: number }
   readonly sampling: SamplingParams
   readonly stop: readonly string[]
   readonly stopTokens: readonly number[]

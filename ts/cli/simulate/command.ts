@@ -3,13 +3,15 @@
 import { writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { Command } from 'commander'
-import { bytes, invalidOption, list, oneOf, wholeNumber, type Parser } from '../../config/units.js'
+import { bytes, invalidOption, list, oneOf, share, wholeNumber, type Parser } from '../../config/units.js'
 import { cpu2 } from '../../engine/simulated/profiles/cpu-2.js'
 import type { HardwareProfile } from '../../engine/simulated/profiles/profile.js'
 import { profileNamed, profileNames } from '../../engine/simulated/profiles/registry.js'
+import { MIN_WINDOW } from '../../engine/view.js'
 import { ExitError } from '../../protocol/errors.js'
 import { SIMULATED_POLICIES, type SimulatedPolicy } from '../../simulator/capacity/policies.js'
 import type { Capacity } from '../../simulator/capacity/result.js'
+import type { TieredTruncation } from '../../simulator/tiered/replay.js'
 import { readTrace } from '../../simulator/traces/read.js'
 import type { Trace } from '../../simulator/traces/trace.js'
 import { progressLine } from '../progress.js'
@@ -27,6 +29,9 @@ interface SimulateValues {
   readonly dramBytes?: string
   readonly ssdBytes?: string
   readonly warmUp?: string
+  readonly contextWindow?: string
+  readonly truncationRatio?: string
+  readonly reuseAfterTruncation?: string
   readonly limit?: string
   readonly json?: string
   readonly report?: string
@@ -63,6 +68,9 @@ export function simulateCommand(terminal: Terminal, setExitCode: (code: number) 
     .option('--dram-bytes <size>', "that of dram, 0 for none (default: the profile's)")
     .option('--ssd-bytes <size>', "that of ssd, 0 for none (default: the profile's)")
     .option('--warm-up <count>', 'all tiers: first requests that are served and not counted (default: 0)')
+    .option('--context-window <tokens>', 'all tiers: conversations go on beyond it and see so much (default: they end with the context)')
+    .option('--truncation-ratio <share>', 'share of the window that leaves it at a time (default: 0.5)')
+    .option('--reuse-after-truncation <on|off>', 'off: what was computed before a truncation is computed again after it (default: on)')
     .option('--limit <count>', 'only the first requests of the trace (default: all)')
     .option('--json <file>', 'write the results there too')
     .option('--report <file>', 'write a page with plots there: HTML that needs nothing else')
@@ -92,10 +100,13 @@ async function simulate(values: SimulateValues, terminal: Terminal): Promise<num
   return 0
 }
 
+/** Options that say something only beside --context-window. */
+const WITH_A_WINDOW = ['truncationRatio', 'reuseAfterTruncation'] as const
+
 type Simulation = (trace: Trace, onProgress: (share: number) => void) => Promise<Found>
 
 function capacitiesOf(values: SimulateValues, sizes: string, policies: readonly SimulatedPolicy[], profile: HardwareProfile): Simulation {
-  refuse(values, ['hbmBytes', 'dramBytes', 'ssdBytes', 'warmUp'], 'is for all tiers, and --capacity for one')
+  refuse(values, ['hbmBytes', 'dramBytes', 'ssdBytes', 'warmUp', 'contextWindow', ...WITH_A_WINDOW], 'is for all tiers, and --capacity for one')
   const capacities = list(capacity)(sizes, '--capacity')
   const lookAhead = optional(values.lookAhead, '--look-ahead', wholeNumber(0, MOST_LOOK_AHEAD), 0)
   return async (trace, onProgress) => simulateCapacities({ trace, policies, capacities, lookAhead, profile }, onProgress)
@@ -112,7 +123,20 @@ function tiersOf(values: SimulateValues, policies: readonly SimulatedPolicy[], p
     ssd: size(values.ssdBytes, '--ssd-bytes', profile.tierBytes.ssd),
   }
   const warmUp = optional(values.warmUp, '--warm-up', wholeNumber(0, MOST_REQUESTS), 0)
-  return (trace, onProgress) => simulateTiers({ trace, policies: server, profile, tierBytes, warmUp }, onProgress)
+  const truncation = truncationOf(values)
+  return (trace, onProgress) => simulateTiers({ trace, policies: server, profile, tierBytes, warmUp, truncation }, onProgress)
+}
+
+function truncationOf(values: SimulateValues): TieredTruncation | null {
+  if (values.contextWindow === undefined) {
+    refuse(values, WITH_A_WINDOW, 'needs --context-window: without it conversations are not truncated')
+    return null
+  }
+  return {
+    contextWindow: wholeNumber(MIN_WINDOW, 2 ** 30)(values.contextWindow, '--context-window'),
+    truncationRatio: optional(values.truncationRatio, '--truncation-ratio', share, 0.5),
+    reuseAfterTruncation: optional(values.reuseAfterTruncation, '--reuse-after-truncation', oneOf(['on', 'off']), 'on') === 'on',
+  }
 }
 
 function optional<T>(value: string | undefined, option: string, parse: Parser<T>, otherwise: T): T {

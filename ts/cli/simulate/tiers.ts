@@ -1,13 +1,12 @@
 // `simulate` without --capacity: all tiers, a policy at a time, beside a server that keeps nothing.
 
 import type { HardwareProfile } from '../../engine/simulated/profiles/profile.js'
-import { contextThatFits } from '../../scheduler/options.js'
-import { slotsOf } from '../../engine/simulated/slots.js'
 import { invalidOption } from '../../config/units.js'
 import type { TierName } from '../../engine/types.js'
 import type { PolicyName } from '../../placement/types.js'
 import { missCurveOf } from '../../simulator/capacity/curve.js'
 import { tiersPage } from '../../simulator/report/tiers-page.js'
+import { longestContext, type TieredTruncation } from '../../simulator/tiered/replay.js'
 import { runBaseline, runTiered, type TieredResult } from '../../simulator/tiered/result.js'
 import type { Trace } from '../../simulator/traces/trace.js'
 import type { Found } from './command.js'
@@ -19,11 +18,16 @@ interface TierRuns {
   readonly profile: HardwareProfile
   readonly tierBytes: Readonly<Record<TierName, number>>
   readonly warmUp: number
+  readonly truncation: TieredTruncation | null
 }
 
 export async function simulateTiers(runs: TierRuns, onProgress: (share: number) => void): Promise<Found> {
-  const { trace, policies, profile, tierBytes } = runs
-  if (contextThatFits(slotsOf(profile, tierBytes).hbm) < 2) throw invalidOption('--hbm-bytes', `${tierBytes.hbm} bytes hold no context of ${profile.name}`)
+  const { trace, policies, profile, tierBytes, truncation } = runs
+  const longest = longestContext(profile, tierBytes)
+  if (longest < 2) throw invalidOption('--hbm-bytes', `${tierBytes.hbm} bytes hold no context of ${profile.name}`)
+  if (truncation && truncation.contextWindow > longest) {
+    throw invalidOption('--context-window', `${truncation.contextWindow} tokens are more than ${profile.name} and its hbm take: ${longest}`)
+  }
   const total = (policies.length + 1) * trace.requests.length
   let served = 0
   const onAnswer = (): void => onProgress(++served / total)
@@ -35,14 +39,18 @@ export async function simulateTiers(runs: TierRuns, onProgress: (share: number) 
 }
 
 function summary(results: readonly TieredResult[]): string {
-  const heading = ['policy', 'token hits', 'hbm', 'dram', 'ssd', 'ttft p50', 'p95', 'p99 ms', 'prefill/s', 'busy h', '$/M tokens']
+  // What no view holds is no hit to be had.
+  const isTruncated = results.some(({ truncation }) => truncation !== null)
+  const ofView = (cell: string): string[] => (isTruncated ? [cell] : [])
+  const heading = ['policy', 'token hits', ...ofView('of the view'), 'hbm', 'dram', 'ssd', 'ttft p50', 'p95', 'p99 ms', 'prefill/s', 'busy h', '$/M tokens']
   const rows = results.map((result) => [
     result.policy,
     percent(result.token_hit_rate),
+    ...ofView(percent(result.view_hit_rate)),
     ...Object.values(result.hit_rate_by_tier).map(percent),
     ...timesAndCost(result),
   ])
-  const [baseline] = results.map(({ without_reuse }) => ['(no reuse)', ...Array<string>(4).fill(percent(0)), ...timesAndCost(without_reuse)])
+  const [baseline] = results.map(({ without_reuse }) => ['(no reuse)', ...Array<string>(isTruncated ? 5 : 4).fill(percent(0)), ...timesAndCost(without_reuse)])
   return aligned([heading, ...rows, ...(baseline ? [baseline] : [])])
 }
 

@@ -14,7 +14,8 @@ const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(1)
 export function tiersPage(name: string, trace: Trace, results: readonly TieredResult[], curve: readonly CurvePoint[]): string {
   const [first] = results
   const sizes = first ? `hbm ${gigabytes(first.tier_bytes.hbm)}, dram ${gigabytes(first.tier_bytes.dram)}, ssd ${gigabytes(first.tier_bytes.ssd)} GB` : ''
-  const about = `${trace.format}, ${trace.requests.length} requests, on ${first?.profile ?? 'no machine'}: ${sizes}. The first ${first?.warm_up_requests ?? 0} requests are not counted, ${first?.refused_requests ?? 0} did not fit.`
+  const view = first?.truncation ? ` Conversations see ${first.truncation.context_window} tokens at most, and go on beyond.` : ''
+  const about = `${trace.format}, ${trace.requests.length} requests, on ${first?.profile ?? 'no machine'}: ${sizes}. The first ${first?.warm_up_requests ?? 0} requests are not counted, ${first?.refused_requests ?? 0} did not fit.${view}`
   return page(name, about, [
     { title: 'Where prompt tokens came from', body: sources(results) },
     { title: 'Times', body: times(results) },

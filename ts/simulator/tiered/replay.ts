@@ -10,9 +10,17 @@ import type { PolicyName } from '../../placement/types.js'
 import { ApiError } from '../../protocol/errors.js'
 import { contextThatFits } from '../../scheduler/options.js'
 import { createInferenceService } from '../../scheduler/service.js'
-import type { InferenceService, TurnRequest, TurnUsage } from '../../scheduler/types.js'
+import type { InferenceService, Truncation, TurnRequest, TurnUsage } from '../../scheduler/types.js'
 import type { Trace, TraceRequest } from '../traces/trace.js'
 import { SIMULATED_TOKENS, TraceTokens } from './tokens.js'
+
+/** As the server's options of these names. */
+export interface TieredTruncation {
+  /** Tokens; 256 up to the longest context, see `longestContext`. */
+  readonly contextWindow: number
+  readonly truncationRatio: number
+  readonly reuseAfterTruncation: boolean
+}
 
 export interface TieredSetting {
   readonly policy: PolicyName
@@ -20,6 +28,8 @@ export interface TieredSetting {
   readonly tierBytes: Readonly<Record<TierName, number>>
   /** Every request computes everything: the baseline. */
   readonly noReuse: boolean
+  /** Every request asks for truncation. null: what is longer than the context is refused. @default null */
+  readonly truncation?: TieredTruncation | null
 }
 
 export interface TieredRun {
@@ -33,8 +43,13 @@ export interface TieredRun {
 /** Told of each answer: the number of its request, and what it took. */
 export type AnswerListener = (index: number, usage: TurnUsage) => void
 
+/** Tokens of the longest sequence that the profile's model and an hbm of so many bytes take. */
+export function longestContext(profile: HardwareProfile, tierBytes: TieredSetting['tierBytes']): number {
+  return Math.min(profile.modelContext, contextThatFits(slotsOf(profile, tierBytes).hbm))
+}
+
 export async function replayTiers(trace: Trace, setting: TieredSetting, onAnswer: AnswerListener): Promise<TieredRun> {
-  const { profile } = setting
+  const { profile, truncation = null } = setting
   const clock = new VirtualClock(0)
   const tokens = new TraceTokens(trace, SIMULATED_TOKENS)
   const slots = slotsOf(profile, setting.tierBytes)
@@ -45,7 +60,8 @@ export async function replayTiers(trace: Trace, setting: TieredSetting, onAnswer
     slots: slots.dram === 0 && slots.ssd > 0 ? { ...slots, dram: STAGING_SLOTS } : slots,
     dramStagingOnly: slots.dram === 0 && slots.ssd > 0,
     maxBatchTokens: profile.maxBatchTokens,
-    recorded: ({ sampling }, index) => answers.get(sampling.seed)?.[index],
+    // A sequence that began cold has a shorter prompt than its request.
+    recorded: ({ sampling, tokens: prompt }, index) => answers.get(sampling.seed)?.[index - prompt.length],
   })
   const service = createInferenceService(engine, {
     clock,
@@ -53,9 +69,10 @@ export async function replayTiers(trace: Trace, setting: TieredSetting, onAnswer
     noReuse: setting.noReuse,
     maxQueue: trace.requests.length + 1,
     maxRunning: profile.maxRunning,
-    maxContext: Math.min(profile.modelContext, contextThatFits(slots.hbm)),
+    maxContext: longestContext(profile, setting.tierBytes),
+    ...truncation,
   })
-  const replay = new Replay({ trace, clock, service, tokens, answers, onAnswer })
+  const replay = new Replay({ trace, clock, service, tokens, answers, truncation: truncation ? 'auto' : 'disabled', onAnswer })
   await replay.run()
   const end = clock.now()
   service.checkIntegrity()
@@ -72,8 +89,9 @@ interface ReplayParts {
   readonly clock: VirtualClock
   readonly service: InferenceService
   readonly tokens: TraceTokens
-  /** All tokens of the sequences that live, by seed: the engine answers what was answered. */
+  /** Of the sequences that live, by seed: the engine answers what was answered. */
   readonly answers: Map<bigint, Uint32Array>
+  readonly truncation: Truncation
   readonly onAnswer: AnswerListener
 }
 
@@ -109,12 +127,15 @@ class Replay {
   }
 
   async #serve(request: TraceRequest, index: number): Promise<void> {
-    const { tokens, answers, service, onAnswer } = this.#parts
+    const { tokens, answers, truncation, service, onAnswer } = this.#parts
     const seed = BigInt(index)
-    const all = tokens.of(request, index, Math.max(1, request.inputTokens) + Math.max(1, request.outputTokens))
-    answers.set(seed, all)
+    const promptTokens = Math.max(1, request.inputTokens)
+    const maxTokens = Math.max(1, request.outputTokens)
+    const all = tokens.of(request, index, promptTokens + maxTokens)
+    answers.set(seed, all.subarray(promptTokens))
+    const prompt = { kind: 'tokens', tokens: all.slice(0, promptTokens), systemTokens: request.systemTokens ?? 0 } as const
     try {
-      const turn = await service.start(turnOf(request, all, seed))
+      const turn = await service.start(turnOf({ prompt, maxTokens, truncation }, seed))
       for await (const event of turn) if (event.type === 'done') onAnswer(index, event.usage)
     } catch (error) {
       if (!(error instanceof ApiError && error.code === 'context_length_exceeded')) throw error
@@ -127,19 +148,17 @@ class Replay {
   }
 }
 
-function turnOf({ inputTokens, outputTokens }: TraceRequest, all: Uint32Array, seed: bigint): TurnRequest {
+function turnOf(asked: Pick<TurnRequest, 'prompt' | 'maxTokens' | 'truncation'>, seed: bigint): TurnRequest {
   return {
     requestId: String(seed),
     tenant: '',
     cacheSalt: '',
     conversation: null,
     conversationHint: null,
-    prompt: { kind: 'tokens', tokens: all.slice(0, Math.max(1, inputTokens)) },
     sampling: { ...GREEDY, seed },
     stop: [],
     stopTokens: [],
     ignoreEos: true,
-    truncation: 'disabled',
-    maxTokens: Math.max(1, outputTokens),
+    ...asked,
   }
 }

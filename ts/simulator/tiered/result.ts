@@ -7,7 +7,7 @@ import type { MissedPrompt, TurnUsage } from '../../scheduler/types.js'
 import { quantiles, type Quantiles } from '../quantiles.js'
 import type { Trace } from '../traces/trace.js'
 import { costOf, type Cost } from './cost.js'
-import { replayTiers, type TieredRun, type TieredSetting } from './replay.js'
+import { replayTiers, type TieredRun, type TieredSetting, type TieredTruncation } from './replay.js'
 
 type ByTier = Readonly<Record<TierName, number>>
 
@@ -18,6 +18,8 @@ export interface TieredResult {
   readonly capacity_unit: 'bytes'
   readonly tier_bytes: ByTier
   readonly profile: string
+  /** null: what was longer than the context was refused. */
+  readonly truncation: null | { readonly context_window: number; readonly truncation_ratio: number; readonly reuse_after_truncation: boolean }
   readonly trace_format: string
   readonly unique_blocks: number
   /** Answered; the first `warm_up_requests` of the trace are not in any figure below but those of the machine. */
@@ -29,6 +31,8 @@ export interface TieredResult {
   readonly block_hit_rate: number
   /** Of prompt blocks that were there, prefix or not. */
   readonly any_block_hit_rate: number
+  /** Of prompt tokens inside the view. */
+  readonly view_hit_rate: number
   readonly hit_rate_by_tier: ByTier
   readonly miss_rate_by_cause: Readonly<Record<'never_seen' | 'evicted' | 'damaged' | 'outside_view' | 'unknown', number>>
   readonly prompt_tokens: number
@@ -67,6 +71,8 @@ export interface TieredOptions {
   readonly tierBytes: ByTier
   /** Requests at the trace's beginning that are served and not counted. */
   readonly warmUp: number
+  /** @default null */
+  readonly truncation?: TieredTruncation | null
 }
 
 /** Sums over the answers that count. */
@@ -106,8 +112,8 @@ const share = (part: number, whole: number): number => (whole === 0 ? 0 : part /
 
 async function served(options: TieredOptions, setting: Pick<TieredSetting, 'policy' | 'noReuse'>, onAnswer: () => void) {
   const answers = new Answers()
-  const { trace, profile, tierBytes, warmUp } = options
-  const run = await replayTiers(trace, { ...setting, profile, tierBytes }, (index, usage) => {
+  const { trace, profile, tierBytes, warmUp, truncation = null } = options
+  const run = await replayTiers(trace, { ...setting, profile, tierBytes, truncation }, (index, usage) => {
     answers.add(usage, index >= warmUp)
     onAnswer()
   })
@@ -122,7 +128,7 @@ export async function runBaseline(options: TieredOptions, onAnswer: () => void):
 
 export async function runTiered(options: TieredOptions, policy: PolicyName, baseline: Baseline, onAnswer: () => void): Promise<TieredResult> {
   const { answers, run } = await served(options, { policy, noReuse: false }, onAnswer)
-  const { trace, profile, tierBytes } = options
+  const { trace, profile, tierBytes, truncation = null } = options
   const { reused, missed, prompt } = answers
   const hits = reused.hbm + reused.dram + reused.ssd
   const { stats } = run
@@ -132,6 +138,11 @@ export async function runTiered(options: TieredOptions, policy: PolicyName, base
     capacity_unit: 'bytes',
     tier_bytes: tierBytes,
     profile: profile.name,
+    truncation: truncation && {
+      context_window: truncation.contextWindow,
+      truncation_ratio: truncation.truncationRatio,
+      reuse_after_truncation: truncation.reuseAfterTruncation,
+    },
     trace_format: trace.format,
     unique_blocks: trace.uniqueBlocks,
     requests: answers.ttft.length,
@@ -140,6 +151,7 @@ export async function runTiered(options: TieredOptions, policy: PolicyName, base
     token_hit_rate: share(hits, prompt),
     block_hit_rate: share(answers.hitBlocks, answers.blocks),
     any_block_hit_rate: share(answers.hitBlocks + answers.strandedBlocks, answers.blocks),
+    view_hit_rate: share(hits, prompt - missed.outsideView),
     hit_rate_by_tier: { hbm: share(reused.hbm, prompt), dram: share(reused.dram, prompt), ssd: share(reused.ssd, prompt) },
     miss_rate_by_cause: {
       never_seen: share(missed.neverSeen, prompt),

@@ -11,9 +11,11 @@ const line = z.object({
   t_ms: z.number().nonnegative(),
   conversation: z.string().optional(),
   input_tokens: count,
+  system_tokens: count.optional(),
   output_tokens: count,
   block_hashes: z.array(z.string()),
   reused: count.optional(),
+  outside_view: count.optional(),
 })
 
 type Line = z.infer<typeof line>
@@ -22,7 +24,8 @@ const ROOT = -1
 
 /**
  * A hash says nothing of texts that share a part of a block. Two things do: a conversation that goes on fills its last
- * block on, and a request that reused so many tokens shared those with something before it.
+ * block on, and a request that reused so many tokens, or left them outside its view, shared those with something
+ * before it.
  */
 class Beginnings {
   readonly #known: ReadContext['beginnings']
@@ -34,10 +37,11 @@ class Beginnings {
     this.#known = known
   }
 
-  add({ conversation, input_tokens, output_tokens, reused = 0 }: Line, blocks: Int32Array): void {
+  add({ conversation, input_tokens, output_tokens, reused = 0, outside_view = 0 }: Line, blocks: Int32Array): void {
     const end = conversation === undefined ? undefined : this.#ends.get(conversation)
-    const index = Math.floor(reused / BLOCK_TOKENS)
-    if (blocks[index] !== undefined) this.#share(blocks, reused, this.#latest.get(blocks[index - 1] ?? ROOT))
+    const shared = reused + outside_view
+    const index = Math.floor(shared / BLOCK_TOKENS)
+    if (blocks[index] !== undefined) this.#share(blocks, shared, this.#latest.get(blocks[index - 1] ?? ROOT))
     const last = end ? Math.floor(end.tokens / BLOCK_TOKENS) : 0
     // What was reused says how far the two agree, unless it ends before.
     if (end && index < last && blocks[last - 1] === end.blocks[last - 1]) this.#share(blocks, end.tokens, end.blocks[last])
@@ -61,10 +65,11 @@ class Beginnings {
   }
 }
 
-function requestOf({ t_ms, input_tokens, output_tokens }: Line, blocks: Int32Array): TraceRequest {
+function requestOf({ t_ms, input_tokens, system_tokens = 0, output_tokens }: Line, blocks: Int32Array): TraceRequest {
   return {
     atMs: t_ms,
     inputTokens: input_tokens,
+    systemTokens: system_tokens,
     outputTokens: output_tokens,
     reusableTokens: input_tokens,
     blocks,

@@ -4,6 +4,8 @@ export interface TraceRequest {
   /** Milliseconds since the trace's first request; may have a fraction. */
   readonly atMs: number
   readonly inputTokens: number
+  /** The prompt's first ones, which are its system prompt. Only request logs say it. @default 0 */
+  readonly systemTokens?: number
   readonly outputTokens: number
   /** Most prompt tokens that hits can save: a block that is there may be partly filled. */
   readonly reusableTokens: number
