@@ -108,6 +108,22 @@ test('a prompt that a step cannot finish does not delay one that it can', t => {
   t.true((planStep(pacer, [long]).get(0) ?? 0) > 0)
 })
 
+test('no prompt is left with rows that take less time than a step of their own costs', t => {
+  fc.assert(
+    fc.property(fc.integer({ min: 2, max: 200 }), fc.integer({ min: 0, max: 4000 }), (length, history) => {
+      const { pacer, prefill } = pacerOf(new VirtualClock(0))
+      for (let i = 0; i < 20; i++) pacer.arrived()
+      const rows = planStep(pacer, [prompt(0, history + length, history)]).get(0) ?? 0
+      const ms = prefill.stepMs + prefill.rowsMs(rows, history)
+      const over = ms - pacer.quantumMs
+      if (rows > 8 && over > STEP_MS + ROW_MS) throw new Error(`${rows} rows take ${over} ms too long`)
+      const leftMs = prefill.rowsMs(length - rows, history + rows)
+      if (rows < length && leftMs + over <= STEP_MS) throw new Error(`${length - rows} rows of ${leftMs} ms are left after ${over} ms too much`)
+    }),
+  )
+  t.pass()
+})
+
 test('a heavy prompt is not planned ahead, and decode rows and short prompts are', t => {
   const { pacer } = pacerOf(new VirtualClock(0))
   for (let i = 0; i < 20; i++) pacer.arrived(1)

@@ -71,7 +71,7 @@ export class Pacer {
 
   /** For the next plan. */
   begin(): StepPace {
-    return new StepPace(this.#prefill, this.quantumMs)
+    return new StepPace(this.#prefill, this.quantumMs, this.#rates.stepMs(1))
   }
 
   get #fadedArrivals(): number {
@@ -82,13 +82,16 @@ export class Pacer {
 /** What is left of one step's time. */
 export class StepPace {
   readonly #prefill: PrefillModel
+  /** What a step costs by itself. */
+  readonly #ownMs: number
   #leftMs: number
   /** The step computes rows of a prompt, and the last ones of one. */
   #hasPrompt = false
   #endsPrompt = false
 
-  constructor(prefill: PrefillModel, quantumMs: number) {
+  constructor(prefill: PrefillModel, quantumMs: number, ownMs: number) {
     this.#prefill = prefill
+    this.#ownMs = ownMs
     this.#leftMs = quantumMs - prefill.stepMs
   }
 
@@ -107,10 +110,15 @@ export class StepPace {
   rowsFor(sequence: Sequence, wished: number): number {
     if (this.#leftMs === Infinity) return wished
     const within = Math.min(wished, this.#prefill.rowsWithin(this.#leftMs, sequence.planned))
-    if (within === sequence.plannableRows) return within
+    if (within === sequence.plannableRows || this.#endsSoon(sequence, wished)) return wished
     const isFirst = !this.#hasPrompt
     if (isFirst || sequence.stoodBack >= MOST_STOOD_BACK) return Math.min(wished, Math.max(within, LEAST_ROWS))
     return this.#endsPrompt ? 0 : within
+  }
+
+  /** The step would end within its own cost after its time: another one for the rest of the prompt would take longer. */
+  #endsSoon(sequence: Sequence, wished: number): boolean {
+    return wished === sequence.plannableRows && this.#prefill.rowsMs(wished, sequence.planned) <= this.#leftMs + this.#ownMs
   }
 
   /** `rows` rows of the sequence are in the plan. */

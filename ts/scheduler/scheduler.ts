@@ -19,6 +19,7 @@ import { Reads } from './reads.js'
 import { Releaser } from './release.js'
 import { ReplyReader } from './replies.js'
 import { Room } from './room.js'
+import { Roster } from './roster.js'
 import { Saver } from './saver.js'
 import type { LeaveReason, Sequence } from './sequence.js'
 import type { BlockStore } from '../directory/store.js'
@@ -56,6 +57,7 @@ export class Scheduler {
   readonly #core: Core
   readonly #listener: SchedulerListener
   readonly #room: Room
+  readonly #roster: Roster
   readonly #lookAhead = new LookAhead()
   readonly #fronts: FrontRunner
   readonly #joiner: Joiner
@@ -64,15 +66,8 @@ export class Scheduler {
   readonly #planner: Planner
   readonly #replies: ReplyReader
   readonly #releaser: Releaser
-  /** By id: everything the engine may still report about. */
-  readonly #living = new Map<number, Sequence>()
-  /** Preparing and running, oldest first. */
-  readonly #active: Sequence[] = []
-  /** Ended, but a step that names them is unanswered. */
-  #leftovers: Sequence[] = []
   /** Submitted and not answered, by step. */
   readonly #drafts = new Map<number, Draft>()
-  #answered = -1
   #isPumping = false
   #isStopped = false
 
@@ -81,12 +76,13 @@ export class Scheduler {
     this.#listener = listener
     const room = new Room(core)
     this.#room = room
+    this.#roster = new Roster(core.engine)
     this.writer = new Writer(core, room, store)
     this.saver = new Saver(core, room, this.writer)
     this.reads = new Reads(core, room)
     this.loader = new Loader(core, this.reads)
     this.loader.onSourceReleased = block => this.writer.releaseStaging(block)
-    const chooser = new HistoryChooser(core, this.reads, () => this.waiting.length + this.#active.length)
+    const chooser = new HistoryChooser(core, this.reads, () => this.waiting.length + this.active.length)
     this.prefetcher = new Prefetcher(core, { room, reads: this.reads, loader: this.loader, lookAhead: this.#lookAhead, writer: this.writer, chooser })
     this.admission = new Admission(this.waiting, this.prefetcher, core.clock)
     this.#joiner = new Joiner(core)
@@ -105,12 +101,12 @@ export class Scheduler {
   }
 
   get active(): readonly Sequence[] {
-    return this.#active
+    return this.#roster.active
   }
 
   /** Nothing waits, runs or moves. */
   get isIdle(): boolean {
-    const hasWork = this.waiting.length > 0 || this.#active.length > 0 || this.#drafts.size > 0
+    const hasWork = this.waiting.length > 0 || this.active.length > 0 || this.#drafts.size > 0
     return !hasWork && this.areTransfersIdle
   }
 
@@ -144,7 +140,7 @@ export class Scheduler {
     if (sequence.state === 'waiting') {
       this.waiting.remove(sequence)
       this.#acquirer.dropWants(sequence)
-      this.#end(sequence)
+      this.#roster.end(sequence)
     } else {
       sequence.leaving = 'cancelled'
     }
@@ -171,7 +167,7 @@ export class Scheduler {
       this.saver.pump()
       this.writer.pump()
       if (!isPreempted) this.#admit()
-      for (const sequence of this.#active) if (sequence.leaving === null && !sequence.loadFailed) this.#fronts.advance(sequence)
+      for (const sequence of this.active) if (sequence.leaving === null && !sequence.loadFailed) this.#fronts.advance(sequence)
       this.#join()
       this.reads.pump()
       this.prefetcher.pump(this.waiting)
@@ -181,7 +177,7 @@ export class Scheduler {
 
   /** There is work, and nothing will ever be reported: too much is kept for requests that wait. */
   get #isStuck(): boolean {
-    return !this.isMoving && (this.waiting.length > 0 || this.#active.length > 0)
+    return !this.isMoving && (this.waiting.length > 0 || this.active.length > 0)
   }
 
   #decideAtLast(): void {
@@ -201,7 +197,7 @@ export class Scheduler {
   /** Fails everything that waits or runs. */
   failAll(error: AttentionStoreError): void {
     this.#isStopped = true
-    for (const sequence of [...this.waiting, ...this.#active]) sequence.turn.fail(error)
+    for (const sequence of [...this.waiting, ...this.active]) sequence.turn.fail(error)
   }
 
   #onEvents(events: readonly EngineEvent[]): void {
@@ -222,11 +218,8 @@ export class Scheduler {
     const draft = this.#drafts.get(reply.step)
     if (!draft) return 0
     this.#drafts.delete(reply.step)
-    this.#answered = reply.step
-    this.#replies.read(reply, draft, this.#living)
-    const isNamed = (sequence: Sequence) => sequence.lastStep > this.#answered
-    for (const sequence of this.#leftovers) if (!isNamed(sequence)) this.#core.engine.dropSequence(sequence.id)
-    this.#leftovers = this.#leftovers.filter(isNamed)
+    this.#roster.answered(reply.step)
+    this.#replies.read(reply, draft, this.#roster.living)
     return 1
   }
 
@@ -236,7 +229,7 @@ export class Scheduler {
     if (this.#drafts.size >= (options.overlap ? 2 : 1)) return false
     if (options.syncSave && this.saver.inFlight > 0) return false
     let hasPreempted = false
-    const running = this.#active.filter(sequence => sequence.state === 'running')
+    const running = this.active.filter(sequence => sequence.state === 'running')
     if (this.#drafts.size > 0 && this.#pacer.isHeavy(running)) return false
     for (const sequence of running) this.#releaser.leaveView(sequence)
     const draft = this.#planner.draft(running, starved => (hasPreempted = this.#makeRoomFor(starved) || hasPreempted))
@@ -249,8 +242,8 @@ export class Scheduler {
 
   /** The youngest goes back to the queue, if anything is younger; one at a time, and only if no slot is on its way. */
   #makeRoomFor(starved: Sequence): boolean {
-    const youngest = this.#active.at(-1)
-    if (!youngest || youngest === starved || this.#active.some(sequence => sequence.leaving !== null)) return false
+    const youngest = this.active.at(-1)
+    if (!youngest || youngest === starved || this.active.some(sequence => sequence.leaving !== null)) return false
     if (this.#room.isHbmOnItsWay) return false
     youngest.leaving = 'preempted'
     this.#core.counters.preemptions++
@@ -260,10 +253,10 @@ export class Scheduler {
   /** Sequences that no unanswered step names any more leave. True: one of them was preempted just now. */
   #settleLeavers(): boolean {
     let isPreempted = false
-    for (const sequence of [...this.#active]) {
+    for (const sequence of [...this.active]) {
       if (sequence.loadFailed) sequence.leaving ??= 'void'
       const reason = sequence.leaving
-      if (reason === null || sequence.lastStep > this.#answered) continue
+      if (reason === null || this.#roster.isNamed(sequence)) continue
       this.#leave(sequence, reason)
       isPreempted ||= reason === 'preempted'
     }
@@ -272,9 +265,9 @@ export class Scheduler {
 
   #leave(sequence: Sequence, reason: LeaveReason): void {
     this.#releaser.release(sequence)
-    this.#deactivate(sequence)
+    this.#roster.deactivate(sequence)
     sequence.leaving = null
-    if (reason === 'cancelled') return this.#end(sequence)
+    if (reason === 'cancelled') return this.#roster.end(sequence)
     sequence.state = 'waiting'
     sequence.queuedAt = this.#core.clock.now()
     sequence.refusedAt = -1
@@ -284,8 +277,8 @@ export class Scheduler {
 
   /** Takes requests from the queue as long as there is room. What is being fetched or loaded holds nobody up. */
   #admit(): void {
-    while (this.#active.length < this.#core.options.maxRunning) {
-      const isIdle = this.#active.length === 0
+    while (this.active.length < this.#core.options.maxRunning) {
+      const isIdle = this.active.length === 0
       const next = this.admission.next(isIdle, sequence => this.#acquire(sequence, isIdle ? 0 : GROWTH_SLOTS))
       if (!next) return
       this.admission.admit(next)
@@ -308,24 +301,20 @@ export class Scheduler {
     sequence.loadsStartedAt = now
     sequence.trail.add('queued', sequence.queuedAt, now)
     if (sequence.times.prepared === 0) sequence.times.prepared = now
-    this.#activate(sequence)
+    this.#roster.activate(sequence)
   }
 
   #join(): void {
-    for (const sequence of this.#active) {
+    for (const sequence of this.active) {
       if (sequence.state !== 'preparing' || sequence.leaving !== null) continue
-      if (this.#joiner.mayRun(sequence, this.#active, this.#drafts.size > 0)) this.#start(sequence)
+      if (this.#joiner.mayRun(sequence, this.active, this.#drafts.size > 0)) this.#start(sequence)
     }
   }
 
   #start(sequence: Sequence): void {
-    const { engine, clock } = this.#core
     sequence.state = 'running'
-    if (sequence.times.joined === 0) sequence.times.joined = clock.now()
-    if (sequence.isAdded) return
-    sequence.isAdded = true
-    this.#living.set(sequence.id, sequence)
-    engine.addSequence(sequence.spec)
+    if (sequence.times.joined === 0) sequence.times.joined = this.#core.clock.now()
+    this.#roster.add(sequence)
   }
 
   #finish(sequence: Sequence, row: RowResult): void {
@@ -333,26 +322,8 @@ export class Scheduler {
     sequence.computed = row.computedTokens ?? sequence.computed
     sequence.tailKey = row.tailKey ?? null
     this.#releaser.release(sequence)
-    this.#deactivate(sequence)
-    this.#end(sequence)
+    this.#roster.deactivate(sequence)
+    this.#roster.end(sequence)
     this.#listener.finished(sequence, row)
-  }
-
-  #end(sequence: Sequence): void {
-    sequence.state = 'ended'
-    this.#living.delete(sequence.id)
-    if (!sequence.isAdded) return
-    if (sequence.lastStep > this.#answered) this.#leftovers.push(sequence)
-    else this.#core.engine.dropSequence(sequence.id)
-  }
-
-  #activate(sequence: Sequence): void {
-    const younger = this.#active.findIndex(other => other.ticket > sequence.ticket)
-    this.#active.splice(younger < 0 ? this.#active.length : younger, 0, sequence)
-  }
-
-  #deactivate(sequence: Sequence): void {
-    const at = this.#active.indexOf(sequence)
-    if (at >= 0) this.#active.splice(at, 1)
   }
 }

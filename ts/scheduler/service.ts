@@ -1,24 +1,21 @@
 // The inference service: what the HTTP API talks to.
 
-import { Conversations } from '../conversations/conversations.js'
 import { conversationKey } from '../conversations/registry.js'
 import { messageSecret } from '../conversations/secret.js'
-import { openDatabase, type Database } from '../directory/database.js'
-import { Aliases } from '../directory/aliases.js'
-import { BlockStore } from '../directory/store.js'
 import type { BlockKey, Engine, RowResult } from '../engine/types.js'
 import { MIN_WINDOW } from '../engine/view.js'
 import { ApiError, ExitError } from '../protocol/errors.js'
 import type { CacheMap, WhatIf } from '../protocol/index.js'
 import { Accounts } from './accounts.js'
 import { cacheMap } from './cache-map.js'
+import { Changes } from './changes.js'
 import { CacheControls } from './controls.js'
 import { ConversationControls } from './conversation-controls.js'
 import { createCore, type Core } from './core.js'
 import { IntakeDesk, type Intake } from './intake.js'
+import { restoreKept, type Kept } from './kept.js'
 import { contextThatFits, serviceOptions, type ServiceOptions } from './options.js'
 import type { RequestRecords } from './records.js'
-import { Referrers } from './referrers.js'
 import { RequestLog } from './request-log.js'
 import { Scheduler } from './scheduler.js'
 import type { Sequence } from './sequence.js'
@@ -54,63 +51,54 @@ function checkWindow({ contextWindow, maxContext, truncationRatio }: ServiceOpti
 
 class Service implements InferenceService {
   readonly #core: Core
-  readonly #database: Database | null
+  readonly #kept: Kept
   readonly conversations: ConversationControls
-  readonly #conversations: Conversations
-  readonly #referrers: Referrers
   readonly #scheduler: Scheduler
   readonly #starts: StartFinder
   readonly #intake: IntakeDesk
   readonly #controls: CacheControls
   readonly #accounts: Accounts
   readonly #resolutions = new Map<Sequence, Intake['resolution']>()
-  readonly #store: BlockStore | null
   /** Requests that are being tokenised: they count as queued. */
   #arriving = 0
   #state: 'open' | 'draining' | 'failed' = 'open'
   #failure: ApiError | null = null
   #closed: Promise<void> | null = null
-  #onChange: Array<() => void> = []
+  readonly #changes = new Changes()
   #cancelHousekeeping: () => void = () => {}
 
   constructor(core: Core) {
-    const { options, engine } = core
+    const { options } = core
     const dataDir = options.noReuse ? null : options.dataDir
     const secret = messageSecret(dataDir)
-    this.#core = core
-    this.#database = dataDir === null ? null : openDatabase(dataDir)
-    this.#conversations = new Conversations({
-      database: this.#database,
-      secret,
-      textFingerprint: engine.info.textFingerprint,
-      maxRecordBytes: options.maxRecordBytes,
-      maxConversations: options.maxConversations,
-      newId: options.newConversationId,
-      now: () => core.clock.now(),
-    })
-    this.#accounts = new Accounts(core, options.onRequestLogged ? new RequestLog(core, secret, options.onRequestLogged) : null)
-    this.#store = this.#restore()
-    this.#referrers = this.#restoreReferrers()
-    this.#scheduler = new Scheduler(core, this.#store, {
+    const accounts = new Accounts(core, options.onRequestLogged ? new RequestLog(core, secret, options.onRequestLogged) : null)
+    const kept = restoreKept(core, dataDir, secret)
+    const scheduler = new Scheduler(core, kept.store, {
       released: (sequence, keys) => this.#released(sequence, keys),
       finished: (sequence, row) => this.#finished(sequence, row),
       failed: (code, message) => this.#failed(code, message),
-      settled: () => this.#changed(),
+      settled: () => this.#changes.announce(),
     })
-    const aliases = new Aliases(this.#database?.table('aliases') ?? null, () => core.clock.now())
-    this.#starts = new StartFinder(core, aliases)
-    this.#intake = new IntakeDesk(core, this.#conversations, this.#starts)
-    this.#controls = new CacheControls(core, this.#scheduler, () => this.#nextChange())
+    const starts = new StartFinder(core, kept.aliases)
+    const nextChange = () => this.#changes.next()
+    const controls = new CacheControls(core, scheduler, nextChange)
     this.conversations = new ConversationControls(core, {
-      scheduler: this.#scheduler,
-      conversations: this.#conversations,
-      referrers: this.#referrers,
-      aliases,
-      controls: this.#controls,
-      records: this.records,
-      nextChange: () => this.#nextChange(),
-      flushed: async () => this.#database?.flushed(),
+      scheduler,
+      conversations: kept.conversations,
+      referrers: kept.referrers,
+      aliases: kept.aliases,
+      controls,
+      records: accounts.records,
+      nextChange,
+      flushed: async () => kept.database?.flushed(),
     })
+    this.#core = core
+    this.#accounts = accounts
+    this.#kept = kept
+    this.#scheduler = scheduler
+    this.#starts = starts
+    this.#intake = new IntakeDesk(core, kept.conversations, starts)
+    this.#controls = controls
     this.#scheduleHousekeeping()
   }
 
@@ -132,7 +120,7 @@ class Service implements InferenceService {
       this.#checkQueue()
       const { sequence, resolution } = await this.#arrive(request)
       this.#checkOpen()
-      this.#conversations.accept(resolution)
+      this.#kept.conversations.accept(resolution)
       this.#resolutions.set(sequence, resolution)
       this.#scheduler.enqueue(sequence)
       return sequence.turn
@@ -161,19 +149,19 @@ class Service implements InferenceService {
   /** What was demoted is found again even if the server is killed right after the answer. */
   async demote(to: 'dram' | 'ssd'): Promise<DemoteReceipt> {
     const receipt = await this.#controls.demote(to)
-    await this.#database?.flushed()
+    await this.#kept.database?.flushed()
     return receipt
   }
 
   async reset(): Promise<ResetReceipt> {
     const receipt = this.#controls.reset()
-    await this.#database?.flushed()
+    await this.#kept.database?.flushed()
     return receipt
   }
 
   checkIntegrity(): void {
     this.#core.directory.checkIntegrity()
-    this.#referrers.checkIntegrity()
+    this.#kept.referrers.checkIntegrity()
   }
 
   close(graceMs: number): Promise<void> {
@@ -211,9 +199,9 @@ class Service implements InferenceService {
   /** Also of a cancelled turn: what was computed of its prompt is the conversation's. */
   #released(sequence: Sequence, keys: readonly BlockKey[]): void {
     const { tenant, turn } = sequence
-    if (!this.#core.tiers.keeps || !this.#conversations.get(tenant, turn.conversation)) return
+    if (!this.#core.tiers.keeps || !this.#kept.conversations.get(tenant, turn.conversation)) return
     sequence.leaf = keys.findLast(key => this.#core.directory.blocks.has(key)) ?? null
-    this.#referrers.refer(conversationKey(tenant, turn.conversation), keys)
+    this.#kept.referrers.refer(conversationKey(tenant, turn.conversation), keys)
   }
 
   #finished(sequence: Sequence, row: RowResult): void {
@@ -223,7 +211,7 @@ class Service implements InferenceService {
     const hash = sequence.answer?.end() ?? null
     const { leftOut } = sequence.start
     const shape = { length: leftOut + sequence.tokens.length, leftOut, leaf: sequence.leaf }
-    if (resolution) this.#conversations.answered(resolution, { hash, tokens: inside, bytes: row.insideBytes ?? 0, ...shape })
+    if (resolution) this.#kept.conversations.answered(resolution, { hash, tokens: inside, bytes: row.insideBytes ?? 0, ...shape })
     this.#starts.answered(sequence)
     const usage = this.#accounts.usageOf(sequence)
     sequence.turn.finish({ type: 'done', finish: row.finish ?? 'stop', stopReason: row.stopped ?? null, usage })
@@ -235,7 +223,7 @@ class Service implements InferenceService {
     if (this.#state === 'failed') return
     this.#accounts.cancelled(sequence)
     this.#scheduler.cancel(sequence)
-    this.#changed()
+    this.#changes.announce()
   }
 
   #failed(code: string, message: string): void {
@@ -244,40 +232,7 @@ class Service implements InferenceService {
     for (const sequence of this.#resolutions.keys()) this.#accounts.failed(sequence, this.#failure.code)
     this.#scheduler.failAll(this.#failure)
     this.#resolutions.clear()
-    this.#changed()
-  }
-
-  /** Blocks on ssd from before; what belongs to another model or layout is dropped. */
-  #restore(): BlockStore | null {
-    const { tiers, directory, engine, counters } = this.#core
-    if (!this.#database || !tiers.ssd) return null
-    const store = new BlockStore(this.#database.table('blocks'))
-    const report = store.restore(directory, engine.info.fingerprint)
-    counters.dropped.foreign += report.foreign
-    counters.dropped.damaged += report.damaged
-    directory.ssdListener = store
-    return store
-  }
-
-  #restoreReferrers(): Referrers {
-    const isKnown = (key: string): boolean => this.#conversations.byKey(key) !== undefined
-    const referrers = new Referrers(this.#core.directory, this.#database?.table('referrers') ?? null, isKnown)
-    this.#conversations.onForgotten = key => referrers.forget(key)
-    this.#restoreRemains(referrers, isKnown)
-    return referrers
-  }
-
-  /** A turn that is not released yet refers to nothing, but may have left something already. */
-  #restoreRemains(referrers: Referrers, isKnown: (conversation: string) => boolean): void {
-    const { directory, journal } = this.#core
-    const table = this.#database?.table('remains')
-    if (table) directory.remains.keepIn(table, { slot: slot => directory.pools.ssd.isFree(slot), conversation: isKnown })
-    directory.usersOf = block => {
-      const users = new Set(referrers.of(block))
-      const owner = journal.ownerOf(block)
-      if (owner) users.add(conversationKey(owner.tenant, owner.conversation))
-      return [...users]
-    }
+    this.#changes.announce()
   }
 
   #scheduleHousekeeping(): void {
@@ -292,16 +247,6 @@ class Service implements InferenceService {
     this.#cancelHousekeeping = clock.after(period, run, { background: true })
   }
 
-  #nextChange(): Promise<void> {
-    return new Promise(resolve => this.#onChange.push(resolve))
-  }
-
-  #changed(): void {
-    const waiting = this.#onChange
-    this.#onChange = []
-    for (const resolve of waiting) resolve()
-  }
-
   async #close(graceMs: number): Promise<void> {
     this.#cancelHousekeeping()
     if (this.#state === 'open') this.#state = 'draining'
@@ -312,12 +257,12 @@ class Service implements InferenceService {
     while (this.#state !== 'failed' && !this.#scheduler.isIdle) {
       this.#scheduler.pump()
       if (!this.#scheduler.isMoving) break
-      await this.#nextChange()
+      await this.#changes.next()
     }
     this.#scheduler.stop()
     await this.#accounts.close()
-    this.#store?.refresh(this.#core.directory.inTier.ssd)
-    await this.#database?.close()
+    this.#kept.store?.refresh(this.#core.directory.inTier.ssd)
+    await this.#kept.database?.close()
   }
 
   /** Running answers have `graceMs`; then they are cut off. */
@@ -325,10 +270,10 @@ class Service implements InferenceService {
     let isOver = graceMs <= 0
     const cancelTimer = this.#core.clock.after(Math.max(0, graceMs), () => {
       isOver = true
-      this.#changed()
+      this.#changes.announce()
     })
     while (this.#state !== 'failed' && !isOver && this.#scheduler.active.length + this.#scheduler.waiting.length > 0) {
-      await this.#nextChange()
+      await this.#changes.next()
     }
     cancelTimer()
     for (const sequence of [...this.#scheduler.waiting, ...this.#scheduler.active]) this.#refuse(sequence, error)
