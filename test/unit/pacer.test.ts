@@ -112,7 +112,7 @@ test('no prompt is left with rows that take less time than a step of their own c
   fc.assert(
     fc.property(fc.integer({ min: 2, max: 200 }), fc.integer({ min: 0, max: 4000 }), (length, history) => {
       const { pacer, prefill } = pacerOf(new VirtualClock(0))
-      for (let i = 0; i < 20; i++) pacer.arrived()
+      for (let i = 0; i < 20; i++) pacer.arrived(1)
       const rows = planStep(pacer, [prompt(0, history + length, history)]).get(0) ?? 0
       const ms = prefill.stepMs + prefill.rowsMs(rows, history)
       const over = ms - pacer.quantumMs

@@ -129,7 +129,7 @@ export class Scheduler {
   enqueue(sequence: Sequence): void {
     this.#acquirer.noteWants(sequence)
     this.#lookAhead.queued(sequence.wanted.length)
-    this.#pacer.arrived(this.waiting.length + this.#active.length)
+    this.#pacer.arrived(this.waiting.length + this.active.length)
     this.waiting.add(sequence)
     this.pump()
   }
