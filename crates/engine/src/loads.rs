@@ -44,6 +44,8 @@ pub struct Loads {
     by_slot: HashMap<u32, u64>,
     /// Slots whose load failed: rows that depend on them are void until the slot is filled anew.
     failed_slots: HashSet<u32>,
+    /// Batches that have failed so far.
+    failures: u64,
 }
 
 impl Loads {
@@ -57,6 +59,7 @@ impl Loads {
             next_batch: 0,
             by_slot: HashMap::new(),
             failed_slots: HashSet::new(),
+            failures: 0,
         }
     }
 
@@ -122,6 +125,11 @@ impl Loads {
         }
     }
 
+    /// How many batches have failed: whoever sees it change asks again which slots those are.
+    pub fn failures(&self) -> u64 {
+        self.failures
+    }
+
     pub fn has_failed(&self, slot: u32) -> bool {
         self.failed_slots.contains(&slot)
     }
@@ -178,6 +186,7 @@ impl Loads {
             }),
         );
         if failed && let Some(batch) = self.batches.remove(&number) {
+            self.failures += 1;
             for load in batch.loads {
                 self.by_slot.remove(&load.hbm_slot);
                 self.failed_slots.insert(load.hbm_slot);

@@ -1,6 +1,7 @@
 //! Saves, hbm → dram: layer by layer beside the step that fills the block, or whole after a turn
 //! (paper §3.2, asynchronous saving).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -39,7 +40,7 @@ impl Saves {
         for layer in 0..self.host.layout().layers {
             self.layer(backend, &saves, layer)?;
         }
-        self.end(backend, saves, started);
+        self.end(backend, saves, &HashSet::new(), started);
         Ok(())
     }
 
@@ -73,24 +74,28 @@ impl Saves {
         Ok(())
     }
 
-    /// All layers are enqueued: reports each save when the stream has got there.
-    pub fn end(&self, backend: &mut dyn Backend, saves: Vec<Save>, started: Instant) {
+    /// All layers are enqueued: reports each save when the stream has got there; those of `lost` slots, in which there is
+    /// nothing worth keeping, as not computed.
+    pub fn end(&self, backend: &mut dyn Backend, saves: Vec<Save>, lost: &HashSet<u32>, started: Instant) {
         if saves.is_empty() {
             return;
         }
         let bytes_each = self.host.layout().block_bytes() as u64;
         let (host, outbox, meters) = (self.host.clone(), self.outbox.clone(), self.meters.clone());
+        let saves: Vec<(Save, bool)> =
+            saves.into_iter().map(|save| (save, lost.contains(&save.hbm_slot))).collect();
         backend.notify(
             Stream::Save,
             Box::new(move |outcome| {
                 let bytes_each = if outcome.is_ok() { bytes_each } else { 0 };
                 let total = bytes_each * saves.len() as u64;
                 let ms = meters.save.ended(meters.epoch, started, total) / saves.len() as f32;
-                for save in &saves {
+                for (save, lost) in &saves {
                     // SAFETY: the slot belongs to this save until it is reported.
                     let zeroed = unsafe { host.zero_tails(save.dram_slot, save.valid) };
                     let failed = outcome.is_err().then_some("save_failed");
-                    let error = failed.or(zeroed.err().map(|error| error.code()));
+                    let error = lost.then_some("not_computed").or(failed);
+                    let error = error.or(zeroed.err().map(|error| error.code()));
                     outbox.post(&EngineEvent::Transfer(TransferDone {
                         id: save.id,
                         error,

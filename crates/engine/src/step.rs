@@ -1,5 +1,6 @@
 //! One step: the model over KV blocks, with loads awaited and saves enqueued around each layer.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
@@ -35,18 +36,21 @@ impl Worker {
     pub(crate) fn run_step(&mut self, plan: StepPlan) -> Result<(), EngineError> {
         let started = Instant::now();
         self.apply_tables(&plan)?;
-        let fates = self.fates(&plan.rows)?;
+        let planned = self.fates(&plan.rows)?;
+        let failures = self.loads.failures();
         let work: Vec<PlanRow> = plan
             .rows
             .iter()
-            .zip(&fates)
+            .zip(&planned)
             .filter(|(_, fate)| **fate == RowStatus::Ok)
             .map(|(row, _)| *row)
             .collect();
         let saves = self.step_saves(&plan, &work)?;
         let mut stalls = Stalls::default();
         let sampled = if work.is_empty() { Vec::new() } else { self.compute(&work, &saves, &mut stalls)? };
-        let rows = self.results(&plan.rows, &fates, sampled);
+        // A load that failed between two layers makes rows void that were computed.
+        let fates = if self.loads.failures() == failures { planned.clone() } else { self.fates(&plan.rows)? };
+        let rows = self.results(&plan.rows, (&planned, &fates), sampled);
         self.reply(plan.step, rows, started, &stalls);
         Ok(())
     }
@@ -81,7 +85,7 @@ impl Worker {
         }
         sequence.check_row(row)?;
         let (position, slots) = sequence.seen_by(row);
-        let (history, new) = slots.split_at((position as usize).div_ceil(BLOCK_TOKENS).min(slots.len()));
+        let (history, new) = split_history(position, &slots);
         if history.iter().any(|&slot| self.loads.has_failed(slot)) {
             self.sequence_mut(row.sequence)?.make_void();
             return Ok(RowStatus::Void);
@@ -142,13 +146,23 @@ impl Worker {
             self.backend.run_layer(layer)?;
             self.saves.layer(self.backend.as_mut(), saves, layer)?;
         }
-        self.saves.end(self.backend.as_mut(), saves.to_vec(), saving);
+        let lost = self.lost_slots(&seen);
+        self.saves.end(self.backend.as_mut(), saves.to_vec(), &lost, saving);
         if work.iter().map(|row| row.count).sum::<u32>() >= LONG_STEP_ROWS {
             self.transfer_beside();
         }
         let sampled = self.sample(work)?;
         self.loads.release_others(self.backend.as_mut(), &awaited);
         Ok(sampled)
+    }
+
+    /// Slots of rows whose history failed to load after they were found fit to be computed.
+    fn lost_slots(&self, seen: &[(u32, Vec<u32>)]) -> HashSet<u32> {
+        let is_lost = |position: u32, slots: &[u32]| {
+            split_history(position, slots).0.iter().any(|&slot| self.loads.has_failed(slot))
+        };
+        let lost = seen.iter().filter(|(position, slots)| is_lost(*position, slots));
+        lost.flat_map(|(_, slots)| slots.iter().copied()).collect()
     }
 
     /// A device that computes by itself is still at the step's layers: what arrives meanwhile starts beside them.
@@ -182,17 +196,21 @@ impl Worker {
         Ok(self.backend.sample(&requests)?)
     }
 
-    /// Moves every computed sequence on and describes each planned row.
-    fn results(&mut self, rows: &[PlanRow], fates: &[RowStatus], sampled: Vec<Sampled>) -> Vec<RowResult> {
+    /// Moves every computed sequence on and describes each planned row. `planned` says which rows were computed, `fates`
+    /// which of them hold.
+    fn results(
+        &mut self,
+        rows: &[PlanRow],
+        (planned, fates): (&[RowStatus], &[RowStatus]),
+        sampled: Vec<Sampled>,
+    ) -> Vec<RowResult> {
         let mut sampled = sampled.into_iter();
         let mut results = Vec::with_capacity(rows.len());
-        for (row, fate) in rows.iter().zip(fates) {
+        for ((row, planned), fate) in rows.iter().zip(planned).zip(fates) {
+            let token = if row.sample && *planned == RowStatus::Ok { sampled.next() } else { None };
             let sequence = self.sequences.get_mut(&row.sequence);
             let result = match (fate, sequence) {
-                (RowStatus::Ok, Some(sequence)) => {
-                    let token = if row.sample { sampled.next() } else { None };
-                    sequence.advance(row, token, &self.keys, &self.end_tokens)
-                }
+                (RowStatus::Ok, Some(sequence)) => sequence.advance(row, token, &self.keys, &self.end_tokens),
                 _ => RowResult::without_work(row.sequence, *fate),
             };
             results.push(result);
@@ -221,6 +239,11 @@ impl Worker {
             .get_mut(&number)
             .ok_or_else(|| EngineError::Protocol { detail: format!("unknown sequence {number}") })
     }
+}
+
+/// The slots of a row from `position` on: those of blocks before it, the one it begins in included, and those after.
+fn split_history(position: u32, slots: &[u32]) -> (&[u32], &[u32]) {
+    slots.split_at((position as usize).div_ceil(BLOCK_TOKENS).min(slots.len()))
 }
 
 fn batch_row<'a>(

@@ -93,6 +93,35 @@ fn rows_whose_history_failed_to_load_are_void_until_it_is_loaded_again() {
 }
 
 #[test]
+fn a_load_that_fails_between_two_layers_of_a_step_makes_its_rows_void_and_saves_nothing_of_them() {
+    let mut driver = Driver::open(Some(1));
+    let expected = compute_and_save(&mut driver);
+    let mut tokens = prompt();
+    tokens.resize(2 * BLOCK, 9);
+    driver.add(1, &tokens);
+    *driver.watch.refuse_layer.lock().unwrap() = Some(1);
+    // In the same moment, so that the batch is still at its first layer when the step begins.
+    let mut load = vec![LOAD, 99, 0, 5, 0];
+    load.extend([0; 8]);
+    driver.engine.submit(&[100, 0, 0, 0, 0]).unwrap();
+    driver.engine.transfer(&load).unwrap();
+    let rows = [1, 0, 2, 1, 1, 1, 0, 5, 1, 1, 6, 1, BLOCK as u32, BLOCK as u32, 1];
+    driver.engine.submit(&rows.into_iter().chain([77, 1, 1, 2, BLOCK as u32]).collect::<Vec<_>>()).unwrap();
+    match driver.next(|told| matches!(told, Told::Step { step: 1, .. } | Told::Failed { .. })) {
+        Told::Step { rows, .. } => assert_eq!((rows[0].status, rows[0].token), (VOID, None)),
+        other => panic!("{other:?}"),
+    }
+    match driver.next(|told| matches!(told, Told::Transfer { id: 77, .. })) {
+        Told::Transfer { error, .. } => assert_eq!(error, "not_computed"),
+        other => panic!("{other:?}"),
+    }
+    *driver.watch.refuse_layer.lock().unwrap() = None;
+    driver.add(2, &prompt());
+    assert_eq!(driver.transfer(LOAD, 0, 5, 0), "");
+    assert_eq!(driver.step(2, 2, BLOCK as u32, 20, &[5, 6]).token, expected);
+}
+
+#[test]
 fn a_row_that_was_planned_on_the_token_of_a_void_step_is_void_too() {
     let mut driver = Driver::open(None);
     let expected = compute_and_save(&mut driver);

@@ -25,6 +25,8 @@ pub struct Watched {
 #[derive(Default)]
 pub struct Watch {
     pub refuse_loads: AtomicBool,
+    /// Loads of this layer are refused.
+    pub refuse_layer: Mutex<Option<u32>>,
     /// Told when a step's second layer was enqueued; from then on the step is running until a load was enqueued.
     pub running: Mutex<Option<Sender<()>>>,
     /// Whether a step is held up like that.
@@ -114,7 +116,8 @@ impl Backend for Watched {
     }
     fn copy(&mut self, stream: Stream, copies: &[SliceCopy]) -> Result<(), ModelError> {
         if stream == Stream::Load {
-            if self.watch.refuse_loads.load(Ordering::Relaxed) {
+            let refused = *self.watch.refuse_layer.lock().unwrap() == Some(copies[0].layer);
+            if refused || self.watch.refuse_loads.load(Ordering::Relaxed) {
                 return Err(ModelError::Device { device: "test".into(), detail: "refused".into() });
             }
             self.watch.held.store(false, Ordering::Relaxed);
