@@ -56,7 +56,8 @@ export function declareConversationTests(name: string, samplingOf: SamplingOf): 
 
   modelTest(`${name}: so it is after a demotion to dram, to ssd, after a restart and after a crash`, async (t) => {
     const home = temporaryFolder()
-    const start = () => TestServer.start({ args: SMALL_TIERS, home })
+    // A GPU computes so few tokens sooner than it reads them.
+    const start = () => TestServer.start({ args: [...SMALL_TIERS, '--history', 'load'], home })
     const { answers, server } = await playAll(await start(), samplingOf, async (running, turn) => {
       if (turn === 1) await demoteAll(running, 'dram')
       if (turn >= 2) await demoteAll(running, 'ssd')
