@@ -1,4 +1,4 @@
-// What both prefill attention kernels are given, and the rotation of a query's pairs.
+// What a CTA of both prefill attention kernels takes, and the rotation of a query's pairs.
 #pragma once
 #include "mma.cuh"
 
@@ -8,19 +8,6 @@ struct QueryTile {
     u32 tokens;
     u32 position;     // of the first token inside its view
     u32 table_start;  // of the view's slots
-};
-
-struct Problem {
-    const u16* q;
-    const u16* layer;
-    const u16* scratch;  // dense: rotated keys of the only sequence, [key][kv head][dim]
-    const u32* block_slots;
-    const float2* table;
-    u16* out;            // where there is one split
-    float* partial;      // where there are several
-    float2* partial_scale;
-    u32 heads, kv_heads, blocks_per_split;
-    float scale;
 };
 
 // Two neighbouring pairs (low half, high half) turned by (cos, sin, cos, sin).

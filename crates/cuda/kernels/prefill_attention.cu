@@ -6,6 +6,19 @@
 // come rotated from a scratch and the query is rotated once (dense).
 #include "prefill.cuh"
 
+struct Problem {
+    const u16* q;
+    const u16* layer;
+    const u16* scratch;  // dense: rotated keys of the only sequence, [key][kv head][dim]
+    const u32* block_slots;
+    const float2* table;
+    u16* out;            // where there is one split
+    float* partial;      // where there are several
+    float2* partial_scale;
+    u32 heads, kv_heads, blocks_per_split;
+    float scale;
+};
+
 constexpr u32 WARPS = 4;
 constexpr u32 THREADS = WARPS * WARP;
 constexpr u32 WARP_ROWS = 32;
