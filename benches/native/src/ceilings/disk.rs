@@ -53,6 +53,20 @@ const QUICK: Plan = Plan {
     sustained_bytes: 1 << 30,
 };
 
+impl Plan {
+    fn largest_block(&self) -> usize {
+        largest(self.blocks)
+    }
+
+    fn deepest(&self) -> usize {
+        largest(self.depths)
+    }
+}
+
+fn largest(of: &[usize]) -> usize {
+    of.iter().copied().max().unwrap_or(1)
+}
+
 /// # Errors
 /// A directory that cannot be written or has no room, no memory.
 pub fn measure(recorder: &mut Recorder, directory: &Path) -> Outcome<()> {
@@ -62,8 +76,7 @@ pub fn measure(recorder: &mut Recorder, directory: &Path) -> Outcome<()> {
     let plan = if recorder.quick() { QUICK } else { FULL };
     let folder = tempfile::Builder::new().prefix("attentionstore-bench-").tempdir_in(directory);
     let folder = folder.map_err(|error| format!("--dir {}: {error}", directory.display()))?;
-    let largest = |of: &[usize]| of.iter().copied().max().unwrap_or(1);
-    let arena = Arc::new(HostArena::new(largest(plan.blocks) * largest(plan.depths))?);
+    let arena = Arc::new(HostArena::new(plan.largest_block() * plan.deepest())?);
     for kind in ENGINES {
         match Disk::open(folder.path(), kind, arena.clone(), &plan) {
             Ok(mut disk) => {
@@ -100,7 +113,7 @@ impl Disk {
 
     /// Writes the whole file, so that what is read later lies on the disk.
     fn fill(&self, plan: &Plan) -> Result<(), IoError> {
-        let block = plan.blocks.iter().copied().max().unwrap_or(MIB);
+        let block = plan.largest_block();
         let blocks = self.bytes / block as u64;
         let stream = Stream { disk: self, operation: Operation::Write, block, depth: 4 };
         stream.run(|done| done < blocks).map(drop)
@@ -124,22 +137,25 @@ impl Disk {
         Ok(())
     }
 
-    /// The file, grown to its whole length by a write that is not counted, written once more and read twice.
+    /// The file, grown to its whole length first, written once and read twice.
     fn measure_sustained(&mut self, recorder: &mut Recorder, plan: &Plan) -> Outcome<()> {
+        let (block, depth) = (plan.largest_block(), plan.deepest());
+        let name = |way: &str| format!("{way}{}/{} KiB/{depth} in flight", self.name, block / KIB);
+        let wanted: Vec<_> =
+            [(name(SUSTAINED_WRITE), Operation::Write, 1), (name(SUSTAINED_READ), Operation::Read, 2)]
+                .into_iter()
+                .filter(|(name, ..)| recorder.wants(name))
+                .collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
         self.bytes = plan.sustained_bytes;
-        let largest = |of: &[usize]| of.iter().copied().max().unwrap_or(1);
-        let (block, depth) = (largest(plan.blocks), largest(plan.depths));
-        let blocks = self.bytes / block as u64;
-        for (way, operation, (warm_ups, rounds)) in
-            [(SUSTAINED_WRITE, Operation::Write, (1, 1)), (SUSTAINED_READ, Operation::Read, (0, 2))]
-        {
-            let name = format!("{way}{}/{} KiB/{depth} in flight", self.name, block / KIB);
-            if !recorder.wants(&name) {
-                continue;
-            }
-            let disk = &*self;
+        self.fill(plan)?;
+        let disk = &*self;
+        let blocks = disk.bytes / block as u64;
+        for (name, operation, rounds) in wanted {
             let stream = Stream { disk, operation, block, depth };
-            let samples = repeat(warm_ups, rounds, || {
+            let samples = repeat(0, rounds, || {
                 let start = Instant::now();
                 stream.run(|done| done < blocks).map(|_| rate(disk.bytes, start.elapsed()))
             })?;
