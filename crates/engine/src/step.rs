@@ -49,8 +49,9 @@ impl Worker {
         let mut stalls = Stalls::default();
         let sampled = if work.is_empty() { Vec::new() } else { self.compute(&work, &saves, &mut stalls)? };
         // A load that failed between two layers makes rows void that were computed.
-        let fates = if self.loads.failures() == failures { planned.clone() } else { self.fates(&plan.rows)? };
-        let rows = self.results(&plan.rows, (&planned, &fates), sampled);
+        let failed = self.loads.failures() != failures;
+        let fates = if failed { Some(self.fates(&plan.rows)?) } else { None };
+        let rows = self.results(&plan.rows, (&planned, fates.as_ref().unwrap_or(&planned)), sampled);
         self.reply(plan.step, rows, started, &stalls);
         Ok(())
     }
@@ -134,6 +135,7 @@ impl Worker {
             .zip(&seen)
             .map(|(row, (position, slots))| batch_row(&self.sequences[&row.sequence], row, *position, slots))
             .collect();
+        let failures = self.loads.failures();
         self.backend.begin_step(&batch)?;
         let saving = self.saves.begin(saves)?;
         for layer in 0..self.backend.layout().layers {
@@ -146,7 +148,8 @@ impl Worker {
             self.backend.run_layer(layer)?;
             self.saves.layer(self.backend.as_mut(), saves, layer)?;
         }
-        let lost = self.lost_slots(&seen);
+        let failed = self.loads.failures() != failures;
+        let lost = if failed { self.lost_slots(&seen) } else { HashSet::new() };
         self.saves.end(self.backend.as_mut(), saves.to_vec(), &lost, saving);
         if work.iter().map(|row| row.count).sum::<u32>() >= LONG_STEP_ROWS {
             self.transfer_beside();
