@@ -7,6 +7,8 @@ const stage = setStage()
 
 async function openPlayground(longest: number): Promise<Page> {
   const { page } = await openLive(stage.browser, stage.server.url, { path: '/playground' })
+  // The simulated model ends its turns at random, and an answer may then be empty: here it may not.
+  await page.route('**/v1/chat/completions', (route) => route.continue({ postData: { ...route.request().postDataJSON(), ignore_eos: true } }))
   await page.getByText('Settings', { exact: true }).click()
   await page.getByLabel('Longest answer').fill(String(longest))
   return page
@@ -42,8 +44,6 @@ browserTest('a second turn shows that its context was loaded, and what that save
 
 browserTest('an answer is shown while it is written, and stops when told to', async (t) => {
   const page = await openPlayground(4000)
-  // The simulated model ends its turns at random: here it may not.
-  await page.route('**/v1/chat/completions', (route) => route.continue({ postData: { ...route.request().postDataJSON(), ignore_eos: true } }))
   await say(page, 'Tell me a very long story.')
   await page.locator('.assistant .text', { hasText: /\S/ }).waitFor()
   await page.getByRole('button', { name: 'Stop' }).click()

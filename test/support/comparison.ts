@@ -61,7 +61,8 @@ export async function disagreements(actual: Answers, model: Model): Promise<stri
     const { distance, positions, differences, wide } = agreement
     console.log(`# ${DEVICE}: distance ${distance.toExponential(2)} over ${positions} tokens, ${differences} with another likeliest token`)
     const far = distance <= (ON_GPU ? MOST_DISTANCE : 0) ? [] : [`distance ${distance}`]
-    return [...far, ...wide.map(({ where: place, margin, bound }) => `${place}: margin ${margin}, a near-tie is below ${bound}`)]
+    const none = positions > 0 ? [] : ['no token was compared']
+    return [...none, ...far, ...wide.map(({ where: place, margin, bound }) => `${place}: margin ${margin}, a near-tie is below ${bound}`)]
   } finally {
     await computed.close()
   }
