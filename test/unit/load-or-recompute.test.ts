@@ -7,7 +7,7 @@ import test from 'ava'
 import fc from 'fast-check'
 import { SimulatedDisk } from '../../ts/engine/simulated/disk.js'
 import { cpu2 } from '../../ts/engine/simulated/profiles/cpu-2.js'
-import { chooseHistory, frontBlocks, type HistoryQuestion } from '../../ts/scheduler/load-or-recompute.js'
+import { chooseHistory, frontBlocks, NO_COMPANY, type HistoryQuestion } from '../../ts/scheduler/load-or-recompute.js'
 import type { ServiceOptions } from '../../ts/scheduler/options.js'
 import { Throughput } from '../../ts/scheduler/throughput.js'
 import type { TurnMessage } from '../../ts/scheduler/types.js'
@@ -20,14 +20,14 @@ const questions: fc.Arbitrary<HistoryQuestion> = fc.record({
   readMs: fc.double({ min: 0.01, max: 1000, noNaN: true }),
   queueMs: fc.double({ min: 0, max: 5000, noNaN: true }),
   computeMs: fc.double({ min: 0.01, max: 1000, noNaN: true }),
-  others: fc.integer({ min: 0, max: 20 }),
+  company: fc.record({ others: fc.integer({ min: 0, max: 20 }), arrivalsPerMs: fc.oneof(fc.constant(0), fc.double({ min: 0, max: 0.1, noNaN: true })) }),
 })
 
 test('what is chosen is as fast as the better of reading and computing, up to a twentieth, for whoever is alone', t => {
   fc.assert(
     fc.property(questions, question => {
       const { blocks, readMs, queueMs, computeMs } = question
-      const { ms } = chooseHistory({ ...question, others: 0 })
+      const { ms } = chooseHistory({ ...question, company: NO_COMPANY })
       return ms <= Math.min(queueMs + blocks * readMs, blocks * computeMs) / 0.95
     }),
   )
@@ -37,7 +37,7 @@ test('what is chosen is as fast as the better of reading and computing, up to a 
 test('where reading and computing balance, doing both takes at most two thirds of the time', t => {
   fc.assert(
     fc.property(fc.integer({ min: 2, max: 200 }), fc.double({ min: 0.01, max: 1000, noNaN: true }), (blocks, each) => {
-      const { choice, ms } = chooseHistory({ blocks, readMs: each, queueMs: 0, computeMs: each, others: 0 })
+      const { choice, ms } = chooseHistory({ blocks, readMs: each, queueMs: 0, computeMs: each, company: NO_COMPANY })
       return choice === 'split' && ms <= (blocks * each) / 1.5 + 1e-9
     }),
   )
@@ -58,24 +58,40 @@ test('a plan is never predicted to be slower than it is: front and back are coun
 })
 
 test('when others wait, computing must save more than it costs them', t => {
-  const question = { blocks: 40, readMs: 10, queueMs: 0, computeMs: 10, others: 0 }
+  const question = { blocks: 40, readMs: 10, queueMs: 0, computeMs: 10, company: NO_COMPANY }
   t.is(chooseHistory(question).choice, 'split')
-  t.is(chooseHistory({ ...question, others: 2 }).choice, 'load')
-  t.is(chooseHistory({ ...question, readMs: 1000, others: 2 }).choice, 'recompute')
+  t.is(chooseHistory({ ...question, company: { ...NO_COMPANY, others: 2 } }).choice, 'load')
+  t.is(chooseHistory({ ...question, readMs: 1000, company: { ...NO_COMPANY, others: 2 } }).choice, 'recompute')
+})
+
+test('where others keep coming, no more is computed than is worth their waiting, and nothing if it is not worth it', t => {
+  const question = { blocks: 60, readMs: 10, queueMs: 0, computeMs: 40, company: NO_COMPANY }
+  t.is(chooseHistory(question).front, 12)
+  t.is(chooseHistory({ ...question, company: { others: 0, arrivalsPerMs: 0.001 } }).front, 6)
+  t.is(chooseHistory({ ...question, company: { others: 0, arrivalsPerMs: 0.004 } }).choice, 'load')
+  t.is(chooseHistory({ ...question, readMs: 200, company: { others: 0, arrivalsPerMs: 0.001 } }).choice, 'split')
+})
+
+test('a front stops while somebody is there to whom it costs more than it gains', t => {
+  const question = { left: 20, readMs: 10, computeMs: 40, busyMs: 0, company: NO_COMPANY }
+  t.is(frontBlocks(question), 4)
+  t.is(frontBlocks({ ...question, company: { others: 1, arrivalsPerMs: 0 } }), 0)
+  t.is(frontBlocks({ ...question, readMs: 100, company: { others: 1, arrivalsPerMs: 0 } }), 14)
+  t.is(frontBlocks({ ...question, company: { others: 0, arrivalsPerMs: 0.004 } }), 1)
 })
 
 test('the front takes what it can compute before the back gets there', t => {
-  t.is(frontBlocks({ left: 10, readMs: 10, computeMs: 10, busyMs: 0 }), 5)
-  t.is(frontBlocks({ left: 10, readMs: 10, computeMs: 10, busyMs: 40 }), 3)
-  t.is(frontBlocks({ left: 1, readMs: 10, computeMs: 10, busyMs: 0 }), 0)
-  t.is(frontBlocks({ left: 3, readMs: 1000, computeMs: 1, busyMs: 0 }), 3)
-  t.is(frontBlocks({ left: 3, readMs: 1, computeMs: 1000, busyMs: 0 }), 0)
+  t.is(frontBlocks({ left: 10, readMs: 10, computeMs: 10, busyMs: 0, company: NO_COMPANY }), 5)
+  t.is(frontBlocks({ left: 10, readMs: 10, computeMs: 10, busyMs: 40, company: NO_COMPANY }), 3)
+  t.is(frontBlocks({ left: 1, readMs: 10, computeMs: 10, busyMs: 0, company: NO_COMPANY }), 0)
+  t.is(frontBlocks({ left: 3, readMs: 1000, computeMs: 1, busyMs: 0, company: NO_COMPANY }), 3)
+  t.is(frontBlocks({ left: 3, readMs: 1, computeMs: 1000, busyMs: 0, company: NO_COMPANY }), 0)
 })
 
 test('before anything was measured the front waits for a read, and tries one block only if the rest would take long', t => {
-  t.is(frontBlocks({ left: 10, readMs: 0, computeMs: 10, busyMs: 0 }), 0)
-  t.is(frontBlocks({ left: 10, readMs: 10, computeMs: 0, busyMs: 0 }), 0)
-  t.is(frontBlocks({ left: 10, readMs: 100, computeMs: 0, busyMs: 0 }), 1)
+  t.is(frontBlocks({ left: 10, readMs: 0, computeMs: 10, busyMs: 0, company: NO_COMPANY }), 0)
+  t.is(frontBlocks({ left: 10, readMs: 10, computeMs: 0, busyMs: 0, company: NO_COMPANY }), 0)
+  t.is(frontBlocks({ left: 10, readMs: 100, computeMs: 0, busyMs: 0, company: NO_COMPANY }), 1)
 })
 
 test('throughput counts the time in which something was under way, and believes a transfer that takes longer', t => {
@@ -182,4 +198,30 @@ test('blocks that are damaged at the back are computed by the front, with the sa
   t.is(reusedTokens(damaged.usage) + damaged.usage.computedTokens, damaged.usage.promptTokens)
   await served.close()
   await whole.close()
+})
+
+/** Mean time to the first token of chats that keep coming while a conversation of about 1,300 tokens returns from ssd. */
+async function besideReturn(history: ServiceOptions['history']): Promise<{ chatMs: number; computed: number }> {
+  const profile = { ...cpu2, diskLatencyMs: 0, readRate: (cpu2.kvBytesPerToken * 64) / 100 }
+  const served = simulatedService({ profile }, { history })
+  const messages = [user(TURN)]
+  messages.push({ role: 'assistant', content: (await ask(served.service, chat(messages, { ignoreEos: true }))).text }, user('go on'))
+  await served.service.demote('ssd')
+  const chats: Array<Promise<Answer>> = []
+  let back: Promise<Answer> | null = null
+  for (let i = 0; i < 24; i++) {
+    chats.push(ask(served.service, chat([user(`chat ${i}`)], { maxTokens: 8, ignoreEos: true })))
+    if (i === 16) back = ask(served.service, chat(messages))
+    await served.clock.advance(150)
+  }
+  const times = (await Promise.all(chats)).slice(16).map(({ usage }) => usage.ttftMs)
+  const computed = (await back)?.usage.computedTokens ?? 0
+  await served.close()
+  return { chatMs: times.reduce((a, b) => a + b) / times.length, computed }
+}
+
+test('where chats keep coming, a history that could be computed meanwhile is read, and they do not wait for it', async t => {
+  const [load, split, auto] = [await besideReturn('load'), await besideReturn('split'), await besideReturn('auto')]
+  t.is(auto.computed, load.computed)
+  t.true(auto.chatMs < 1.01 * load.chatMs && split.chatMs > 1.05 * load.chatMs, JSON.stringify({ load, split, auto }))
 })

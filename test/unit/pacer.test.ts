@@ -7,6 +7,7 @@ import { MOST_STOOD_BACK, Pacer } from '../../ts/scheduler/pacer.js'
 import { PrefillModel } from '../../ts/scheduler/prefill-model.js'
 import { Rates } from '../../ts/scheduler/rates.js'
 import { Sequence } from '../../ts/scheduler/sequence.js'
+import { Traffic } from '../../ts/scheduler/traffic.js'
 import { TurnOutput } from '../../ts/scheduler/turn.js'
 import { greedy } from '../support/sampling.js'
 import { ask, chat, simulatedService } from '../support/simulated-service.js'
@@ -15,15 +16,25 @@ const STEP_MS = 20
 const ROW_MS = 1
 const ATTENDED_MS = 0.0005
 
-/** A pacer that has measured a machine of these costs. */
-function pacerOf(clock: VirtualClock, waiting = () => 0): { pacer: Pacer; prefill: PrefillModel } {
+/** A pacer that has measured a machine of these costs, and who is about. */
+function pacerOf(clock: VirtualClock, waiting = () => 0) {
   const rates = new Rates()
   const prefill = new PrefillModel()
   rates.stepTook(1, STEP_MS + ROW_MS)
   for (const rows of [10, 20, 40, 80]) {
     for (const history of [0, 500, 2000]) prefill.stepTook(rows, history, STEP_MS + rows * (ROW_MS + history * ATTENDED_MS))
   }
-  return { pacer: new Pacer(clock, rates, prefill, waiting), prefill }
+  let present = 0
+  const traffic = new Traffic(clock, () => present)
+  const arrives = (others: number) => {
+    present = others
+    traffic.arrives()
+  }
+  const ends = () => {
+    present = 0
+    traffic.ended()
+  }
+  return { pacer: new Pacer(traffic, rates, prefill, waiting), prefill, arrives, ends }
 }
 
 function prompt(ticket: number, length: number, computed = 0): Sequence {
@@ -50,30 +61,31 @@ function planStep(pacer: Pacer, prompts: readonly Sequence[]): Map<number, numbe
 
 test('a client whose turns follow each other is always alone: no step of its is ended early, however many turns there were', async t => {
   const clock = new VirtualClock(0)
-  const { pacer } = pacerOf(clock)
+  const { pacer, arrives, ends } = pacerOf(clock)
   for (let turn = 0; turn < 50; turn++) {
-    pacer.arrived(0)
+    arrives(0)
     await clock.advance(100)
+    ends()
   }
   t.is(pacer.quantumMs, Infinity)
   t.is(planStep(pacer, [prompt(0, 500)]).get(0), 500)
-  pacer.arrived(1)
+  arrives(1)
   t.true(pacer.quantumMs < Infinity)
 })
 
 test('whoever is alone is computed in one go; the more requests come beside others, the shorter the steps, down to twice their own cost', async t => {
   const clock = new VirtualClock(0)
-  const { pacer } = pacerOf(clock)
+  const { pacer, arrives } = pacerOf(clock)
   t.is(pacer.quantumMs, Infinity)
-  pacer.arrived(0)
+  arrives(0)
   t.is(pacer.quantumMs, Infinity)
   t.is(planStep(pacer, [prompt(0, 500)]).get(0), 500)
   await clock.advance(100)
-  pacer.arrived(1)
+  arrives(1)
   const seldom = pacer.quantumMs
-  for (let i = 0; i < 10; i++) pacer.arrived(1)
+  for (let i = 0; i < 2; i++) arrives(1)
   const often = pacer.quantumMs
-  for (let i = 0; i < 10_000; i++) pacer.arrived(1)
+  for (let i = 0; i < 10_000; i++) arrives(1)
   t.true(seldom > often && often > 2 * (STEP_MS + ROW_MS), `${seldom} and ${often} ms`)
   t.is(pacer.quantumMs, 2 * (STEP_MS + ROW_MS))
   await clock.advance(60_000)
@@ -82,16 +94,16 @@ test('whoever is alone is computed in one go; the more requests come beside othe
 
 test('the more requests wait for others to end, the longer the steps: their own cost delays all of them', t => {
   let waiting = 0
-  const { pacer } = pacerOf(new VirtualClock(0), () => waiting)
-  pacer.arrived(1)
+  const { pacer, arrives } = pacerOf(new VirtualClock(0), () => waiting)
+  arrives(1)
   const nobody = pacer.quantumMs
   waiting = 3
   t.is(Math.round(pacer.quantumMs), Math.round(2 * nobody))
 })
 
 test('a step takes no longer than it may, and its own cost over again is never more than its work', t => {
-  const { pacer, prefill } = pacerOf(new VirtualClock(0))
-  for (let i = 0; i < 20; i++) pacer.arrived(1)
+  const { pacer, prefill, arrives } = pacerOf(new VirtualClock(0))
+  for (let i = 0; i < 4; i++) arrives(1)
   for (const history of [0, 1000, 4000]) {
     const rows = planStep(pacer, [prompt(0, history + 300, history)]).get(0) ?? 0
     const ms = prefill.stepMs + prefill.rowsMs(rows, history)
@@ -100,8 +112,8 @@ test('a step takes no longer than it may, and its own cost over again is never m
 })
 
 test('a prompt that a step cannot finish does not delay one that it can', t => {
-  const { pacer } = pacerOf(new VirtualClock(0))
-  for (let i = 0; i < 20; i++) pacer.arrived(1)
+  const { pacer, arrives } = pacerOf(new VirtualClock(0))
+  for (let i = 0; i < 4; i++) arrives(1)
   const [long, first, second] = [prompt(0, 400), prompt(1, 15), prompt(2, 16)] as [Sequence, Sequence, Sequence]
   t.deepEqual([...planStep(pacer, [long, first, second])], [[1, 15], [2, 16]])
   t.is(long.stoodBack, 1)
@@ -111,8 +123,8 @@ test('a prompt that a step cannot finish does not delay one that it can', t => {
 test('no prompt is left with rows that take less time than a step of their own costs', t => {
   fc.assert(
     fc.property(fc.integer({ min: 2, max: 200 }), fc.integer({ min: 0, max: 4000 }), (length, history) => {
-      const { pacer, prefill } = pacerOf(new VirtualClock(0))
-      for (let i = 0; i < 20; i++) pacer.arrived(1)
+      const { pacer, prefill, arrives } = pacerOf(new VirtualClock(0))
+      for (let i = 0; i < 4; i++) arrives(1)
       const rows = planStep(pacer, [prompt(0, history + length, history)]).get(0) ?? 0
       const ms = prefill.stepMs + prefill.rowsMs(rows, history)
       const over = ms - pacer.quantumMs
@@ -125,8 +137,8 @@ test('no prompt is left with rows that take less time than a step of their own c
 })
 
 test('a heavy prompt is not planned ahead, and decode rows and short prompts are', t => {
-  const { pacer } = pacerOf(new VirtualClock(0))
-  for (let i = 0; i < 20; i++) pacer.arrived(1)
+  const { pacer, arrives } = pacerOf(new VirtualClock(0))
+  for (let i = 0; i < 4; i++) arrives(1)
   t.false(pacer.isHeavy([prompt(0, 500, 499), prompt(1, 15)]))
   t.true(pacer.isHeavy([prompt(0, 500, 499), prompt(1, 60)]))
 })
@@ -135,8 +147,8 @@ test('nobody starves: every prompt gets rows within a bounded number of plans, w
   const plans = fc.array(fc.array(fc.integer({ min: 2, max: 300 }), { maxLength: 3 }), { minLength: 1, maxLength: 60 })
   fc.assert(
     fc.property(plans, fc.integer({ min: 100, max: 5000 }), (arrivals, history) => {
-      const { pacer } = pacerOf(new VirtualClock(0))
-      for (let i = 0; i < 30; i++) pacer.arrived(1)
+      const { pacer, arrives } = pacerOf(new VirtualClock(0))
+      for (let i = 0; i < 30; i++) arrives(1)
       const long = prompt(0, history + 500, history)
       let prompts: Sequence[] = [long]
       let mostAtOnce = 1

@@ -4,17 +4,17 @@ import { BLOCK_TOKENS } from '../engine/types.js'
 import type { Core } from './core.js'
 import { chooseHistory, type HistoryChoice } from './load-or-recompute.js'
 import type { Reads } from './reads.js'
+import type { Traffic } from './traffic.js'
 
 export class HistoryChooser {
   readonly #core: Core
   readonly #reads: Reads
-  /** Requests that wait, are prepared or run. */
-  readonly #unfinished: () => number
+  readonly #traffic: Traffic
 
-  constructor(core: Core, reads: Reads, unfinished: () => number) {
+  constructor(core: Core, reads: Reads, traffic: Traffic) {
     this.#core = core
     this.#reads = reads
-    this.#unfinished = unfinished
+    this.#traffic = traffic
   }
 
   /** For a waiting request of whose history so many blocks lie on ssd alone. */
@@ -23,9 +23,9 @@ export class HistoryChooser {
     if (options.history !== 'auto') return options.history
     const readMs = this.#reads.msEach(clock.now())
     const computeMs = rates.prefillMs(BLOCK_TOKENS)
-    const others = this.#unfinished() - 1
+    const company = this.#traffic.besideOne
     // Before anything was measured, whoever is alone finds out: the front begins when the back turns out to be slow.
-    if (readMs === 0 || computeMs === 0) return others === 0 ? 'split' : 'load'
-    return chooseHistory({ blocks, readMs, queueMs: this.#reads.backlog * readMs, computeMs, others }).choice
+    if (readMs === 0 || computeMs === 0) return company.others === 0 ? 'split' : 'load'
+    return chooseHistory({ blocks, readMs, queueMs: this.#reads.backlog * readMs, computeMs, company }).choice
   }
 }

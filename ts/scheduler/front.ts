@@ -4,10 +4,11 @@
 import type { Block } from '../directory/block.js'
 import { BLOCK_TOKENS } from '../engine/types.js'
 import type { Core } from './core.js'
-import { frontBlocks } from './load-or-recompute.js'
+import { frontBlocks, NO_COMPANY } from './load-or-recompute.js'
 import type { Loader } from './loader.js'
 import type { Reads } from './reads.js'
 import type { Sequence } from './sequence.js'
+import type { Traffic } from './traffic.js'
 
 /** Reads of one request under way at once: at least enough to keep the disk busy for so many milliseconds. */
 const READ_AHEAD_MS = 20
@@ -57,14 +58,16 @@ export class FrontRunner {
   readonly #core: Core
   readonly #reads: Reads
   readonly #loader: Loader
+  readonly #traffic: Traffic
   /** A front has waited in vain: it may have to begin. */
   onImpatient: () => void = () => {}
   #cancelTimer: (() => void) | null = null
 
-  constructor(core: Core, reads: Reads, loader: Loader) {
+  constructor(core: Core, reads: Reads, loader: Loader, traffic: Traffic) {
     this.#core = core
     this.#reads = reads
     this.#loader = loader
+    this.#traffic = traffic
   }
 
   close(): void {
@@ -111,12 +114,14 @@ export class FrontRunner {
     // A block that was begun is ended.
     const begun = planned % BLOCK_TOKENS
     if (begun > 0) return BLOCK_TOKENS - begun
-    const { rates, clock } = this.#core
+    const { rates, clock, options } = this.#core
     const question = {
       left: front.missing.size,
       readMs: this.#reads.msEach(clock.now()),
       computeMs: rates.prefillMs(BLOCK_TOKENS),
       busyMs: rates.prefillMs(front.unanswered),
+      // What an operator fixed is not weighed.
+      company: options.history === 'auto' ? this.#traffic.besideOne : NO_COMPANY,
     }
     const first = planned / BLOCK_TOKENS
     const wished = frontBlocks(question)

@@ -2,15 +2,11 @@
 // step that computes prompts is ended early where requests keep coming; and a prompt that a step cannot finish stands back
 // behind those that it can, a bounded number of times.
 
-import type { Clock } from '../engine/clock.js'
 import type { PrefillModel } from './prefill-model.js'
 import type { Rates } from './rates.js'
 import type { Sequence } from './sequence.js'
+import type { Traffic } from './traffic.js'
 
-/** Arrivals count for so many milliseconds, fading. */
-const MEMORY_MS = 5000
-/** What is left of faded arrivals counts as none below this. */
-const LEAST_ARRIVALS = 0.1
 /** A millisecond that an arriving request waits weighs as much as so many by which a longer one becomes slower. */
 const ARRIVAL_WEIGHT = 4
 /** Fewer rows of a prompt take a step about as long as so many. */
@@ -19,43 +15,29 @@ const LEAST_ROWS = 8
 export const MOST_STOOD_BACK = 4
 
 export class Pacer {
-  readonly #clock: Clock
+  readonly #traffic: Traffic
   readonly #rates: Rates
   readonly #prefill: PrefillModel
   /** Requests that wait for others to end. */
   readonly #waiting: () => number
-  /** Arrivals that found others about, each faded by its age, as of `#lastAt`. */
-  #arrivals = 0
-  #lastAt = -Infinity
 
-  constructor(clock: Clock, rates: Rates, prefill: PrefillModel, waiting: () => number) {
-    this.#clock = clock
+  constructor(traffic: Traffic, rates: Rates, prefill: PrefillModel, waiting: () => number) {
+    this.#traffic = traffic
     this.#rates = rates
     this.#prefill = prefill
     this.#waiting = waiting
   }
 
   /**
-   * A request arrived beside `others` that wait or run. Who finds nobody waits for no step and says nothing about those who
-   * would: one client, whose turns follow each other, is always alone.
-   */
-  arrived(others: number): void {
-    if (others === 0) return
-    this.#arrivals = this.#fadedArrivals + 1
-    this.#lastAt = this.#clock.now()
-  }
-
-  /**
    * Milliseconds that a step with prompts in it may take; Infinity: nobody else is about, or nothing was measured. A step
    * costs f by itself, so in steps of q milliseconds work takes a share f/q longer, for the one that is computed and the n
-   * that wait for it; those who arrive, r a millisecond, wait q/2 each, which weighs w. (1 + n)·f/q + w·r·q/2 is least at
+   * that wait for it; those who arrive meanwhile, r a millisecond, wait q/2 each, which weighs w. (1 + n)·f/q + w·r·q/2 is least at
    * √(2f·(1 + n)/(w·r)). No less than 2f: half of a step is work.
    */
   get quantumMs(): number {
     const fixed = this.#rates.stepMs(1)
-    const arrivals = this.#fadedArrivals
-    if (arrivals < LEAST_ARRIVALS || fixed === 0 || !this.#prefill.isMeasured) return Infinity
-    const rate = arrivals / MEMORY_MS
+    const rate = this.#traffic.arrivalsPerMs
+    if (rate === 0 || fixed === 0 || !this.#prefill.isMeasured) return Infinity
     return Math.max(2 * fixed, Math.sqrt((2 * fixed * (1 + this.#waiting())) / (ARRIVAL_WEIGHT * rate)))
   }
 
@@ -72,10 +54,6 @@ export class Pacer {
   /** For the next plan. */
   begin(): StepPace {
     return new StepPace(this.#prefill, this.quantumMs, this.#rates.stepMs(1))
-  }
-
-  get #fadedArrivals(): number {
-    return this.#arrivals * Math.exp((this.#lastAt - this.#clock.now()) / MEMORY_MS)
   }
 }
 

@@ -23,6 +23,7 @@ import { Roster } from './roster.js'
 import { Saver } from './saver.js'
 import type { LeaveReason, Sequence } from './sequence.js'
 import type { BlockStore } from '../directory/store.js'
+import { Traffic } from './traffic.js'
 import { Warmer } from './warmer.js'
 import { Writer } from './writer.js'
 
@@ -59,6 +60,7 @@ export class Scheduler {
   readonly #room: Room
   readonly #roster: Roster
   readonly #lookAhead = new LookAhead()
+  readonly #traffic: Traffic
   readonly #fronts: FrontRunner
   readonly #joiner: Joiner
   readonly #acquirer: Acquirer
@@ -77,22 +79,23 @@ export class Scheduler {
     const room = new Room(core)
     this.#room = room
     this.#roster = new Roster(core.engine)
+    this.#traffic = new Traffic(core.clock, () => this.#present)
     this.writer = new Writer(core, room, store)
     this.saver = new Saver(core, room, this.writer)
     this.reads = new Reads(core, room)
     this.loader = new Loader(core, this.reads)
     this.loader.onSourceReleased = block => this.writer.releaseStaging(block)
-    const chooser = new HistoryChooser(core, this.reads, () => this.waiting.length + this.active.length)
+    const chooser = new HistoryChooser(core, this.reads, this.#traffic)
     this.prefetcher = new Prefetcher(core, { room, reads: this.reads, loader: this.loader, lookAhead: this.#lookAhead, writer: this.writer, chooser })
     this.admission = new Admission(this.waiting, this.prefetcher, core.clock)
     this.#joiner = new Joiner(core)
     this.warmer = new Warmer(core, room, this.reads, this.loader)
     this.#acquirer = new Acquirer(core, room, this.loader)
-    this.#fronts = new FrontRunner(core, this.reads, this.loader)
+    this.#fronts = new FrontRunner(core, this.reads, this.loader, this.#traffic)
     this.#fronts.onImpatient = () => this.pump()
     this.#acquirer.onChoice = blocks => chooser.choose(blocks)
     this.#acquirer.onUsed = block => this.prefetcher.ledger.used(block)
-    this.#pacer = new Pacer(core.clock, core.rates, core.prefill, () => this.waiting.length)
+    this.#pacer = new Pacer(this.#traffic, core.rates, core.prefill, () => this.waiting.length)
     this.#planner = new Planner(core, room, this.saver, this.#pacer)
     this.#replies = new ReplyReader(core, this.saver, { finished: (sequence, row) => this.#finish(sequence, row) })
     this.#releaser = new Releaser(core, this.loader, this.saver)
@@ -104,9 +107,14 @@ export class Scheduler {
     return this.#roster.active
   }
 
+  /** How many requests wait, prepare or run. */
+  get #present(): number {
+    return this.waiting.length + this.active.length
+  }
+
   /** Nothing waits, runs or moves. */
   get isIdle(): boolean {
-    const hasWork = this.waiting.length > 0 || this.active.length > 0 || this.#drafts.size > 0
+    const hasWork = this.#present > 0 || this.#drafts.size > 0
     return !hasWork && this.areTransfersIdle
   }
 
@@ -129,7 +137,7 @@ export class Scheduler {
   enqueue(sequence: Sequence): void {
     this.#acquirer.noteWants(sequence)
     this.#lookAhead.queued(sequence.wanted.length)
-    this.#pacer.arrived(this.waiting.length + this.active.length)
+    this.#traffic.arrives()
     this.waiting.add(sequence)
     this.pump()
   }
@@ -140,7 +148,7 @@ export class Scheduler {
     if (sequence.state === 'waiting') {
       this.waiting.remove(sequence)
       this.#acquirer.dropWants(sequence)
-      this.#roster.end(sequence)
+      this.#end(sequence)
     } else {
       sequence.leaving = 'cancelled'
     }
@@ -177,7 +185,7 @@ export class Scheduler {
 
   /** There is work, and nothing will ever be reported: too much is kept for requests that wait. */
   get #isStuck(): boolean {
-    return !this.isMoving && (this.waiting.length > 0 || this.active.length > 0)
+    return !this.isMoving && this.#present > 0
   }
 
   #decideAtLast(): void {
@@ -267,7 +275,7 @@ export class Scheduler {
     this.#releaser.release(sequence)
     this.#roster.deactivate(sequence)
     sequence.leaving = null
-    if (reason === 'cancelled') return this.#roster.end(sequence)
+    if (reason === 'cancelled') return this.#end(sequence)
     sequence.state = 'waiting'
     sequence.queuedAt = this.#core.clock.now()
     sequence.refusedAt = -1
@@ -323,7 +331,12 @@ export class Scheduler {
     sequence.tailKey = row.tailKey ?? null
     this.#releaser.release(sequence)
     this.#roster.deactivate(sequence)
-    this.#roster.end(sequence)
+    this.#end(sequence)
     this.#listener.finished(sequence, row)
+  }
+
+  #end(sequence: Sequence): void {
+    this.#roster.end(sequence)
+    this.#traffic.ended()
   }
 }
