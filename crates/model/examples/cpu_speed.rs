@@ -21,8 +21,13 @@ use attentionstore_model::weights::{ModelWeights, WeightDtype};
 mod models;
 
 const CHUNK: usize = 256;
+const SLOTS: usize = 72;
 const ROUNDS: usize = 3;
 const DECODED: usize = 32;
+/// Small steps: rows of one sequence, and sequences of one row.
+const FEW_ROWS: [usize; 8] = [1, 2, 3, 4, 6, 8, 12, 32];
+const BATCHES: [usize; 5] = [1, 2, 4, 6, 8];
+const STEPS: usize = 12;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -38,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         None => load(model.as_ref(), &|_| {}).map(|model| (model.config, model.weights))?,
     };
     let started = Instant::now();
-    let options = CpuOptions { threads, max_batch_tokens: CHUNK, slots: 72, kv_dtype: KvDtype::Bf16, isa };
+    let options = CpuOptions { threads, max_batch_tokens: CHUNK, slots: SLOTS, kv_dtype: KvDtype::Bf16, isa };
     let mut backend = CpuBackend::new(config.clone(), &weights, options)?;
     println!("{}: packed in {:.2} s on {}", config.name, started.elapsed().as_secs_f64(), backend.describe());
 
@@ -52,7 +57,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (rate, read) = (1.0 / seconds, bytes / seconds / 1e9);
         let share = 100.0 * read / bandwidth;
         println!("decode after {tokens}: {rate:.0} tokens/s, {read:.1} GB/s, {share:.0} % of read bandwidth");
+        let steps = FEW_ROWS.map(|rows| {
+            let seconds = fastest(|| repeated(threads, || step(&mut backend, tokens - 64, rows, true)));
+            format!("{rows}: {:.1}", 1e3 * seconds / STEPS as f64)
+        });
+        println!("rows of one sequence after {}: ms a step: {}", tokens - 64, steps.join(", "));
     }
+    let steps = BATCHES.map(|batch| {
+        let seconds = fastest(|| repeated(threads, || decode_together(&mut backend, 512, batch)));
+        format!("{batch}: {:.1}", 1e3 * seconds / STEPS as f64)
+    });
+    println!("sequences that decode after 512: ms a step: {}", steps.join(", "));
     Ok(())
 }
 
@@ -129,25 +144,58 @@ fn decode(backend: &mut CpuBackend, tokens: usize, threads: usize) -> Duration {
     started.elapsed()
 }
 
+/// Small steps, one after another.
+fn repeated(threads: usize, mut step: impl FnMut()) -> Duration {
+    let started = Clock::start(threads);
+    for _ in 0..STEPS {
+        step();
+    }
+    started.elapsed()
+}
+
+/// One step of `batch` sequences that decode after `tokens` tokens, each in slots of its own.
+fn decode_together(backend: &mut CpuBackend, tokens: usize, batch: usize) {
+    let each = SLOTS / BATCHES[BATCHES.len() - 1];
+    let slots: Vec<u32> = (0..SLOTS as u32).collect();
+    let sequences: Vec<_> = slots
+        .chunks_exact(each)
+        .take(batch)
+        .map(|slots| BatchSequence {
+            tokens: &[17],
+            position: tokens as u32,
+            slots,
+            logits: LogitsWanted::Last,
+        })
+        .collect();
+    run(backend, &sequences);
+}
+
 fn step(backend: &mut CpuBackend, position: usize, count: usize, sampled: bool) {
     let tokens: Vec<u32> = (position..position + count).map(|n| (n * 7919 % 40_000) as u32).collect();
-    let slots: Vec<u32> = (0..72).collect();
+    let slots: Vec<u32> = (0..SLOTS as u32).collect();
     let logits = if sampled { LogitsWanted::Last } else { LogitsWanted::None };
-    let sequence = BatchSequence { tokens: &tokens, position: position as u32, slots: &slots, logits };
-    backend.begin_step(&[sequence]).expect("a valid batch");
+    run(backend, &[BatchSequence { tokens: &tokens, position: position as u32, slots: &slots, logits }]);
+}
+
+fn run(backend: &mut CpuBackend, sequences: &[BatchSequence<'_>]) {
+    backend.begin_step(sequences).expect("a valid batch");
     for layer in 0..backend.config().layers {
         backend.run_layer(layer).expect("a layer");
     }
-    if sampled {
-        let (params, counts) = (SamplingParams::greedy(), TokenCounts::default());
-        let request = SampleRequest {
-            row: 0,
+    let (params, counts) = (SamplingParams::greedy(), TokenCounts::default());
+    let wanted = sequences.iter().filter(|sequence| matches!(sequence.logits, LogitsWanted::Last));
+    let requests: Vec<_> = wanted
+        .enumerate()
+        .map(|(row, sequence)| SampleRequest {
+            row,
             params: &params,
             counts: &counts,
-            token_index: position as u64,
+            token_index: u64::from(sequence.position),
             banned: &[],
-        };
-        black_box(backend.sample(&[request]).expect("a sample"));
+        })
+        .collect();
+    if !requests.is_empty() {
+        black_box(backend.sample(&requests).expect("a sample"));
     }
 }
 
@@ -193,33 +241,55 @@ fn fma_chains(threads: usize) -> (f64, Duration) {
 
 fn widest_chains() -> f64 {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("fma") {
+    if Isa::Avx512.is_available() {
         // SAFETY: just detected.
-        return unsafe { fma_chains_x86() };
+        return unsafe { fma_chains_avx512() };
+    }
+    #[cfg(target_arch = "x86_64")]
+    if Isa::Avx2.is_available() {
+        // SAFETY: just detected.
+        return unsafe { fma_chains_avx2() };
     }
     chains()
 }
 
 #[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+fn fma_chains_avx512() -> f64 {
+    use std::arch::x86_64::{_mm512_fmadd_ps, _mm512_reduce_add_ps, _mm512_set1_ps};
+    const ROUNDS: usize = 25_000_000;
+    let (a, b) = (_mm512_set1_ps(black_box(0.999)), _mm512_set1_ps(black_box(0.001)));
+    let mut sums = [_mm512_set1_ps(1.0); 10];
+    for _ in 0..ROUNDS {
+        for sum in &mut sums {
+            *sum = _mm512_fmadd_ps(*sum, a, b);
+        }
+    }
+    black_box(sums.map(|sum| _mm512_reduce_add_ps(sum)));
+    (ROUNDS * 2 * 160) as f64
+}
+
+#[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn fma_chains_x86() -> f64 {
+fn fma_chains_avx2() -> f64 {
     chains()
 }
 
 #[inline(always)]
 fn chains() -> f64 {
     const ROUNDS: usize = 50_000_000;
-    let (a, b) = (black_box([0.999_f32; 8]), black_box([0.001_f32; 8]));
-    let mut sums = [[1.0_f32; 8]; 10];
+    const WIDTH: usize = 8;
+    let (a, b) = (black_box([0.999_f32; WIDTH]), black_box([0.001_f32; WIDTH]));
+    let mut sums = [[1.0_f32; WIDTH]; 10];
     for _ in 0..ROUNDS {
         for sum in &mut sums {
-            for lane in 0..8 {
+            for lane in 0..WIDTH {
                 sum[lane] = sum[lane].mul_add(a[lane], b[lane]);
             }
         }
     }
     black_box(sums);
-    (ROUNDS * 2 * 80) as f64
+    (ROUNDS * 2 * 10 * WIDTH) as f64
 }
 
 /// Reads memory far larger than any cache, in bytes.

@@ -97,7 +97,8 @@ fn every_instruction_set_gives_the_same_bits() {
 fn every_chunking_gives_the_same_bits() {
     for case in cases() {
         let expected = expected(&case, 150);
-        for chunk in [1, 2, 3, 5, 7, 13, 64, 100] {
+        // Up to eight rows multiply weights in registers, on some instruction sets: each count is code of its own.
+        for chunk in (1..=9).chain([13, 64, 100]) {
             let mut backend = backend(&case.config, &case.weights, options());
             let chunked = logits(&mut backend, &tokens(&case, 150), &[2, 0, 1], chunk);
             assert_same_bits(&format!("{}, chunks of {chunk}", case.name), &chunked, &expected);

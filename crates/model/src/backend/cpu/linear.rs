@@ -1,7 +1,7 @@
 //! Matrix products of activations with packed weights, over all threads.
 //!
 //! A task is a few panels of outputs for all rows. With many rows a tile of 256 inputs is expanded to f32 once
-//! and used by every row; one or two rows multiply weights as they are expanded, in registers. Both are the same
+//! and used by every row; few rows multiply weights as they are expanded, in registers. Both are the same
 //! chain of operations for each output.
 
 use super::buffer::{Rows, SharedRows};
@@ -20,14 +20,12 @@ use super::workspace::{TILE_INPUTS, Workspace};
 const MANY_ROWS_PANELS: usize = 8;
 /// Tasks a thread with many rows: with fewer the last ones keep one thread waiting for the others.
 const MANY_ROWS_TASKS: usize = 3;
-/// Most rows that multiply weights in registers; with three, sums and factors no longer fit.
-const FEW_ROWS: usize = 2;
 /// Most panels of a task with few rows: larger tasks cost less to hand out, smaller ones end together.
 const FEW_ROWS_PANELS: usize = 8;
 /// Tasks a thread with few rows.
 const FEW_ROWS_TASKS: usize = 6;
-/// How far ahead weights are asked for, in bytes: the hardware stops at each page of 4 KiB.
-const PREFETCH_BYTES: usize = 2048;
+/// How far ahead weights are asked for, in bytes: the hardware stops at each page of 4 KiB, so a page.
+const PREFETCH_BYTES: usize = 4096;
 
 /// What becomes of the sums.
 #[derive(Clone, Copy)]
@@ -62,7 +60,8 @@ pub fn run_linears(compute: &mut Compute, rows: usize, linears: &[Linear<'_>]) -
         assert!(linear.x.width() >= linear.matrix.inputs, "activations as wide as the matrix");
     }
     let threads = compute.pool.threads();
-    let panels_of = |linear: &Linear<'_>| panels_a_task(rows, linear.matrix.panel_count(), threads);
+    let has_few_rows = rows <= compute.isa.few_rows();
+    let panels_of = |linear: &Linear<'_>| panels_a_task(has_few_rows, linear.matrix.panel_count(), threads);
     let tasks_of = |linear: &Linear<'_>| linear.matrix.panel_count().div_ceil(panels_of(linear));
     let tasks = linears.iter().map(tasks_of).sum();
     let (isa, workspaces) = (compute.isa, &compute.workspaces);
@@ -82,16 +81,16 @@ pub fn run_linears(compute: &mut Compute, rows: usize, linears: &[Linear<'_>]) -
 }
 
 /// Panels of one task, so that every thread gets some tasks. It shows in no result.
-fn panels_a_task(rows: usize, panels: usize, threads: usize) -> usize {
+fn panels_a_task(has_few_rows: bool, panels: usize, threads: usize) -> usize {
     let (tasks, most) =
-        if rows > FEW_ROWS { (MANY_ROWS_TASKS, MANY_ROWS_PANELS) } else { (FEW_ROWS_TASKS, FEW_ROWS_PANELS) };
+        if has_few_rows { (FEW_ROWS_TASKS, FEW_ROWS_PANELS) } else { (MANY_ROWS_TASKS, MANY_ROWS_PANELS) };
     let share = panels / (threads * tasks) / PAIR * PAIR;
     share.clamp(PAIR, most)
 }
 
 /// Scratch sums that a task needs in steps of up to `rows` rows: those of two matrices.
 pub fn sums_a_task(rows: usize) -> usize {
-    2 * MANY_ROWS_PANELS.max(FEW_ROWS_PANELS) * rows.max(FEW_ROWS)
+    2 * MANY_ROWS_PANELS.max(FEW_ROWS_PANELS) * rows
 }
 
 /// Panels `first…last` of a product; `first` is even.
@@ -120,8 +119,9 @@ impl Part<'_> {
         with_panels!(&matrix.panels, blocks => {
             let a_row = matrix.inputs / weights_of(blocks);
             let blocks = &blocks[self.first * a_row..self.last.next_multiple_of(PAIR) * a_row];
-            if self.rows <= FEW_ROWS {
-                self.isa.run(FewRows { blocks, a_row, x: self.linear.x, rows: self.rows, sums });
+            if self.rows <= self.isa.few_rows() {
+                let x = Strided { data: self.linear.x.data(), stride: self.linear.x.width(), rows: self.rows };
+                self.isa.run(FewRows { blocks, a_row, x, sums });
             } else {
                 self.many_rows(blocks, a_row, tile, sums);
             }
@@ -181,12 +181,11 @@ impl<B: PanelBlock> Kernel for Expand<'_, B> {
     }
 }
 
-/// One or two rows times pairs of panels of `a_row` blocks each.
+/// At most [`Simd::FEW_ROWS`] rows times pairs of panels of `a_row` blocks each.
 struct FewRows<'a, B> {
     blocks: &'a [B],
     a_row: usize,
-    x: &'a Rows,
-    rows: usize,
+    x: Strided<'a>,
     sums: &'a mut [Lanes],
 }
 
@@ -195,25 +194,50 @@ impl<B: PanelBlock> Kernel for FewRows<'_, B> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let pairs = self.blocks.chunks_exact(self.a_row * PAIR);
-        let sums = self.sums.chunks_mut(self.rows * PAIR);
-        for (blocks, sums) in pairs.zip(sums) {
-            if self.rows == 1 {
-                few_rows(s, blocks, [self.x.row(0)], sums);
-            } else {
-                few_rows(s, blocks, [self.x.row(0), self.x.row(1)], sums);
-            }
+        // Of what an instruction set has no registers for, nothing is compiled.
+        match self.x.rows {
+            1 => self.run_rows::<S, 1>(s),
+            2 => self.run_rows::<S, 2>(s),
+            3 if S::FEW_ROWS >= 3 => self.run_rows::<S, 3>(s),
+            4 if S::FEW_ROWS >= 4 => self.run_rows::<S, 4>(s),
+            5 if S::FEW_ROWS >= 5 => self.run_rows::<S, 5>(s),
+            6 if S::FEW_ROWS >= 6 => self.run_rows::<S, 6>(s),
+            7 if S::FEW_ROWS >= 7 => self.run_rows::<S, 7>(s),
+            8 if S::FEW_ROWS >= 8 => self.run_rows::<S, 8>(s),
+            rows => unreachable!("{rows} rows are many"),
         }
     }
 }
 
-/// `R` rows times a pair of panels. On AVX2 a panel is two chains, each waiting four cycles for its last sum: two
-/// panels, input by input, fill that time without running out of registers.
+impl<B: PanelBlock> FewRows<'_, B> {
+    #[inline(always)]
+    fn run_rows<S: Simd, const R: usize>(self, s: S) {
+        let Strided { data, stride, rows } = self.x;
+        let inputs = self.a_row * B::WEIGHTS;
+        assert!(rows == R && data.len() >= (R - 1) * stride + inputs, "rows as long as the weights");
+        let pairs = self.blocks.chunks_exact(self.a_row * PAIR);
+        for (blocks, sums) in pairs.zip(self.sums.chunks_mut(R * PAIR)) {
+            // SAFETY: there are `R` rows of as many elements as the blocks have inputs, as asserted above.
+            unsafe { few_rows::<S, B, R>(s, blocks, data.as_ptr(), stride, sums) };
+        }
+    }
+}
+
+/// `R` rows, `stride` elements apart, times a pair of panels. Two panels, input by input: with one the few chains of
+/// sums would wait for themselves.
+///
+/// # Safety
+/// `x` points to `R` rows of as many elements as the blocks have inputs.
 #[inline(always)]
-fn few_rows<S: Simd, B: PanelBlock, const R: usize>(s: S, blocks: &[B], x: [&[f32]; R], out: &mut [Lanes]) {
+unsafe fn few_rows<S: Simd, B: PanelBlock, const R: usize>(
+    s: S,
+    blocks: &[B],
+    x: *const f32,
+    stride: usize,
+    out: &mut [Lanes],
+) {
     let groups = B::RUN / GROUP;
-    let x = x.map(|row| row.as_chunks::<GROUP>().0);
-    let mut sums = [[s.splat(0.0); R]; PAIR];
+    let mut sums = [[s.splat(0.0); PAIR]; R];
     for (index, blocks) in blocks.as_chunks::<PAIR>().0.iter().enumerate() {
         for line in (0..size_of_val(blocks)).step_by(64) {
             s.prefetch(std::ptr::from_ref(blocks).cast::<u8>().wrapping_add(PREFETCH_BYTES + line));
@@ -221,33 +245,41 @@ fn few_rows<S: Simd, B: PanelBlock, const R: usize>(s: S, blocks: &[B], x: [&[f3
         for run in 0..B::WEIGHTS / B::RUN {
             let factors = [blocks[0].factors(s, run), blocks[1].factors(s, run)];
             for group in run * groups..(run + 1) * groups {
-                let x = x.map(|row| &row[index * (B::WEIGHTS / GROUP) + group]);
-                add_group(s, blocks, group, &factors, x, &mut sums);
+                // SAFETY: the block's inputs are among those of the first row, as the caller promises.
+                let x = unsafe { x.add(index * B::WEIGHTS + group * GROUP) };
+                // SAFETY: eight inputs of a group, `R` rows of them.
+                unsafe { add_group(s, blocks, group, &factors, x, stride, &mut sums) };
             }
         }
     }
-    for (out, sums) in out.chunks_exact_mut(R).zip(sums) {
-        for (out, sum) in out.iter_mut().zip(sums) {
-            s.store(sum, out);
+    for (panel, out) in out.chunks_exact_mut(R).enumerate() {
+        for (out, sums) in out.iter_mut().zip(&sums) {
+            s.store(sums[panel], out);
         }
     }
 }
 
 /// Adds eight inputs of the panels to the sums of `R` rows.
+///
+/// # Safety
+/// `x` points to `R` runs of eight elements, `stride` apart.
 #[inline(always)]
-fn add_group<S: Simd, B: PanelBlock, const R: usize>(
+unsafe fn add_group<S: Simd, B: PanelBlock, const R: usize>(
     s: S,
     blocks: &[B; PAIR],
     group: usize,
     factors: &[Factors<S>; PAIR],
-    x: [&[f32; GROUP]; R],
-    sums: &mut [[S::F; R]; PAIR],
+    x: *const f32,
+    stride: usize,
+    sums: &mut [[S::F; PAIR]; R],
 ) {
     for_group!(INDEX => {
-        for p in 0..PAIR {
-            let weight = blocks[p].weight(s, group, INDEX, factors[p]);
-            for row in 0..R {
-                sums[p][row] = s.fma(s.splat(x[row][INDEX]), weight, sums[p][row]);
+        let weights = [blocks[0].weight(s, group, INDEX, factors[0]), blocks[1].weight(s, group, INDEX, factors[1])];
+        for (row, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: element `INDEX` of eight, of a row that is there.
+            let x = s.splat(unsafe { *x.add(row * stride + INDEX) });
+            for (sum, weight) in sums.iter_mut().zip(weights) {
+                *sum = s.fma(x, weight, *sum);
             }
         }
     });

@@ -41,6 +41,7 @@ impl Simd for Avx2 {
 
     const ROWS: usize = 6;
     const PANELS: usize = 1;
+    const FEW_ROWS: usize = 2;
 
     halves! {
         fn add(a: Self::F, b: Self::F) -> Self::F = _mm256_add_ps;

@@ -41,6 +41,7 @@ impl Simd for Avx512 {
 
     const ROWS: usize = 12;
     const PANELS: usize = 2;
+    const FEW_ROWS: usize = 8;
 
     whole! {
         fn splat(value: f32) -> Self::F = _mm512_set1_ps;

@@ -94,6 +94,19 @@ impl Available {
         self.run(Panels)
     }
 
+    /// [`Simd::FEW_ROWS`] of this instruction set.
+    pub fn few_rows(self) -> usize {
+        struct FewRows;
+        impl Kernel for FewRows {
+            type Output = usize;
+            #[inline(always)]
+            fn run<S: Simd>(self, _: S) -> usize {
+                S::FEW_ROWS
+            }
+        }
+        self.run(FewRows)
+    }
+
     /// Runs `kernel` compiled for this instruction set.
     #[inline]
     pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
@@ -129,6 +142,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     const ROWS: usize;
     /// Panels that the tile takes together, 1 or 2: as many as there are registers for.
     const PANELS: usize;
+    /// Most rows that multiply weights as they are expanded, in registers: sums of two panels, factors of both.
+    const FEW_ROWS: usize;
 
     fn splat(self, value: f32) -> Self::F;
     fn load(self, from: &Lanes) -> Self::F;

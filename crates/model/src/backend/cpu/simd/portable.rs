@@ -40,6 +40,7 @@ impl Simd for Portable {
 
     const ROWS: usize = 4;
     const PANELS: usize = 1;
+    const FEW_ROWS: usize = 2;
 
     #[inline(always)]
     fn splat(self, value: f32) -> Lanes {
