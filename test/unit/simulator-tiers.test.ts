@@ -115,6 +115,11 @@ test('a run is the same every time', async t => {
   t.deepEqual(await run(turns, tiers(6, 4, 8)), await run(turns, tiers(6, 4, 8)))
 })
 
+test('conversations that share nothing hit nothing, however many there are', async t => {
+  const strangers = traceOf(Array.from({ length: 400 }, (_, i) => request(i * 1000, [2 * i, 2 * i + 1], 40, 20)))
+  t.is((await run(strangers, tiers(64, 256, 1024))).hit_tokens, 0)
+})
+
 test('equal block ids make equal tokens, and what begins alike shares exactly that', t => {
   const beginnings = new Map([[7, { block: 3, tokens: 40 }]])
   const tokens = new TraceTokens({ blockTokens: 64, beginnings }, SIMULATED_TOKENS)

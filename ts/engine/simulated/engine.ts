@@ -21,7 +21,7 @@ import { SimulatedSequence } from './sequence.js'
 import { blockSizes } from './slots.js'
 import { SimulatedText } from './text.js'
 import { Transfers } from './transfers.js'
-import { TURN_END, VOCABULARY_SIZE } from './vocabulary.js'
+import { TURN_END } from './vocabulary.js'
 import { leftOut, nextEdge } from '../view.js'
 
 type Copy = Extract<Transfer, { kind: 'copy' }>
@@ -252,14 +252,14 @@ export class SimulatedEngine implements Engine {
 }
 
 function infoOf(options: SimulatedOptions): EngineInfo {
-  const { profile, slots, disk } = options
+  const { profile, slots, disk, vocabSize } = options
   const { blockBytes, hostSlotBytes } = blockSizes(profile)
   return {
     kind: 'simulated',
     device: profile.device,
     modelName: 'simulated',
     layers: profile.layers,
-    vocabSize: VOCABULARY_SIZE,
+    vocabSize,
     modelContext: options.modelContext,
     sliceBytes: blockBytes / profile.layers,
     blockBytes,

@@ -5,6 +5,7 @@ import type { SequenceSpec, TierName, Transfer } from '../types.js'
 import { SimulatedDisk } from './disk.js'
 import { cpu2 } from './profiles/cpu-2.js'
 import type { HardwareProfile } from './profiles/profile.js'
+import { VOCABULARY_SIZE } from './vocabulary.js'
 
 /** Faults that a test injects. Each is asked when the transfer ends; an error code makes it fail. */
 export interface Faults {
@@ -27,6 +28,8 @@ export interface SimulatedOptions {
   readonly faults: Faults
   /** Answers of a recording, in place of sampled ones. */
   readonly recorded: Recorded
+  /** Token ids up to here are taken; those that no text has stand for a letter each. */
+  readonly vocabSize: number
 }
 
 export function simulatedOptions(given: Partial<SimulatedOptions>): SimulatedOptions {
@@ -41,6 +44,7 @@ export function simulatedOptions(given: Partial<SimulatedOptions>): SimulatedOpt
     disk: new SimulatedDisk(crypto.randomUUID()),
     faults: {},
     recorded: () => undefined,
+    vocabSize: VOCABULARY_SIZE,
     ...given,
   }
 }

@@ -41,9 +41,10 @@ function encodeBytes(bytes: Uint8Array): number[] {
   return ids
 }
 
-/** The bytes that a token stands for; special tokens stand for their name. */
+/** The bytes that a token stands for; special tokens stand for their name, ids past the vocabulary for a letter. */
 export function bytesOf(token: number): Uint8Array {
   if (token < 256) return Uint8Array.of(token)
+  if (token >= VOCABULARY_SIZE) return Uint8Array.of(97 + (token % 26))
   const special = specialText.get(token)
   return special === undefined ? (pairBytes[token - FIRST_PAIR] ?? new Uint8Array()) : encoder.encode(special)
 }

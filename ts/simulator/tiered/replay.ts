@@ -60,6 +60,7 @@ export async function replayTiers(trace: Trace, setting: TieredSetting, onAnswer
     slots: slots.dram === 0 && slots.ssd > 0 ? { ...slots, dram: STAGING_SLOTS } : slots,
     dramStagingOnly: slots.dram === 0 && slots.ssd > 0,
     maxBatchTokens: profile.maxBatchTokens,
+    vocabSize: SIMULATED_TOKENS.first + SIMULATED_TOKENS.count,
     // A sequence that began cold has a shorter prompt than its request.
     recorded: ({ sampling, tokens: prompt }, index) => answers.get(sampling.seed)?.[index - prompt.length],
   })

@@ -7,8 +7,11 @@ export interface TokenRange {
   readonly count: number
 }
 
-/** Letters of the simulated vocabulary: whole characters, and none of them special. */
-export const SIMULATED_TOKENS: TokenRange = { first: 32, count: 95 }
+/**
+ * Past the simulated vocabulary, and a great number: if there were a hundred, some conversation among hundreds would begin as
+ * any new one does, and its first token be a hit that no server has.
+ */
+export const SIMULATED_TOKENS: TokenRange = { first: 1024, count: 2 ** 22 }
 
 /** Past all block ids: what no id covers is a request's own. */
 const OWN = 0x40000000
