@@ -11,7 +11,7 @@ use attentionstore_uring::{
 use rustix::io::Errno;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 
-/// The number of io_uring_setup, the same on all architectures that Rust's standard library runs on.
+/// The number of io_uring_setup, the same on all architectures that `seccompiler` knows.
 const IO_URING_SETUP: i64 = 425;
 
 /// Runs `body` on a thread whose calls of io_uring_setup the kernel answers with `errno`.

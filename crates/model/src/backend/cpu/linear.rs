@@ -60,7 +60,7 @@ pub fn run_linears(compute: &mut Compute, rows: usize, linears: &[Linear<'_>]) -
         assert!(linear.x.width() >= linear.matrix.inputs, "activations as wide as the matrix");
     }
     let threads = compute.pool.threads();
-    let has_few_rows = rows <= compute.isa.few_rows();
+    let has_few_rows = rows <= compute.isa.room().few_rows;
     let panels_of = |linear: &Linear<'_>| panels_a_task(has_few_rows, linear.matrix.panel_count(), threads);
     let tasks_of = |linear: &Linear<'_>| linear.matrix.panel_count().div_ceil(panels_of(linear));
     let tasks = linears.iter().map(tasks_of).sum();
@@ -119,9 +119,8 @@ impl Part<'_> {
         with_panels!(&matrix.panels, blocks => {
             let a_row = matrix.inputs / weights_of(blocks);
             let blocks = &blocks[self.first * a_row..self.last.next_multiple_of(PAIR) * a_row];
-            if self.rows <= self.isa.few_rows() {
-                let x = Strided { data: self.linear.x.data(), stride: self.linear.x.width(), rows: self.rows };
-                self.isa.run(FewRows { blocks, a_row, x, sums });
+            if self.rows <= self.isa.room().few_rows {
+                self.isa.run(FewRows { blocks, a_row, x: self.linear.x, rows: self.rows, sums });
             } else {
                 self.many_rows(blocks, a_row, tile, sums);
             }
@@ -130,7 +129,7 @@ impl Part<'_> {
 
     /// Panels are expanded tile by tile: a tile has the same size whether it is of one panel or of two.
     fn many_rows<B: PanelBlock>(&self, blocks: &[B], a_row: usize, tile: &mut [Lanes], sums: &mut [Lanes]) {
-        let (x, rows, together) = (self.linear.x, self.rows, self.isa.panels_together());
+        let (x, rows, together) = (self.linear.x, self.rows, self.isa.room().panels_together);
         let at_once = (TILE_INPUTS / together / B::WEIGHTS).max(1);
         // The pair of `panel`, from block `first` on: as much as one tile is of.
         let stored = |panel: usize, first: usize| {
@@ -185,7 +184,8 @@ impl<B: PanelBlock> Kernel for Expand<'_, B> {
 struct FewRows<'a, B> {
     blocks: &'a [B],
     a_row: usize,
-    x: Strided<'a>,
+    x: &'a Rows,
+    rows: usize,
     sums: &'a mut [Lanes],
 }
 
@@ -195,7 +195,7 @@ impl<B: PanelBlock> Kernel for FewRows<'_, B> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         // Of what an instruction set has no registers for, nothing is compiled.
-        match self.x.rows {
+        match self.rows {
             1 => self.run_rows::<S, 1>(s),
             2 => self.run_rows::<S, 2>(s),
             3 if S::FEW_ROWS >= 3 => self.run_rows::<S, 3>(s),
@@ -212,31 +212,19 @@ impl<B: PanelBlock> Kernel for FewRows<'_, B> {
 impl<B: PanelBlock> FewRows<'_, B> {
     #[inline(always)]
     fn run_rows<S: Simd, const R: usize>(self, s: S) {
-        let Strided { data, stride, rows } = self.x;
-        let inputs = self.a_row * B::WEIGHTS;
-        assert!(rows == R && data.len() >= (R - 1) * stride + inputs, "rows as long as the weights");
+        let x: [&[f32]; R] = std::array::from_fn(|row| self.x.row(row));
         let pairs = self.blocks.chunks_exact(self.a_row * PAIR);
         for (blocks, sums) in pairs.zip(self.sums.chunks_mut(R * PAIR)) {
-            // SAFETY: there are `R` rows of as many elements as the blocks have inputs, as asserted above.
-            unsafe { few_rows::<S, B, R>(s, blocks, data.as_ptr(), stride, sums) };
+            few_rows(s, blocks, x, sums);
         }
     }
 }
 
-/// `R` rows, `stride` elements apart, times a pair of panels. Two panels, input by input: with one the few chains of
-/// sums would wait for themselves.
-///
-/// # Safety
-/// `x` points to `R` rows of as many elements as the blocks have inputs.
+/// `R` rows times a pair of panels. Two panels, input by input: with one the few chains of sums would wait for themselves.
 #[inline(always)]
-unsafe fn few_rows<S: Simd, B: PanelBlock, const R: usize>(
-    s: S,
-    blocks: &[B],
-    x: *const f32,
-    stride: usize,
-    out: &mut [Lanes],
-) {
+fn few_rows<S: Simd, B: PanelBlock, const R: usize>(s: S, blocks: &[B], x: [&[f32]; R], out: &mut [Lanes]) {
     let groups = B::RUN / GROUP;
+    let x = x.map(|row| row.as_chunks::<GROUP>().0);
     let mut sums = [[s.splat(0.0); PAIR]; R];
     for (index, blocks) in blocks.as_chunks::<PAIR>().0.iter().enumerate() {
         for line in (0..size_of_val(blocks)).step_by(64) {
@@ -245,10 +233,8 @@ unsafe fn few_rows<S: Simd, B: PanelBlock, const R: usize>(
         for run in 0..B::WEIGHTS / B::RUN {
             let factors = [blocks[0].factors(s, run), blocks[1].factors(s, run)];
             for group in run * groups..(run + 1) * groups {
-                // SAFETY: the block's inputs are among those of the first row, as the caller promises.
-                let x = unsafe { x.add(index * B::WEIGHTS + group * GROUP) };
-                // SAFETY: eight inputs of a group, `R` rows of them.
-                unsafe { add_group(s, blocks, group, &factors, x, stride, &mut sums) };
+                let x = x.map(|row| &row[index * (B::WEIGHTS / GROUP) + group]);
+                add_group(s, blocks, group, &factors, x, &mut sums);
             }
         }
     }
@@ -260,26 +246,20 @@ unsafe fn few_rows<S: Simd, B: PanelBlock, const R: usize>(
 }
 
 /// Adds eight inputs of the panels to the sums of `R` rows.
-///
-/// # Safety
-/// `x` points to `R` runs of eight elements, `stride` apart.
 #[inline(always)]
-unsafe fn add_group<S: Simd, B: PanelBlock, const R: usize>(
+fn add_group<S: Simd, B: PanelBlock, const R: usize>(
     s: S,
     blocks: &[B; PAIR],
     group: usize,
     factors: &[Factors<S>; PAIR],
-    x: *const f32,
-    stride: usize,
+    x: [&[f32; GROUP]; R],
     sums: &mut [[S::F; PAIR]; R],
 ) {
     for_group!(INDEX => {
         let weights = [blocks[0].weight(s, group, INDEX, factors[0]), blocks[1].weight(s, group, INDEX, factors[1])];
-        for (row, sums) in sums.iter_mut().enumerate() {
-            // SAFETY: element `INDEX` of eight, of a row that is there.
-            let x = s.splat(unsafe { *x.add(row * stride + INDEX) });
+        for (x, sums) in x.iter().zip(sums.iter_mut()) {
             for (sum, weight) in sums.iter_mut().zip(weights) {
-                *sum = s.fma(x, weight, *sum);
+                *sum = s.fma(s.splat(x[INDEX]), weight, *sum);
             }
         }
     });

@@ -67,6 +67,15 @@ impl Isa {
     }
 }
 
+/// What products may take at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// [`Simd::PANELS`].
+    pub panels_together: usize,
+    /// [`Simd::FEW_ROWS`].
+    pub few_rows: usize,
+}
+
 /// An instruction set known to be present: the proof that `run` needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Available(Isa);
@@ -81,30 +90,17 @@ impl Available {
         self.0
     }
 
-    /// [`Simd::PANELS`] of this instruction set.
-    pub fn panels_together(self) -> usize {
-        struct Panels;
-        impl Kernel for Panels {
-            type Output = usize;
+    /// What this instruction set has registers for.
+    pub fn room(self) -> Room {
+        struct OfSimd;
+        impl Kernel for OfSimd {
+            type Output = Room;
             #[inline(always)]
-            fn run<S: Simd>(self, _: S) -> usize {
-                S::PANELS
+            fn run<S: Simd>(self, _: S) -> Room {
+                Room { panels_together: S::PANELS, few_rows: S::FEW_ROWS }
             }
         }
-        self.run(Panels)
-    }
-
-    /// [`Simd::FEW_ROWS`] of this instruction set.
-    pub fn few_rows(self) -> usize {
-        struct FewRows;
-        impl Kernel for FewRows {
-            type Output = usize;
-            #[inline(always)]
-            fn run<S: Simd>(self, _: S) -> usize {
-                S::FEW_ROWS
-            }
-        }
-        self.run(FewRows)
+        self.run(OfSimd)
     }
 
     /// Runs `kernel` compiled for this instruction set.
