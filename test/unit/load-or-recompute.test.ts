@@ -200,13 +200,19 @@ test('blocks that are damaged at the back are computed by the front, with the sa
   await whole.close()
 })
 
-/** Mean time to the first token of chats that keep coming while a conversation of about 1,300 tokens returns from ssd. */
-async function besideReturn(history: ServiceOptions['history']): Promise<{ chatMs: number; computed: number }> {
+/** A conversation of about 1,300 tokens on a disk that reads a block in 100 ms, and its next turn. */
+async function storedOnSsd(history: ServiceOptions['history']) {
   const profile = { ...cpu2, diskLatencyMs: 0, readRate: (cpu2.kvBytesPerToken * 64) / 100 }
   const served = simulatedService({ profile }, { history })
   const messages = [user(TURN)]
   messages.push({ role: 'assistant', content: (await ask(served.service, chat(messages, { ignoreEos: true }))).text }, user('go on'))
   await served.service.demote('ssd')
+  return { served, messages }
+}
+
+/** Mean time to the first token of chats that keep coming while the stored conversation returns. */
+async function besideReturn(history: ServiceOptions['history']): Promise<{ chatMs: number; computed: number }> {
+  const { served, messages } = await storedOnSsd(history)
   const chats: Array<Promise<Answer>> = []
   let back: Promise<Answer> | null = null
   for (let i = 0; i < 24; i++) {
@@ -224,4 +230,21 @@ test('where chats keep coming, a history that could be computed meanwhile is rea
   const [load, split, auto] = [await besideReturn('load'), await besideReturn('split'), await besideReturn('auto')]
   t.is(auto.computed, load.computed)
   t.true(auto.chatMs < 1.01 * load.chatMs && split.chatMs > 1.05 * load.chatMs, JSON.stringify({ load, split, auto }))
+})
+
+/** Tokens that the stored conversation computes when it returns alone, with somebody else there 300 ms later or not. */
+async function frontBeside(isBeside: boolean): Promise<number> {
+  const { served, messages } = await storedOnSsd('auto')
+  const back = ask(served.service, chat(messages))
+  await served.clock.advance(300)
+  const other = isBeside ? ask(served.service, chat([user('chat')], { maxTokens: 400, ignoreEos: true })) : null
+  const { usage } = await back
+  await other
+  await served.close()
+  return usage.computedTokens
+}
+
+test('a front that began alone pauses when somebody comes to whom it costs more than it gains', async t => {
+  const [alone, beside] = [await frontBeside(false), await frontBeside(true)]
+  t.true(alone > 250 && beside < alone - 64, `${alone} tokens alone, ${beside} beside`)
 })

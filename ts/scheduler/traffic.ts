@@ -20,7 +20,6 @@ export class Traffic {
   #count = 0
   #busyMs = 0
   #at = 0
-  #isBusy = false
 
   /** `present`: how many requests wait, are prepared or run. */
   constructor(clock: Clock, present: () => number) {
@@ -28,22 +27,15 @@ export class Traffic {
     this.#present = present
   }
 
-  /** Requests that wait, are prepared or run. */
-  get present(): number {
-    return this.#present()
-  }
-
   /** A request arrives; it is not among those present yet. */
   arrives(): void {
     this.#advance()
-    if (this.present > 0) this.#count++
-    this.#isBusy = true
+    if (this.#isBusy) this.#count++
   }
 
   /** A request has ended; it is not among those present any more. */
   ended(): void {
-    this.#advance()
-    this.#isBusy = this.present > 0
+    this.#advance(true)
   }
 
   /** Arrivals a millisecond while somebody is about; 0: none that matter. */
@@ -54,14 +46,19 @@ export class Traffic {
 
   /** What one of those present has beside itself. */
   get besideOne(): Company {
-    return { others: this.present - 1, arrivalsPerMs: this.arrivalsPerMs }
+    return { others: this.#present() - 1, arrivalsPerMs: this.arrivalsPerMs }
   }
 
-  #advance(): void {
+  get #isBusy(): boolean {
+    return this.#present() > 0
+  }
+
+  /** `wasBusy`: somebody was about since the last time. */
+  #advance(wasBusy = this.#isBusy): void {
     const now = this.#clock.now()
     const kept = Math.exp((this.#at - now) / MEMORY_MS)
     this.#count *= kept
-    this.#busyMs = this.#busyMs * kept + (this.#isBusy ? MEMORY_MS * (1 - kept) : 0)
+    this.#busyMs = this.#busyMs * kept + (wasBusy ? MEMORY_MS * (1 - kept) : 0)
     this.#at = now
   }
 }

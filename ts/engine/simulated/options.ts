@@ -28,7 +28,7 @@ export interface SimulatedOptions {
   readonly faults: Faults
   /** Answers of a recording, in place of sampled ones. */
   readonly recorded: Recorded
-  /** Token ids up to here are taken; those that no text has stand for a letter each. */
+  /** Token ids below it are taken; those that no text has stand for a letter each. */
   readonly vocabSize: number
 }
 
