@@ -164,7 +164,7 @@ function learner(index = 0): Learner {
 }
 
 /** Two kinds of requests: of short ones every block is asked for again after `gap`, of long ones none ever is. */
-function experienced(gap: number): { policy: AdaptivePolicy; short: Learner; long: Learner } {
+function experienced(gap: number, rounds = 300): { policy: AdaptivePolicy; short: Learner; long: Learner } {
   const policy = new AdaptivePolicy()
   const use = (turn: TurnUse, block: Learner, atMs: number): void => {
     block.lastUse = atMs
@@ -172,7 +172,7 @@ function experienced(gap: number): { policy: AdaptivePolicy; short: Learner; lon
   }
   const previous: Learner[] = []
   let now = 0
-  for (let round = 0; round < 300; round++) {
+  for (let round = 0; round < rounds; round++) {
     now += gap
     const turn = policy.begin({ atMs: now, newTokens: 100 })
     for (const block of previous.splice(0)) use(turn, block, now)
@@ -262,6 +262,31 @@ test('in a full tier without a proof, what was learnt rules where most is gone, 
   t.is(caution(100_000, 1000, 1000), Infinity)
 })
 
+test('of few returns, what was learnt may be behind by a fiftieth and no more', t => {
+  const after = (returns: number, behind: number): number => {
+    const trust = new Trust(new LifeTable())
+    trust.nextTurn(1000)
+    const cohort = new Cohort(0, 0)
+    // Bit 1: gone under what was learnt, in all its differences and in the large ones, and there under lru.
+    for (let i = 0; i < returns; i++) {
+      cohort.lostUnder = i < behind ? 0b110 : 0
+      trust.returned(cohort, false)
+    }
+    trust.nextTurn(1000)
+    return trust.refresh()
+  }
+  t.is(after(1000, 10), 0)
+  t.is(after(1000, 20), Infinity)
+  t.is(after(10_000, 90), 0)
+  t.is(after(10_000, 300), Infinity)
+})
+
+test('after few uses the order is that of lru, whatever they were', t => {
+  const { policy, short, long } = experienced(10_000, 5)
+  t.true(policy.goesBefore(short, long))
+  t.false(policy.goesBefore(long, short))
+})
+
 /** Turns of three blocks each, old ones of class 0 and newer ones of class 1, of which `comeBack` returns. */
 function contested(comeBack: 'old' | 'new') {
   const contest = new Contest([() => 0, ({ blockClass }) => -blockClass])
@@ -334,9 +359,10 @@ test('what its sender expects to come back for is worth more for a day, and is n
   policy.begin({ atMs: 0, newTokens: 100, retention: 'day' }).used(awaited, false, true)
   policy.begin({ atMs: 60_000, newTokens: 100 }).used(other, false, true)
   other.lastUse = 60_000
-  t.true(policy.goesBefore(other, awaited))
+  policy.begin({ atMs: 90_000, newTokens: 100 })
+  t.true(policy.goesBefore(other, awaited), 'three times as old, not four times')
   t.deepEqual(policy.victims([awaited], 1), [awaited])
-  // Half an hour later the younger one is worth more than four times as much.
+  // An hour later the younger one is worth more than four times as much.
   policy.begin({ atMs: 3_600_000, newTokens: 100 }).used(fresh, false, true)
   t.true(policy.goesBefore(awaited, fresh))
   policy.begin({ atMs: 86_400_000, newTokens: 100 })

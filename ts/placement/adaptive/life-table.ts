@@ -58,7 +58,8 @@ export class LifeTable {
   readonly #madeIn = new Uint32Array(CLASSES)
   readonly #hazards = new Float64Array(AGE_BINS)
   #round = 1
-  #caution = 0
+  /** Before the first refresh too little was counted for any difference. */
+  #caution = Infinity
   /** Sums over the cohorts of their masses, and of these squared. */
   #masses = 0
   #squares = 0

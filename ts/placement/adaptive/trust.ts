@@ -16,6 +16,8 @@ const NEARLY_ALL_FROM = 0.85
 /** Standard deviations that the lead has to have there; between the two on a line. */
 const LEAST_DEMAND = -3
 const MOST_DEMAND = 2
+/** Share of the returning blocks by which it may be behind at most: of few, deviations allow too many. */
+const MOST_BEHIND = 0.02
 /** Share of the returning blocks by which it has to lead besides: a cohort goes in one piece here, and in the tier it does not. */
 const MARGIN = 0.004
 /** What a refresh leaves of what was counted before it. */
@@ -77,12 +79,14 @@ export class Trust {
 
   #winner(): number {
     const demand = LEAST_DEMAND + (MOST_DEMAND - LEAST_DEMAND) * this.#plenty()
+    const returns = this.#kept + this.#lost
     let best = { caution: Infinity, score: 0 }
     CAUTIONS.forEach((caution, order) => {
       if (caution === Infinity) return
       const { lead, variance } = this.#contest.standing(order)
       // One turn more or less of the capacity's root is chance, however little was seen.
-      const score = lead - demand * Math.sqrt(variance + this.#capacity) - MARGIN * (this.#kept + this.#lost)
+      const asked = Math.max(demand * Math.sqrt(variance + this.#capacity), -MOST_BEHIND * returns)
+      const score = lead - asked - MARGIN * returns
       if (score > best.score) best = { caution, score }
     })
     return best.caution
