@@ -5,7 +5,7 @@ import { profileNamed } from '../../ts/engine/simulated/profiles/registry.js'
 import type { PolicyName } from '../../ts/placement/types.js'
 import { runBaseline, runTiered, type Baseline, type TieredResult } from '../../ts/simulator/tiered/result.js'
 import { readTrace } from '../../ts/simulator/traces/read.js'
-import type { Trace } from '../../ts/simulator/traces/trace.js'
+import { shortened } from '../../ts/simulator/traces/shortened.js'
 import { traceFile } from '../../test/support/corpus.js'
 import type { Bench, BenchContext, Report, Table } from '../support/bench.js'
 import { decodingTable } from './decoding.js'
@@ -27,10 +27,6 @@ const TURNS = 14_000
 /** Of those, for what is tried with decoding that costs less. */
 const CHEAPER_TURNS = 4000
 const CHEAPER_WARM_UP = 2000
-
-function shortened(trace: Trace, limit: number): Trace {
-  return { ...trace, requests: trace.requests.slice(0, limit) }
-}
 
 const percent = (share: number): string => (100 * share).toFixed(1)
 

@@ -62,7 +62,7 @@ test('the report is one page with a line a policy and nothing from elsewhere', a
 })
 
 test('the report shows no markup that comes from a name, and no curve without capacities', (t) => {
-  const page = capacityPage('<b>"&', { format: 'x', blockTokens: 1, uniqueBlocks: 0, beginnings: new Map(), requests: [] }, [])
+  const page = capacityPage('<b>"&', { format: 'x', blockTokens: 1, uniqueBlocks: 0, beginnings: new Map(), machine: null, requests: [] }, [])
   t.true(page.includes('<h1>&lt;b&gt;&quot;&amp;</h1>'))
   t.notRegex(page, /<svg|NaN|Infinity/)
 })

@@ -8,6 +8,7 @@ import { BlockHeap } from '../../ts/placement/heap.js'
 import { SIMULATED_POLICIES, type SimulatedPolicy } from '../../ts/simulator/capacity/policies.js'
 import { replayCapacity } from '../../ts/simulator/capacity/replay.js'
 import { readTrace } from '../../ts/simulator/traces/read.js'
+import { shortened } from '../../ts/simulator/traces/shortened.js'
 import type { Trace, TraceRequest } from '../../ts/simulator/traces/trace.js'
 import { traceFile } from '../support/corpus.js'
 
@@ -22,7 +23,7 @@ function traceOf(chains: ReadonlyArray<readonly number[]>, prompts: readonly num
     return { atMs: i * 1000, inputTokens, reusableTokens: inputTokens, outputTokens: 1, blocks, promptBlocks, hasPartialTail: false }
   })
   const uniqueBlocks = Math.max(...chains.flat()) + 1
-  return { format: 'test', blockTokens: BLOCK, uniqueBlocks, beginnings: new Map(), requests }
+  return { format: 'test', blockTokens: BLOCK, uniqueBlocks, beginnings: new Map(), machine: null, requests }
 }
 
 function hits(trace: Trace, policy: SimulatedPolicy, capacityBlocks: number, lookAhead = 0): number {
@@ -180,6 +181,17 @@ const KNOWN = [
 ] as const
 const mooncake = traceFile('mooncake_conversation_trace.jsonl.xz')
 const run = mooncake === null ? test.skip : test
+
+test('the beginning of a trace is a trace of its own, whatever ids its blocks had, and belady bounds it', t => {
+  // The first three requests have the highest ids, as sessions have that stand last in the file and came first.
+  const whole: Trace = { ...traceOf([[7, 8], [9], [7, 8], [0, 1], [2, 3]]), beginnings: new Map([[9, { block: 7, tokens: 3 }], [1, { block: 8, tokens: 2 }]]) }
+  const { requests, uniqueBlocks, beginnings } = shortened(whole, 3)
+  t.is(uniqueBlocks, 3)
+  t.deepEqual(requests.map(({ blocks }) => [...blocks]), [[0, 1], [2], [0, 1]])
+  t.deepEqual([...beginnings], [[2, { block: 0, tokens: 3 }]])
+  t.is(hits(shortened(whole, 3), 'belady', 2), 2)
+  t.is(shortened(whole, 5), whole)
+})
 
 run('on the Mooncake trace lru and belady hit what is known of them, and adaptive lies between', async t => {
   const trace = await readTrace(mooncake ?? '')

@@ -53,7 +53,7 @@ function generatedTrace(requests: number, seed: number): Trace {
     else open[open.length - 1 - which] = history
     return request(i, history, history.length - answer)
   })
-  return { format: 'generated', blockTokens: 64, uniqueBlocks: unique, beginnings: new Map(), requests: list }
+  return { format: 'generated', blockTokens: 64, uniqueBlocks: unique, beginnings: new Map(), machine: null, requests: list }
 }
 
 const anyTrace = fc.array(fc.tuple(fc.nat(60), fc.nat(3)), { minLength: 1, maxLength: 60 }).map((ends): Trace => {
@@ -63,7 +63,7 @@ const anyTrace = fc.array(fc.tuple(fc.nat(60), fc.nat(3)), { minLength: 1, maxLe
     return chain
   })
   const requests = chains.map((chain, i) => request(i, chain, Math.max(1, chain.length - (ends[i]?.[1] ?? 0))))
-  return { format: 'tree', blockTokens: 64, uniqueBlocks: 64, beginnings: new Map(), requests }
+  return { format: 'tree', blockTokens: 64, uniqueBlocks: 64, beginnings: new Map(), machine: null, requests }
 })
 
 test('where every block is followed, the curve is the replay at every small capacity', t => {

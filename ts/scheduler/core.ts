@@ -7,6 +7,7 @@ import { Directory } from '../directory/directory.js'
 import { createPolicy } from '../placement/registry.js'
 import { Counters } from './counters.js'
 import { TransferDesk } from './io.js'
+import { MachineMeter } from './machine.js'
 import type { ServiceOptions } from './options.js'
 import { PrefillModel } from './prefill-model.js'
 import { Rates } from './rates.js'
@@ -32,6 +33,7 @@ export interface Core {
   readonly counters: Counters
   readonly rates: Rates
   readonly prefill: PrefillModel
+  readonly machine: MachineMeter
   readonly journal: Journal
   readonly curve: HitRateCurve
   readonly desk: TransferDesk
@@ -51,6 +53,7 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     counters: new Counters(),
     rates: new Rates(),
     prefill: new PrefillModel(),
+    machine: new MachineMeter(engine, options),
     journal: new Journal(() => options.clock.now()),
     curve: new HitRateCurve(),
     desk: new TransferDesk(engine),

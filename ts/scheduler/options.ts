@@ -5,6 +5,7 @@ import { BLOCK_TOKENS, type EngineInfo } from '../engine/types.js'
 import { MIN_WINDOW } from '../engine/view.js'
 import type { PolicyName } from '../placement/types.js'
 import type { HistoryChoice } from './load-or-recompute.js'
+import type { MachineRecord } from './machine.js'
 
 /** One line of `--request-log`. No text: hashes of 64-token blocks only. */
 export interface RequestLogRecord {
@@ -21,6 +22,8 @@ export interface RequestLogRecord {
   /** Prompt tokens that were reused, all tiers together, and those that the first computed one does not see. */
   readonly reused: number
   readonly outside_view: number
+  /** Only where it was not said before, or something of it has changed by more than a twentieth. */
+  readonly machine?: MachineRecord
 }
 
 export interface ServiceOptions {

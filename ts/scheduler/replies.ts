@@ -1,6 +1,8 @@
 // What a step's reply changes: computed tokens, filled blocks, sampled tokens, the ends of answers.
 
+import { attendedBy } from '../engine/step-costs.js'
 import { BLOCK_TOKENS, type PlanRow, type RowResult, type StepReply } from '../engine/types.js'
+import { leftOut } from '../engine/view.js'
 import type { Core } from './core.js'
 import type { Draft } from './planner.js'
 import { countComputed } from './prompt-split.js'
@@ -25,8 +27,7 @@ export class ReplyReader {
 
   read(reply: StepReply, draft: Draft, living: ReadonlyMap<number, Sequence>): void {
     this.#core.directory.pools.hbm.answered(reply.step)
-    this.#core.rates.stepTook(draft.rowCount, reply.stepMs - reply.loadStallMs)
-    this.#learnPrefill(reply, draft, living)
+    this.#learnCosts(reply, draft, living)
     reply.rows.forEach((row, i) => {
       const sequence = living.get(row.sequence)
       const planned = draft.plan.rows[i]
@@ -39,17 +40,24 @@ export class ReplyReader {
     for (const row of reply.rows) this.#progressed(row, living.get(row.sequence))
   }
 
-  /** Only from steps that compute little else than prompts. */
-  #learnPrefill(reply: StepReply, draft: Draft, living: ReadonlyMap<number, Sequence>): void {
-    let rows = 0
+  /** Prompts only from steps that compute little else. */
+  #learnCosts(reply: StepReply, draft: Draft, living: ReadonlyMap<number, Sequence>): void {
+    const ofPrompts = { rows: 0, attended: 0 }
     let attended = 0
-    for (const { sequence, from, count } of draft.plan.rows) {
-      if (from >= (living.get(sequence)?.promptLength ?? 0)) continue
-      rows += count
-      attended += count * (from + count / 2)
+    for (const { sequence: id, from, count } of draft.plan.rows) {
+      const sequence = living.get(id)
+      const seen = attendedBy(from - leftOut(sequence?.spec.view ?? null, from), count)
+      attended += seen
+      if (from >= (sequence?.promptLength ?? 0)) continue
+      ofPrompts.rows += count
+      ofPrompts.attended += seen
     }
-    if (rows < 0.9 * draft.rowCount) return
-    this.#core.prefill.stepTook(draft.rowCount, attended / rows, reply.stepMs - reply.loadStallMs)
+    const { rates, prefill, machine } = this.#core
+    const { rowCount: rows } = draft
+    const ms = reply.stepMs - reply.loadStallMs
+    rates.stepTook(rows, ms)
+    machine.stepTook(rows, attended, ms)
+    if (ofPrompts.rows >= 0.9 * rows) prefill.stepTook(rows, ofPrompts.attended / ofPrompts.rows, ms)
   }
 
   /** Key and slot of what these rows filled enter the directory: from now on others may use it. */

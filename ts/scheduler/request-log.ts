@@ -2,6 +2,7 @@
 
 import { createHmac } from 'node:crypto'
 import type { Core } from './core.js'
+import { hasChanged, type MachineRecord } from './machine.js'
 import type { RequestLogRecord } from './options.js'
 import type { Sequence } from './sequence.js'
 import type { TurnUsage } from './types.js'
@@ -12,6 +13,7 @@ export class RequestLog {
   readonly #write: (record: RequestLogRecord) => void
   readonly #startedAt: number
   #last: Promise<void> = Promise.resolve()
+  #machine: MachineRecord | null = null
 
   constructor(core: Core, salt: Uint8Array, write: (record: RequestLogRecord) => void) {
     this.#core = core
@@ -52,7 +54,15 @@ export class RequestLog {
       block_hashes: keys.map(key => this.#hash(key)),
       reused: hbm + dram + ssd,
       outside_view: usage.outsideViewTokens,
+      ...this.#news(),
     })
+  }
+
+  #news(): Pick<RequestLogRecord, 'machine'> {
+    const machine = this.#core.machine.record()
+    if (machine === null || !hasChanged(this.#machine, machine)) return {}
+    this.#machine = machine
+    return { machine }
   }
 
   #hash(key: string): string {

@@ -12,7 +12,9 @@ import { ExitError } from '../../protocol/errors.js'
 import { SIMULATED_POLICIES, type SimulatedPolicy } from '../../simulator/capacity/policies.js'
 import type { Capacity } from '../../simulator/capacity/result.js'
 import type { TieredTruncation } from '../../simulator/tiered/replay.js'
+import { RECORDED } from '../../simulator/traces/machine.js'
 import { readTrace } from '../../simulator/traces/read.js'
+import { shortened } from '../../simulator/traces/shortened.js'
 import type { Trace } from '../../simulator/traces/trace.js'
 import { progressLine } from '../progress.js'
 import type { Terminal } from '../terminal.js'
@@ -24,7 +26,7 @@ interface SimulateValues {
   readonly policy: string
   readonly capacity?: string
   readonly lookAhead?: string
-  readonly profile: string
+  readonly profile?: string
   readonly hbmBytes?: string
   readonly dramBytes?: string
   readonly ssdBytes?: string
@@ -53,7 +55,8 @@ times are those of each request alone on the machine. Otherwise all tiers, throu
 times.
 A trace is the log of serve --request-log, Mooncake's JSON lines, ShareGPT sessions, agent sessions (a tar of JSON files) or
 Azure's CSV; plain or xz. Policies: ${SIMULATED_POLICIES.join(', ')}; belady knows the future: it is the bound for one tier.
-Profiles: ${profileNames.join(', ')}.
+Profiles: ${profileNames.join(', ')}; ${RECORDED}: the machine, the model and the tiers of the server that wrote
+the request log, as it measured them.
 `
 
 export function simulateCommand(terminal: Terminal, setExitCode: (code: number) => void): Command {
@@ -61,7 +64,7 @@ export function simulateCommand(terminal: Terminal, setExitCode: (code: number) 
     .description('replay a trace through a simulated cache: hit rates, times and costs, a policy and capacity at a time')
     .requiredOption('--trace <file>', 'the trace')
     .option('--policy <name,…>', 'which blocks are given up first', 'lru')
-    .option('--profile <name>', 'the machine and model', cpu2.name)
+    .option('--profile <name>', `the machine and model (default: ${RECORDED} where the trace says it, else ${cpu2.name})`)
     .option('--capacity <size,…>', "one tier: 5% of the trace's unique blocks, or 4GiB")
     .option('--look-ahead <count>', 'with --capacity: requests to come that the policy is shown (default: 0)')
     .option('--hbm-bytes <size>', "all tiers: that of hbm (default: the profile's)")
@@ -89,11 +92,11 @@ const capacity: Parser<Capacity> = (value, option) => {
 
 async function simulate(values: SimulateValues, terminal: Terminal): Promise<number> {
   const policies = list(oneOf(SIMULATED_POLICIES))(values.policy, '--policy')
-  const profile = profileNamed(oneOf(profileNames)(values.profile, '--profile')) ?? cpu2
-  const found = values.capacity === undefined ? tiersOf(values, policies, profile) : capacitiesOf(values, values.capacity, policies, profile)
+  const profileFor = profileChoice(values.profile)
+  const found = values.capacity === undefined ? tiersOf(values, policies) : capacitiesOf(values, values.capacity, policies)
   const limit = optional(values.limit, '--limit', wholeNumber(1, MOST_REQUESTS), Number.POSITIVE_INFINITY)
   const trace = shortened(await readTrace(values.trace, { onProgress: progressLine(terminal, 'reading the trace') }), limit)
-  const { text, results, page } = await found(trace, progressLine(terminal, 'simulating'))
+  const { text, results, page } = await found(trace, profileFor(trace), progressLine(terminal, 'simulating'))
   terminal.out(`${trace.format}: ${trace.requests.length} requests, ${trace.uniqueBlocks} unique blocks of ${trace.blockTokens} tokens\n${text}`)
   if (values.json !== undefined) write('--json', values.json, `${JSON.stringify(results, null, 2)}\n`)
   if (values.report !== undefined) write('--report', values.report, page(basename(values.trace)))
@@ -103,28 +106,43 @@ async function simulate(values: SimulateValues, terminal: Terminal): Promise<num
 /** Options that say something only beside --context-window. */
 const WITH_A_WINDOW = ['truncationRatio', 'reuseAfterTruncation'] as const
 
-type Simulation = (trace: Trace, onProgress: (share: number) => void) => Promise<Found>
+type Simulation = (trace: Trace, profile: HardwareProfile, onProgress: (share: number) => void) => Promise<Found>
 
-function capacitiesOf(values: SimulateValues, sizes: string, policies: readonly SimulatedPolicy[], profile: HardwareProfile): Simulation {
+/** The profile that was named; else that of the machine that served the trace, where it says so. */
+function profileChoice(named: string | undefined): (trace: Trace) => HardwareProfile {
+  if (named === undefined) return ({ machine }) => machine ?? cpu2
+  const name = oneOf([...profileNames, RECORDED])(named, '--profile')
+  return ({ machine }) => {
+    const profile = name === RECORDED ? machine : profileNamed(name)
+    if (profile) return profile
+    throw invalidOption('--profile', 'the trace does not say what machine served it: only request logs do')
+  }
+}
+
+function capacitiesOf(values: SimulateValues, sizes: string, policies: readonly SimulatedPolicy[]): Simulation {
   refuse(values, ['hbmBytes', 'dramBytes', 'ssdBytes', 'warmUp', 'contextWindow', ...WITH_A_WINDOW], 'is for all tiers, and --capacity for one')
   const capacities = list(capacity)(sizes, '--capacity')
   const lookAhead = optional(values.lookAhead, '--look-ahead', wholeNumber(0, MOST_LOOK_AHEAD), 0)
-  return async (trace, onProgress) => simulateCapacities({ trace, policies, capacities, lookAhead, profile }, onProgress)
+  return async (trace, profile, onProgress) => simulateCapacities({ trace, policies, capacities, lookAhead, profile }, onProgress)
 }
 
-function tiersOf(values: SimulateValues, policies: readonly SimulatedPolicy[], profile: HardwareProfile): Simulation {
+function tiersOf(values: SimulateValues, policies: readonly SimulatedPolicy[]): Simulation {
   refuse(values, ['lookAhead'], 'is for --capacity; with all tiers, the policy sees the queue')
   const server = policies.filter((policy) => policy !== 'belady')
   if (server.length < policies.length) throw invalidOption('--policy', 'belady is the bound for one tier: give --capacity')
-  const size = (value: string | undefined, option: string, otherwise: number) => optional(value, option, bytes(0), otherwise)
-  const tierBytes = {
-    hbm: size(values.hbmBytes, '--hbm-bytes', profile.tierBytes.hbm),
-    dram: size(values.dramBytes, '--dram-bytes', profile.tierBytes.dram),
-    ssd: size(values.ssdBytes, '--ssd-bytes', profile.tierBytes.ssd),
+  const size = (value: string | undefined, option: string) => optional<number | null>(value, option, bytes(0), null)
+  const sizes = {
+    hbm: size(values.hbmBytes, '--hbm-bytes'),
+    dram: size(values.dramBytes, '--dram-bytes'),
+    ssd: size(values.ssdBytes, '--ssd-bytes'),
   }
   const warmUp = optional(values.warmUp, '--warm-up', wholeNumber(0, MOST_REQUESTS), 0)
   const truncation = truncationOf(values)
-  return (trace, onProgress) => simulateTiers({ trace, policies: server, profile, tierBytes, warmUp, truncation }, onProgress)
+  return (trace, profile, onProgress) => {
+    const { hbm, dram, ssd } = profile.tierBytes
+    const tierBytes = { hbm: sizes.hbm ?? hbm, dram: sizes.dram ?? dram, ssd: sizes.ssd ?? ssd }
+    return simulateTiers({ trace, policies: server, profile, tierBytes, warmUp, truncation }, onProgress)
+  }
 }
 
 function truncationOf(values: SimulateValues): TieredTruncation | null {
@@ -147,14 +165,6 @@ function refuse(values: SimulateValues, keys: ReadonlyArray<keyof SimulateValues
   for (const key of keys) {
     if (values[key] !== undefined) throw invalidOption(`--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`, reason)
   }
-}
-
-function shortened(trace: Trace, limit: number): Trace {
-  if (trace.requests.length <= limit) return trace
-  const requests = trace.requests.slice(0, limit)
-  const known = new Set<number>()
-  for (const { blocks } of requests) for (const id of blocks) known.add(id)
-  return { ...trace, requests, uniqueBlocks: known.size }
 }
 
 function write(option: string, path: string, text: string): void {

@@ -22,6 +22,7 @@ import { blockSizes } from './slots.js'
 import { SimulatedText } from './text.js'
 import { Transfers } from './transfers.js'
 import { TURN_END } from './vocabulary.js'
+import { attendedBy, stepMs } from '../step-costs.js'
 import { leftOut, nextEdge } from '../view.js'
 
 type Copy = Extract<Transfer, { kind: 'copy' }>
@@ -163,18 +164,21 @@ export class SimulatedEngine implements Engine {
     const { profile, clock } = this.#options
     let rows = 0
     let history = 0
+    let attended = 0
     let lastLoad = 0
     for (const row of plan.rows) {
       const sequence = this.#sequenceOf(row.sequence)
       rows += row.count
-      history += row.from - leftOut(sequence.spec.view, row.from)
+      const before = row.from - leftOut(sequence.spec.view, row.from)
+      history += before
+      attended += attendedBy(before, row.count)
       if (this.#transfers.loadEnds.size === 0) continue
       for (const index of sequence.blocksSeenBy(row)) {
         const slot = sequence.plannedTable[index]
         if (slot !== undefined) lastLoad = Math.max(lastLoad, this.#transfers.loadEnds.get(slot) ?? 0)
       }
     }
-    const ms = profile.stepBaseMs + rows * profile.stepPerRowMs + history * profile.stepPerHistoryTokenMs
+    const ms = stepMs(profile, { rows, history, attended })
     const end = Math.max(clock.now() + ms, lastLoad + ms / profile.layers)
     return { ms, stallMs: lastLoad === 0 ? 0 : end - clock.now() - ms }
   }

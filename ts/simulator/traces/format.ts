@@ -1,5 +1,6 @@
 // What a trace format has to say: how a record is known, and the requests that it stands for.
 
+import type { HardwareProfile } from '../../engine/simulated/profiles/profile.js'
 import type { BlockIds } from './ids.js'
 import type { Beginning, TraceRequest } from './trace.js'
 
@@ -9,6 +10,8 @@ export interface ReadContext {
   /** Of the file's own name space: ids that all records share. */
   readonly shared: (id: string | number) => number
   readonly beginnings: Map<number, Beginning>
+  /** Told of the machine that served the trace, where a record says it; the last one counts. */
+  readonly onMachine: (machine: HardwareProfile) => void
   /** 0 ≤ x < 1, the same numbers on every run. */
   readonly random: () => number
 }

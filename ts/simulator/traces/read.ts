@@ -1,6 +1,7 @@
 // Reads a trace of any known format; the first record decides which.
 
 import { statSync } from 'node:fs'
+import type { HardwareProfile } from '../../engine/simulated/profiles/profile.js'
 import { seededRandom } from '../random.js'
 import { agents } from './agents.js'
 import { azure } from './azure.js'
@@ -36,7 +37,9 @@ export async function readTrace(path: string, { seed = 1, onProgress = () => {} 
   const size = sizeOf(path)
   const ids = new BlockIds()
   const beginnings = new Map<number, Beginning>()
-  const context: ReadContext = { ids, shared: ids.scope(), beginnings, random: seededRandom(seed) }
+  let machine: HardwareProfile | null = null
+  const onMachine = (found: HardwareProfile): void => void (machine = found)
+  const context: ReadContext = { ids, shared: ids.scope(), beginnings, onMachine, random: seededRandom(seed) }
   const requests: TraceRequest[] = []
   let reader: OpenFormat | null = null
   let accesses = 0
@@ -52,7 +55,7 @@ export async function readTrace(path: string, { seed = 1, onProgress = () => {} 
   }
   if (!reader || requests.length === 0) throw invalidTrace(path, '', 'it holds no request')
   const { name, blockTokens } = reader.format
-  return { format: name, blockTokens, uniqueBlocks: ids.count, beginnings, requests: inOrder(requests) }
+  return { format: name, blockTokens, uniqueBlocks: ids.count, beginnings, machine, requests: inOrder(requests) }
 }
 
 interface OpenFormat {
@@ -64,7 +67,7 @@ interface OpenFormat {
 function formatOf(value: unknown, context: ReadContext): OpenFormat | null {
   const format = FORMATS.find((candidate) => {
     const ids = new BlockIds()
-    return candidate.open({ ids, shared: ids.scope(), beginnings: new Map(), random: () => 0 })(value) !== null
+    return candidate.open({ ids, shared: ids.scope(), beginnings: new Map(), onMachine: () => {}, random: () => 0 })(value) !== null
   })
   return format ? { format, read: format.open(context) } : null
 }

@@ -3,6 +3,7 @@
 import { z } from 'zod'
 import { BLOCK_TOKENS } from '../../engine/types.js'
 import type { ReadContext, TraceFormat } from './format.js'
+import { machineRecord, profileOf } from './machine.js'
 import type { TraceRequest } from './trace.js'
 
 const count = z.int().nonnegative()
@@ -16,6 +17,7 @@ const line = z.object({
   block_hashes: z.array(z.string()),
   reused: count.optional(),
   outside_view: count.optional(),
+  machine: machineRecord.optional(),
 })
 
 type Line = z.infer<typeof line>
@@ -82,13 +84,14 @@ function requestOf({ t_ms, input_tokens, system_tokens = 0, output_tokens }: Lin
 export const requestLog: TraceFormat = {
   name: 'request log',
   blockTokens: BLOCK_TOKENS,
-  open: ({ shared, beginnings }) => {
+  open: ({ shared, beginnings, onMachine }) => {
     const known = new Beginnings(beginnings)
     return (value) => {
       const parsed = line.safeParse(value)
       if (!parsed.success) return null
       const blocks = Int32Array.from(parsed.data.block_hashes, shared)
       known.add(parsed.data, blocks)
+      if (parsed.data.machine) onMachine(profileOf(parsed.data.machine))
       return [requestOf(parsed.data, blocks)]
     }
   },

@@ -1,5 +1,7 @@
 // A trace in memory: when requests came, how long they were, which blocks they shared. No text.
 
+import type { HardwareProfile } from '../../engine/simulated/profiles/profile.js'
+
 export interface TraceRequest {
   /** Milliseconds since the trace's first request; may have a fraction. */
   readonly atMs: number
@@ -31,6 +33,8 @@ export interface Trace {
   readonly uniqueBlocks: number
   /** By block id, of those blocks of which it is known. Only request logs say it. */
   readonly beginnings: ReadonlyMap<number, Beginning>
+  /** The machine that served it; null: the trace does not say. Only request logs do. */
+  readonly machine: HardwareProfile | null
   /** In order of arrival. */
   readonly requests: readonly TraceRequest[]
 }

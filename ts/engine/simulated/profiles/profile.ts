@@ -1,5 +1,6 @@
 // Hardware and model as data: what a simulated engine's steps and transfers cost.
 
+import type { StepCosts } from '../../step-costs.js'
 import type { TierName } from '../../types.js'
 
 /** What the machine costs, in dollars. */
@@ -11,7 +12,7 @@ export interface Prices {
   readonly ssdGibHour: number
 }
 
-export interface HardwareProfile {
+export interface HardwareProfile extends StepCosts {
   readonly name: string
   readonly device: string
   readonly layers: number
@@ -23,10 +24,6 @@ export interface HardwareProfile {
   readonly maxRunning: number
   /** Bytes of each tier, unless told otherwise. */
   readonly tierBytes: Readonly<Record<TierName, number>>
-  /** Milliseconds of a step: `base + rows · perRow + history tokens · perHistoryToken`. */
-  readonly stepBaseMs: number
-  readonly stepPerRowMs: number
-  readonly stepPerHistoryTokenMs: number
   /** Bytes a millisecond of each stream. */
   readonly loadRate: number
   readonly saveRate: number
