@@ -74,7 +74,7 @@ test('the machine is said once and again only where something of it changed', as
   t.true(hasChanged(null, machine))
   t.false(hasChanged(machine, machine))
   t.false(hasChanged(machine, { ...machine, step_ms: { ...machine.step_ms, base: 1.04 * machine.step_ms.base } }))
-  t.true(hasChanged(machine, { ...machine, step_ms: { ...machine.step_ms, base: 0.9 * machine.step_ms.base } }))
+  t.true(hasChanged(machine, { ...machine, step_ms: { ...machine.step_ms, base: 0.8 * machine.step_ms.base } }))
   t.true(hasChanged(machine, { ...machine, bytes_per_ms: {} }))
 })
 

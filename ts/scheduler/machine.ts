@@ -89,7 +89,7 @@ function rounded(value: number): number {
   return Number(value.toPrecision(3))
 }
 
-/** Whether any figure differs by more than a twentieth. */
+/** Whether any figure differs by more than a tenth. */
 export function hasChanged(before: MachineRecord | null, now: MachineRecord): boolean {
   if (before === null) return true
   const figures = ({ step_ms, bytes_per_ms: { load = 0, read = 0, write = 0 } }: MachineRecord): number[] => [
@@ -99,5 +99,5 @@ export function hasChanged(before: MachineRecord | null, now: MachineRecord): bo
     write,
   ]
   const earlier = figures(before)
-  return figures(now).some((figure, i) => Math.abs(figure - (earlier[i] ?? 0)) > 0.05 * Math.max(figure, earlier[i] ?? 0))
+  return figures(now).some((figure, i) => Math.abs(figure - (earlier[i] ?? 0)) > 0.1 * Math.max(figure, earlier[i] ?? 0))
 }

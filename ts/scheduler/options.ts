@@ -22,7 +22,7 @@ export interface RequestLogRecord {
   /** Prompt tokens that were reused, all tiers together, and those that the first computed one does not see. */
   readonly reused: number
   readonly outside_view: number
-  /** Only where it was not said before, or something of it has changed by more than a twentieth. */
+  /** Only where it was not said before, or something of it has changed by more than a tenth. */
   readonly machine?: MachineRecord
 }
 
