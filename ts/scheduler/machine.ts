@@ -56,6 +56,7 @@ export class MachineMeter {
     const { device, layers, blockBytes, hostSlotBytes, slots, dramStagingOnly } = this.#engine.info
     const { maxContext, maxBatchTokens, maxRunning } = this.#options
     const [base = 0, row = 0, few = 0, attended = 0] = this.#costs.solve().map(rounded)
+    if (base + row === 0) return null
     return {
       device,
       layers,
