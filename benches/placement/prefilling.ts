@@ -1,7 +1,9 @@
 // What reuse saves where prefilling is more of the accelerators' work, as the paper's own figures say that it was: the paper's
 // setting with rows that cost more.
 
+import { leftOut, viewParameters } from '../../ts/engine/view.js'
 import { runBaseline, runTiered, type TieredOptions } from '../../ts/simulator/tiered/result.js'
+import type { TraceRequest } from '../../ts/simulator/traces/trace.js'
 import type { Table } from '../support/bench.js'
 
 /** Of what 59 % of the A100s' peak would take. */
@@ -9,15 +11,16 @@ const FACTORS = [1, 4, 16, 64] as const
 
 const percent = (share: number): string => (100 * share).toFixed(0)
 
-/** Tokens of a prompt that are in view. */
-function seen({ truncation }: TieredOptions, promptTokens: number): number {
-  return Math.min(promptTokens, truncation?.contextWindow ?? promptTokens)
+/** Tokens that a prompt's last one sees: what is computed without reuse. */
+function seen({ truncation }: TieredOptions, { inputTokens, systemTokens = 0 }: TraceRequest): number {
+  const view = truncation ? viewParameters(truncation.contextWindow, truncation.truncationRatio, systemTokens) : null
+  return inputTokens - leftOut(view, inputTokens - 1)
 }
 
 async function rowOf(options: TieredOptions, factor: number): Promise<string[]> {
   const without = await runBaseline(options, () => {})
   const reused = await runTiered(options, 'scheduler-aware', without, () => {})
-  const prompts = options.trace.requests.reduce((sum, { inputTokens }) => sum + seen(options, inputTokens), 0)
+  const prompts = options.trace.requests.reduce((sum, request) => sum + seen(options, request), 0)
   const prefillS = (prompts * options.profile.stepPerRowMs) / 1000
   return [
     `× ${factor}`,

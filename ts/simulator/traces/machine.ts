@@ -6,6 +6,9 @@ import { hopper } from '../../engine/simulated/profiles/hopper.js'
 import type { HardwareProfile } from '../../engine/simulated/profiles/profile.js'
 import type { MachineRecord } from '../../scheduler/machine.js'
 
+/** The name of such a profile. */
+export const RECORDED = 'recorded'
+
 const count = z.int().positive()
 const size = z.int().nonnegative()
 const ms = z.number().nonnegative()
@@ -47,6 +50,3 @@ export function profileOf({ device, tier_bytes, step_ms, bytes_per_ms, ...shape 
     writeRate: bytes_per_ms.write ?? kind.writeRate,
   }
 }
-
-/** The name of such a profile. */
-export const RECORDED = 'recorded'
