@@ -13,7 +13,7 @@ test('no crate depends on one above it', (t) => {
 test('imports against the arrows are found', (t) => {
   const findings = importArrowFindings([
     { path: 'ts/protocol/a.ts', text: "import type { X } from '../engine/types.js'" },
-    { path: 'ts/directory/a.ts', text: "import {\n  X,\n} from '../scheduler/types.js'" },
+    { path: 'ts/directory/a.ts', text: "import {\n  X,\n} from '../service/types.js'" },
     { path: 'ts/placement/a.ts', text: "const x = await import('../api/server.js')" },
     { path: 'ts/engine/native/a.ts', text: "import { serve } from '../../server.js'" },
     { path: 'web/src/a.vue', text: "<script setup>\nimport x from 'attentionstore'\nimport y from '../../ts/api/x.js'\n</script>" },
@@ -26,7 +26,7 @@ test('imports against the arrows are found', (t) => {
 
 test('imports along the arrows are fine', (t) => {
   const findings = importArrowFindings([
-    { path: 'ts/api/a.ts', text: "import '../scheduler/types.js'\nimport x from 'express'" },
+    { path: 'ts/api/a.ts', text: "import '../service/types.js'\nimport x from 'express'" },
     { path: 'ts/cli/a.ts', text: "import '../api/x.js'" },
     { path: 'ts/engine/native/a.ts', text: "import '../types.js'\nimport type { A } from '../../native/index.js'" },
     { path: 'web/src/a.ts', text: "import './b.js'\nimport type { A } from 'attentionstore/protocol'" },

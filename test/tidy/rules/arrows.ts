@@ -12,12 +12,13 @@ const TS_ARROWS: Readonly<Record<string, readonly string[]>> = {
   placement: ['engine', 'protocol'],
   directory: ['placement', 'engine', 'protocol'],
   conversations: ['engine', 'protocol'],
-  scheduler: ['directory', 'placement', 'conversations', 'engine', 'protocol'],
-  simulator: ['scheduler', 'directory', 'placement', 'engine', 'protocol'],
+  scheduler: ['service', 'directory', 'placement', 'conversations', 'engine', 'protocol'],
+  service: ['scheduler', 'directory', 'placement', 'conversations', 'engine', 'protocol'],
+  simulator: ['service', 'scheduler', 'directory', 'placement', 'engine', 'protocol'],
   evaluation: ['engine', 'protocol'],
-  telemetry: ['scheduler', 'engine', 'protocol'],
+  telemetry: ['service', 'engine', 'protocol'],
   auth: ['config', 'protocol'],
-  api: ['auth', 'scheduler', 'telemetry', 'config', 'engine', 'protocol'],
+  api: ['auth', 'service', 'telemetry', 'config', 'engine', 'protocol'],
 }
 
 /** Crate → crates of this workspace that it may depend on. */
