@@ -4,7 +4,7 @@
 
 import { EngineDriver, generate, slotsFrom, tablesOf } from '../contracts/driver.js'
 import type { Engine, SequenceSpec, TokenLogprob } from '../../ts/engine/types.js'
-import type { ServiceOptions } from '../../ts/service/options.js'
+import type { ServiceOptions } from '../../ts/scheduler/core/options.js'
 import { createInferenceService } from '../../ts/service/service.js'
 import type { InferenceService, TurnMessage, TurnRequest, TurnUsage } from '../../ts/service/types.js'
 import { Random } from './random.js'

@@ -3,7 +3,7 @@
 import test from 'ava'
 import { SimulatedDisk } from '../../ts/engine/simulated/disk.js'
 import type { SimulatedOptions } from '../../ts/engine/simulated/options.js'
-import type { ServiceOptions } from '../../ts/service/options.js'
+import type { ServiceOptions } from '../../ts/scheduler/core/options.js'
 import type { InferenceService } from '../../ts/service/types.js'
 import { ask, readTurn, reusedTokens, simulatedService } from '../support/simulated-service.js'
 import { codeOf, rowOf, SYSTEM, Talk, temporaryStore, user } from '../support/talk.js'

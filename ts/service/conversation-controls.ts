@@ -1,7 +1,8 @@
 // What an operator sees of conversations and does to them: list, warm, demote, fork, erase.
 
 import type { Conversations } from '../conversations/conversations.js'
-import { conversationKey, type Conversation, type PageQuery } from '../conversations/registry.js'
+import type { PageQuery } from '../conversations/query.js'
+import { conversationKey, type Conversation } from '../conversations/registry.js'
 import { BLOCK_TOKENS, type BlockKey } from '../engine/types.js'
 import type { Aliases } from '../directory/aliases.js'
 import type { Block } from '../directory/block.js'
@@ -170,7 +171,7 @@ export class ConversationControls implements ConversationAdmin {
     for (const sequence of this.#sequences()) {
       for (const block of sequence.wanted) users.get(block)?.add(keyOf(sequence))
       for (const entry of sequence.table) if (entry?.block) users.get(entry.block)?.add(keyOf(sequence))
-      for (const { source } of sequence.loads) users.get(source)?.add(keyOf(sequence))
+      for (const { source } of sequence.loading.loads) users.get(source)?.add(keyOf(sequence))
     }
     return users
   }

@@ -7,13 +7,15 @@ import { MIN_WINDOW, viewParameters } from '../engine/view.js'
 import { ApiError } from '../protocol/errors.js'
 import type { Core } from '../scheduler/core/core.js'
 import { Sequence } from '../scheduler/sequence/sequence.js'
-import type { StartFinder } from '../scheduler/sequence/starts.js'
+import type { StartFinder } from '../scheduler/sequence/start-finder.js'
 import { TurnOutput } from './turn.js'
 import type { TurnRequest } from './types.js'
 
 export interface Intake {
   readonly sequence: Sequence
   readonly resolution: Resolution
+  /** What its client reads. */
+  readonly turn: TurnOutput
 }
 
 export class IntakeDesk {
@@ -46,7 +48,7 @@ export class IntakeDesk {
     const sequence: Sequence = new Sequence(spec, ticket, starts, turn, answer, request.tenant, request.requestId, acceptedAt)
     sequence.retention = request.retention ?? 'none'
     sequence.systemTokens = prompt.systemTokens
-    return { sequence, resolution }
+    return { sequence, resolution, turn }
   }
 
   async #encode({ prompt }: TurnRequest, resolution: Resolution): Promise<EncodedPrompt> {

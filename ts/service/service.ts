@@ -14,12 +14,12 @@ import { ConversationControls } from './conversation-controls.js'
 import { createCore, type Core } from '../scheduler/core/core.js'
 import { IntakeDesk, type Intake } from './intake.js'
 import { restoreKept, type Kept } from './kept.js'
-import { contextThatFits, serviceOptions, type ServiceOptions } from './options.js'
+import { contextThatFits, serviceOptions, type ServiceOptions } from '../scheduler/core/options.js'
 import type { RequestRecords } from './records/records.js'
 import { RequestLog } from './records/request-log.js'
 import { Scheduler } from '../scheduler/loop/scheduler.js'
 import type { Sequence } from '../scheduler/sequence/sequence.js'
-import { StartFinder } from '../scheduler/sequence/starts.js'
+import { StartFinder } from '../scheduler/sequence/start-finder.js'
 import { cacheStatus, serviceCounters } from './status.js'
 import type { CacheStatus, DemoteReceipt, InferenceService, ResetReceipt, ServiceCounters, Turn, TurnRequest } from './types.js'
 import { whatIf } from './what-if.js'
@@ -58,7 +58,8 @@ class Service implements InferenceService {
   readonly #intake: IntakeDesk
   readonly #controls: CacheControls
   readonly #accounts: Accounts
-  readonly #resolutions = new Map<Sequence, Intake['resolution']>()
+  /** Requests whose client still waits. */
+  readonly #intakes = new Map<Sequence, Intake>()
   /** Requests that are being tokenised: they count as queued. */
   #arriving = 0
   #state: 'open' | 'draining' | 'failed' = 'open'
@@ -118,12 +119,12 @@ class Service implements InferenceService {
     try {
       this.#checkOpen()
       this.#checkQueue()
-      const { sequence, resolution } = await this.#arrive(request)
+      const intake = await this.#arrive(request)
       this.#checkOpen()
-      this.#kept.conversations.accept(resolution)
-      this.#resolutions.set(sequence, resolution)
-      this.#scheduler.enqueue(sequence)
-      return sequence.turn
+      this.#kept.conversations.accept(intake.resolution)
+      this.#intakes.set(intake.sequence, intake)
+      this.#scheduler.enqueue(intake.sequence)
+      return intake.turn
     } catch (error) {
       this.#core.counters.requests.rejected++
       throw error
@@ -205,21 +206,21 @@ class Service implements InferenceService {
   }
 
   #finished(sequence: Sequence, row: RowResult): void {
-    const resolution = this.#resolutions.get(sequence)
-    this.#resolutions.delete(sequence)
+    const intake = this.#intakes.get(sequence)
+    this.#intakes.delete(sequence)
     const inside = sequence.tokens.copy(sequence.promptLength, sequence.promptLength + (row.insideTokens ?? 0))
     const hash = sequence.answer?.end() ?? null
     const { leftOut } = sequence.start
     const shape = { length: leftOut + sequence.tokens.length, leftOut, leaf: sequence.leaf }
-    if (resolution) this.#kept.conversations.answered(resolution, { hash, tokens: inside, bytes: row.insideBytes ?? 0, ...shape })
+    if (intake) this.#kept.conversations.answered(intake.resolution, { hash, tokens: inside, bytes: row.insideBytes ?? 0, ...shape })
     this.#starts.answered(sequence)
     const usage = this.#accounts.usageOf(sequence)
-    sequence.turn.finish({ type: 'done', finish: row.finish ?? 'stop', stopReason: row.stopped ?? null, usage })
+    intake?.turn.finish({ type: 'done', finish: row.finish ?? 'stop', stopReason: row.stopped ?? null, usage })
     this.#accounts.answered(sequence, usage, row.finish ?? null)
   }
 
   #cancelled(sequence: Sequence): void {
-    this.#resolutions.delete(sequence)
+    this.#intakes.delete(sequence)
     if (this.#state === 'failed') return
     this.#accounts.cancelled(sequence)
     this.#scheduler.cancel(sequence)
@@ -229,9 +230,9 @@ class Service implements InferenceService {
   #failed(code: string, message: string): void {
     this.#state = 'failed'
     this.#failure = new ApiError('engine_error', `the engine stopped: ${message}`, null, { engine_code: code })
-    for (const sequence of this.#resolutions.keys()) this.#accounts.failed(sequence, this.#failure.code)
+    for (const sequence of this.#intakes.keys()) this.#accounts.failed(sequence, this.#failure.code)
     this.#scheduler.failAll(this.#failure)
-    this.#resolutions.clear()
+    this.#intakes.clear()
     this.#changes.announce()
   }
 
@@ -281,7 +282,7 @@ class Service implements InferenceService {
 
   #refuse(sequence: Sequence, error: ApiError): void {
     sequence.turn.fail(error)
-    this.#resolutions.delete(sequence)
+    this.#intakes.delete(sequence)
     this.#accounts.failed(sequence, error.code)
     this.#scheduler.cancel(sequence)
   }

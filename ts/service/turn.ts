@@ -2,6 +2,7 @@
 
 import type { TokenLogprob } from '../engine/types.js'
 import type { AttentionStoreError } from '../protocol/errors.js'
+import type { TurnSink } from '../scheduler/sequence/turn-sink.js'
 import type { Turn, TurnEvent } from './types.js'
 
 interface Delta {
@@ -14,7 +15,7 @@ interface Delta {
  * Deltas that nobody has read yet are merged into one, so a slow reader costs one buffer, bounded by max_tokens. Leaving
  * the iteration early cancels the turn.
  */
-export class TurnOutput implements Turn {
+export class TurnOutput implements Turn, TurnSink {
   #delta: Delta | null = null
   #done: TurnEvent | null = null
   #error: AttentionStoreError | null = null

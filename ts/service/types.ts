@@ -1,10 +1,9 @@
-// What the HTTP API asks of the scheduler: turns in, streamed answers out, and the cache's own controls.
+// What the HTTP API asks of the service: turns in, streamed answers out, and the cache's own controls.
 
-import type { PageQuery } from '../conversations/registry.js'
-import type { Retention } from '../placement/types.js'
+import type { PageQuery } from '../conversations/query.js'
+import type { Retention } from '../placement/retention.js'
 import type { FinishReason, SamplingParams, TierName, TokenLogprob } from '../engine/types.js'
-import type { CacheMap, WhatIf } from '../protocol/index.js'
-import type { RequestRecords } from './records/records.js'
+import type { CacheMap, RequestRecord, WhatIf } from '../protocol/index.js'
 
 export interface TurnMessage {
   readonly role: string
@@ -178,15 +177,12 @@ export interface ConversationList {
 }
 
 /** Blocks that came up. */
-export interface Warmed {
+export interface ConversationWarming {
+  readonly conversation: string
   /** ssd → dram. */
   readonly promotedBlocks: number
   /** Into hbm. */
   readonly loadedBlocks: number
-}
-
-export interface ConversationWarming extends Warmed {
-  readonly conversation: string
   /** Blocks that some tier holds, and in which tier they are at their fastest now. */
   readonly blocks: number
   readonly tiers: Readonly<Record<TierName, number>>
@@ -245,7 +241,26 @@ export interface ConversationAdmin {
   erase(id: string, tenant: string | null): Promise<ConversationErasure>
 }
 
-/** The scheduler as the API sees it. */
+/** Records, and where the next question goes on. */
+export interface ChangedRecords {
+  /** Oldest first. */
+  readonly records: readonly RequestRecord[]
+  /** Changed records that were left out: older ones. */
+  readonly skipped: number
+  readonly mark: number
+}
+
+/** The last requests that ended. */
+export interface RequestHistory {
+  /** Records older than `cursor` (undefined: all), newest first, at most `limit`. `next`: where older ones begin. */
+  page(cursor: number | undefined, limit: number): { readonly records: readonly RequestRecord[]; readonly next: number | null }
+  /** What was added or changed since `mark`; of more than `most` the newest. */
+  changedSince(mark: number, most: number): ChangedRecords
+  /** The latest state, for a caller that wants only what changes from now on. */
+  readonly mark: number
+}
+
+/** The service as the API sees it. */
 export interface InferenceService {
   readonly modelContext: number
   /** Resolves, tokenises and enqueues. Rejects with an ApiError (queue_full, context_length_exceeded, draining, …). */
@@ -256,7 +271,7 @@ export interface InferenceService {
   cacheMap(): Omit<CacheMap, 'uptimeMs'>
   whatIf(): WhatIf
   /** The last thousand requests that ended. */
-  readonly records: Pick<RequestRecords, 'page' | 'changedSince' | 'mark'>
+  readonly records: RequestHistory
   demote(to: 'dram' | 'ssd'): Promise<DemoteReceipt>
   reset(): Promise<ResetReceipt>
   readonly conversations: ConversationAdmin

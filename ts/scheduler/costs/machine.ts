@@ -4,7 +4,6 @@
 import { FEW_ROWS } from '../../engine/step-costs.js'
 import { BLOCK_TOKENS, type Engine, type TierName } from '../../engine/types.js'
 import { LeastSquares } from './least-squares.js'
-import type { ServiceOptions } from '../../service/options.js'
 
 /** Nothing is said from fewer steps. */
 const LEAST_STEPS = 8
@@ -31,15 +30,18 @@ export interface MachineRecord {
   readonly bytes_per_ms: { readonly [stream in StreamName]?: number | undefined }
 }
 
+/** What a service allows on it. */
+export type MachineLimits = Record<'maxContext' | 'maxBatchTokens' | 'maxRunning', number>
+
 export class MachineMeter {
   readonly #engine: Engine
-  readonly #options: ServiceOptions
+  readonly #limits: Readonly<MachineLimits>
   readonly #costs = new LeastSquares(4, CHOICES)
   #steps = 0
 
-  constructor(engine: Engine, options: ServiceOptions) {
+  constructor(engine: Engine, limits: Readonly<MachineLimits>) {
     this.#engine = engine
-    this.#options = options
+    this.#limits = limits
   }
 
   /** A step of `rows` rows, which attend to `attended` tokens all together, took `ms`, without waiting for loads. */
@@ -54,7 +56,7 @@ export class MachineMeter {
   record(): MachineRecord | null {
     if (this.#steps < LEAST_STEPS) return null
     const { device, layers, blockBytes, hostSlotBytes, slots, dramStagingOnly } = this.#engine.info
-    const { maxContext, maxBatchTokens, maxRunning } = this.#options
+    const { maxContext, maxBatchTokens, maxRunning } = this.#limits
     const [base = 0, row = 0, few = 0, attended = 0] = this.#costs.solve().map(rounded)
     if (base + row === 0) return null
     return {

@@ -15,8 +15,8 @@ export class Joiner {
   mayRun(sequence: Sequence, active: readonly Sequence[], isComputing: boolean): boolean {
     const { options, rates, engine } = this.#core
     if (sequence.front) return sequence.front.rows > 0
-    if (sequence.loadFailed || sequence.pendingReads > 0) return false
-    if (sequence.pendingLoads === 0) return true
+    if (sequence.loading.hasFailed || sequence.loading.pendingReads > 0) return false
+    if (sequence.loading.pending === 0) return true
     if (!options.preload) return false
     const others = active.filter(other => other.state === 'running' && other.plannableRows > 0)
     if (others.length === 0 && !isComputing) return true
@@ -25,11 +25,11 @@ export class Joiner {
     return mayJoin({ ...this.#loadOf(sequence), stepMs, layers, preloadLayers: options.preloadLayers })
   }
 
-  #loadOf(sequence: Sequence): { remainingMs: number; totalMs: number } {
+  #loadOf({ loading }: Sequence): { remainingMs: number; totalMs: number } {
     const { rates, engine, clock } = this.#core
-    const totalMs = rates.loadMs(sequence.loadBytes)
-    const elapsed = clock.now() - sequence.loadsStartedAt
-    const outstandingMs = rates.loadMs(sequence.pendingLoads * engine.info.blockBytes)
+    const totalMs = rates.loadMs(loading.bytes)
+    const elapsed = clock.now() - loading.startedAt
+    const outstandingMs = rates.loadMs(loading.pending * engine.info.blockBytes)
     return { remainingMs: Math.min(outstandingMs, Math.max(0, totalMs - elapsed)), totalMs }
   }
 }

@@ -37,7 +37,7 @@ export class Planner {
   draft(running: readonly Sequence[], starved: (sequence: Sequence) => void): Draft | null {
     const draft = new DraftBuilder(this.#nextStep)
     const pace = this.#pacer.begin()
-    const ready = running.filter(sequence => sequence.leaving === null && !sequence.loadFailed && sequence.plannableRows > 0)
+    const ready = running.filter(sequence => sequence.leaving === null && !sequence.loading.hasFailed && sequence.plannableRows > 0)
     const decode = ready.filter(sequence => sequence.plannableRows === 1)
     const prefill = ready.filter(sequence => sequence.plannableRows > 1)
     for (const sequence of [...decode, ...pace.order(prefill)]) {

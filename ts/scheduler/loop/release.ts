@@ -4,20 +4,17 @@ import type { Block } from '../../directory/block.js'
 import { BLOCK_TOKENS, type BlockKey } from '../../engine/types.js'
 import { hiddenBlocks } from '../../engine/view.js'
 import type { Core } from '../core/core.js'
-import type { Loader } from '../moves/loader.js'
 import type { Saver } from '../moves/saver.js'
 import type { Sequence, TableEntry } from '../sequence/sequence.js'
 
 export class Releaser {
   readonly #core: Core
-  readonly #loader: Loader
   readonly #saver: Saver
   /** Told of a sequence that left, and the keys of the blocks that it used. */
   onReleased: (sequence: Sequence, keys: readonly BlockKey[]) => void = () => {}
 
-  constructor(core: Core, loader: Loader, saver: Saver) {
+  constructor(core: Core, saver: Saver) {
     this.#core = core
-    this.#loader = loader
     this.#saver = saver
   }
 
@@ -42,8 +39,7 @@ export class Releaser {
     sequence.leftUpTo = 0
     sequence.tableSent = 0
     sequence.needsReset = sequence.isAdded
-    this.#loader.forget(sequence)
-    sequence.loadFailed = false
+    sequence.loading.leave()
     this.onReleased(sequence, keys)
   }
 
@@ -78,7 +74,7 @@ export class Releaser {
 
   /** Index of the partly filled block that can be kept; -1: none. */
   #tailIndex(sequence: Sequence): number {
-    const isUsable = this.#core.tiers.keeps && sequence.isTailSettled && !sequence.loadFailed && sequence.leaving !== 'void'
+    const isUsable = this.#core.tiers.keeps && sequence.isTailSettled && !sequence.loading.hasFailed && sequence.leaving !== 'void'
     return isUsable && sequence.computed % BLOCK_TOKENS > 0 ? Math.floor(sequence.computed / BLOCK_TOKENS) : -1
   }
 

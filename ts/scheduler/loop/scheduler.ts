@@ -7,7 +7,7 @@ import { Admission } from './admission.js'
 import { Samples } from '../accounts/counters.js'
 import { HistoryChooser } from '../costs/chooser.js'
 import type { Core } from '../core/core.js'
-import { FrontRunner } from '../moves/front.js'
+import { FrontRunner } from '../moves/front-runner.js'
 import { Joiner } from './joiner.js'
 import { Loader } from '../moves/loader.js'
 import { LookAhead } from '../costs/look-ahead.js'
@@ -98,7 +98,7 @@ export class Scheduler {
     this.#pacer = new Pacer(this.#traffic, core.rates, core.prefill, () => this.waiting.length)
     this.#planner = new Planner(core, room, this.saver, this.#pacer)
     this.#replies = new ReplyReader(core, this.saver, { finished: (sequence, row) => this.#finish(sequence, row) })
-    this.#releaser = new Releaser(core, this.loader, this.saver)
+    this.#releaser = new Releaser(core, this.saver)
     this.#releaser.onReleased = (sequence, keys) => listener.released(sequence, keys)
     core.engine.onEvents = events => this.#onEvents(events)
   }
@@ -175,7 +175,7 @@ export class Scheduler {
       this.saver.pump()
       this.writer.pump()
       if (!isPreempted) this.#admit()
-      for (const sequence of this.active) if (sequence.leaving === null && !sequence.loadFailed) this.#fronts.advance(sequence)
+      for (const sequence of this.active) if (sequence.leaving === null && !sequence.loading.hasFailed) this.#fronts.advance(sequence)
       this.#join()
       this.reads.pump()
       this.prefetcher.pump(this.waiting)
@@ -262,7 +262,7 @@ export class Scheduler {
   #settleLeavers(): boolean {
     let isPreempted = false
     for (const sequence of [...this.active]) {
-      if (sequence.loadFailed) sequence.leaving ??= 'void'
+      if (sequence.loading.hasFailed) sequence.leaving ??= 'void'
       const reason = sequence.leaving
       if (reason === null || this.#roster.isNamed(sequence)) continue
       this.#leave(sequence, reason)
@@ -306,7 +306,6 @@ export class Scheduler {
   #prepare(sequence: Sequence): void {
     const now = this.#core.clock.now()
     sequence.state = 'preparing'
-    sequence.loadsStartedAt = now
     sequence.trail.add('queued', sequence.queuedAt, now)
     if (sequence.times.prepared === 0) sequence.times.prepared = now
     this.#roster.activate(sequence)

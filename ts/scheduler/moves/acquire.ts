@@ -9,13 +9,13 @@ import { BLOCK_TOKENS, type ViewParameters } from '../../engine/types.js'
 import type { TurnUse } from '../../placement/types.js'
 import { hiddenBlocks, MIN_WINDOW } from '../../engine/view.js'
 import type { Core } from '../core/core.js'
-import { Front } from './front.js'
 import type { HistoryChoice } from '../costs/load-or-recompute.js'
 import type { Loader } from './loader.js'
+import { Front } from '../sequence/front.js'
 import { splitOf } from '../sequence/prompt-split.js'
 import type { Room } from './room.js'
 import type { Sequence } from '../sequence/sequence.js'
-import { mostRolled } from '../sequence/starts.js'
+import { mostRolled } from '../sequence/start.js'
 
 /** No slot is needed. (-1 says that none could be had.) */
 const NONE = -2
@@ -150,7 +150,7 @@ export class Acquirer {
   }
 
   #build(sequence: Sequence, match: Match, steps: readonly Step[], slots: readonly number[]): void {
-    sequence.loadBytes = 0
+    sequence.loading.begin(this.#core.clock.now())
     sequence.isTailSettled = false
     sequence.sources = match.sources.map(({ block }) => block)
     if (!sequence.isSplitFinal) sequence.split = splitOf(this.#core.directory, sequence, match)
@@ -195,13 +195,13 @@ export class Acquirer {
       case 'share':
         sequence.table[index] = { slot: block.copies.hbm.slot, block }
         directory.ref(block)
-        if (!block.has('hbm')) this.#loader.joinShared(sequence, block)
+        if (!block.has('hbm')) this.#loader.joinShared(sequence.loading, block)
         return
       case 'load':
         directory.adopt(block, 'hbm', slot, 'filling')
         sequence.table[index] = { slot, block }
         directory.ref(block)
-        return this.#loader.loadShared(sequence, block)
+        return this.#loader.loadShared(sequence.loading, block)
       case 'take over':
         sequence.table[index] = { slot: directory.takeOver(block), block: null }
         sequence.isTailSettled = true
@@ -211,7 +211,7 @@ export class Acquirer {
         return this.#copy(block.copies.hbm.slot, slot, rows)
       case 'load own':
         sequence.table[index] = { slot, block: null }
-        return this.#loader.loadOwn(sequence, block, slot)
+        return this.#loader.loadOwn(sequence.loading, block, slot)
       case 'defer':
         sequence.table[index] = { slot, block: null }
         sequence.front?.missing.set(index, block)

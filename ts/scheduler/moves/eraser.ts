@@ -4,14 +4,23 @@
 
 import type { Block } from '../../directory/block.js'
 import { TIERS } from '../../directory/block.js'
-import type { TransferDone } from '../../engine/types.js'
+import type { TierName, TransferDone } from '../../engine/types.js'
 import { ApiError } from '../../protocol/errors.js'
 import type { Core } from '../core/core.js'
 import { perTier } from '../accounts/counters.js'
-import type { ErasedCopies } from '../../service/types.js'
 
 /** Overwritten at once: each holds a buffer of zeros as long as a slot. */
 const MOST_OVERWRITES = 8
+
+/** What was erased. */
+export interface Erased {
+  readonly blocks: number
+  /** Of all copies. */
+  readonly bytes: number
+  readonly copies: Readonly<Record<TierName, number>>
+  /** Slots of the ssd tier that held blocks which had been given up before. */
+  readonly remains: number
+}
 
 export class Eraser {
   readonly #core: Core
@@ -28,7 +37,7 @@ export class Eraser {
    * can be read from the disk, nor what else the conversation left there. Rejects with `engine_error` if the disk could
    * not be overwritten.
    */
-  erase(conversation: string, blocks: Iterable<Block>): Promise<ErasedCopies> {
+  erase(conversation: string, blocks: Iterable<Block>): Promise<Erased> {
     const { directory, counters, engine } = this.#core
     const copies = perTier()
     const left = new Set(directory.remains.of(conversation))

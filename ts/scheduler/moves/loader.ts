@@ -4,16 +4,7 @@ import type { Block } from '../../directory/block.js'
 import type { TransferDone } from '../../engine/types.js'
 import type { Core } from '../core/core.js'
 import type { Reads } from './reads.js'
-import type { Sequence } from '../sequence/sequence.js'
-
-/** One load of one block into one hbm slot: the block's own copy (shared), or a slot of the only user's. */
-export interface Load {
-  readonly source: Block
-  readonly slot: number
-  readonly isShared: boolean
-  readonly users: Set<Sequence>
-  stage: 'reading' | 'loading'
-}
+import type { Load, LoadWait } from '../sequence/load-wait.js'
 
 export class Loader {
   readonly #core: Core
@@ -33,9 +24,9 @@ export class Loader {
     return this.#inFlight === 0 && this.#shared.size === 0
   }
 
-  /** Fills the hbm copy of a block, which the caller has just given a slot (`filling`). */
-  loadShared(sequence: Sequence, block: Block): void {
-    const load = this.#begin(sequence, block, block.copies.hbm.slot, true)
+  /** Fills the hbm copy of a block, which the caller has just given a slot (`filling`), for a sequence. */
+  loadShared(waiting: LoadWait, block: Block): void {
+    const load = this.#begin(waiting, block, block.copies.hbm.slot, true)
     this.#shared.set(block, load)
     this.#advance(load)
   }
@@ -49,38 +40,26 @@ export class Loader {
   }
 
   /** The sequence needs a block that is being loaded for another one. */
-  joinShared(sequence: Sequence, block: Block): void {
+  joinShared(waiting: LoadWait, block: Block): void {
     const load = this.#shared.get(block)
     if (!load) throw new Error('a filling hbm copy without a load')
-    this.#count(sequence, load)
-    load.users.add(sequence)
+    this.#join(waiting, load)
   }
 
   /** Fills a slot of the sequence's own with the rows of `source`. */
-  loadOwn(sequence: Sequence, source: Block, slot: number): void {
-    this.#advance(this.#begin(sequence, source, slot, false))
+  loadOwn(waiting: LoadWait, source: Block, slot: number): void {
+    this.#advance(this.#begin(waiting, source, slot, false))
   }
 
-  /** The sequence no longer waits. A load that nobody waits for ends in peace if it was started. */
-  forget(sequence: Sequence): void {
-    for (const load of sequence.loads) load.users.delete(sequence)
-    sequence.loads.clear()
-    sequence.pendingLoads = 0
-    sequence.pendingReads = 0
-  }
-
-  #begin(sequence: Sequence, source: Block, slot: number, isShared: boolean): Load {
+  #begin(waiting: LoadWait, source: Block, slot: number, isShared: boolean): Load {
     const stage = source.has('dram') ? 'loading' : 'reading'
-    const load: Load = { source, slot, isShared, users: new Set([sequence]), stage }
-    this.#count(sequence, load)
+    const load: Load = { source, slot, isShared, users: new Set(), stage }
+    this.#join(waiting, load)
     return load
   }
 
-  #count(sequence: Sequence, load: Load): void {
-    sequence.loads.add(load)
-    sequence.pendingLoads++
-    if (load.stage === 'reading') sequence.pendingReads++
-    sequence.loadBytes += this.#core.engine.info.blockBytes
+  #join(waiting: LoadWait, load: Load): void {
+    waiting.join(load, this.#core.engine.info.blockBytes)
   }
 
   #advance(load: Load): void {
@@ -92,7 +71,7 @@ export class Loader {
     // A sequence's own slot was given back if the sequence went away before the load began.
     if (!load.isShared && load.users.size === 0) return this.onSourceReleased(load.source)
     load.stage = 'loading'
-    for (const sequence of load.users) sequence.pendingReads--
+    for (const user of load.users) user.promoted()
     this.#send(load)
   }
 
@@ -130,16 +109,12 @@ export class Loader {
   #failed(load: Load): void {
     if (load.isShared) this.#shared.delete(load.source)
     this.#core.directory.orphan(load.source)
-    for (const sequence of load.users) sequence.loadFailed = true
+    for (const user of load.users) user.failed()
     this.#release(load)
   }
 
   #release(load: Load): void {
-    for (const sequence of load.users) {
-      sequence.loads.delete(load)
-      sequence.pendingLoads--
-      if (load.stage === 'reading') sequence.pendingReads--
-    }
+    for (const user of load.users) user.ended(load)
     load.users.clear()
   }
 }

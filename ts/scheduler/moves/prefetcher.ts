@@ -9,7 +9,6 @@ import type { Core } from '../core/core.js'
 import type { Loader } from './loader.js'
 import type { LookAhead } from '../costs/look-ahead.js'
 import { PrefetchLedger } from '../accounts/prefetch-ledger.js'
-import type { WaitingQueue } from '../loop/queue.js'
 import { readBufferBytes } from '../costs/rates.js'
 import type { ReadWaiter, Reads } from './reads.js'
 import type { Room } from './room.js'
@@ -65,8 +64,8 @@ export class Prefetcher {
   }
 
   /** Starts what may start, for the requests within the look-ahead window, in the queue's order, beside it who lacks few. */
-  pump(queue: WaitingQueue): void {
-    if (!this.#isOn || queue.length === 0) return
+  pump(queue: Iterable<Sequence>): void {
+    if (!this.#isOn) return
     const { length } = this
     let place = 0
     for (const sequence of queue) {

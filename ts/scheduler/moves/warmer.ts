@@ -6,10 +6,17 @@ import type { Core } from '../core/core.js'
 import type { Loader } from './loader.js'
 import type { ReadWaiter, Reads } from './reads.js'
 import type { Room } from './room.js'
-import type { Warmed } from '../../service/types.js'
 
 /** Ends of steps and transfers after which, if none of them made room, there will be none: a busy server never stands still. */
 const MOST_CHANGES_IN_VAIN = 256
+
+/** Blocks that came up. */
+export interface Warmed {
+  /** ssd → dram. */
+  readonly promotedBlocks: number
+  /** Into hbm. */
+  readonly loadedBlocks: number
+}
 
 export class Warmer {
   readonly #core: Core

@@ -2,11 +2,26 @@
 
 import type { Directory } from '../../directory/directory.js'
 import type { Match } from '../../directory/match.js'
-import { BLOCK_TOKENS, type TierName } from '../../engine/types.js'
+import { BLOCK_TOKENS, type BlockKey, type TierName } from '../../engine/types.js'
 import { perTier } from '../accounts/counters.js'
 import { explainMisses, joinMisses, type Misses } from '../accounts/misses.js'
-import type { Sequence } from './sequence.js'
 import type { Asked } from '../accounts/what-if/curve.js'
+import type { Start } from './start.js'
+import type { TokenList } from './tokens.js'
+
+/** What of a sequence is looked at. */
+export interface Prompted {
+  readonly root: BlockKey
+  readonly keys: readonly BlockKey[]
+  readonly tokens: TokenList
+  readonly promptLength: number
+  readonly start: Pick<Start, 'leftOut'>
+  /** Tier of each matched block when the request was queued. */
+  readonly queuedTiers: ReadonlyArray<TierName | undefined>
+  readonly split: PromptSplit | null
+  /** The most tokens that were ever computed. */
+  readonly highWater: number
+}
 
 /** Settled when the first of the prompt's rows is computed. */
 export interface PromptSplit {
@@ -23,7 +38,7 @@ export interface PromptSplit {
 }
 
 /** A block's tier is the one it lay in when the request was queued. */
-export function splitOf(directory: Directory, sequence: Sequence, match: Match): PromptSplit {
+export function splitOf(directory: Directory, sequence: Prompted, match: Match): PromptSplit {
   const reused = perTier()
   const tiers: Array<TierName | undefined> = []
   let inView = 0
@@ -45,7 +60,7 @@ export function splitOf(directory: Directory, sequence: Sequence, match: Match):
  * Rows [from, to) are computed. What of them is history that lay in a tier counts as computed after all, each token once:
  * it was as fast, or its block turned out damaged. Of what is there and was computed all the same no better reason is known.
  */
-export function countComputed(directory: Directory, sequence: Sequence, from: number, to: number): void {
+export function countComputed(directory: Directory, sequence: Prompted, from: number, to: number): void {
   const { split, highWater } = sequence
   if (!split) return
   const end = Math.min(to, split.length)
@@ -62,6 +77,6 @@ export function countComputed(directory: Directory, sequence: Sequence, from: nu
   }
 }
 
-function missesOf(directory: Directory, { root, keys, tokens }: Sequence, from: number, to: number, wereThere: boolean): Misses {
+function missesOf(directory: Directory, { root, keys, tokens }: Prompted, from: number, to: number, wereThere: boolean): Misses {
   return explainMisses(directory, { root, keys, tokens: tokens.view(0, to), from, to, wereThere })
 }

@@ -3,14 +3,15 @@
 import type { Block } from '../../directory/block.js'
 import { BLOCK_TOKENS, type BlockKey, type SequenceSpec, type TierName } from '../../engine/types.js'
 import type { AnswerHash } from '../../conversations/chain.js'
-import type { Front } from '../moves/front.js'
-import type { Load } from '../moves/loader.js'
-import type { Retention, TurnUse } from '../../placement/types.js'
+import type { Front } from './front.js'
+import { LoadWait } from './load-wait.js'
+import type { Retention } from '../../placement/retention.js'
+import type { TurnUse } from '../../placement/types.js'
 import type { PromptSplit } from './prompt-split.js'
-import type { Start } from './starts.js'
+import type { Start } from './start.js'
 import { TokenList } from './tokens.js'
 import { Trail } from '../accounts/trail.js'
-import type { TurnOutput } from '../../service/turn.js'
+import type { TurnSink } from './turn-sink.js'
 
 /**
  * waiting (in the queue) → preparing (its blocks are being loaded) → running → ended; preemption and failed loads
@@ -80,15 +81,8 @@ export class Sequence {
   isSplitFinal = false
   /** Set while the front of the history is computed and its back is read. */
   front: Front | null = null
-  /** Loads under way for the block table, and of these, those whose bytes are not in dram yet. */
-  readonly loads = new Set<Load>()
-  pendingLoads = 0
-  pendingReads = 0
-  /** Bytes to load in this preparation, all together. */
-  loadBytes = 0
-  /** Milliseconds, as the clock says. */
-  loadsStartedAt = 0
-  loadFailed = false
+  /** What it waits for until its blocks are in hbm. */
+  readonly loading = new LoadWait()
   /** The rows of its own last block are complete: it ran since it got its slots, or extends a block in place. */
   isTailSettled = false
   /** Key of the last block that was kept when it left hbm. */
@@ -122,7 +116,7 @@ export class Sequence {
     readonly ticket: number,
     /** In order of preference. */
     readonly starts: readonly [Start, ...Start[]],
-    readonly turn: TurnOutput,
+    readonly turn: TurnSink,
     readonly answer: AnswerHash | null,
     readonly tenant: string,
     readonly requestId: string,

@@ -6,7 +6,7 @@ import { MAX_REQUEST_RECORDS, MOST_EVICTIONS } from '../../protocol/schemas/requ
 import type { Loss } from '../../scheduler/accounts/misses.js'
 import type { Sequence } from '../../scheduler/sequence/sequence.js'
 import type { Trail } from '../../scheduler/accounts/trail.js'
-import type { TurnUsage } from '../types.js'
+import type { ChangedRecords, RequestHistory, TurnUsage } from '../types.js'
 
 export interface Ending {
   readonly status: RequestRecord['status']
@@ -17,15 +17,6 @@ export interface Ending {
   readonly endedAt: number
 }
 
-/** Records, and where the next question goes on. */
-export interface ChangedRecords {
-  /** Oldest first. */
-  readonly records: readonly RequestRecord[]
-  /** Changed records that were left out: older ones. */
-  readonly skipped: number
-  readonly mark: number
-}
-
 interface Entry {
   record: Omit<RequestRecord, 'phases'>
   readonly trail: Trail
@@ -33,7 +24,7 @@ interface Entry {
   changedAt: number
 }
 
-export class RequestRecords {
+export class RequestRecords implements RequestHistory {
   /** By `seq` modulo the bound. */
   readonly #ring: Entry[] = []
   #nextSeq = 0

@@ -3,7 +3,7 @@
 import { createHmac } from 'node:crypto'
 import type { Core } from '../../scheduler/core/core.js'
 import { hasChanged, type MachineRecord } from '../../scheduler/costs/machine.js'
-import type { RequestLogRecord } from '../options.js'
+import type { RequestLogRecord } from '../../scheduler/core/options.js'
 import type { Sequence } from '../../scheduler/sequence/sequence.js'
 import type { TurnUsage } from '../types.js'
 

@@ -1,11 +1,11 @@
 // What createInferenceService can be told, and the defaults that fit an engine.
 
-import { systemClock, type Clock } from '../engine/clock.js'
-import { BLOCK_TOKENS, type EngineInfo } from '../engine/types.js'
-import { MIN_WINDOW } from '../engine/view.js'
-import type { PolicyName } from '../placement/types.js'
-import type { HistoryChoice } from '../scheduler/costs/load-or-recompute.js'
-import type { MachineRecord } from '../scheduler/costs/machine.js'
+import { systemClock, type Clock } from '../../engine/clock.js'
+import { BLOCK_TOKENS, type EngineInfo } from '../../engine/types.js'
+import { MIN_WINDOW } from '../../engine/view.js'
+import type { PolicyName } from '../../placement/types.js'
+import type { HistoryChoice } from '../costs/load-or-recompute.js'
+import type { MachineRecord } from '../costs/machine.js'
 
 /** One line of `--request-log`. No text: hashes of 64-token blocks only. */
 export interface RequestLogRecord {

@@ -7,6 +7,7 @@ import type { Core } from '../core/core.js'
 import { frontBlocks, NO_COMPANY } from '../costs/load-or-recompute.js'
 import type { Loader } from './loader.js'
 import type { Reads } from './reads.js'
+import type { Front } from '../sequence/front.js'
 import type { Sequence } from '../sequence/sequence.js'
 import type { Traffic } from '../costs/traffic.js'
 
@@ -15,44 +16,6 @@ const READ_AHEAD_MS = 20
 const MOST_READS = 8
 /** Milliseconds that a front waits for the disk before it looks again, where a block's computing time is not known. */
 const PATIENCE_MS = 250
-
-export class Front {
-  /** View blocks that are neither computed nor there, and where their bytes lie; null: they must be computed. */
-  readonly missing = new Map<number, Block | null>()
-  /** Rows of the front that may be planned now. */
-  rows = 0
-  /** Rows that are planned and not answered. */
-  unanswered = 0
-  /** Reads asked for that have not ended, and the next block to ask for, from the back. */
-  asked = 0
-  nextRead: number
-  /** Of the last block only some rows are of use, and it may be missing too. */
-  readonly tail: number
-
-  /** `length`: tokens of the whole history. */
-  constructor(public length: number) {
-    this.nextRead = Math.ceil(length / BLOCK_TOKENS)
-    this.tail = length % BLOCK_TOKENS === 0 ? -1 : this.nextRead - 1
-  }
-
-  /** The history ends before its last, partly used block: whoever stands there computes on. */
-  dropTail(): void {
-    this.missing.delete(this.tail)
-    this.length = this.tail * BLOCK_TOKENS
-  }
-
-  /** Nothing is read: everything that is missing is computed. */
-  giveUp(): void {
-    for (const index of this.missing.keys()) this.missing.set(index, null)
-  }
-
-  /** Rows [from, to) are planned: their blocks are the front's now. */
-  claim(from: number, to: number): void {
-    this.rows -= to - from
-    this.unanswered += to - from
-    for (let index = Math.floor(from / BLOCK_TOKENS); index * BLOCK_TOKENS < to; index++) this.missing.delete(index)
-  }
-}
 
 export class FrontRunner {
   readonly #core: Core
@@ -83,7 +46,7 @@ export class FrontRunner {
     this.#skip(sequence, front)
     // A block that another request has asked for is being read, and no load of it has been sent yet: the engine would not
     // know that a step has to wait for it.
-    front.rows = sequence.pendingReads > 0 ? 0 : this.#rowsOf(sequence, front)
+    front.rows = sequence.loading.pendingReads > 0 ? 0 : this.#rowsOf(sequence, front)
     if (front.missing.size === 0 && sequence.planned >= front.length) return this.#meet(sequence)
     if (front.rows === 0 && front.unanswered === 0) this.#lookAgain()
   }
@@ -166,14 +129,14 @@ export class FrontRunner {
     const own = sequence.table[index]
     if (!own) throw new Error('a block of the front without a slot')
     front.missing.delete(index)
-    if (index === front.tail) return this.#loader.loadOwn(sequence, block, own.slot)
+    if (index === front.tail) return this.#loader.loadOwn(sequence.loading, block, own.slot)
     const { hbm } = block.copies
     if (hbm.state === 'absent') {
       directory.adopt(block, 'hbm', own.slot, 'filling')
-      this.#loader.loadShared(sequence, block)
+      this.#loader.loadShared(sequence.loading, block)
     } else {
       directory.unreserve('hbm', own.slot)
-      if (hbm.state === 'filling') this.#loader.joinShared(sequence, block)
+      if (hbm.state === 'filling') this.#loader.joinShared(sequence.loading, block)
     }
     sequence.table[index] = { slot: hbm.slot, block }
     directory.ref(block)

@@ -4,23 +4,10 @@
 import { conversationKey } from '../../conversations/registry.js'
 import type { Aliases } from '../../directory/aliases.js'
 import { BLOCK_TOKENS, type BlockKey, type ViewParameters } from '../../engine/types.js'
-import { epochOf, leftOut } from '../../engine/view.js'
+import { leftOut } from '../../engine/view.js'
 import type { Core } from '../core/core.js'
 import type { Sequence } from './sequence.js'
-
-export interface Start {
-  /** Tokens between the head and the rest that are not part of the sequence; 0: the whole history. */
-  readonly leftOut: number
-  readonly tokens: Uint32Array
-  /** Keys of its blocks in chain order; none where nothing is kept. */
-  readonly keys: readonly BlockKey[]
-}
-
-export interface Prompt {
-  readonly root: BlockKey
-  readonly tokens: Uint32Array
-  readonly view: ViewParameters | null
-}
+import type { Prompt, Start } from './start.js'
 
 /** Finds the starts of a prompt, in order of preference: the last of them is always good enough. */
 export class StartFinder {
@@ -73,11 +60,6 @@ export class StartFinder {
     }
     return key
   }
-}
-
-/** Most tokens that a request may compute before it begins anew: what its last prompt token sees. */
-export function mostRolled({ tokens, view }: Prompt): number {
-  return view === null ? Infinity : tokens.length - epochOf(view, tokens.length - 1) * view.step
 }
 
 function without(tokens: Uint32Array, head: number, hidden: number): Uint32Array {
