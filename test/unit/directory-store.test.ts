@@ -96,10 +96,9 @@ test('a later last use is known after a restart, if the store was told', t => {
 
 test('a slot that is given up is no longer in the store', t => {
   const { table, keys } = stored()
-  const directory = new Directory({ hbm: 1, dram: 1, ssd: 4 })
   const store = new BlockStore(table)
+  const directory = new Directory({ hbm: 1, dram: 1, ssd: 4 }, { onSsdSlotLeft: slot => store.removed(slot) })
   store.restore(directory, 'this model')
-  directory.ssdListener = store
   const tail = directory.blocks.get(keys[1] as string)
   if (tail) directory.removeCopy(tail, 'ssd')
   t.is(reopen(table).report.restored, 1)

@@ -241,7 +241,7 @@ test('what a request inside the eviction window wants is never dropped from its 
   fc.assert(
     fc.property(someBlocks, fc.constantFrom('dram' as const, 'ssd' as const), fc.integer({ min: -1, max: 10 }), (blocks, tier, windowEnd) => {
       const { core, room, placed } = roomWith(blocks, blocks.length)
-      room.windowEnd = windowEnd
+      room.protectUpTo(windowEnd)
       const given: Block[] = []
       for (;;) {
         const before = new Set(core.directory.inTier[tier])

@@ -12,18 +12,18 @@ import { LeafOrder } from './leaf-order.js'
 import { matchTokens, type Match } from './match.js'
 import { Remains } from './remains.js'
 import { SlotPool } from './slots.js'
+import { BlockUsers } from './users.js'
 import type { View } from './view.js'
-
-/** Told when an ssd copy is there for good, and when it is no longer. */
-export interface SsdListener {
-  removed(slot: number): void
-}
 
 export interface DirectoryOptions {
   /** Which blocks go first. @default lru */
   readonly policy: PlacementPolicy<Experienced>
   /** Milliseconds. @default the machine's clock */
   readonly now: () => number
+  /** Told of an ssd slot that holds its block no longer. @default nobody */
+  readonly onSsdSlotLeft: (slot: number) => void
+  /** Name of the conversation that used the block last, which may refer to nothing yet; null: none is known. @default none */
+  readonly lastUserOf: (block: Block) => string | null
 }
 
 /**
@@ -51,17 +51,18 @@ export class Directory {
   readonly now: () => number
   /** What lies in ssd slots that were given up. */
   readonly remains = new Remains()
-  ssdListener: SsdListener | null = null
-  /** Names of the conversations that use the block, or used it last. */
-  usersOf: (block: Block) => readonly string[] = () => []
-  /** Told of a block that has no copy left. */
-  onForgotten: (block: Block) => void = () => {}
+  /** Which conversations use which blocks. */
+  readonly users = new BlockUsers()
+  readonly #onSsdSlotLeft: (slot: number) => void
+  readonly #lastUserOf: (block: Block) => string | null
   #born = 0
 
   constructor(slots: Readonly<Record<TierName, number>>, options: Partial<DirectoryOptions> = {}) {
-    const { policy = lru, now = () => systemClock.now() } = options
+    const { policy = lru, now = () => systemClock.now(), onSsdSlotLeft = () => {}, lastUserOf = () => null } = options
     this.policy = policy
     this.now = now
+    this.#onSsdSlotLeft = onSsdSlotLeft
+    this.#lastUserOf = lastUserOf
     this.pools = { hbm: new SlotPool(slots.hbm), dram: new SlotPool(slots.dram), ssd: new SlotPool(slots.ssd) }
     this.orders = { hbm: new LeafOrder('hbm', policy), dram: new LeafOrder('dram', policy), ssd: new LeafOrder('ssd', policy) }
     this.ghosts = new Ghosts({ capacity: ghostCapacity(slots), policy: policy.name, now })
@@ -184,11 +185,11 @@ export class Directory {
     if (block.copies[tier].state === 'absent') return
     const slot = block.copies[tier].slot
     const leavesTokens = cause !== undefined && block.valid < BLOCK_TOKENS
-    const users = tier === 'ssd' || leavesTokens ? this.usersOf(block) : []
+    const users = tier === 'ssd' || leavesTokens ? this.#usersOf(block) : []
     this.#detach(block, tier)
     this.pools[tier].give(slot)
     if (tier === 'ssd') {
-      this.ssdListener?.removed(slot)
+      this.#onSsdSlotLeft(slot)
       this.remains.left(slot, users)
     }
     if (this.#forgetIfEmpty(block) && cause) this.ghosts.left(block.key, tier, cause, block, users)
@@ -205,7 +206,7 @@ export class Directory {
       this.#detach(block, 'hbm')
       this.reserved.hbm.add(hbm.slot)
     }
-    const users = this.usersOf(block)
+    const users = this.#usersOf(block)
     for (const tier of TIERS) this.removeCopy(block, tier, 'damaged')
     if (this.#forgetIfEmpty(block)) this.ghosts.left(block.key, 'hbm', 'damaged', block, users)
   }
@@ -220,7 +221,7 @@ export class Directory {
     if (state !== 'absent') {
       this.#detach(block, 'ssd')
       this.reserved.ssd.add(slot)
-      this.ssdListener?.removed(slot)
+      this.#onSsdSlotLeft(slot)
     }
     for (const tier of TIERS) this.removeCopy(block, tier)
     this.#forgetIfEmpty(block)
@@ -259,6 +260,14 @@ export class Directory {
     checkDirectory(this)
   }
 
+  /** Names of the conversations that use the block, or used it last. */
+  #usersOf(block: Block): readonly string[] {
+    const users = new Set(this.users.of(block))
+    const last = this.#lastUserOf(block)
+    if (last !== null) users.add(last)
+    return [...users]
+  }
+
   #detach(block: Block, tier: TierName): void {
     block.copies[tier].state = 'absent'
     this.inTier[tier].delete(block)
@@ -283,7 +292,7 @@ export class Directory {
     block.gone = true
     this.blocks.delete(block.key)
     this.children.remove(block)
-    this.onForgotten(block)
+    this.users.forgetBlock(block)
     return true
   }
 }

@@ -6,7 +6,7 @@
 import { BLOCK_TOKENS, type BlockKey } from '../engine/types.js'
 import type { Block } from './block.js'
 import type { Table } from './database.js'
-import type { Directory, SsdListener } from './directory.js'
+import type { Directory } from './directory.js'
 
 const META = Buffer.from('meta')
 const KEY_BYTES = 32
@@ -34,7 +34,7 @@ export interface RestoreReport {
   readonly damaged: number
 }
 
-export class BlockStore implements SsdListener {
+export class BlockStore {
   readonly #table: Table
   /** As the records say it. */
   readonly #lastUse = new WeakMap<Block, number>()

@@ -7,15 +7,20 @@ import type { Core } from '../core/core.js'
 import type { Saver } from '../moves/saver.js'
 import type { Sequence, TableEntry } from '../sequence/sequence.js'
 
+export interface ReleaseListener {
+  /** A sequence left hbm: the keys of the blocks that it used. */
+  released(sequence: Sequence, keys: readonly BlockKey[]): void
+}
+
 export class Releaser {
   readonly #core: Core
   readonly #saver: Saver
-  /** Told of a sequence that left, and the keys of the blocks that it used. */
-  onReleased: (sequence: Sequence, keys: readonly BlockKey[]) => void = () => {}
+  readonly #listener: ReleaseListener
 
-  constructor(core: Core, saver: Saver) {
+  constructor(core: Core, saver: Saver, listener: ReleaseListener) {
     this.#core = core
     this.#saver = saver
+    this.#listener = listener
   }
 
   /**
@@ -40,7 +45,7 @@ export class Releaser {
     sequence.tableSent = 0
     sequence.needsReset = sequence.isAdded
     sequence.loading.leave()
-    this.onReleased(sequence, keys)
+    this.#listener.released(sequence, keys)
   }
 
   /** Gives up what no further row of a running sequence sees. A block whose rows are still being computed stays. */

@@ -9,6 +9,7 @@ import { BLOCK_TOKENS, type ViewParameters } from '../../engine/types.js'
 import type { TurnUse } from '../../placement/types.js'
 import { hiddenBlocks, MIN_WINDOW } from '../../engine/view.js'
 import type { Core } from '../core/core.js'
+import type { HistoryChooser } from '../costs/chooser.js'
 import type { HistoryChoice } from '../costs/load-or-recompute.js'
 import type { Loader } from './loader.js'
 import { Front } from '../sequence/front.js'
@@ -32,15 +33,13 @@ export class Acquirer {
   readonly #core: Core
   readonly #room: Room
   readonly #loader: Loader
-  /** A sequence takes the block. */
-  onUsed: (block: Block) => void = () => {}
-  /** What is to be done about history of which so many blocks lie on ssd. */
-  onChoice: (blocks: number) => HistoryChoice = () => 'load'
+  readonly #chooser: HistoryChooser
 
-  constructor(core: Core, room: Room, loader: Loader) {
+  constructor(core: Core, room: Room, loader: Loader, chooser: HistoryChooser) {
     this.#core = core
     this.#room = room
     this.#loader = loader
+    this.#chooser = chooser
   }
 
   /** Marks the blocks that a waiting sequence will want, and remembers in which tiers they are. */
@@ -108,7 +107,7 @@ export class Acquirer {
   /** What is left out of the view could not be computed from. */
   #choose({ length, sources }: Match, onDisk: number): HistoryChoice {
     const isWhole = sources.length === Math.ceil(length / BLOCK_TOKENS)
-    return onDisk === 0 || !isWhole ? 'load' : this.onChoice(onDisk)
+    return onDisk === 0 || !isWhole ? 'load' : this.#chooser.choose(onDisk)
   }
 
   #wayOf(source: Source, choice: HistoryChoice): Way {
@@ -160,7 +159,7 @@ export class Acquirer {
     sequence.front = firstDeferred ? new Front(match.length) : null
     steps.forEach(({ source, way }, i) => {
       this.#core.directory.use(source.block, turnUse)
-      this.onUsed(source.block)
+      this.#core.events.emit('blockTaken', source.block)
       this.#core.journal.taken(sequence.trail, source.block)
       this.#enter(sequence, source, way, slots[i] as number)
     })

@@ -22,8 +22,6 @@ export class FrontRunner {
   readonly #reads: Reads
   readonly #loader: Loader
   readonly #traffic: Traffic
-  /** A front has waited in vain: it may have to begin. */
-  onImpatient: () => void = () => {}
   #cancelTimer: (() => void) | null = null
 
   constructor(core: Core, reads: Reads, loader: Loader, traffic: Traffic) {
@@ -56,7 +54,7 @@ export class FrontRunner {
     const { clock, rates } = this.#core
     this.#cancelTimer ??= clock.after(rates.prefillMs(BLOCK_TOKENS) || PATIENCE_MS, () => {
       this.#cancelTimer = null
-      this.onImpatient()
+      this.#core.events.emit('frontWaited')
     })
   }
 
@@ -114,7 +112,7 @@ export class FrontRunner {
       promoted: () => {
         front.asked--
         if (isWanted()) this.#take(sequence, front, index, block)
-        else this.#loader.onSourceReleased(block)
+        else this.#core.events.emit('dramLetGo', block)
       },
       lost: () => {
         front.asked--

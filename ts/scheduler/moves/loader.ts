@@ -12,8 +12,6 @@ export class Loader {
   /** Loads that fill a block's own hbm copy, so that a second sequence waits for the same one. */
   readonly #shared = new Map<Block, Load>()
   #inFlight = 0
-  /** dram copies that a load has let go of. */
-  onSourceReleased: (block: Block) => void = () => {}
 
   constructor(core: Core, reads: Reads) {
     this.#core = core
@@ -69,7 +67,7 @@ export class Loader {
 
   #promoted(load: Load): void {
     // A sequence's own slot was given back if the sequence went away before the load began.
-    if (!load.isShared && load.users.size === 0) return this.onSourceReleased(load.source)
+    if (!load.isShared && load.users.size === 0) return this.#core.events.emit('dramLetGo', load.source)
     load.stage = 'loading'
     for (const user of load.users) user.promoted()
     this.#send(load)
@@ -103,7 +101,7 @@ export class Loader {
       this.#shared.delete(load.source)
     }
     this.#release(load)
-    this.onSourceReleased(load.source)
+    this.#core.events.emit('dramLetGo', load.source)
   }
 
   #failed(load: Load): void {

@@ -8,7 +8,7 @@ import type { HistoryChooser } from '../costs/chooser.js'
 import type { Core } from '../core/core.js'
 import type { Loader } from './loader.js'
 import type { LookAhead } from '../costs/look-ahead.js'
-import { PrefetchLedger } from '../accounts/prefetch-ledger.js'
+import type { PrefetchLedger } from '../accounts/prefetch-ledger.js'
 import { readBufferBytes } from '../costs/rates.js'
 import type { ReadWaiter, Reads } from './reads.js'
 import type { Room } from './room.js'
@@ -27,10 +27,11 @@ export interface PrefetcherParts {
   readonly lookAhead: LookAhead
   readonly writer: Writer
   readonly chooser: HistoryChooser
+  /** Told what is brought into dram. */
+  readonly ledger: PrefetchLedger
 }
 
 export class Prefetcher {
-  readonly ledger = new PrefetchLedger()
   readonly #core: Core
   readonly #room: Room
   readonly #reads: Reads
@@ -38,6 +39,7 @@ export class Prefetcher {
   readonly #lookAhead: LookAhead
   readonly #writer: Writer
   readonly #chooser: HistoryChooser
+  readonly #ledger: PrefetchLedger
   readonly #isOn: boolean
 
   constructor(core: Core, parts: PrefetcherParts) {
@@ -48,6 +50,8 @@ export class Prefetcher {
     this.#lookAhead = parts.lookAhead
     this.#writer = parts.writer
     this.#chooser = parts.chooser
+    this.#ledger = parts.ledger
+    core.events.on('blockTaken', block => parts.ledger.used(block))
     // Staging slots are for what is under way; nothing can wait there for its turn.
     this.#isOn = core.options.prefetch && core.tiers.dram && core.options.history !== 'recompute'
   }
@@ -105,7 +109,7 @@ export class Prefetcher {
 
   #fetched(block: Block): void {
     this.#core.counters.prefetchedBlocks++
-    this.ledger.fetched(block)
+    this.#ledger.fetched(block)
   }
 
   /** Moves on over blocks that need no read: they are in memory, or gone. */

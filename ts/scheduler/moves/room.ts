@@ -10,11 +10,14 @@ export class Room {
   /** In order of preference: the next list is asked only when the one before has nothing. */
   readonly #evictors: Readonly<Record<TierName, readonly Evictor[]>>
   /** A dram slot was asked for in vain since the last flush of the ssd tier. */
-  isDramShort = false
+  get isDramShort(): boolean {
+    return this.#isDramShort
+  }
+  #isDramShort = false
   /** Arrival number of the last request inside the eviction window: what it or an older one wants is not lost. */
-  windowEnd = Infinity
-  /** Nothing else can go on: what the window wants may be lost after all. */
-  isLastResort = false
+  #windowEnd = Infinity
+  /** Decisions under way for which what the window wants may be lost. */
+  #lastResorts = 0
   readonly #ahead: Evictor
   readonly #spare: Evictor
   readonly #beside: Evictor
@@ -39,7 +42,24 @@ export class Room {
     }
     this.#ahead = evictor('dram', block => block.firstWanted > this.#ticket && this.#mayLeaveDram(block))
     this.#beside = evictor('dram', block => block.wants === 0 && !this.#spared.has(block) && this.#mayLeaveDram(block))
+    core.events.on('dramRefused', () => (this.#isDramShort = true))
+    core.events.on('flushing', () => (this.#isDramShort = false))
     this.#spare = evictor('hbm', block => block.wants === 0 && this.#isIdle(block, 'hbm') && isSaved(block))
+  }
+
+  /** From now on nothing is lost that request `ticket` or an older one wants. */
+  protectUpTo(ticket: number): void {
+    this.#windowEnd = ticket
+  }
+
+  /** Nothing else can go on: while `decide` runs, what the window wants may be lost after all. */
+  asLastResort(decide: () => void): void {
+    this.#lastResorts++
+    try {
+      decide()
+    } finally {
+      this.#lastResorts--
+    }
   }
 
   /** A reserved slot of the tier, by eviction if need be; -1: nothing may go now. */
@@ -53,7 +73,7 @@ export class Room {
       const slot = this.#core.directory.reserve(tier)
       if (slot >= 0) return slot
     }
-    if (tier === 'dram') this.isDramShort = true
+    if (tier === 'dram') this.#core.events.emit('dramRefused')
     return -1
   }
 
@@ -109,7 +129,7 @@ export class Room {
     for (const block of inTier.hbm) {
       if (block.refs > 0) continue
       const isBusy = !pools.hbm.isIdle(block.copies.hbm.slot)
-      if (isBusy || (!this.isDramShort && !this.#isSafeToDrop(block))) return true
+      if (isBusy || (!this.#isDramShort && !this.#isSafeToDrop(block))) return true
     }
     return false
   }
@@ -136,7 +156,7 @@ export class Room {
 
   /** Compute never waits for the ssd: what nobody wants is dropped, but only while dram cannot take it. */
   #mayGoUnsaved(block: Block): boolean {
-    return this.isDramShort && (block.wants === 0 || this.isLastResort)
+    return this.#isDramShort && (block.wants === 0 || this.#lastResorts > 0)
   }
 
   /** Nothing leaves dram before its copy on ssd is durable. */
@@ -147,7 +167,7 @@ export class Room {
 
   /** A request inside the eviction window wants the block, and no other tier has it. */
   #isProtected(block: Block, tier: TierName): boolean {
-    if (block.wants === 0 || block.firstWanted > this.windowEnd || this.isLastResort) return false
+    if (block.wants === 0 || block.firstWanted > this.#windowEnd || this.#lastResorts > 0) return false
     return TIERS.every(other => other === tier || !block.has(other))
   }
 }

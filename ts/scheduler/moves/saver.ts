@@ -135,7 +135,7 @@ export class Saver {
     const { directory, tiers } = this.#core
     const held = this.#inFlight + this.#writer.backlog
     if (!tiers.dram && held >= Math.max(1, directory.pools.dram.total >> 1)) {
-      this.#room.isDramShort = true
+      this.#core.events.emit('dramRefused')
       return -1
     }
     return this.#room.take('dram')

@@ -22,13 +22,14 @@ export class Writer {
   #inFlight = 0
   #isFlushing = false
   #cancelTimer: (() => void) | null = null
-  /** Flush at every chance: something waits for it. */
-  isUrgent = false
+  /** Those that wait for a flush. */
+  #hurries = 0
 
   constructor(core: Core, room: Room, store: BlockStore | null) {
     this.#core = core
     this.#room = room
     this.#store = store
+    core.events.on('dramLetGo', block => this.releaseStaging(block))
   }
 
   /** Blocks that hold a dram slot until they are durable. */
@@ -57,6 +58,16 @@ export class Writer {
       if (isPending) this.#write(block, slot)
     }
     this.#pumpFlush()
+  }
+
+  /** Flushes at every chance until the returned function is called. Others may hurry at the same time. */
+  hurry(): () => void {
+    this.#hurries++
+    let isOver = false
+    return () => {
+      if (!isOver) this.#hurries--
+      isOver = true
+    }
   }
 
   close(): void {
@@ -107,7 +118,7 @@ export class Writer {
 
   #pumpFlush(): void {
     if (this.#isFlushing || this.#written.length === 0) return
-    if (this.isUrgent || this.#room.isDramShort || this.#written.length >= 64) return this.#flush()
+    if (this.#hurries > 0 || this.#room.isDramShort || this.#written.length >= 64) return this.#flush()
     this.#cancelTimer ??= this.#core.clock.after(this.#core.options.commitIntervalMs, () => {
       this.#cancelTimer = null
       this.#flush()
@@ -120,7 +131,7 @@ export class Writer {
     const batch = this.#written
     this.#written = []
     this.#isFlushing = true
-    this.#room.isDramShort = false
+    this.#core.events.emit('flushing')
     this.#core.desk.send({ kind: 'flush' }, done => {
       this.#isFlushing = false
       if (done.error === undefined) for (const block of batch) this.#becameDurable(block)
