@@ -11,6 +11,7 @@ import { checkDirectory } from './integrity.js'
 import { LeafOrder } from './leaf-order.js'
 import { matchTokens, type Match } from './match.js'
 import { Remains } from './remains.js'
+import { Reservation, type SlotKeeper } from './reservation.js'
 import { SlotPool } from './slots.js'
 import { BlockUsers } from './users.js'
 import type { View } from './view.js'
@@ -33,7 +34,7 @@ export interface DirectoryOptions {
 /** Share of the lowest tier's slots. */
 const FULL_FROM = 15 / 16
 
-export class Directory {
+export class Directory implements SlotKeeper {
   readonly pools: Readonly<Record<TierName, SlotPool>>
   readonly blocks = new Map<BlockKey, Block>()
   /** Blocks with a copy, filling or present, by tier. */
@@ -94,18 +95,15 @@ export class Directory {
     return matchTokens(this.blocks, this.children, root, keys, tokens, view, isUsable)
   }
 
-  /** Takes a free slot for bytes that have no key yet; -1: none is free. */
-  reserve(tier: TierName): number {
+  /** Takes a free slot for bytes that have no key yet; null: none is free. */
+  reserve(tier: TierName): Reservation | null {
     const slot = this.pools[tier].take()
-    if (slot >= 0) this.reserved[tier].add(slot)
-    return slot
+    return slot < 0 ? null : this.#reservation(tier, slot)
   }
 
-  /** Takes those of the slots that are free, and answers which these are. */
-  reserveFree(tier: TierName, slots: ReadonlySet<number>): number[] {
-    const taken = this.pools[tier].takeFree(slots)
-    for (const slot of taken) this.reserved[tier].add(slot)
-    return taken
+  /** Takes those of the slots that are free. */
+  reserveFree(tier: TierName, slots: ReadonlySet<number>): Reservation[] {
+    return this.pools[tier].takeFree(slots).map(slot => this.#reservation(tier, slot))
   }
 
   /** Gives a reserved slot back; it cools while something in flight names it. */
@@ -169,12 +167,11 @@ export class Directory {
   }
 
   /** The sole owner extends a block in place: its hbm slot is a reserved one again. */
-  takeOver(block: Block): number {
+  takeOver(block: Block): Reservation {
     const slot = block.copies.hbm.slot
     this.#detach(block, 'hbm')
-    this.reserved.hbm.add(slot)
     this.#forgetIfEmpty(block)
-    return slot
+    return this.#reservation('hbm', slot)
   }
 
   /**
@@ -213,19 +210,20 @@ export class Directory {
 
   /**
    * Takes a block that nobody may find again out of sight, with all its copies, also those that are being filled.
-   * Returns its ssd slot, reserved, for its bytes to be overwritten; -1: it had none. No sequence may use the block.
+   * Returns its ssd slot, reserved, for its bytes to be overwritten; null: it had none. No sequence may use the block.
    */
-  withdraw(block: Block): number {
+  withdraw(block: Block): Reservation | null {
     if (block.refs > 0 || block.wants > 0) throw new Error('a block that is in use cannot be withdrawn')
     const { state, slot } = block.copies.ssd
+    let own: Reservation | null = null
     if (state !== 'absent') {
       this.#detach(block, 'ssd')
-      this.reserved.ssd.add(slot)
+      own = this.#reservation('ssd', slot)
       this.#onSsdSlotLeft(slot)
     }
     for (const tier of TIERS) this.removeCopy(block, tier)
     this.#forgetIfEmpty(block)
-    return state === 'absent' ? -1 : slot
+    return own
   }
 
   /** A sequence's block table names the hbm copy. */
@@ -258,6 +256,11 @@ export class Directory {
   /** Throws if used + free ≠ total, a slot is owned twice, a key has no bytes, or a count is wrong. */
   checkIntegrity(): void {
     checkDirectory(this)
+  }
+
+  #reservation(tier: TierName, slot: number): Reservation {
+    this.reserved[tier].add(slot)
+    return new Reservation(this, tier, slot)
   }
 
   /** Names of the conversations that use the block, or used it last. */

@@ -3,6 +3,7 @@
 // loads end, and the scheduler looks at the queue again.
 
 import type { Block } from '../../directory/block.js'
+import type { Reservation } from '../../directory/reservation.js'
 import { BLOCK_TOKENS } from '../../engine/types.js'
 import type { HistoryChooser } from '../costs/chooser.js'
 import type { Core } from '../core/core.js'
@@ -41,6 +42,8 @@ export class Prefetcher {
   readonly #chooser: HistoryChooser
   readonly #ledger: PrefetchLedger
   readonly #isOn: boolean
+  /** Versions of the tiers at which they had no slot for what is fetched. */
+  readonly #refusedAt = { hbm: -1, dram: -1 }
 
   constructor(core: Core, parts: PrefetcherParts) {
     this.#core = core
@@ -100,10 +103,11 @@ export class Prefetcher {
     const { ticket, ahead } = sequence
     const isFew = lacksFew(sequence)
     if (!this.#reads.hasRoomAhead(isFew)) return false
-    const slot = this.#room.takeAhead(ticket)
-    ahead.isStuck = slot < 0
-    if (slot < 0) return false
-    this.#reads.startAhead(block, slot, { promoted: () => this.#fetched(block), lost: () => {} }, isFew)
+    // Nothing that this request or an older one wants is given up for it.
+    const dram = this.#take('dram', other => other.firstWanted > ticket)
+    ahead.isStuck = dram === null
+    if (!dram) return false
+    this.#reads.startAhead(block, dram, { promoted: () => this.#fetched(block), lost: () => {} }, isFew)
     return this.#reads.join(block, waiter)
   }
 
@@ -130,11 +134,20 @@ export class Prefetcher {
     })
     for (const block of history.slice(0, Math.ceil(bytes / blockBytes))) {
       if (block.copies.hbm.state !== 'absent' || !block.has('dram')) continue
-      const slot = this.#room.takeSpare()
-      if (slot < 0) return
+      const hbm = this.#take('hbm', other => other.wants === 0)
+      if (!hbm) return
       this.#core.counters.bufferedBlocks++
-      this.#loader.loadAhead(block, slot)
+      this.#loader.loadAhead(block, hbm)
     }
+  }
+
+  /** Walking a tier in vain again before it changes would be in vain too. */
+  #take(tier: 'hbm' | 'dram', mayTake: (block: Block) => boolean): Reservation | null {
+    const pool = this.#core.directory.pools[tier]
+    if (pool.free === 0 && this.#refusedAt[tier] === pool.version) return null
+    const taken = this.#room.take(tier, { for: 'later', mayTake })
+    if (!taken) this.#refusedAt[tier] = pool.version
+    return taken
   }
 }
 

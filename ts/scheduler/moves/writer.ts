@@ -1,6 +1,7 @@
 // Write-through: dram → ssd in the background, then a flush, then the commit that names the block.
 
 import type { Block } from '../../directory/block.js'
+import type { Reservation } from '../../directory/reservation.js'
 import type { BlockStore } from '../../directory/store.js'
 import type { TransferDone } from '../../engine/types.js'
 import type { Core } from '../core/core.js'
@@ -52,10 +53,10 @@ export class Writer {
     for (const block of this.#dirty) {
       if (this.#inFlight >= MOST_WRITES) break
       const isPending = !block.gone && block.has('dram') && block.copies.ssd.state === 'absent'
-      const slot = isPending ? this.#room.take('ssd') : -1
-      if (isPending && slot < 0) break
+      const ssd = isPending ? this.#room.take('ssd') : null
+      if (isPending && !ssd) break
       this.#dirty.delete(block)
-      if (isPending) this.#write(block, slot)
+      if (ssd) this.#write(block, ssd)
     }
     this.#pumpFlush()
   }
@@ -82,10 +83,11 @@ export class Writer {
     if (directory.pools.dram.isIdle(block.copies.dram.slot)) directory.removeCopy(block, 'dram')
   }
 
-  #write(block: Block, slot: number): void {
+  #write(block: Block, ssd: Reservation): void {
+    const { slot } = ssd
     const { directory, desk } = this.#core
     const dramSlot = block.copies.dram.slot
-    directory.adopt(block, 'ssd', slot, 'filling')
+    ssd.become(block, 'filling')
     directory.pools.dram.pin(dramSlot)
     directory.pools.ssd.pin(slot)
     this.#inFlight++
