@@ -40,7 +40,7 @@ function pacerOf(clock: VirtualClock, waiting = () => 0) {
 function prompt(ticket: number, length: number, computed = 0): Sequence {
   const spec = { sequence: ticket, tokens: new Uint32Array(length), root: '', view: null, sampling: greedy, stop: [], stopTokens: [], ignoreEos: false, maxTokens: 1 }
   const sequence = new Sequence(spec, ticket, [{ leftOut: 0, tokens: spec.tokens, keys: [] }], new TurnOutput('c', () => {}), null, '', 'request', 0)
-  sequence.planned = computed
+  sequence.progress.skipTo(computed)
   return sequence
 }
 
@@ -50,10 +50,10 @@ function planStep(pacer: Pacer, prompts: readonly Sequence[]): Map<number, numbe
   const rows = new Map<number, number>()
   for (const sequence of pace.order(prompts.filter(({ plannableRows }) => plannableRows > 0))) {
     const granted = pace.rowsFor(sequence, sequence.plannableRows)
-    sequence.stoodBack = granted === 0 ? sequence.stoodBack + 1 : 0
+    sequence.standing.standBack(granted === 0)
     if (granted === 0) continue
     pace.planned(sequence, granted)
-    sequence.planned += granted
+    sequence.progress.plan(0, granted, false)
     rows.set(sequence.ticket, granted)
   }
   return rows
@@ -116,7 +116,7 @@ test('a prompt that a step cannot finish does not delay one that it can', t => {
   for (let i = 0; i < 4; i++) arrives(1)
   const [long, first, second] = [prompt(0, 400), prompt(1, 15), prompt(2, 16)] as [Sequence, Sequence, Sequence]
   t.deepEqual([...planStep(pacer, [long, first, second])], [[1, 15], [2, 16]])
-  t.is(long.stoodBack, 1)
+  t.is(long.standing.stoodBack, 1)
   t.true((planStep(pacer, [long]).get(0) ?? 0) > 0)
 })
 
@@ -158,7 +158,7 @@ test('nobody starves: every prompt gets rows within a bounded number of plans, w
         planStep(pacer, prompts)
         prompts = prompts.filter(({ plannableRows }) => plannableRows > 0)
         mostAtOnce = Math.max(mostAtOnce, prompts.length)
-        for (const { stoodBack } of prompts) {
+        for (const { standing: { stoodBack } } of prompts) {
           if (stoodBack > MOST_STOOD_BACK + mostAtOnce) throw new Error(`one of ${mostAtOnce} stood back ${stoodBack} times`)
         }
       }

@@ -124,12 +124,12 @@ function queueOf({ clock }: Core, { waiting, moves }: Scheduler): Queue {
 
 function queuedRequest(sequence: Sequence, now: number, isInWindow: boolean): QueuedRequest {
   const blocks = perTier()
-  for (const block of sequence.wanted) if (block.tier) blocks[block.tier]++
+  for (const block of sequence.wants.blocks) if (block.tier) blocks[block.tier]++
   return {
     requestId: sequence.requestId,
     conversation: sequence.turn.conversation,
     tenant: sequence.tenant,
-    waitingMs: Math.max(0, now - sequence.queuedAt),
+    waitingMs: Math.max(0, now - sequence.times.queued),
     promptTokens: sequence.history.length,
     blocks,
     isInWindow,

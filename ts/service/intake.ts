@@ -2,7 +2,7 @@
 
 import { AnswerHash } from '../conversations/chain.js'
 import type { Conversations, Resolution } from '../conversations/conversations.js'
-import type { EncodedPrompt, SequenceSpec, ViewParameters } from '../engine/types.js'
+import type { BlockKey, EncodedPrompt, SequenceSpec, ViewParameters } from '../engine/types.js'
 import { MIN_WINDOW, viewParameters } from '../engine/view.js'
 import { ApiError } from '../protocol/errors.js'
 import type { Core } from '../scheduler/core/core.js'
@@ -16,6 +16,8 @@ export interface Intake {
   readonly resolution: Resolution
   /** What its client reads. */
   readonly turn: TurnOutput
+  /** Key of the last block that was kept when it left hbm. */
+  leaf: BlockKey | null
 }
 
 export class IntakeDesk {
@@ -45,10 +47,9 @@ export class IntakeDesk {
     const starts = await this.#starts.find(spec)
     const turn = new TurnOutput(resolution.id, () => onCancel(sequence))
     const answer = resolution.parent === null ? null : new AnswerHash(resolution.parent)
-    const sequence: Sequence = new Sequence(spec, ticket, starts, turn, answer, request.tenant, request.requestId, acceptedAt)
-    sequence.retention = request.retention ?? 'none'
-    sequence.systemTokens = prompt.systemTokens
-    return { sequence, resolution, turn }
+    const wishes = { retention: request.retention ?? 'none', systemTokens: prompt.systemTokens }
+    const sequence: Sequence = new Sequence(spec, ticket, starts, turn, answer, request.tenant, request.requestId, acceptedAt, wishes)
+    return { sequence, resolution, turn, leaf: null }
   }
 
   async #encode({ prompt }: TurnRequest, resolution: Resolution): Promise<EncodedPrompt> {

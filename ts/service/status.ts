@@ -21,8 +21,8 @@ export function cacheStatus(core: Core, scheduler: Scheduler): CacheStatus {
 /** Blocks that somebody refers to or waits for: far fewer than there are. */
 function wantedBlocks(scheduler: Scheduler): ReadonlySet<Block> {
   const wanted = new Set<Block>()
-  for (const { table } of scheduler.active) for (const entry of table) if (entry?.block) wanted.add(entry.block)
-  for (const sequence of scheduler.waiting) for (const block of sequence.wanted) wanted.add(block)
+  for (const { table } of scheduler.active) for (const [, { block }] of table) if (block) wanted.add(block)
+  for (const sequence of scheduler.waiting) for (const block of sequence.wants.blocks) wanted.add(block)
   return wanted
 }
 

@@ -45,7 +45,7 @@ export class Admission {
   admit(sequence: Sequence): void {
     for (const other of this.#queue) {
       if (other === sequence) break
-      if (other.overtaken++ === 0) other.overtakenAt = this.#clock.now()
+      other.standing.overtake(this.#clock.now())
     }
     this.#queue.remove(sequence)
   }
@@ -57,7 +57,7 @@ export class Admission {
     return count
   }
 
-  #isDue({ overtaken, overtakenAt }: Sequence): boolean {
+  #isDue({ standing: { overtaken, overtakenAt } }: Sequence): boolean {
     return overtaken >= MOST_OVERTAKES || (overtaken > 0 && this.#clock.now() - overtakenAt >= MOST_OVERTAKEN_MS)
   }
 }

@@ -14,7 +14,8 @@ export class Joiner {
   /** Among `active`; `isComputing`: a step is under way. */
   mayRun(sequence: Sequence, active: readonly Sequence[], isComputing: boolean): boolean {
     const { options, rates, engine } = this.#core
-    if (sequence.front) return sequence.front.rows > 0
+    const { front } = sequence.progress
+    if (front) return front.rows > 0
     if (sequence.loading.hasFailed || sequence.loading.pendingReads > 0) return false
     if (sequence.loading.pending === 0) return true
     if (!options.preload) return false

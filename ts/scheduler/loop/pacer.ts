@@ -48,7 +48,7 @@ export class Pacer {
   isHeavy(running: readonly Sequence[]): boolean {
     if (this.quantumMs === Infinity) return false
     const fixed = this.#rates.stepMs(1)
-    return running.some(sequence => sequence.plannableRows > 1 && this.#prefill.rowsMs(sequence.plannableRows, sequence.planned) > fixed)
+    return running.some(sequence => sequence.plannableRows > 1 && this.#prefill.rowsMs(sequence.plannableRows, sequence.progress.planned) > fixed)
   }
 
   /** For the next plan. */
@@ -78,8 +78,8 @@ export class StepPace {
     if (this.#leftMs === Infinity || prompts.length < 2) return prompts
     const keyed = prompts.map(sequence => ({
       sequence,
-      overdue: sequence.stoodBack >= MOST_STOOD_BACK ? sequence.stoodBack : 0,
-      ms: this.#prefill.rowsMs(sequence.plannableRows, sequence.planned),
+      overdue: sequence.standing.stoodBack >= MOST_STOOD_BACK ? sequence.standing.stoodBack : 0,
+      ms: this.#prefill.rowsMs(sequence.plannableRows, sequence.progress.planned),
     }))
     return keyed.sort((a, b) => b.overdue - a.overdue || a.ms - b.ms).map(({ sequence }) => sequence)
   }
@@ -87,22 +87,22 @@ export class StepPace {
   /** How many of the `wished` rows that could be planned for a prompt now are; 0: it stands back. */
   rowsFor(sequence: Sequence, wished: number): number {
     if (this.#leftMs === Infinity) return wished
-    const within = Math.min(wished, this.#prefill.rowsWithin(this.#leftMs, sequence.planned))
+    const within = Math.min(wished, this.#prefill.rowsWithin(this.#leftMs, sequence.progress.planned))
     if (within === sequence.plannableRows || this.#endsSoon(sequence, wished)) return wished
     const isFirst = !this.#hasPrompt
-    if (isFirst || sequence.stoodBack >= MOST_STOOD_BACK) return Math.min(wished, Math.max(within, LEAST_ROWS))
+    if (isFirst || sequence.standing.stoodBack >= MOST_STOOD_BACK) return Math.min(wished, Math.max(within, LEAST_ROWS))
     return this.#endsPrompt ? 0 : within
   }
 
   /** The step would end within its own cost after its time: another one for the rest of the prompt would take longer. */
   #endsSoon(sequence: Sequence, wished: number): boolean {
-    return wished === sequence.plannableRows && this.#prefill.rowsMs(wished, sequence.planned) <= this.#leftMs + this.#ownMs
+    return wished === sequence.plannableRows && this.#prefill.rowsMs(wished, sequence.progress.planned) <= this.#leftMs + this.#ownMs
   }
 
   /** `rows` rows of the sequence are in the plan. */
   planned(sequence: Sequence, rows: number): void {
     if (this.#leftMs === Infinity) return
-    this.#leftMs -= this.#prefill.rowsMs(rows, sequence.planned)
+    this.#leftMs -= this.#prefill.rowsMs(rows, sequence.progress.planned)
     this.#hasPrompt ||= sequence.plannableRows > 1
     this.#endsPrompt ||= sequence.plannableRows > 1 && rows === sequence.plannableRows
   }

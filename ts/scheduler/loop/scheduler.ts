@@ -99,7 +99,7 @@ export class Scheduler {
 
   enqueue(sequence: Sequence): void {
     this.moves.noteWants(sequence)
-    this.#lookAhead.queued(sequence.wanted.length)
+    this.#lookAhead.queued(sequence.wants.blocks.length)
     this.#traffic.arrives()
     this.waiting.add(sequence)
     this.pump()
@@ -110,10 +110,10 @@ export class Scheduler {
     if (sequence.state === 'ended') return
     if (sequence.state === 'waiting') {
       this.waiting.remove(sequence)
-      this.moves.dropWants(sequence)
+      sequence.unwant()
       this.#end(sequence)
     } else {
-      sequence.leaving = 'cancelled'
+      sequence.leave('cancelled')
     }
     this.pump()
   }
@@ -149,7 +149,7 @@ export class Scheduler {
   }
 
   #decideAtLast(): void {
-    for (const sequence of this.waiting) sequence.refusedAt = -1
+    for (const { standing } of this.waiting) standing.retry()
     this.moves.room.asLastResort(() => this.#decide())
   }
 
@@ -211,7 +211,7 @@ export class Scheduler {
     const youngest = this.active.at(-1)
     if (!youngest || youngest === starved || this.active.some(sequence => sequence.leaving !== null)) return false
     if (this.moves.room.isHbmOnItsWay) return false
-    youngest.leaving = 'preempted'
+    youngest.leave('preempted')
     this.#core.counters.preemptions++
     return true
   }
@@ -220,7 +220,7 @@ export class Scheduler {
   #settleLeavers(): boolean {
     let isPreempted = false
     for (const sequence of [...this.active]) {
-      if (sequence.loading.hasFailed) sequence.leaving ??= 'void'
+      if (sequence.loading.hasFailed) sequence.leave('void')
       const reason = sequence.leaving
       if (reason === null || this.#roster.isNamed(sequence)) continue
       this.#leave(sequence, reason)
@@ -232,11 +232,8 @@ export class Scheduler {
   #leave(sequence: Sequence, reason: LeaveReason): void {
     this.#releaser.release(sequence)
     this.#roster.deactivate(sequence)
-    sequence.leaving = null
     if (reason === 'cancelled') return this.#end(sequence)
-    sequence.state = 'waiting'
-    sequence.queuedAt = this.#core.clock.now()
-    sequence.refusedAt = -1
+    sequence.wait(this.#core.clock.now())
     this.moves.noteWants(sequence)
     this.waiting.add(sequence)
   }
@@ -255,17 +252,16 @@ export class Scheduler {
   /** false: there was no room, and will be none before the directory changes. */
   #acquire(sequence: Sequence, reserve: number): boolean {
     const { directory } = this.#core
-    if (sequence.refusedAt === directory.version) return false
+    if (sequence.standing.wasRefused(directory.version)) return false
     if (this.moves.acquire(sequence, reserve)) return true
-    sequence.refusedAt = directory.version
+    sequence.standing.refuse(directory.version)
     return false
   }
 
   #prepare(sequence: Sequence): void {
     const now = this.#core.clock.now()
-    sequence.state = 'preparing'
-    sequence.trail.add('queued', sequence.queuedAt, now)
-    if (sequence.times.prepared === 0) sequence.times.prepared = now
+    sequence.prepare(now)
+    sequence.trail.add('queued', sequence.times.queued, now)
     this.#roster.activate(sequence)
   }
 
@@ -277,15 +273,13 @@ export class Scheduler {
   }
 
   #start(sequence: Sequence): void {
-    sequence.state = 'running'
-    if (sequence.times.joined === 0) sequence.times.joined = this.#core.clock.now()
+    sequence.run(this.#core.clock.now())
     this.#roster.add(sequence)
   }
 
   #finish(sequence: Sequence, row: RowResult): void {
     if (sequence.state === 'ended') return
-    sequence.computed = row.computedTokens ?? sequence.computed
-    sequence.tailKey = row.tailKey ?? null
+    sequence.progress.finish(row.computedTokens, row.tailKey ?? null)
     this.#releaser.release(sequence)
     this.#roster.deactivate(sequence)
     this.#end(sequence)

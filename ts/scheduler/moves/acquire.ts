@@ -6,7 +6,7 @@ import type { Match, Source } from '../../directory/match.js'
 import type { Reservation } from '../../directory/reservation.js'
 import type { SlotPool } from '../../directory/slots.js'
 import { viewOf } from '../../directory/view.js'
-import { BLOCK_TOKENS, type ViewParameters } from '../../engine/types.js'
+import { BLOCK_TOKENS, type TierName, type ViewParameters } from '../../engine/types.js'
 import type { TurnUse } from '../../placement/types.js'
 import { hiddenBlocks, MIN_WINDOW } from '../../engine/view.js'
 import type { Core } from '../core/core.js'
@@ -15,7 +15,6 @@ import type { HistoryChoice } from '../costs/load-or-recompute.js'
 import { isOnDisk, needsSlot, planAcquisition, type AcquirePlan, type Step, type Way } from './acquire-plan.js'
 import type { Loader } from './loader.js'
 import { Front } from '../sequence/front.js'
-import { ownEntry, sharedEntry } from '../sequence/block-table.js'
 import { splitOf } from '../sequence/prompt-split.js'
 import type { Room } from './room.js'
 import type { Sequence } from '../sequence/sequence.js'
@@ -38,16 +37,11 @@ export class Acquirer {
   noteWants(sequence: Sequence): void {
     if (!this.#core.tiers.keeps) return
     const { sources } = this.#match(sequence)
-    sequence.wanted = sources.map(source => source.block)
-    sequence.ahead = { next: 0, pending: 0, isStuck: false }
-    for (const block of sequence.wanted) block.want(sequence.ticket)
-    if (sequence.queuedTiers.length > 0 || sequence.isAdded) return
-    for (const { index, block } of sources) sequence.queuedTiers[index] = block.tier ?? undefined
-  }
-
-  dropWants(sequence: Sequence): void {
-    for (const block of sequence.wanted) block.unwant(sequence.ticket)
-    sequence.wanted = []
+    sequence.want(sources.map(source => source.block))
+    if (sequence.serving.hasTiers || sequence.isAdded) return
+    const tiers: Array<TierName | undefined> = []
+    for (const { index, block } of sources) tiers[index] = block.tier ?? undefined
+    sequence.serving.queued(tiers)
   }
 
   /**
@@ -56,7 +50,7 @@ export class Acquirer {
    */
   acquire(sequence: Sequence, reserve: number): boolean {
     const found = this.#match(sequence)
-    this.dropWants(sequence)
+    sequence.unwant()
     const onDisk = found.sources.filter(isOnDisk).length
     const choice = this.#choose(found, onDisk)
     const { hbm } = this.#core.directory.pools
@@ -73,7 +67,7 @@ export class Acquirer {
     const slots = fits ? this.#takeSlots(plan.steps) : null
     if (slots) this.#apply(sequence, plan, slots)
     if (slots && onDisk > 0) this.#core.counters.history[choice]++
-    if (slots && choice === 'recompute') sequence.front?.giveUp()
+    if (slots && choice === 'recompute') sequence.progress.front?.giveUp()
     unprotect()
     if (!slots) this.noteWants(sequence)
     return slots !== null
@@ -137,29 +131,25 @@ export class Acquirer {
   }
 
   #apply(sequence: Sequence, { match, steps }: AcquirePlan, slots: ReadonlyArray<Reservation | null>): void {
-    sequence.loading.begin(this.#core.clock.now())
-    sequence.isTailSettled = false
-    sequence.sources = match.sources.map(({ block }) => block)
-    if (!sequence.isSplitFinal) sequence.split = splitOf(this.#core.directory, sequence, match)
-    sequence.turnUse ??= this.#beginTurn(sequence, match.length)
-    const { turnUse } = sequence
+    const { directory, clock, journal, events } = this.#core
+    sequence.loading.begin(clock.now())
+    sequence.table.fillFrom(match.sources.map(({ block }) => block))
+    sequence.serving.acquired(() => splitOf(directory, sequence, match))
+    const turnUse = sequence.beginTurn(() => this.#beginTurn(sequence, match.length))
     const firstDeferred = steps.find(({ way }) => way === 'defer')
-    sequence.front = firstDeferred ? new Front(match.length) : null
+    const there = firstDeferred ? firstDeferred.source.index * BLOCK_TOKENS : match.length
+    sequence.progress.acquired(there, sequence.tokens.length, firstDeferred ? new Front(match.length) : null)
     steps.forEach(({ source, way }, i) => {
-      this.#core.directory.use(source.block, turnUse)
-      this.#core.events.emit('blockTaken', source.block)
-      this.#core.journal.taken(sequence.trail, source.block)
+      directory.use(source.block, turnUse)
+      events.emit('blockTaken', source.block)
+      journal.taken(sequence.trail, source.block)
       this.#enter(sequence, source, way, slots[i] ?? null)
     })
     this.#leaveBehind(sequence, match.length)
-    const there = firstDeferred ? firstDeferred.source.index * BLOCK_TOKENS : match.length
-    sequence.computed = there
-    sequence.planned = there
-    sequence.expectedLength = sequence.tokens.length
   }
 
   /** What nothing remembers is new: no block, and no ghost of one. */
-  #beginTurn({ keys, promptLength, retention }: Sequence, length: number): TurnUse {
+  #beginTurn({ keys, promptLength, wishes: { retention } }: Sequence, length: number): TurnUse {
     const { blocks, ghosts, policy, now, fullCapacity: capacity } = this.#core.directory
     let known = 0
     while (known < keys.length && (blocks.has(keys[known] as string) || ghosts.get(keys[known] as string))) known++
@@ -180,7 +170,7 @@ export class Acquirer {
   #enter(sequence: Sequence, { index, block, rows }: Source, way: Way, own: Reservation | null): void {
     const { directory } = this.#core
     if (way === 'share') {
-      sequence.table[index] = sharedEntry(block)
+      sequence.table.share(index, block)
       directory.ref(block)
       if (!block.has('hbm')) this.#loader.joinShared(sequence.loading, block)
       return
@@ -188,15 +178,15 @@ export class Acquirer {
     const slot = own ?? directory.takeOver(block)
     if (way === 'load') {
       slot.become(block, 'filling')
-      sequence.table[index] = sharedEntry(block)
+      sequence.table.share(index, block)
       directory.ref(block)
       return this.#loader.loadShared(sequence.loading, block)
     }
-    sequence.table[index] = ownEntry(slot)
-    if (way === 'take over') sequence.isTailSettled = true
+    sequence.table.own(index, slot)
+    if (way === 'take over') sequence.progress.tookOver()
     else if (way === 'copy') this.#copy(block.copies.hbm.slot, slot.slot, rows)
     else if (way === 'load own') this.#loader.loadOwn(sequence.loading, block, slot.slot)
-    else sequence.front?.missing.set(index, block)
+    else sequence.progress.front?.missing.set(index, block)
   }
 
   /** Runs before the next step, so nobody waits for it; both slots stay as they are until it is done. */

@@ -7,7 +7,6 @@ import type { Core } from '../core/core.js'
 import { frontBlocks, NO_COMPANY } from '../costs/load-or-recompute.js'
 import type { Loader } from './loader.js'
 import type { Reads } from './reads.js'
-import { sharedEntry } from '../sequence/block-table.js'
 import type { Front } from '../sequence/front.js'
 import type { Sequence } from '../sequence/sequence.js'
 import type { Traffic } from '../costs/traffic.js'
@@ -39,14 +38,14 @@ export class FrontRunner {
 
   /** Asks for reads from the back, moves the front over what is there, and says how far it may compute. */
   advance(sequence: Sequence): void {
-    const { front } = sequence
+    const { front } = sequence.progress
     if (!front) return
     this.#ask(sequence, front)
     this.#skip(sequence, front)
     // A block that another request has asked for is being read, and no load of it has been sent yet: the engine would not
     // know that a step has to wait for it.
     front.rows = sequence.loading.pendingReads > 0 ? 0 : this.#rowsOf(sequence, front)
-    if (front.missing.size === 0 && sequence.planned >= front.length) return this.#meet(sequence)
+    if (front.missing.size === 0 && sequence.progress.planned >= front.length) return sequence.meet()
     if (front.rows === 0 && front.unanswered === 0) this.#lookAgain()
   }
 
@@ -59,20 +58,14 @@ export class FrontRunner {
     })
   }
 
-  /** Nothing is missing any more: what is left of loading is waited for as in any other request. */
-  #meet(sequence: Sequence): void {
-    sequence.front = null
-    if (sequence.state === 'running') sequence.state = 'preparing'
-  }
-
-  #skip(sequence: Sequence, front: Front): void {
-    if (sequence.planned % BLOCK_TOKENS > 0) return
-    let index = sequence.planned / BLOCK_TOKENS
+  #skip({ progress }: Sequence, front: Front): void {
+    if (progress.planned % BLOCK_TOKENS > 0) return
+    let index = progress.planned / BLOCK_TOKENS
     while (index * BLOCK_TOKENS < front.length && !front.missing.has(index)) index++
-    sequence.planned = Math.min(index * BLOCK_TOKENS, front.length)
+    progress.skipTo(Math.min(index * BLOCK_TOKENS, front.length))
   }
 
-  #rowsOf({ planned }: Sequence, front: Front): number {
+  #rowsOf({ progress: { planned } }: Sequence, front: Front): number {
     // A block that was begun is ended.
     const begun = planned % BLOCK_TOKENS
     if (begun > 0) return BLOCK_TOKENS - begun
@@ -96,7 +89,7 @@ export class FrontRunner {
 
   #ask(sequence: Sequence, front: Front): void {
     const depth = Math.max(2, Math.min(MOST_READS, Math.ceil(READ_AHEAD_MS / this.#reads.msEach(this.#core.clock.now()))))
-    while (front.asked < depth && front.nextRead * BLOCK_TOKENS > sequence.planned) {
+    while (front.asked < depth && front.nextRead * BLOCK_TOKENS > sequence.progress.planned) {
       const index = --front.nextRead
       const block = front.missing.get(index)
       if (block) this.#fetch(sequence, front, index, block)
@@ -106,7 +99,7 @@ export class FrontRunner {
   #fetch(sequence: Sequence, front: Front, index: number, block: Block): void {
     if (block.has('dram') || (index !== front.tail && block.copies.hbm.state !== 'absent')) return this.#take(sequence, front, index, block)
     if (!block.has('ssd')) return void front.missing.set(index, null)
-    const isWanted = () => sequence.front === front && front.missing.get(index) === block
+    const isWanted = () => sequence.progress.front === front && front.missing.get(index) === block
     front.asked++
     this.#reads.want(block, {
       isWanted,
@@ -124,7 +117,7 @@ export class FrontRunner {
 
   /** The block is in memory: it becomes part of the table, and what has to be loaded is. */
   #take(sequence: Sequence, front: Front, index: number, block: Block): void {
-    const own = sequence.table[index]?.own
+    const own = sequence.table.at(index)?.own
     if (!own) throw new Error('a block of the front without a slot')
     front.missing.delete(index)
     if (index === front.tail) return this.#loader.loadOwn(sequence.loading, block, own.slot)
@@ -136,7 +129,7 @@ export class FrontRunner {
       own.dispose()
       if (hbm.state === 'filling') this.#loader.joinShared(sequence.loading, block)
     }
-    sequence.table[index] = sharedEntry(block)
+    sequence.table.share(index, block)
     this.#core.directory.ref(block)
   }
 }

@@ -61,10 +61,6 @@ export class Moves {
     this.#acquirer.noteWants(sequence)
   }
 
-  dropWants(sequence: Sequence): void {
-    this.#acquirer.dropWants(sequence)
-  }
-
   /** Gives a sequence its blocks and leaves `reserve` slots of hbm; false: there is no room, and nothing has changed. */
   acquire(sequence: Sequence, reserve: number): boolean {
     return this.#acquirer.acquire(sequence, reserve)

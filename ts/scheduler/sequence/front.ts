@@ -33,6 +33,11 @@ export class Front {
     for (const index of this.missing.keys()) this.missing.set(index, null)
   }
 
+  /** `rows` of the planned ones are computed. */
+  answered(rows: number): void {
+    this.unanswered -= rows
+  }
+
   /** Rows [from, to) are planned: their blocks are the front's now. */
   claim(from: number, to: number): void {
     this.rows -= to - from

@@ -64,18 +64,18 @@ export class Accounts {
   }
 
   /** For the hit rates of other capacities. */
-  #followUse({ keys, history, split, tailKey }: Sequence): void {
+  #followUse({ keys, history, serving: { split }, progress: { tailKey } }: Sequence): void {
     if (!split || !this.#core.tiers.keeps) return
     this.#core.curve.served(history.length, split.asked, tailKey === null ? keys : [...keys, tailKey])
   }
 
   #count(sequence: Sequence): void {
     const { counters } = this.#core
-    const { split } = sequence
+    const split = sequence.serving.settled
     counters.promptTokens += sequence.history.length
     counters.completionTokens += sequence.answerLength
-    counters.recomputedTokens += sequence.recomputed
-    if (!split || !sequence.isSplitFinal) return
+    counters.recomputedTokens += sequence.progress.recomputed
+    if (!split) return
     counters.computedTokens += split.computed
     for (const tier of ['hbm', 'dram', 'ssd'] as const) counters.reused[tier] += split.reused[tier]
     const { neverSeen, evicted, damaged, unknown } = split.misses.tokens
