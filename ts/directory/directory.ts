@@ -4,7 +4,8 @@ import { systemClock } from '../engine/clock.js'
 import { BLOCK_TOKENS, type BlockKey, type TierName } from '../engine/types.js'
 import { lru } from '../placement/lru.js'
 import type { Experienced, PlacementPolicy, TurnUse } from '../placement/types.js'
-import { Block, TIERS } from './block.js'
+import { TIER_NAMES } from '../protocol/tiers.js'
+import { Block } from './block.js'
 import { ChildIndex, commonTokens } from './children.js'
 import { ghostCapacity, Ghosts, type LossCause } from './ghosts.js'
 import { checkDirectory } from './integrity.js'
@@ -125,7 +126,7 @@ export class Directory implements SlotKeeper {
     this.blocks.set(key, block)
     this.children.add(block)
     for (const child of this.children.of(key)) {
-      for (const tier of TIERS) if (child.copies[tier].state !== 'absent') block.copies[tier].children++
+      for (const tier of TIER_NAMES) if (child.copies[tier].state !== 'absent') block.copies[tier].children++
     }
     return block
   }
@@ -142,7 +143,7 @@ export class Directory implements SlotKeeper {
   leaveBehind(block: Block): void {
     if (block.gone || block.refs > 0 || block.wants > 0) return
     block.reachable = false
-    for (const tier of TIERS) if (block.copies[tier].state !== 'absent') this.leftBehind[tier].add(block)
+    for (const tier of TIER_NAMES) if (block.copies[tier].state !== 'absent') this.leftBehind[tier].add(block)
   }
 
   /** A reserved slot becomes the block's copy: filling, or present if its bytes are complete. */
@@ -182,7 +183,7 @@ export class Directory implements SlotKeeper {
     if (block.copies[tier].state === 'absent') return
     const slot = block.copies[tier].slot
     const leavesTokens = cause !== undefined && block.valid < BLOCK_TOKENS
-    const users = tier === 'ssd' || leavesTokens ? this.#usersOf(block) : []
+    const users = tier === 'ssd' || leavesTokens ? this.usersOf(block) : []
     this.#detach(block, tier)
     this.pools[tier].give(slot)
     if (tier === 'ssd') {
@@ -203,8 +204,8 @@ export class Directory implements SlotKeeper {
       this.#detach(block, 'hbm')
       this.reserved.hbm.add(hbm.slot)
     }
-    const users = this.#usersOf(block)
-    for (const tier of TIERS) this.removeCopy(block, tier, 'damaged')
+    const users = this.usersOf(block)
+    for (const tier of TIER_NAMES) this.removeCopy(block, tier, 'damaged')
     if (this.#forgetIfEmpty(block)) this.ghosts.left(block.key, 'hbm', 'damaged', block, users)
   }
 
@@ -221,7 +222,7 @@ export class Directory implements SlotKeeper {
       own = this.#reservation('ssd', slot)
       this.#onSsdSlotLeft(slot)
     }
-    for (const tier of TIERS) this.removeCopy(block, tier)
+    for (const tier of TIER_NAMES) this.removeCopy(block, tier)
     this.#forgetIfEmpty(block)
     return own
   }
@@ -264,7 +265,7 @@ export class Directory implements SlotKeeper {
   }
 
   /** Names of the conversations that use the block, or used it last. */
-  #usersOf(block: Block): readonly string[] {
+  usersOf(block: Block): readonly string[] {
     const users = new Set(this.users.of(block))
     const last = this.#lastUserOf(block)
     if (last !== null) users.add(last)
@@ -291,7 +292,7 @@ export class Directory implements SlotKeeper {
 
   /** True: the block had no copy left, and is gone now. */
   #forgetIfEmpty(block: Block): boolean {
-    if (block.gone || TIERS.some(tier => block.copies[tier].state !== 'absent')) return false
+    if (block.gone || TIER_NAMES.some(tier => block.copies[tier].state !== 'absent')) return false
     block.gone = true
     this.blocks.delete(block.key)
     this.children.remove(block)

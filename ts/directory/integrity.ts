@@ -1,7 +1,8 @@
 // The equations that must hold between the directory's tables at any time.
 
 import { BLOCK_TOKENS, type BlockKey, type TierName } from '../engine/types.js'
-import { TIERS, type Block } from './block.js'
+import { TIER_NAMES } from '../protocol/tiers.js'
+import type { Block } from './block.js'
 import type { ChildIndex } from './children.js'
 import type { LeafOrder } from './leaf-order.js'
 import type { SlotPool } from './slots.js'
@@ -20,13 +21,13 @@ export interface Tables {
 
 /** Throws an Error that names the first equation that does not hold. */
 export function checkDirectory(directory: Tables): void {
-  for (const tier of TIERS) checkTier(directory, tier)
+  for (const tier of TIER_NAMES) checkTier(directory, tier)
   for (const [key, block] of directory.blocks) {
     if (block.key !== key || block.gone) throw new Error('a key names a block that is not its own')
     checkBlock(block)
   }
   directory.children.checkIntegrity(directory.blocks)
-  for (const tier of TIERS) checkLeaves(directory, tier)
+  for (const tier of TIER_NAMES) checkLeaves(directory, tier)
   directory.users.checkIntegrity(directory.blocks)
 }
 
@@ -61,7 +62,7 @@ function checkLeaves(directory: Tables, tier: TierName): void {
 
 function checkBlock(block: Block): void {
   if (block.valid < 1 || block.valid > BLOCK_TOKENS) throw new Error(`a block of ${block.valid} tokens`)
-  if (TIERS.every(tier => block.copies[tier].state === 'absent')) throw new Error('a key has no bytes')
+  if (TIER_NAMES.every(tier => block.copies[tier].state === 'absent')) throw new Error('a key has no bytes')
   if (block.refs < 0 || block.wants < 0) throw new Error('a negative count of references')
   if (block.refs > 0 && block.copies.hbm.state === 'absent') throw new Error('a sequence refers to a block outside hbm')
   if (block.wants === 0 && block.firstWanted !== Infinity) throw new Error('nobody wants a block that is marked as wanted')

@@ -4,6 +4,7 @@ import { systemClock, type Clock } from '../../engine/clock.js'
 import { BLOCK_TOKENS, type EngineInfo } from '../../engine/types.js'
 import { MIN_WINDOW } from '../../engine/view.js'
 import type { PolicyName } from '../../placement/types.js'
+import { DEFAULTS } from '../../protocol/defaults.js'
 import type { HistoryChoice } from '../costs/load-or-recompute.js'
 import type { MachineRecord } from '../costs/machine.js'
 
@@ -99,18 +100,18 @@ export function serviceOptions(info: EngineInfo, given: Partial<ServiceOptions>)
     dataDir: null,
     maxContext,
     contextWindow: windowOf(maxContext),
-    truncationRatio: 0.5,
+    truncationRatio: DEFAULTS.truncationRatio,
     reuseAfterTruncation: true,
-    maxQueue: 256,
+    maxQueue: DEFAULTS.maxQueue,
     maxRunning: Math.min(256, maxBatchTokens),
     maxBatchTokens,
-    policy: 'adaptive',
+    policy: DEFAULTS.policy,
     noReuse: false,
     overlap: true,
     preload: true,
     preloadLayers: null,
     prefetch: true,
-    history: 'auto',
+    history: DEFAULTS.history,
     syncSave: false,
     sessionTtlMs: null,
     commitIntervalMs: 250,

@@ -1,7 +1,7 @@
 // Gives a waiting sequence its blocks: finds what is there of its history, has it planned (`acquire-plan.ts`), and does what
 // the plan says if there is room.
 
-import { TIERS, type Block } from '../../directory/block.js'
+import type { Block } from '../../directory/block.js'
 import type { Match, Source } from '../../directory/match.js'
 import type { Reservation } from '../../directory/reservation.js'
 import type { SlotPool } from '../../directory/slots.js'
@@ -9,6 +9,7 @@ import { viewOf } from '../../directory/view.js'
 import { BLOCK_TOKENS, type TierName, type ViewParameters } from '../../engine/types.js'
 import type { TurnUse } from '../../placement/types.js'
 import { hiddenBlocks, MIN_WINDOW } from '../../engine/view.js'
+import { TIER_NAMES } from '../../protocol/tiers.js'
 import type { Core } from '../core/core.js'
 import type { HistoryChooser } from '../costs/chooser.js'
 import type { HistoryChoice } from '../costs/load-or-recompute.js'
@@ -108,7 +109,7 @@ export class Acquirer {
     const { pools } = this.#core.directory
     const pinned: Array<readonly [SlotPool, number]> = []
     for (const { source } of steps) {
-      for (const tier of TIERS) if (source.block.has(tier)) pinned.push([pools[tier], source.block.copies[tier].slot])
+      for (const tier of TIER_NAMES) if (source.block.has(tier)) pinned.push([pools[tier], source.block.copies[tier].slot])
     }
     for (const [pool, slot] of pinned) pool.pin(slot)
     return () => {

@@ -3,9 +3,9 @@
 // slot is given back when its zeros are written.
 
 import type { Block } from '../../directory/block.js'
-import { TIERS } from '../../directory/block.js'
 import type { Reservation } from '../../directory/reservation.js'
 import type { TierName, TransferDone } from '../../engine/types.js'
+import { TIER_NAMES } from '../../protocol/tiers.js'
 import { ApiError } from '../../protocol/errors.js'
 import type { Core } from '../core/core.js'
 import { perTier } from '../accounts/counters.js'
@@ -45,7 +45,7 @@ export class Eraser {
     const slots: Reservation[] = []
     let erased = 0
     for (const block of blocks) {
-      for (const tier of TIERS) if (block.copies[tier].state !== 'absent') copies[tier]++
+      for (const tier of TIER_NAMES) if (block.copies[tier].state !== 'absent') copies[tier]++
       const slot = directory.withdraw(block)
       if (slot) slots.push(slot)
       erased++

@@ -1,9 +1,10 @@
 // Makes room: a free slot, or the slot of a block that placement gives up.
 
-import { TIERS, type Block } from '../../directory/block.js'
+import type { Block } from '../../directory/block.js'
 import { Evictor } from '../../directory/evictor.js'
 import type { Reservation } from '../../directory/reservation.js'
 import type { TierName } from '../../engine/types.js'
+import { TIER_NAMES } from '../../protocol/tiers.js'
 import { isSaved, type Core } from '../core/core.js'
 
 type MayGo = (block: Block) => boolean
@@ -139,6 +140,6 @@ export class Room {
   /** A request inside the eviction window wants the block, and no other tier has it. */
   #isProtected(block: Block, tier: TierName): boolean {
     if (block.wants === 0 || block.firstWanted > this.#windowEnd || this.#lastResorts > 0) return false
-    return TIERS.every(other => other === tier || !block.has(other))
+    return TIER_NAMES.every(other => other === tier || !block.has(other))
   }
 }

@@ -106,7 +106,7 @@ export class Writer {
     if (done.error === undefined) {
       journal.left('write', block, done.ms, true)
       directory.complete(block, 'ssd')
-      counters.demotedBlocks++
+      counters.writtenBlocks++
       this.#written.push(block)
       return
     }

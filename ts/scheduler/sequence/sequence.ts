@@ -208,7 +208,7 @@ export class Sequence {
     this.times.join(now)
   }
 
-  /** Its front has met its back: it waits for the rest of its loads as any other. */
+  /** Its front has met its back: it waits for the rest of its loads like every other one. */
   meet(): void {
     this.progress.endFront()
     if (this.#state === 'running') this.#state = 'preparing'

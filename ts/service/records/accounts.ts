@@ -4,6 +4,7 @@
 import type { Core } from '../../scheduler/core/core.js'
 import { RequestRecords, type Ending } from './records.js'
 import type { RequestLog } from './request-log.js'
+import { TIER_NAMES } from '../../protocol/tiers.js'
 import type { Sequence } from '../../scheduler/sequence/sequence.js'
 import type { TurnUsage } from '../types.js'
 import { usageOf } from './usage.js'
@@ -77,7 +78,7 @@ export class Accounts {
     counters.recomputedTokens += sequence.progress.recomputed
     if (!split) return
     counters.computedTokens += split.computed
-    for (const tier of ['hbm', 'dram', 'ssd'] as const) counters.reused[tier] += split.reused[tier]
+    for (const tier of TIER_NAMES) counters.reused[tier] += split.reused[tier]
     const { neverSeen, evicted, damaged, unknown } = split.misses.tokens
     counters.missed.neverSeen += neverSeen
     counters.missed.evicted += evicted
