@@ -91,7 +91,7 @@ export function serviceCounters(core: Core, scheduler: Scheduler): ServiceCounte
   }
 }
 
-function prefillSpeed({ prefill, options }: Core): number | null {
-  const ms = prefill.promptMs(TYPICAL_PROMPT, options.maxBatchTokens)
+function prefillSpeed({ costs, options }: Core): number | null {
+  const ms = costs.promptMs(TYPICAL_PROMPT, options.maxBatchTokens)
   return ms === null || ms === 0 ? null : (1000 * TYPICAL_PROMPT) / ms
 }

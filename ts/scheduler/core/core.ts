@@ -9,10 +9,9 @@ import { createPolicy } from '../../placement/registry.js'
 import { Counters } from '../accounts/counters.js'
 import { EventBus } from './events.js'
 import { TransferDesk } from './transfer-desk.js'
+import { CostModel } from '../costs/cost-model.js'
 import { MachineMeter } from '../costs/machine.js'
 import type { ServiceOptions } from './options.js'
-import { PrefillModel } from '../costs/prefill-model.js'
-import { Rates } from '../costs/rates.js'
 import { Journal } from '../accounts/trail.js'
 import { HitRateCurve } from '../accounts/what-if/curve.js'
 
@@ -34,8 +33,7 @@ export interface Core {
   readonly events: EventBus
   readonly directory: Directory
   readonly counters: Counters
-  readonly rates: Rates
-  readonly prefill: PrefillModel
+  readonly costs: CostModel
   readonly machine: MachineMeter
   readonly journal: Journal
   readonly curve: HitRateCurve
@@ -51,6 +49,7 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
   const now = () => options.clock.now()
   const events = new EventBus()
   const journal = new Journal(now)
+  const machine = new MachineMeter(engine, options)
   // A turn that is not released yet refers to nothing, but may have left something already.
   const lastUserOf = (block: Block): string | null => {
     const owner = journal.ownerOf(block)
@@ -68,9 +67,8 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
       lastUserOf,
     }),
     counters: new Counters(),
-    rates: new Rates(),
-    prefill: new PrefillModel(),
-    machine: new MachineMeter(engine, options),
+    costs: new CostModel(options.clock, machine),
+    machine,
     journal,
     curve: new HitRateCurve(),
     desk: new TransferDesk(engine),

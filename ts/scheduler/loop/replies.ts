@@ -40,24 +40,19 @@ export class ReplyReader {
     for (const row of reply.rows) this.#progressed(row, living.get(row.sequence))
   }
 
-  /** Prompts only from steps that compute little else. */
   #learnCosts(reply: StepReply, draft: Draft, living: ReadonlyMap<number, Sequence>): void {
-    const ofPrompts = { rows: 0, attended: 0 }
     let attended = 0
+    let promptRows = 0
+    let promptAttended = 0
     for (const { sequence: id, from, count } of draft.plan.rows) {
       const sequence = living.get(id)
       const seen = attendedBy(from - leftOut(sequence?.spec.view ?? null, from), count)
       attended += seen
       if (from >= (sequence?.promptLength ?? 0)) continue
-      ofPrompts.rows += count
-      ofPrompts.attended += seen
+      promptRows += count
+      promptAttended += seen
     }
-    const { rates, prefill, machine } = this.#core
-    const { rowCount: rows } = draft
-    const ms = reply.stepMs - reply.loadStallMs
-    rates.stepTook(rows, ms)
-    machine.stepTook(rows, attended, ms)
-    if (ofPrompts.rows >= 0.9 * rows) prefill.stepTook(rows, ofPrompts.attended / ofPrompts.rows, ms)
+    this.#core.costs.stepTook({ rows: draft.rowCount, attended, promptRows, promptAttended, ms: reply.stepMs - reply.loadStallMs })
   }
 
   /** Key and slot of what these rows filled enter the directory: from now on others may use it. */

@@ -63,7 +63,7 @@ export class Scheduler {
     this.moves = moves
     this.admission = new Admission(this.waiting, moves.prefetcher, core.clock)
     this.#joiner = new Joiner(core)
-    this.#pacer = new Pacer(this.#traffic, core.rates, core.prefill, () => this.waiting.length)
+    this.#pacer = new Pacer(this.#traffic, core.costs, () => this.waiting.length)
     this.#planner = new Planner(core, moves.room, moves.saver, this.#pacer)
     this.#replies = new ReplyReader(core, moves.saver, { finished: (sequence, row) => this.#finish(sequence, row) })
     this.#releaser = new Releaser(core, moves.saver, listener)

@@ -51,8 +51,8 @@ export class FrontRunner {
 
   /** A disk that has stopped reports nothing. */
   #lookAgain(): void {
-    const { clock, rates } = this.#core
-    this.#cancelTimer ??= clock.after(rates.prefillMs(BLOCK_TOKENS) || PATIENCE_MS, () => {
+    const { clock, costs } = this.#core
+    this.#cancelTimer ??= clock.after(costs.blockMs || PATIENCE_MS, () => {
       this.#cancelTimer = null
       this.#core.events.emit('frontWaited')
     })
@@ -69,12 +69,12 @@ export class FrontRunner {
     // A block that was begun is ended.
     const begun = planned % BLOCK_TOKENS
     if (begun > 0) return BLOCK_TOKENS - begun
-    const { rates, clock, options } = this.#core
+    const { costs, options } = this.#core
     const question = {
       left: front.missing.size,
-      readMs: this.#reads.msEach(clock.now()),
-      computeMs: rates.prefillMs(BLOCK_TOKENS),
-      busyMs: rates.prefillMs(front.unanswered),
+      readMs: costs.readMs,
+      computeMs: costs.blockMs,
+      busyMs: costs.prefillMs(front.unanswered),
       // What an operator fixed is not weighed.
       company: options.history === 'auto' ? this.#traffic.besideOne : NO_COMPANY,
     }
@@ -88,7 +88,7 @@ export class FrontRunner {
   }
 
   #ask(sequence: Sequence, front: Front): void {
-    const depth = Math.max(2, Math.min(MOST_READS, Math.ceil(READ_AHEAD_MS / this.#reads.msEach(this.#core.clock.now()))))
+    const depth = Math.max(2, Math.min(MOST_READS, Math.ceil(READ_AHEAD_MS / this.#core.costs.readMs)))
     while (front.asked < depth && front.nextRead * BLOCK_TOKENS > sequence.progress.planned) {
       const index = --front.nextRead
       const block = front.missing.get(index)

@@ -39,7 +39,7 @@ export class Moves {
     const writer = new Writer(core, room, store)
     const reads = new Reads(core, room)
     const loader = new Loader(core, reads)
-    const chooser = new HistoryChooser(core, reads, traffic)
+    const chooser = new HistoryChooser(core.options.history, core.costs, traffic, () => reads.backlog)
     this.room = room
     this.saver = new Saver(core, room, writer)
     this.prefetcher = new Prefetcher(core, { room, reads, loader, lookAhead, writer, chooser, ledger: this.prefetches })

@@ -10,7 +10,7 @@ import type { Core } from '../core/core.js'
 import type { Loader } from './loader.js'
 import type { LookAhead } from '../costs/look-ahead.js'
 import type { PrefetchLedger } from '../accounts/prefetch-ledger.js'
-import { readBufferBytes } from '../costs/rates.js'
+import { readBufferBytes } from '../costs/hidden-loads.js'
 import type { ReadWaiter, Reads } from './reads.js'
 import type { Room } from './room.js'
 import type { Sequence } from '../sequence/sequence.js'
@@ -116,13 +116,13 @@ export class Prefetcher {
 
   /** dram → hbm for as much of the history as computing the new tokens would not hide. */
   #buffer(sequence: Sequence): void {
-    const { engine, rates } = this.#core
+    const { engine, costs } = this.#core
     const { blockBytes } = engine.info
     const history = sequence.wants.blocks.filter(block => !block.gone && block.valid === BLOCK_TOKENS)
     const newTokens = sequence.tokens.length - history.length * BLOCK_TOKENS
     const bytes = readBufferBytes({
-      loadMs: rates.loadMs(history.length * blockBytes),
-      prefillMs: rates.prefillMs(newTokens),
+      loadMs: costs.loadMs(history.length * blockBytes),
+      prefillMs: costs.prefillMs(newTokens),
       bytes: history.length * blockBytes,
     })
     for (const block of history.slice(0, Math.ceil(bytes / blockBytes))) {

@@ -6,7 +6,6 @@ import type { Reservation } from '../../directory/reservation.js'
 import type { TransferDone } from '../../engine/types.js'
 import type { Core } from '../core/core.js'
 import type { Room } from './room.js'
-import { Throughput } from '../costs/throughput.js'
 
 /**
  * Reads under way at once: enough to keep a disk busy for so many milliseconds, whatever the event loop does meanwhile, and
@@ -42,7 +41,6 @@ export class Reads {
   readonly #room: Room
   readonly #reads = new Map<Block, Read>()
   readonly #queue: Read[] = []
-  readonly #throughput = new Throughput()
   #inFlight = 0
   #fewInFlight = 0
 
@@ -53,11 +51,6 @@ export class Reads {
 
   get isIdle(): boolean {
     return this.#reads.size === 0
-  }
-
-  /** Milliseconds a block, while there is work; 0: not known yet. */
-  msEach(now: number): number {
-    return this.#throughput.msEach(now)
   }
 
   /** Reads that admitted requests wait for, under way or not yet. */
@@ -73,7 +66,7 @@ export class Reads {
 
   /** A disk of unknown speed gets few. */
   get #mostReads(): number {
-    const ms = this.msEach(this.#core.clock.now())
+    const ms = this.#core.costs.readMs
     return ms === 0 ? LEAST_READS : Math.min(MOST_READS, Math.max(LEAST_READS, Math.ceil(BUSY_MS / ms)))
   }
 
@@ -123,7 +116,7 @@ export class Reads {
   }
 
   #start(read: Read, dram: Reservation): void {
-    const { directory, desk, clock } = this.#core
+    const { directory, desk, costs } = this.#core
     const { block, ssdSlot } = read
     if (block.gone || block.copies.dram.state !== 'absent') {
       dram.dispose()
@@ -135,16 +128,16 @@ export class Reads {
     directory.pools.dram.pin(slot)
     this.#inFlight++
     if (read.isFew) this.#fewInFlight++
-    this.#throughput.started(clock.now())
+    costs.readBegan()
     const { key, valid } = block
     desk.send({ kind: 'read', ssdSlot, dramSlot: slot, key, valid }, done => this.#ended(read, slot, done))
   }
 
   #ended(read: Read, slot: number, done: TransferDone): void {
-    const { directory, counters, journal, clock } = this.#core
+    const { directory, counters, journal, costs } = this.#core
     this.#inFlight--
     if (read.isFew) this.#fewInFlight--
-    this.#throughput.ended(clock.now())
+    costs.readEnded()
     directory.pools.dram.unpin(slot)
     const { block } = read
     if (block.gone) return this.#settle(read, false)

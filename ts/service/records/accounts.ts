@@ -52,8 +52,8 @@ export class Accounts {
   }
 
   usageOf(sequence: Sequence): TurnUsage {
-    const { prefill, options } = this.#core
-    return usageOf(sequence, sequence.answerLength, tokens => prefill.promptMs(tokens, options.maxBatchTokens))
+    const { costs, options } = this.#core
+    return usageOf(sequence, sequence.answerLength, tokens => costs.promptMs(tokens, options.maxBatchTokens))
   }
 
   async close(): Promise<void> {
