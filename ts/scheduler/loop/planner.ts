@@ -110,8 +110,9 @@ class DraftBuilder {
    * the rows may still change, and a step waits for the loads of every slot it knows.
    */
   announce(sequence: Sequence, blocks: number): void {
-    const { id } = sequence
-    sequence.table.tell(blocks, {
+    const { id, table } = sequence
+    if (!table.hasNews(blocks)) return
+    table.tell(blocks, {
       reset: () => this.#resets.push(id),
       entry: (index, slot) => this.#tables.push({ sequence: id, index, slot }),
     })

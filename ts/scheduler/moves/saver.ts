@@ -5,13 +5,12 @@ import type { Block } from '../../directory/block.js'
 import type { Reservation } from '../../directory/reservation.js'
 import { BLOCK_TOKENS, type PlanSave, type TransferDone } from '../../engine/types.js'
 import { isSaved, type Core } from '../core/core.js'
+import { Retries } from './retries.js'
 import type { Room } from './room.js'
 import type { Writer } from './writer.js'
 
 /** Background saves under way at once. Compute shares the device with them. */
 const MOST_SAVES = 16
-/** A block whose save failed this often is not tried again. */
-const MOST_FAILURES = 3
 
 /** A save inside a plan. It counts when both the step's reply (whose key it is) and the transfer's end are there. */
 export interface PlannedSave {
@@ -29,7 +28,7 @@ export class Saver {
   readonly #writer: Writer
   readonly #unsaved = new Set<Block>()
   readonly #saving = new Set<Block>()
-  readonly #failures = new WeakMap<Block, number>()
+  readonly #retries = new Retries()
   #inFlight = 0
 
   constructor(core: Core, room: Room, writer: Writer) {
@@ -107,7 +106,7 @@ export class Saver {
     if (block) this.#saving.delete(block)
     if (done.error !== undefined || block === null || block.gone || block.copies.dram.state !== 'absent') {
       dram.dispose()
-      if (block && done.error !== undefined) this.#retry(block)
+      if (block && done.error !== undefined && this.#retries.failed(block)) this.want(block)
       return
     }
     dram.become(block, 'present')
@@ -115,13 +114,6 @@ export class Saver {
     counters.savedBlocks++
     this.#writer.want(block)
     this.#dropSuperseded(block)
-  }
-
-  #retry(block: Block): void {
-    const failures = (this.#failures.get(block) ?? 0) + 1
-    this.#failures.set(block, failures)
-    if (failures >= MOST_FAILURES) block.releasable = true
-    else this.want(block)
   }
 
   /** What the block continues is no longer needed in memory; on ssd it stays until the block is durable there. */

@@ -5,19 +5,18 @@ import type { Reservation } from '../../directory/reservation.js'
 import type { BlockStore } from '../../directory/store.js'
 import type { TransferDone } from '../../engine/types.js'
 import type { Core } from '../core/core.js'
+import { Retries } from './retries.js'
 import type { Room } from './room.js'
 
 /** Writes under way at once. */
 const MOST_WRITES = 8
-/** A block whose write failed this often is not tried again and may leave dram. */
-const MOST_FAILURES = 3
 
 export class Writer {
   readonly #core: Core
   readonly #room: Room
   readonly #store: BlockStore | null
   readonly #dirty = new Set<Block>()
-  readonly #failures = new WeakMap<Block, number>()
+  readonly #retries = new Retries()
   /** Written, not flushed. */
   #written: Block[] = []
   #inFlight = 0
@@ -110,9 +109,7 @@ export class Writer {
       this.#written.push(block)
       return
     }
-    const failures = (this.#failures.get(block) ?? 0) + 1
-    this.#failures.set(block, failures)
-    if (failures >= MOST_FAILURES) block.releasable = true
+    this.#retries.failed(block)
     directory.removeCopy(block, 'ssd', 'damaged')
     this.want(block)
     this.releaseStaging(block)

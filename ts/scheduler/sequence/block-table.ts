@@ -66,6 +66,11 @@ export class BlockTable {
     return entry
   }
 
+  /** The engine does not know all of the first `blocks` entries. */
+  hasNews(blocks: number): boolean {
+    return this.#needsReset || this.#told < blocks
+  }
+
   /** Tells what the engine does not know of the first `blocks` entries. */
   tell(blocks: number, reader: TableReader): void {
     if (this.#needsReset) reader.reset()
