@@ -4,7 +4,7 @@
 import { Conversations } from '../conversations/conversations.js'
 import { conversationKey } from '../conversations/registry.js'
 import { Aliases } from '../directory/aliases.js'
-import { openDatabase, type Database } from '../directory/database.js'
+import type { Database } from '../directory/database.js'
 import { BlockStore } from '../directory/store.js'
 import type { Core } from './core.js'
 import { Referrers } from './referrers.js'
@@ -25,7 +25,7 @@ export interface Kept {
  */
 export function restoreKept(core: Core, dataDir: string | null, secret: Uint8Array): Kept {
   const { options, engine, clock, directory } = core
-  const database = dataDir === null ? null : openDatabase(dataDir)
+  const database = dataDir === null ? null : options.openDatabase(dataDir)
   const conversations = new Conversations({
     database,
     secret,

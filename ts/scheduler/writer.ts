@@ -1,6 +1,6 @@
 // Write-through: dram → ssd in the background, then a flush, then the commit that names the block.
 
-import type { Block } from '../directory/block.js'
+import type { Block, CopyState } from '../directory/block.js'
 import type { BlockStore } from '../directory/store.js'
 import type { TransferDone } from '../engine/types.js'
 import type { Core } from './core.js'
@@ -11,14 +11,22 @@ const MOST_WRITES = 8
 /** A block whose write failed this often is not tried again and may leave dram. */
 const MOST_FAILURES = 3
 
+/** One write. A block may leave the disk and be written again, to the same slot too, before the first write is flushed. */
+interface Write {
+  readonly block: Block
+  readonly slot: number
+}
+
 export class Writer {
   readonly #core: Core
   readonly #room: Room
   readonly #store: BlockStore | null
   readonly #dirty = new Set<Block>()
   readonly #failures = new WeakMap<Block, number>()
+  /** The last write of each block: what ends for an earlier one says nothing of the copy that is there. */
+  readonly #latest = new WeakMap<Block, Write>()
   /** Written, not flushed. */
-  #written: Block[] = []
+  #written: Write[] = []
   #inFlight = 0
   #isFlushing = false
   #cancelTimer: (() => void) | null = null
@@ -79,22 +87,25 @@ export class Writer {
     directory.pools.ssd.pin(slot)
     this.#inFlight++
     const { key, valid } = block
+    const write: Write = { block, slot }
+    this.#latest.set(block, write)
     desk.send({ kind: 'write', dramSlot, ssdSlot: slot, key, valid }, done => {
       this.#inFlight--
       directory.pools.dram.unpin(dramSlot)
       directory.pools.ssd.unpin(slot)
-      this.#ended(block, done)
+      this.#ended(write, done)
     })
   }
 
-  #ended(block: Block, done: TransferDone): void {
-    if (block.gone || block.copies.ssd.state !== 'filling') return
+  #ended(write: Write, done: TransferDone): void {
+    const { block } = write
+    if (!this.#isCopy(write, 'filling')) return
     const { directory, counters, journal } = this.#core
     if (done.error === undefined) {
       journal.left('write', block, done.ms, true)
       directory.complete(block, 'ssd')
       counters.demotedBlocks++
-      this.#written.push(block)
+      this.#written.push(write)
       return
     }
     const failures = (this.#failures.get(block) ?? 0) + 1
@@ -123,13 +134,22 @@ export class Writer {
     this.#room.isDramShort = false
     this.#core.desk.send({ kind: 'flush' }, done => {
       this.#isFlushing = false
-      if (done.error === undefined) for (const block of batch) this.#becameDurable(block)
-      else for (const block of batch) this.#notDurable(block)
+      for (const write of batch) {
+        if (!this.#isCopy(write, 'present')) continue
+        if (done.error === undefined) this.#becameDurable(write.block)
+        else this.#notDurable(write.block)
+      }
     })
   }
 
+  /** The block's copy on ssd is the one that this write made, and in this state. */
+  #isCopy(write: Write, state: CopyState): boolean {
+    const { block, slot } = write
+    const { ssd } = block.copies
+    return !block.gone && this.#latest.get(block) === write && ssd.state === state && ssd.slot === slot
+  }
+
   #becameDurable(block: Block): void {
-    if (block.gone || !block.has('ssd')) return
     const { directory } = this.#core
     block.durable = true
     directory.pools.dram.version++
@@ -146,7 +166,6 @@ export class Writer {
 
   /** The flush failed: the bytes can be read now, but nothing may rely on them after a crash. */
   #notDurable(block: Block): void {
-    if (block.gone || !block.has('ssd')) return
     block.releasable = true
     this.releaseStaging(block)
   }
