@@ -4,8 +4,8 @@ import { SimulatedEngine } from '../../ts/engine/simulated/engine.js'
 import { VirtualClock } from '../../ts/engine/simulated/virtual-clock.js'
 import { BLOCK_TOKENS, type TierName, type Transfer } from '../../ts/engine/types.js'
 import type { Block } from '../../ts/directory/block.js'
-import { createCore, type Core } from '../../ts/scheduler/core.js'
-import { serviceOptions, type ServiceOptions } from '../../ts/scheduler/options.js'
+import { createCore, type Core } from '../../ts/scheduler/core/core.js'
+import { serviceOptions, type ServiceOptions } from '../../ts/scheduler/core/options.js'
 
 const ROOT = 'r'.repeat(32)
 

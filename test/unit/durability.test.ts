@@ -2,8 +2,8 @@
 
 import test from 'ava'
 import { BlockStore } from '../../ts/directory/store.js'
-import { Room } from '../../ts/scheduler/room.js'
-import { Writer } from '../../ts/scheduler/writer.js'
+import { Room } from '../../ts/scheduler/moves/room.js'
+import { Writer } from '../../ts/scheduler/moves/writer.js'
 import { HandDriven } from '../support/hand-driven.js'
 import { MemoryDatabase } from '../support/memory-database.js'
 
