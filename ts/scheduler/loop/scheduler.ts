@@ -84,6 +84,7 @@ export class Scheduler {
     this.saver = new Saver(core, room, this.writer)
     this.reads = new Reads(core, room)
     this.loader = new Loader(core, this.reads)
+    this.reads.onSourceReleased = block => this.writer.releaseStaging(block)
     this.loader.onSourceReleased = block => this.writer.releaseStaging(block)
     const chooser = new HistoryChooser(core, this.reads, this.#traffic)
     this.prefetcher = new Prefetcher(core, { room, reads: this.reads, loader: this.loader, lookAhead: this.#lookAhead, writer: this.writer, chooser })

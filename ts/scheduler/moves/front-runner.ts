@@ -114,7 +114,6 @@ export class FrontRunner {
       promoted: () => {
         front.asked--
         if (isWanted()) this.#take(sequence, front, index, block)
-        else this.#loader.onSourceReleased(block)
       },
       lost: () => {
         front.asked--

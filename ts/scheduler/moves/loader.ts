@@ -69,7 +69,7 @@ export class Loader {
 
   #promoted(load: Load): void {
     // A sequence's own slot was given back if the sequence went away before the load began.
-    if (!load.isShared && load.users.size === 0) return this.onSourceReleased(load.source)
+    if (!load.isShared && load.users.size === 0) return
     load.stage = 'loading'
     for (const user of load.users) user.promoted()
     this.#send(load)
