@@ -30,9 +30,12 @@ export class MemoryDatabase implements Database {
     }
   }
 
+  /** What is asked for is committed later, not within the call. */
   async flushed(): Promise<void> {
-    for (const write of this.#uncommitted) write()
+    const writes = this.#uncommitted
     this.#uncommitted = []
+    await Promise.resolve()
+    for (const write of writes) write()
   }
 
   async close(): Promise<void> {

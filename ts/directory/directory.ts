@@ -10,7 +10,7 @@ import { ghostCapacity, Ghosts, type LossCause } from './ghosts.js'
 import { checkDirectory } from './integrity.js'
 import { LeafOrder } from './leaf-order.js'
 import { matchTokens, type Match } from './match.js'
-import { Remains } from './remains.js'
+import { ANYONE, Remains } from './remains.js'
 import { SlotPool } from './slots.js'
 import type { View } from './view.js'
 
@@ -164,7 +164,7 @@ export class Directory {
     if (block.copies[tier].state !== 'filling') throw new Error(`the ${tier} copy is not filling`)
     block.copies[tier].state = 'present'
     this.pools[tier].version++
-    if (tier === 'ssd') this.remains.overwritten(block.copies.ssd.slot)
+    if (tier === 'ssd') this.remains.rewritten(block.copies.ssd.slot)
   }
 
   /** The sole owner extends a block in place: its hbm slot is a reserved one again. */
@@ -188,8 +188,8 @@ export class Directory {
     this.#detach(block, tier)
     this.pools[tier].give(slot)
     if (tier === 'ssd') {
-      this.ssdListener?.removed(slot)
       this.remains.left(slot, users)
+      this.ssdListener?.removed(slot)
     }
     if (this.#forgetIfEmpty(block) && cause) this.ghosts.left(block.key, tier, cause, block, users)
   }
@@ -212,7 +212,8 @@ export class Directory {
 
   /**
    * Takes a block that nobody may find again out of sight, with all its copies, also those that are being filled.
-   * Returns its ssd slot, reserved, for its bytes to be overwritten; -1: it had none. No sequence may use the block.
+   * Returns its ssd slot, reserved, for its bytes to be overwritten; -1: it had none. Until they are, the slot holds
+   * remains of anyone: its conversation may be forgotten by then. No sequence may use the block.
    */
   withdraw(block: Block): number {
     if (block.refs > 0 || block.wants > 0) throw new Error('a block that is in use cannot be withdrawn')
@@ -220,6 +221,7 @@ export class Directory {
     if (state !== 'absent') {
       this.#detach(block, 'ssd')
       this.reserved.ssd.add(slot)
+      this.remains.left(slot, [ANYONE])
       this.ssdListener?.removed(slot)
     }
     for (const tier of TIERS) this.removeCopy(block, tier)

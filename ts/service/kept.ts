@@ -57,8 +57,8 @@ function restoreBlocks({ directory, engine, counters }: Core, database: Database
 
 /** A turn that is not released yet refers to nothing, but may have left something already. */
 function followRemains({ directory, journal }: Core, database: Database | null, referrers: Referrers, isKnown: (conversation: string) => boolean): void {
-  const table = database?.table('remains')
-  if (table) directory.remains.keepIn(table, { slot: slot => directory.pools.ssd.isFree(slot), conversation: isKnown })
+  const store = database && { left: database.table('remains'), writing: database.table('writing'), committed: () => database.flushed() }
+  if (store) directory.remains.keepIn(store, { slot: slot => directory.pools.ssd.isFree(slot), conversation: isKnown })
   directory.usersOf = block => {
     const users = new Set(referrers.of(block))
     const owner = journal.ownerOf(block)

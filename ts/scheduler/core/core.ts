@@ -6,6 +6,7 @@ import type { Block } from '../../directory/block.js'
 import { Directory } from '../../directory/directory.js'
 import { createPolicy } from '../../placement/registry.js'
 import { Counters } from '../accounts/counters.js'
+import { Flushes } from './flushes.js'
 import { TransferDesk } from './transfer-desk.js'
 import { MachineMeter } from '../costs/machine.js'
 import type { ServiceOptions } from './options.js'
@@ -37,6 +38,7 @@ export interface Core {
   readonly journal: Journal
   readonly curve: HitRateCurve
   readonly desk: TransferDesk
+  readonly flushes: Flushes
   readonly tiers: Tiers
 }
 
@@ -45,6 +47,7 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
   const keeps = !options.noReuse
   const dram = keeps && slots.dram > 0 && !dramStagingOnly
   const ssd = keeps && slots.ssd > 0 && slots.dram > 0
+  const desk = new TransferDesk(engine)
   return {
     engine,
     options,
@@ -56,7 +59,8 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     machine: new MachineMeter(engine, options),
     journal: new Journal(() => options.clock.now()),
     curve: new HitRateCurve(),
-    desk: new TransferDesk(engine),
+    desk,
+    flushes: new Flushes(desk),
     tiers: { keeps, dram, ssd, saves: dram || ssd },
   }
 }
