@@ -326,7 +326,10 @@ mod tests {
         let (mut kept, finished) = stopped(50, "abXYZ", "XYZ", &keys);
         assert_eq!(finished.reason, Finish::StopString("XYZ".into()));
         assert_eq!(finished.inside_tokens, 2);
-        assert_eq!(finished.computed_tokens, 52, "the KV of X and Y was computed, and no turn will ask for it");
+        assert_eq!(
+            finished.computed_tokens, 52,
+            "the KV of X and Y was computed, and no turn will ask for it"
+        );
         kept.extend(['a', 'b'].map(token));
         assert_eq!(finished.tail_key, Some(keys.block(&ROOT, 0, &kept, None)));
     }
