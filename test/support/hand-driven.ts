@@ -50,7 +50,7 @@ export class HandDriven {
   block(name: string, tier: TierName): Block {
     const { directory } = this.core
     const block = directory.obtain(name.padEnd(32), ROOT, 0, Uint32Array.from({ length: BLOCK_TOKENS }, (_, at) => at + name.charCodeAt(0)))
-    directory.adopt(block, tier, directory.reserve(tier), 'present')
+    directory.reserve(tier)?.become(block, 'present')
     return block
   }
 }

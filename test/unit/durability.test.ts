@@ -15,9 +15,9 @@ function handDrivenWriter(ssd = 1) {
   const driven = new HandDriven({ hbm: 1, dram: 2, ssd }, { onFault: fault => faults.push(fault) })
   const table = new MemoryDatabase().table('blocks')
   const store = new BlockStore(table)
-  driven.core.directory.ssdListener = store
+  driven.core.events.on('ssdSlotLeft', slot => store.removed(slot))
   const writer = new Writer(driven.core, new Room(driven.core), store)
-  writer.isUrgent = true
+  writer.hurry()
   return { driven, writer, faults, recorded: () => [...table.entries()].length }
 }
 
