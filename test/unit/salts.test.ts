@@ -4,7 +4,7 @@ import test from 'ava'
 import { VirtualClock } from '../../ts/engine/simulated/virtual-clock.js'
 import { greedy } from '../support/sampling.js'
 import { ask, chat, simulatedService, type SimulatedService } from '../support/simulated-service.js'
-import type { TurnMessage, TurnRequest } from '../../ts/scheduler/types.js'
+import type { TurnMessage, TurnRequest } from '../../ts/service/types.js'
 
 /** Before midnight of the day on which the first conversations are held, and behind it. */
 const BEFORE_MS = 30_000

@@ -2,8 +2,9 @@
 
 import type { BlockKey } from '../engine/types.js'
 import { chainOf, chainStart, saltName, type ChainHash, type ChainMessage, type SaltName } from './chain.js'
+import type { PageQuery } from './query.js'
 import { AnswerRecords, type AnswerRecord } from './records.js'
-import { ConversationRegistry, conversationKey, type Conversation, type Page, type PageQuery } from './registry.js'
+import { ConversationRegistry, conversationKey, type Conversation, type Page } from './registry.js'
 import { forkStrand, strandOf, useStrand, type Strand } from './strand.js'
 import type { Tables } from './table.js'
 
