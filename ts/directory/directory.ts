@@ -5,7 +5,7 @@ import { BLOCK_TOKENS, type BlockKey, type TierName } from '../engine/types.js'
 import { lru } from '../placement/lru.js'
 import type { Experienced, PlacementPolicy, TurnUse } from '../placement/types.js'
 import { Block, TIERS } from './block.js'
-import { ChildIndex, commonTokens } from './children.js'
+import { ChildIndex } from './children.js'
 import { ghostCapacity, Ghosts, type LossCause } from './ghosts.js'
 import { checkDirectory } from './integrity.js'
 import { LeafOrder } from './leaf-order.js'
@@ -125,9 +125,7 @@ export class Directory {
     if (ghost) Object.assign(block, ghost.history, { isBack: true })
     this.blocks.set(key, block)
     this.children.add(block)
-    for (const child of this.children.of(key)) {
-      for (const tier of TIERS) if (child.copies[tier].state !== 'absent') block.copies[tier].children++
-    }
+    for (const tier of TIERS) block.copies[tier].children = this.children.copies(key, tier)
     return block
   }
 
@@ -156,6 +154,7 @@ export class Directory {
     if (!block.reachable) this.leftBehind[tier].add(block)
     this.pools[tier].version++
     this.orders[tier].review(block)
+    if (state === 'present') this.children.review(block)
     this.#countChild(block, tier, 1)
   }
 
@@ -163,6 +162,7 @@ export class Directory {
   complete(block: Block, tier: TierName): void {
     if (block.copies[tier].state !== 'filling') throw new Error(`the ${tier} copy is not filling`)
     block.copies[tier].state = 'present'
+    this.children.review(block)
     this.pools[tier].version++
     if (tier === 'ssd') this.remains.overwritten(block.copies.ssd.slot)
   }
@@ -246,12 +246,7 @@ export class Directory {
 
   /** Siblings that `block` makes superfluous: partly filled, with the same beginning, used by nobody. */
   superseded(block: Block): Block[] {
-    const old: Block[] = []
-    for (const sibling of this.children.of(block.parent)) {
-      const isPrefix = sibling.valid < block.valid && commonTokens(sibling.tokens, block.tokens) === sibling.valid
-      if (isPrefix && sibling.valid < BLOCK_TOKENS && sibling.refs === 0) old.push(sibling)
-    }
-    return old
+    return this.children.beginningsOf(block).filter(sibling => sibling.refs === 0)
   }
 
   /** Throws if used + free ≠ total, a slot is owned twice, a key has no bytes, or a count is wrong. */
@@ -260,7 +255,9 @@ export class Directory {
   }
 
   #detach(block: Block, tier: TierName): void {
+    const wasFound = block.has(tier)
     block.copies[tier].state = 'absent'
+    if (wasFound) this.children.review(block)
     this.inTier[tier].delete(block)
     this.leftBehind[tier].delete(block)
     if (tier === 'ssd') block.durable = false
@@ -271,6 +268,7 @@ export class Directory {
 
   /** A copy of the block came or went: the block that it continues may be a leaf no longer, or again. */
   #countChild(block: Block, tier: TierName, change: 1 | -1): void {
+    this.children.count(block, tier, change)
     const parent = this.blocks.get(block.parent)
     if (!parent) return
     parent.copies[tier].children += change
