@@ -110,10 +110,10 @@ test('branches that one salt makes of a conversation push out no tip of another'
 
 test('of too many salts of one conversation, the longest unused is forgotten', t => {
   const { clock, resolve, answer } = conversations()
-  for (let salt = 0; salt < 65; salt++) answer(resolve([user('hi')], { conversation: 'mine', salt: `${salt}` }), 'hello')
+  for (let salt = 0; salt < 17; salt++) answer(resolve([user('hi')], { conversation: 'mine', salt: `${salt}` }), 'hello')
   clock.now += DAY
   const dateOf = (salt: string) => resolve([user('hi')], { conversation: 'mine', salt }).date
-  t.deepEqual(['0', '1', '64'].map(dateOf), ['2026-03-02', '2026-03-01', '2026-03-01'])
+  t.deepEqual(['0', '1', '16'].map(dateOf), ['2026-03-02', '2026-03-01', '2026-03-01'])
 })
 
 test('a fork that an operator makes goes on for the salt of the last turn', t => {

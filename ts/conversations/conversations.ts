@@ -5,7 +5,7 @@ import { chainOf, chainStart, saltName, type ChainHash, type ChainMessage, type 
 import type { PageQuery } from './query.js'
 import { AnswerRecords, type AnswerRecord } from './records.js'
 import { ConversationRegistry, conversationKey, type Conversation, type Page } from './registry.js'
-import { forkStrand, strandOf, useStrand, type Strand } from './strand.js'
+import { forkStrand, strandOf, useStrand } from './strand.js'
 import type { Tables } from './table.js'
 
 export interface ConversationOptions {
@@ -107,12 +107,12 @@ export class Conversations {
 
   /** The request was taken: its conversation exists from now on. */
   accept(resolution: Resolution): void {
-    this.#registry.touch(this.#use(resolution).conversation)
+    this.#registry.touch(this.#use(resolution))
   }
 
   /** The answer is complete. */
   answered(resolution: Resolution, { hash, tokens, bytes, length, leftOut, leaf }: Answer): void {
-    const { conversation, strand } = this.#use(resolution)
+    const conversation = this.#use(resolution)
     conversation.tokens = length
     conversation.leftOut = leftOut
     conversation.leaf = leaf
@@ -122,7 +122,7 @@ export class Conversations {
       return
     }
     this.#records.put(hash, { conversation: conversationKey(resolution.tenant, resolution.id), tokens, bytes })
-    this.#registry.advance(conversation, strand, resolution.continues, hash, this.#options.now())
+    this.#registry.advance(conversation, resolution.continues, hash, this.#options.now())
   }
 
   /** Forgets a conversation and the token records of its answers; answers how many, or null if there is none. */
@@ -170,12 +170,13 @@ export class Conversations {
     return { id: this.#options.newId(), forkedFrom }
   }
 
-  /** Its conversation, made if need be, and its strand of it: both are used. */
-  #use({ tenant, id, salt, date, forkedFrom }: Resolution): { conversation: Conversation; strand: Strand } {
+  /** Its conversation, made if need be, and its strand of it: both are used now. */
+  #use({ tenant, id, salt, date, forkedFrom }: Resolution): Conversation {
     const now = this.#options.now()
     const conversation = this.#registry.get(tenant, id) ?? newConversation(tenant, id, forkedFrom, now)
     conversation.lastUse = now
-    return { conversation, strand: useStrand(conversation, salt, date) }
+    useStrand(conversation, salt, date)
+    return conversation
   }
 }
 

@@ -104,9 +104,9 @@ export class ConversationRegistry {
     this.#trim()
   }
 
-  /** An answer of a turn in `strand` ends at `tip`; it continued `before`, if that was a tip. */
-  advance(conversation: Conversation, strand: Strand, before: ChainHash | null, tip: ChainHash, now: number): void {
-    advanceStrand(strand, before, tip)
+  /** The last turn's answer ends at `tip`; it continued `before`, if that was a tip. */
+  advance(conversation: Conversation, before: ChainHash | null, tip: ChainHash, now: number): void {
+    advanceStrand(conversation, before, tip)
     conversation.turns++
     conversation.lastUse = now
     this.touch(conversation)

@@ -19,10 +19,11 @@ export interface Stranded extends Strand {
   lastSalt?: SaltName
 }
 
-/** Branches of one strand that are remembered; the oldest is forgotten first. */
+/** Branches that are remembered, without a salt and of each salt; the oldest is forgotten first. */
 const MOST_TIPS = 64
-/** Salts of one conversation that are remembered; the longest unused is forgotten first. */
-const MOST_SALTS = 64
+const MOST_SALTED_TIPS = 8
+/** Salts of one conversation that are remembered; the longest unused is forgotten first. A turn writes all of them. */
+const MOST_SALTS = 16
 
 /** undefined: no turn of the conversation had this salt. */
 export function strandOf(conversation: Stranded, salt: SaltName): Strand | undefined {
@@ -31,11 +32,11 @@ export function strandOf(conversation: Stranded, salt: SaltName): Strand | undef
 }
 
 /** A turn with this salt is the last one; if it is the salt's first, its strand begins on the day `date`. */
-export function useStrand(conversation: Stranded, salt: SaltName, date: string): Strand {
+export function useStrand(conversation: Stranded, salt: SaltName, date: string): void {
   conversation.lastSalt = salt
   if (salt === '') {
     conversation.date ??= date
-    return conversation
+    return
   }
   const salted = (conversation.salted ??= new Map<SaltName, Strand>())
   const strand = salted.get(salt) ?? { date, tips: [] }
@@ -45,14 +46,16 @@ export function useStrand(conversation: Stranded, salt: SaltName, date: string):
     if (salted.size <= MOST_SALTS) break
     salted.delete(longestUnused)
   }
-  return strand
 }
 
-/** An answer ends at `tip`; it continued `before`, if that was a tip. */
-export function advanceStrand(strand: Strand, before: ChainHash | null, tip: ChainHash): void {
+/** An answer of the last turn ends at `tip`; it continued `before`, if that was a tip. */
+export function advanceStrand(conversation: Stranded, before: ChainHash | null, tip: ChainHash): void {
+  const salt = conversation.lastSalt ?? ''
+  const strand = strandOf(conversation, salt)
+  if (!strand) return
   strand.tips = strand.tips.filter(hash => hash !== before && hash !== tip)
   strand.tips.push(tip)
-  strand.tips.splice(0, strand.tips.length - MOST_TIPS)
+  strand.tips.splice(0, strand.tips.length - (salt === '' ? MOST_TIPS : MOST_SALTED_TIPS))
 }
 
 /** Of a conversation that goes on where the last turn of `origin` ended: that turn's strand, with its last tip. */

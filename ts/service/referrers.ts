@@ -1,38 +1,34 @@
 // Which conversations use which blocks. Only blocks that are there count, so there are never more pairs than slots and
-// what conversations share; the keys are written to the store with each turn, so that the pairs are known after a restart.
+// what conversations share; the keys that are new are written to the store with each turn, so that the pairs are known
+// after a restart.
 
 import type { Block } from '../directory/block.js'
 import type { Table } from '../directory/database.js'
 import type { Directory } from '../directory/directory.js'
 import type { BlockKey } from '../engine/types.js'
+import { KeptKeys } from './kept-keys.js'
 
-const KEY_BYTES = 32
 const NONE: ReadonlySet<never> = new Set()
 
 /** A conversation is named by `conversationKey`: its tenant and id. */
 export class Referrers {
   readonly #directory: Directory
-  readonly #table: Table | null
+  readonly #kept: KeptKeys | null
   readonly #blocks = new Map<string, Set<Block>>()
   readonly #conversations = new Map<Block, Set<string>>()
 
   /** @param isKnown Says of a stored conversation whether it still is one. */
   constructor(directory: Directory, table: Table | null, isKnown: (conversation: string) => boolean) {
     this.#directory = directory
-    this.#table = table
-    for (const { key, value } of table?.entries() ?? []) {
-      const conversation = Buffer.from(key).toString('utf8')
-      if (isKnown(conversation)) this.#link(conversation, keysOf(value))
-      else table?.remove(key)
-    }
+    this.#kept = table && new KeptKeys(table)
+    this.#kept?.restore(isKnown, (conversation, keys) => this.#link(conversation, keys))
     directory.onForgotten = block => this.#forgetBlock(block)
   }
 
   /** The conversation uses the blocks with these keys, as far as they are there. */
   refer(conversation: string, keys: Iterable<BlockKey>): void {
-    this.#link(conversation, keys)
-    const blocks = this.blocksOf(conversation)
-    if (blocks.size > 0) this.#table?.put(Buffer.from(conversation, 'utf8'), Buffer.from([...blocks].map(({ key }) => key).join(''), 'latin1'))
+    const added = this.#link(conversation, keys)
+    if (added.length > 0) this.#kept?.add(conversation, added, this.blocksOf(conversation))
   }
 
   blocksOf(conversation: string): ReadonlySet<Block> {
@@ -48,7 +44,7 @@ export class Referrers {
   forget(conversation: string): void {
     for (const block of this.blocksOf(conversation)) remove(this.#conversations, block, conversation)
     this.#blocks.delete(conversation)
-    this.#table?.remove(Buffer.from(conversation, 'utf8'))
+    this.#kept?.forget(conversation)
   }
 
   /** Throws unless both sides name the same pairs, of blocks that are in the directory. */
@@ -65,13 +61,17 @@ export class Referrers {
     if (pairs !== 0) throw new Error('a block knows a conversation that does not refer to it')
   }
 
-  #link(conversation: string, keys: Iterable<BlockKey>): void {
+  /** Answers which pairs are new, by the block's key. */
+  #link(conversation: string, keys: Iterable<BlockKey>): BlockKey[] {
+    const added: BlockKey[] = []
     for (const key of keys) {
       const block = this.#directory.blocks.get(key)
-      if (!block) continue
+      if (!block || this.of(block).has(conversation)) continue
       add(this.#blocks, conversation, block)
       add(this.#conversations, block, conversation)
+      added.push(key)
     }
+    return added
   }
 
   #forgetBlock(block: Block): void {
@@ -90,9 +90,4 @@ function remove<K, V>(sets: Map<K, Set<V>>, key: K, value: V): void {
   const set = sets.get(key)
   set?.delete(value)
   if (set?.size === 0) sets.delete(key)
-}
-
-function* keysOf(value: Uint8Array): Iterable<BlockKey> {
-  const text = Buffer.from(value).toString('latin1')
-  for (let at = 0; at + KEY_BYTES <= text.length; at += KEY_BYTES) yield text.slice(at, at + KEY_BYTES)
 }
