@@ -57,14 +57,14 @@ class Crowd {
   /** A copy of the block comes and goes. */
   move(number: number): void {
     const block = this.siblings[number] as Block
-    this.directory.adopt(block, 'dram', this.directory.reserve('dram'), 'filling')
+    this.directory.reserve('dram')?.become(block, 'filling')
     this.directory.complete(block, 'dram')
     this.directory.removeCopy(block, 'dram')
   }
 
   #put(parent: string, index: number, tokens: Uint32Array): Block {
     const block = this.directory.obtain(text.blockKey(parent, index, tokens, null), parent, index, tokens)
-    this.directory.adopt(block, 'ssd', this.directory.reserve('ssd'), 'present')
+    this.directory.reserve('ssd')?.become(block, 'present')
     return block
   }
 }

@@ -36,7 +36,7 @@ function filled(blocks: number): Directory {
 
 function put(directory: Directory, number: number): void {
   const block = directory.obtain(keyOf(number), 'root', 0, Uint32Array.of(number))
-  directory.adopt(block, 'ssd', directory.reserve('ssd'), 'present')
+  directory.reserve('ssd')?.become(block, 'present')
 }
 
 function drop(directory: Directory, number: number): void {
@@ -93,7 +93,7 @@ test('of a conversation that is forgotten no record stays, and others are untouc
   referrers.forget(MINE)
   const again = new Referrers(directory, table, () => true)
   t.deepEqual([MINE, ...others].map(name => named(again, name).length), [0, 5, 5, 5])
-  again.checkIntegrity()
+  directory.checkIntegrity()
   new Referrers(directory, table, () => false)
   t.is(table.records.size, 0)
 })
@@ -123,7 +123,7 @@ test('after any turns, evictions and restarts a restart finds the pairs that the
         if (kind === 'forget') referrers.forget(name)
         if (kind === 'restart') referrers = new Referrers(directory, table, () => true)
       }
-      referrers.checkIntegrity()
+      directory.checkIntegrity()
       const before = names.map(name => named(referrers, name))
       const again = new Referrers(directory, table, () => true)
       for (const [i, name] of names.entries()) for (const key of before[i] ?? []) t.true(named(again, name).includes(key))

@@ -33,14 +33,14 @@ const tokensOf = ({ shared, tail }: Child): Uint32Array => Uint32Array.from([...
 function perform(directory: Directory, action: Action, serial: number): void {
   if (action.kind === 'add') {
     const block = directory.obtain(`key ${serial}`, ROOT, 0, tokensOf(action.child))
-    directory.adopt(block, action.tier, directory.reserve(action.tier), action.isFilling ? 'filling' : 'present')
+    directory.reserve(action.tier)?.become(block, action.isFilling ? 'filling' : 'present')
     return
   }
   const blocks = [...directory.blocks.values()]
   const block = blocks[action.which % Math.max(1, blocks.length)]
   if (!block) return
   const { state } = block.copies[action.tier]
-  if (action.kind === 'copy' && state === 'absent') directory.adopt(block, action.tier, directory.reserve(action.tier), 'filling')
+  if (action.kind === 'copy' && state === 'absent') directory.reserve(action.tier)?.become(block, 'filling')
   if (action.kind === 'complete' && state === 'filling') directory.complete(block, action.tier)
   if (action.kind === 'drop') directory.removeCopy(block, action.tier)
 }
@@ -126,7 +126,7 @@ test('a parent that comes back has as many children in each tier as there are', 
   const directory = new Directory({ hbm: 8, dram: 8, ssd: 8 })
   const put = (key: string, parent: string, name: TierName) => {
     const block = directory.obtain(key, parent, 1, Uint32Array.of(key.length, key.charCodeAt(0)))
-    directory.adopt(block, name, directory.reserve(name), 'present')
+    directory.reserve(name)?.become(block, 'present')
     return block
   }
   const parent = put('parent', ROOT, 'hbm')
@@ -152,7 +152,7 @@ function crowd(shared: number) {
     const own = new Uint32Array(48).fill(1000 + ((i * 7919) % MANY))
     own.fill(7, 0, shared)
     const block = directory.obtain(`key ${i}`, ROOT, 0, own)
-    directory.adopt(block, 'ssd', directory.reserve('ssd'), 'present')
+    directory.reserve('ssd')?.become(block, 'present')
     return block
   })
   for (const block of blocks) {
@@ -182,7 +182,7 @@ for (const shared of [0, 1, 40]) {
     isFew(counted(() => t.is(match(prompt).sources[0]?.block, block)))
 
     isFew(counted(() => t.deepEqual(directory.superseded(block), [])))
-    isFew(counted(() => directory.adopt(block, 'dram', directory.reserve('dram'), 'filling')))
+    isFew(counted(() => directory.reserve('dram')?.become(block, 'filling')))
     isFew(counted(() => directory.complete(block, 'dram')))
     isFew(counted(() => directory.removeCopy(block, 'dram')))
     isFew(counted(() => directory.removeCopy(block, 'ssd')))

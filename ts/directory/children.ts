@@ -2,6 +2,7 @@
 
 import type { BlockKey, TierName } from '../engine/types.js'
 import type { Block } from './block.js'
+import type { Pace } from './pace.js'
 import { SiblingTree, type Found } from './sibling-tree.js'
 import { commonTokens } from './token-order.js'
 
@@ -72,15 +73,16 @@ export class ChildIndex {
     return isBeginning ? [known] : []
   }
 
-  /** Throws unless exactly `blocks` are indexed, each under its parent. */
-  checkIntegrity(blocks: ReadonlyMap<BlockKey, Block>): void {
+  /** Throws unless exactly `blocks` are indexed, each under its parent. Stops after every piece. */
+  *check(blocks: ReadonlyMap<BlockKey, Block>, pace: Pace): Iterable<void> {
     let count = 0
     for (const [parent, siblings] of this.#children) {
-      if (siblings instanceof SiblingTree) siblings.checkIntegrity()
+      if (siblings instanceof SiblingTree) yield* siblings.check(pace)
       for (const block of this.of(parent)) {
         count++
         if (block.parent !== parent) throw new Error('a block is indexed under a key that is not its parent')
         if (blocks.get(block.key) !== block) throw new Error('a child is not in the directory')
+        if (pace.isOver) yield
       }
     }
     if (count !== blocks.size) throw new Error(`${blocks.size} blocks, but ${count} children`)

@@ -68,21 +68,23 @@ export function renewPath(node: Node | null, block: Block): void {
 }
 
 /** In order. */
-export function* walk(node: Node | null): Iterable<Block> {
-  if (!node) return
-  yield* walk(node.left)
-  yield node.block
-  yield* walk(node.right)
+export function* walk(root: Node | null): Iterable<Node> {
+  const above: Node[] = []
+  for (let node = root; node || above.length > 0; ) {
+    for (; node; node = node.left) above.push(node)
+    const next = above.pop() as Node
+    yield next
+    node = next.right
+  }
 }
 
-/** Throws unless the tree is in order, in balance, and every node knows its height and its best source. */
-export function checkNodes(root: Node | null): void {
-  checkNode(root)
-  let before: Block | null = null
-  for (const block of walk(root)) {
-    if (before && order(before, block) >= 0) throw new Error('siblings are out of order')
-    before = block
-  }
+/** Throws unless the node stands behind `before`, is in balance, and knows its height and its best source. */
+export function checkNode(node: Node, before: Block | null): void {
+  if (before && order(before, node.block) >= 0) throw new Error('siblings are out of order')
+  const [left, right] = [heightOf(node.left), heightOf(node.right)]
+  if (node.height !== 1 + Math.max(left, right)) throw new Error('a node of siblings does not know its height')
+  if (Math.abs(left - right) > 1) throw new Error('siblings are out of balance')
+  if (node.best !== bestBelow(node)) throw new Error('a node of siblings does not know its best source')
 }
 
 /** Siblings of the same tokens were computed under different views. */
@@ -139,14 +141,4 @@ function rotateRight(node: Node): Node {
   node.left = top.right
   top.right = renew(node)
   return renew(top)
-}
-
-function checkNode(node: Node | null): void {
-  if (!node) return
-  checkNode(node.left)
-  checkNode(node.right)
-  const [left, right] = [heightOf(node.left), heightOf(node.right)]
-  if (node.height !== 1 + Math.max(left, right)) throw new Error('a node of siblings does not know its height')
-  if (Math.abs(left - right) > 1) throw new Error('siblings are out of balance')
-  if (node.best !== bestBelow(node)) throw new Error('a node of siblings does not know its best source')
 }

@@ -4,7 +4,8 @@
 
 import type { TierName } from '../engine/types.js'
 import { TIERS, type Block } from './block.js'
-import { better, checkNodes, has, insert, renewPath, walk, without, type Node } from './sibling-node.js'
+import type { Pace } from './pace.js'
+import { better, checkNode, has, insert, renewPath, walk, without, type Node } from './sibling-node.js'
 import { besidePrefix, commonTokens, compareTokens } from './token-order.js'
 
 /** Leading tokens of a prompt, and the block that has their KV. */
@@ -55,7 +56,7 @@ export class SiblingTree {
 
   /** In the order of their token ids. */
   *[Symbol.iterator](): Iterator<Block> {
-    yield* walk(this.#root)
+    for (const { block } of walk(this.#root)) yield block
   }
 
   /** As `ChildIndex.best`. */
@@ -87,14 +88,21 @@ export class SiblingTree {
     return found
   }
 
-  /** Throws unless the tree is in order and in balance, and its counts are right. */
-  checkIntegrity(): void {
-    checkNodes(this.#root)
-    const blocks = [...this]
-    if (blocks.length !== this.#size) throw new Error(`${blocks.length} siblings, but ${this.#size} are counted`)
+  /** Throws unless the tree is in order and in balance, and its counts are right. Stops after every piece. */
+  *check(pace: Pace): Iterable<void> {
+    let before: Block | null = null
+    let size = 0
+    const copies = { hbm: 0, dram: 0, ssd: 0 }
+    for (const node of walk(this.#root)) {
+      checkNode(node, before)
+      before = node.block
+      size++
+      for (const tier of TIERS) if (node.block.copies[tier].state !== 'absent') copies[tier]++
+      if (pace.isOver) yield
+    }
+    if (size !== this.#size) throw new Error(`${size} siblings, but ${this.#size} are counted`)
     for (const tier of TIERS) {
-      const copies = blocks.filter(block => block.copies[tier].state !== 'absent').length
-      if (copies !== this.#copies[tier]) throw new Error(`${tier}: ${copies} siblings, but ${this.#copies[tier]} are counted`)
+      if (copies[tier] !== this.#copies[tier]) throw new Error(`${tier}: ${copies[tier]} siblings, but ${this.#copies[tier]} are counted`)
     }
   }
 
