@@ -15,7 +15,7 @@ export interface Found {
 }
 
 /** Of siblings that were computed under other views, a look-up passes over so many; then it finds nothing. */
-export const MOST_REFUSED = 8
+const MOST_REFUSED = 8
 
 export class SiblingTree {
   #root: Node | null = null
