@@ -8,6 +8,7 @@ import { conversationKey } from '../../conversations/registry.js'
 import { createPolicy } from '../../placement/registry.js'
 import { Counters } from '../accounts/counters.js'
 import { EventBus } from './events.js'
+import { Flushes } from './flushes.js'
 import { TransferDesk } from './transfer-desk.js'
 import { CostModel } from '../costs/cost-model.js'
 import { MachineMeter } from '../costs/machine.js'
@@ -38,6 +39,7 @@ export interface Core {
   readonly journal: Journal
   readonly curve: HitRateCurve
   readonly desk: TransferDesk
+  readonly flushes: Flushes
   readonly tiers: Tiers
 }
 
@@ -55,6 +57,7 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     const owner = journal.ownerOf(block)
     return owner ? conversationKey(owner.tenant, owner.conversation) : null
   }
+  const desk = new TransferDesk(engine)
   return {
     engine,
     options,
@@ -71,7 +74,8 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     machine,
     journal,
     curve: new HitRateCurve(),
-    desk: new TransferDesk(engine),
+    desk,
+    flushes: new Flushes(desk),
     tiers: { keeps, dram, ssd, saves: dram || ssd },
   }
 }

@@ -28,13 +28,14 @@ export class Saver {
   readonly #writer: Writer
   readonly #unsaved = new Set<Block>()
   readonly #saving = new Set<Block>()
-  readonly #retries = new Retries()
+  readonly #retries: Retries
   #inFlight = 0
 
   constructor(core: Core, room: Room, writer: Writer) {
     this.#core = core
     this.#room = room
     this.#writer = writer
+    this.#retries = new Retries(core, 'save', 'a block is no longer saved to dram')
   }
 
   /** Saves under way, in plans and beside them. */
@@ -106,7 +107,7 @@ export class Saver {
     if (block) this.#saving.delete(block)
     if (done.error !== undefined || block === null || block.gone || block.copies.dram.state !== 'absent') {
       dram.dispose()
-      if (block && done.error !== undefined && this.#retries.failed(block)) this.want(block)
+      if (block && done.error !== undefined && this.#retries.failed(block, done.error)) this.want(block)
       return
     }
     dram.become(block, 'present')
