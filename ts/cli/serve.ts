@@ -50,7 +50,7 @@ function startLines({ info, tiers, url }: RunningServer): string[] {
   return [
     `model    ${info.models.join(', ')}\n`,
     `device   ${info.device}\n`,
-    `tiers    ${info.reuse ? sizes.join('; ') : `${sizes[0]}; no reuse: nothing is kept`}\n`,
+    `tiers    ${info.reuse ? sizes.join('; ') : `${sizes[0]}; no reuse: no KV is kept`}\n`,
     `context  ${contextLine(info)}\n`,
     `listening on ${url}\n`,
   ]

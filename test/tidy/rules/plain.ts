@@ -26,7 +26,7 @@ const PATTERNS: readonly Pattern[] = [
 ]
 
 /** Most files have none of the words: they need no parsing. */
-const ANY = /\b(what|whoever|nobody|somebody|so\s+(many|much))\b/i
+const ANY = /\bWhat\b|\b([Ww]hoever|[Nn]obody|[Ss]omebody|[Ss]o\s+(many|much))\b/
 
 /** Documents that users read from beginning to end. */
 const FOR_USERS = /^(README|CHANGELOG)\.md$|^docs\/(interface|glossary|README)\.md$/
@@ -34,7 +34,7 @@ const FOR_USERS = /^(README|CHANGELOG)\.md$|^docs\/(interface|glossary|README)\.
 const SHIPPED = /^(ts|web\/src|benches|scripts)\/.*\.(ts|vue)$|^crates\/\w+\/src\/.*\.rs$|^benches\/native\/src\/.*\.rs$/
 const TESTS = /\.test\.ts$|^web\/src\/testing\/|(^|\/)tests?\//
 /** Sentences for a model to read, not for people. */
-const TEST_DATA = /^ts\/evaluation\/needles\.ts$/
+const TEST_DATA = /^ts\/evaluation\/needles\.ts$|^benches\/support\/prompts\.ts$/
 
 const startsWithOneOf = (path: string, held: readonly string[]) =>
   held.some((prefix) => (prefix.endsWith('/') ? path.startsWith(prefix) : path === prefix))
@@ -48,6 +48,7 @@ export function plainFindings(files: readonly SourceFile[], held: readonly strin
     return textsOf(file)
       .filter(({ kind }) => (kind === 'comment' ? all : kind === 'prose' || messages))
       .flatMap((text) => findingsIn(file.path, text))
+      .toSorted((a, b) => a.line - b.line)
   })
 }
 

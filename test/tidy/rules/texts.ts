@@ -35,21 +35,31 @@ function lineAt(text: string, position: number): number {
 function scriptTexts(source: string): Text[] {
   const file = ts.createSourceFile('file.ts', source, ts.ScriptTarget.Latest, true)
   const lineOf = (position: number) => file.getLineAndCharacterOfPosition(position).line + 1
-  const comments = new Map<number, number>()
   const messages: Text[] = []
+  // The source without its literals: only there do comments begin where a comment's marks stand.
+  let code = ''
   const visit = (node: ts.Node): void => {
-    for (const ranges of [ts.getLeadingCommentRanges(source, node.pos), ts.getTrailingCommentRanges(source, node.end)]) {
-      for (const { pos, end } of ranges ?? []) comments.set(pos, end)
+    if (isLiteral(node)) {
+      const start = node.getStart()
+      code += source.slice(code.length, start) + ' '.repeat(node.end - start)
+      if (!ts.isRegularExpressionLiteral(node) && !isModuleName(node)) messages.push({ kind: 'message', line: lineOf(start), text: node.text })
     }
-    if (isStringPart(node)) messages.push({ kind: 'message', line: lineOf(node.getStart()), text: node.text })
-    for (const child of node.getChildren()) visit(child)
+    ts.forEachChild(node, visit)
   }
   visit(file)
-  return [...joined([...comments].toSorted(([a], [b]) => a - b).map(([pos, end]) => ({ line: lineOf(pos), text: source.slice(pos, end) }))), ...messages]
+  code += source.slice(code.length)
+  const comments = [...code.matchAll(SCRIPT_COMMENT)].map(({ index, 0: { length } }) => ({ line: lineOf(index), text: source.slice(index, index + length) }))
+  return [...joined(comments), ...messages]
 }
 
-function isStringPart(node: ts.Node): node is ts.LiteralLikeNode {
-  return ts.isStringLiteralLike(node) || ts.isTemplateHead(node) || ts.isTemplateMiddleOrTemplateTail(node)
+const SCRIPT_COMMENT = /\/\/[^\n]*|\/\*[\s\S]*?\*\//g
+
+function isLiteral(node: ts.Node): node is ts.LiteralLikeNode {
+  return ts.isStringLiteralLike(node) || ts.isTemplateHead(node) || ts.isTemplateMiddleOrTemplateTail(node) || ts.isRegularExpressionLiteral(node)
+}
+
+function isModuleName({ parent }: ts.Node): boolean {
+  return ts.isImportDeclaration(parent) || ts.isExportDeclaration(parent)
 }
 
 interface Piece {

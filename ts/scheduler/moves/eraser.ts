@@ -89,7 +89,7 @@ export class Eraser {
     const flushed = all > 0 ? await this.#flush() : undefined
     const [error] = flushed === undefined ? failed : [...failed, flushed]
     if (error === undefined) return remains
-    const message = `the blocks are no longer found, but ${failed.length} of ${all} slots could not be overwritten on the disk`
+    const message = `The blocks are gone from the directory, but the disk refused to overwrite ${failed.length} of ${all} slots.`
     throw new ApiError('engine_error', message, null, { failed: failed.length, engine_code: error })
   }
 
