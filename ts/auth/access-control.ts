@@ -9,7 +9,7 @@ import { KeyFileError, type KeyRecord } from './key-file.js'
 import type { Keyring } from './keyring.js'
 import { Sessions, type SessionRecord } from './sessions.js'
 
-/** What a route asks of its caller. `metrics`: as `admin`, but open to this machine. */
+/** The permission that a route asks of its caller. `metrics`: as `admin`, but open to this machine. */
 export type Access = 'open' | 'api' | 'admin' | 'metrics'
 
 export interface AccessOptions {
@@ -52,7 +52,7 @@ export class AccessControl {
   }
 
   /**
-   * Lets a request through, as somebody.
+   * Lets a request through, as a caller.
    * @throws ApiError `invalid_api_key`, or `forbidden` for a key that opens something else.
    */
   authorize(access: Access, credentials: Credentials): Caller {
@@ -105,7 +105,7 @@ export class AccessControl {
     return { ended: token !== null && this.#sessions.end(token), cookie: endedCookie(headers) }
   }
 
-  /** Reads the key files again. What is broken keeps the keys before, and is returned. */
+  /** Reads the key files again. A broken file keeps the keys before, and its error is returned. */
   reload(): readonly KeyFileError[] {
     const rings = [this.#options.apiKeys, this.#options.adminKeys]
     return rings.flatMap((ring) => {

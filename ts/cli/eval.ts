@@ -159,7 +159,7 @@ async function answers(job: Job, paths: readonly string[], dialogues: ReadonlyAr
   return results
 }
 
-/** `subject` makes what is scored, in sections of so many tokens. */
+/** `subject` makes the scored texts, in sections of the given number of tokens. */
 async function atWindows(
   { scorer, engine, windows, length, ratio, random, progress }: Job,
   subject: (length: number) => Promise<Subject>,

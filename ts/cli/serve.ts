@@ -76,7 +76,7 @@ function stopRequest(terminal: Terminal): StopRequest {
   return { first, second, forget }
 }
 
-/** Shell convention for an end by a signal. What was not flushed is a miss later, never a wrong answer. */
+/** Shell convention for an end by a signal. A block that was not flushed is a miss later, never a wrong answer. */
 function stopAtOnce(): never {
   process.exit(130)
 }

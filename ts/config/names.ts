@@ -42,7 +42,7 @@ export const policy: Parser<(typeof SERVER_POLICIES)[number]> = (value, option) 
   return oneOf(SERVER_POLICIES)(value, option)
 }
 
-/** What computes: `auto` is a GPU if there is a usable one, else the CPU; `cuda` is the first GPU. */
+/** The device that computes: `auto` is a GPU if there is a usable one, else the CPU; `cuda` is the first GPU. */
 export type DeviceName = 'auto' | 'cpu' | 'simulated' | 'cuda' | `cuda:${number}`
 
 export const device: Parser<DeviceName> = (value, option) => {

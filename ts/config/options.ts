@@ -8,7 +8,7 @@ import { device, host, hostName, origin, policy, servedName } from './names.js'
 import { bytes, duration, flag, list, oneOf, rate, share, text, wholeNumber, type Parser } from './units.js'
 
 export interface OptionSpec<T, D> {
-  /** What stands after the flag in the help; undefined: a switch. */
+  /** The argument after the flag in the help; undefined: a switch. */
   readonly argument?: string
   readonly help: string
   readonly parse: Parser<T>
@@ -238,7 +238,7 @@ export type OptionKey = keyof typeof SERVE_OPTIONS
 /** Every option with its value; null where the default depends on the machine or the model. */
 export type ServeOptions = { readonly [K in OptionKey]: ValueOf<(typeof SERVE_OPTIONS)[K]> }
 
-/** What a user may give: texts as on the command line, or values as in TOML. */
+/** Options as a user may give them: texts as on the command line, or values as in TOML. */
 export type RawOptions = { readonly [K in OptionKey]?: unknown }
 
 export const OPTION_KEYS = Object.keys(SERVE_OPTIONS) as OptionKey[]

@@ -26,7 +26,7 @@ const NVRTC_VARIABLE = 'ATTENTIONSTORE_NVRTC_DIR'
 
 interface Given {
   readonly value: unknown
-  /** What the user wrote: the name in messages. */
+  /** The option as the user wrote it: its name in messages. */
   readonly label: string
 }
 
