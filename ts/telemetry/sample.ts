@@ -10,7 +10,7 @@ export interface SampleSources {
   readonly stats: () => EngineStats
 }
 
-/** What the telemetry itself measured. */
+/** The measurements of the telemetry itself. */
 export type OwnMeasures = Pick<Sample, 'uptimeMs' | 'eventLoopDelayMs' | 'ttftMs' | 'ttft'>
 
 export function takeSample({ service, stats }: SampleSources, limits: BandwidthLimits, own: OwnMeasures): Sample {
@@ -60,7 +60,7 @@ export function takeSample({ service, stats }: SampleSources, limits: BandwidthL
   }
 }
 
-/** What no request wants is told as `cached`. */
+/** The samples tell resting blocks as `cached`. */
 function tierSample({ blocks, ...tier }: TierStatus): TierSample {
   const { resting, ...wanted } = blocks
   return { ...tier, blocks: { ...wanted, cached: resting } }
