@@ -4,6 +4,7 @@ import { systemClock, type Clock } from '../engine/clock.js'
 import { BLOCK_TOKENS, type EngineInfo } from '../engine/types.js'
 import { MIN_WINDOW } from '../engine/view.js'
 import type { PolicyName } from '../placement/types.js'
+import type { Fault } from '../protocol/fault.js'
 import type { HistoryChoice } from './load-or-recompute.js'
 import type { MachineRecord } from './machine.js'
 
@@ -75,6 +76,8 @@ export interface ServiceOptions {
   readonly newConversationId: () => string
   /** @default null */
   readonly onRequestLogged: ((record: RequestLogRecord) => void) | null
+  /** Told of every fault that was handled where it was met; whoever writes them down bounds the lines. @default none */
+  readonly onFault: (fault: Fault) => void
 }
 
 /**
@@ -119,6 +122,7 @@ export function serviceOptions(info: EngineInfo, given: Partial<ServiceOptions>)
     clock: systemClock,
     newConversationId: () => `conv_${crypto.randomUUID()}`,
     onRequestLogged: null,
+    onFault: () => {},
     ...given,
   }
 }
