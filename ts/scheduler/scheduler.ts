@@ -325,14 +325,16 @@ export class Scheduler {
     this.#roster.add(sequence)
   }
 
+  /** A turn that was cancelled while its last step ran has been accounted for already. */
   #finish(sequence: Sequence, row: RowResult): void {
     if (sequence.state === 'ended') return
+    const isCancelled = sequence.leaving === 'cancelled'
     sequence.computed = row.computedTokens ?? sequence.computed
     sequence.tailKey = row.tailKey ?? null
     this.#releaser.release(sequence)
     this.#roster.deactivate(sequence)
     this.#end(sequence)
-    this.#listener.finished(sequence, row)
+    if (!isCancelled) this.#listener.finished(sequence, row)
   }
 
   #end(sequence: Sequence): void {
