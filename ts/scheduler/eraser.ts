@@ -104,9 +104,12 @@ export class Eraser {
     })
   }
 
+  /** The code of the error that it ended with. */
   async #flush(): Promise<string | undefined> {
-    const done = new Promise<TransferDone>(resolve => this.#core.desk.send({ kind: 'flush' }, resolve))
+    const flush: { done?: TransferDone } = {}
+    this.#core.desk.send({ kind: 'flush' }, done => (flush.done = done))
     this.#core.desk.flush()
-    return (await done).error
+    while (!flush.done) await this.#nextChange()
+    return flush.done.error
   }
 }

@@ -8,6 +8,8 @@ export class TransferDesk {
   readonly #waiting = new Map<number, (done: TransferDone) => void>()
   #outbox: Transfer[] = []
   #nextId = 0
+  /** Told of what the engine throws when it is handed transfers, whoever flushed. */
+  onRefused: (thrown: unknown) => void = () => {}
 
   constructor(readonly engine: Pick<Engine, 'transfer'>) {}
 
@@ -33,7 +35,11 @@ export class TransferDesk {
     if (this.#outbox.length === 0) return
     const transfers = this.#outbox
     this.#outbox = []
-    this.engine.transfer(transfers)
+    try {
+      this.engine.transfer(transfers)
+    } catch (thrown) {
+      this.onRefused(thrown)
+    }
   }
 
   ended(done: TransferDone): void {

@@ -1,7 +1,7 @@
 // The step loop: admit, join, plan one step ahead, read the reply.
 
 import type { BlockKey, EngineEvent, RowResult, StepReply } from '../engine/types.js'
-import type { AttentionStoreError } from '../protocol/errors.js'
+import { AttentionStoreError } from '../protocol/errors.js'
 import { Acquirer } from './acquire.js'
 import { Admission } from './admission.js'
 import { Samples } from './counters.js'
@@ -38,8 +38,8 @@ export interface SchedulerListener {
   released(sequence: Sequence, keys: readonly BlockKey[]): void
   /** The answer is complete, and the sequence's blocks are released. */
   finished(sequence: Sequence, row: RowResult): void
-  /** The engine can do no more. */
-  failed(code: string, message: string): void
+  /** The engine can do no more, refused a call, or a round broke off, which `cause` explains. Maybe more than once. */
+  failed(code: string, message: string, cause?: unknown): void
   /** Something ended: a step, a transfer, a sequence. */
   settled(): void
 }
@@ -100,7 +100,8 @@ export class Scheduler {
     this.#replies = new ReplyReader(core, this.saver, { finished: (sequence, row) => this.#finish(sequence, row) })
     this.#releaser = new Releaser(core, this.loader, this.saver)
     this.#releaser.onReleased = (sequence, keys) => listener.released(sequence, keys)
-    core.engine.onEvents = events => this.#onEvents(events)
+    core.desk.onRefused = thrown => this.#broke(thrown)
+    core.engine.onEvents = events => this.#guard(() => this.#onEvents(events))
   }
 
   get active(): readonly Sequence[] {
@@ -135,36 +136,55 @@ export class Scheduler {
   }
 
   enqueue(sequence: Sequence): void {
-    this.#acquirer.noteWants(sequence)
-    this.#lookAhead.queued(sequence.wanted.length)
-    this.#traffic.arrives()
-    this.waiting.add(sequence)
-    this.pump()
+    this.#guard(() => {
+      this.#acquirer.noteWants(sequence)
+      this.#lookAhead.queued(sequence.wanted.length)
+      this.#traffic.arrives()
+      this.waiting.add(sequence)
+      this.pump()
+    })
   }
 
   /** Nobody wants the answer any more: no plan after the next unsent one names the sequence. */
   cancel(sequence: Sequence): void {
     if (sequence.state === 'ended') return
-    if (sequence.state === 'waiting') {
-      this.waiting.remove(sequence)
-      this.#acquirer.dropWants(sequence)
-      this.#end(sequence)
-    } else {
-      sequence.leaving = 'cancelled'
-    }
-    this.pump()
+    this.#guard(() => {
+      if (sequence.state === 'waiting') {
+        this.waiting.remove(sequence)
+        this.#acquirer.dropWants(sequence)
+        this.#end(sequence)
+      } else {
+        sequence.leaving = 'cancelled'
+      }
+      this.pump()
+    })
   }
 
   /** Everything that can be decided now, is. */
   pump(): void {
     if (this.#isPumping || this.#isStopped) return
     this.#isPumping = true
-    try {
+    this.#guard(() => {
       this.#decide()
       if (this.#isStuck) this.#decideAtLast()
-    } finally {
-      this.#isPumping = false
+    })
+    this.#isPumping = false
+  }
+
+  /** A round that breaks off leaves books that nothing may rely on, whether the engine refused a call or we have a bug. */
+  #guard(work: () => void): void {
+    try {
+      work()
+    } catch (thrown) {
+      this.#broke(thrown)
     }
+  }
+
+  /** The message of an error that is not ours might hold a user's text. */
+  #broke(thrown: unknown): void {
+    if (thrown instanceof AttentionStoreError) return this.#listener.failed(thrown.code, thrown.message, thrown)
+    const name = thrown instanceof Error ? thrown.name : typeof thrown
+    this.#listener.failed('internal', `a round of the scheduler broke off with a ${name}`, thrown)
   }
 
   #decide(): void {
@@ -209,14 +229,16 @@ export class Scheduler {
   }
 
   #onEvents(events: readonly EngineEvent[]): void {
-    if (this.#isStopped) return
     const start = performance.now()
     let steps = 0
     for (const event of events) {
+      // Also of a scheduler that has stopped: the process must not end as if all were well.
+      if (event.kind === 'failed') return this.#listener.failed(event.code, event.message)
+      if (this.#isStopped) continue
       if (event.kind === 'transfer') this.#core.desk.ended(event)
-      else if (event.kind === 'step') steps += this.#readReply(event)
-      else return this.#listener.failed(event.code, event.message)
+      else steps += this.#readReply(event)
     }
+    if (this.#isStopped) return
     this.pump()
     if (steps > 0) this.stepCost.add((performance.now() - start) / steps)
     this.#listener.settled()

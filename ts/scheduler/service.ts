@@ -58,17 +58,21 @@ class Service implements InferenceService {
   readonly #intake: IntakeDesk
   readonly #controls: CacheControls
   readonly #accounts: Accounts
+  /** Of the turns that have not ended: what leaves here is counted and recorded, once. */
   readonly #resolutions = new Map<Sequence, Intake['resolution']>()
   /** Requests that are being tokenised: they count as queued. */
   #arriving = 0
   #state: 'open' | 'draining' | 'failed' = 'open'
   #failure: ApiError | null = null
+  readonly failed: Promise<ApiError>
+  #announceFailure: (failure: ApiError) => void = () => {}
   #closed: Promise<void> | null = null
   readonly #changes = new Changes()
   #cancelHousekeeping: () => void = () => {}
 
   constructor(core: Core) {
     const { options } = core
+    this.failed = new Promise(resolve => (this.#announceFailure = resolve))
     const dataDir = options.noReuse ? null : options.dataDir
     const secret = messageSecret(dataDir)
     const accounts = new Accounts(core, options.onRequestLogged ? new RequestLog(core, secret, options.onRequestLogged) : null)
@@ -76,11 +80,11 @@ class Service implements InferenceService {
     const scheduler = new Scheduler(core, kept.store, {
       released: (sequence, keys) => this.#released(sequence, keys),
       finished: (sequence, row) => this.#finished(sequence, row),
-      failed: (code, message) => this.#failed(code, message),
+      failed: (code, message, cause) => this.#failed(code, message, cause),
       settled: () => this.#changes.announce(),
     })
     const starts = new StartFinder(core, kept.aliases)
-    const nextChange = () => this.#changes.next()
+    const nextChange = () => this.#nextChange()
     const controls = new CacheControls(core, scheduler, nextChange)
     this.conversations = new ConversationControls(core, {
       scheduler,
@@ -112,6 +116,10 @@ class Service implements InferenceService {
 
   get ready(): boolean {
     return this.#state === 'open'
+  }
+
+  get failure(): ApiError | null {
+    return this.#failure
   }
 
   async start(request: TurnRequest): Promise<Turn> {
@@ -206,7 +214,7 @@ class Service implements InferenceService {
 
   #finished(sequence: Sequence, row: RowResult): void {
     const resolution = this.#resolutions.get(sequence)
-    this.#resolutions.delete(sequence)
+    if (!this.#resolutions.delete(sequence)) return
     const inside = sequence.tokens.copy(sequence.promptLength, sequence.promptLength + (row.insideTokens ?? 0))
     const hash = sequence.answer?.end() ?? null
     const { leftOut } = sequence.start
@@ -219,20 +227,28 @@ class Service implements InferenceService {
   }
 
   #cancelled(sequence: Sequence): void {
-    this.#resolutions.delete(sequence)
-    if (this.#state === 'failed') return
+    if (!this.#resolutions.delete(sequence)) return
     this.#accounts.cancelled(sequence)
     this.#scheduler.cancel(sequence)
     this.#changes.announce()
   }
 
-  #failed(code: string, message: string): void {
+  /** From here on nothing is computed, moved or remembered. The first reason is the one that is told. */
+  #failed(code: string, message: string, cause?: unknown): void {
+    if (this.#failure) return
     this.#state = 'failed'
-    this.#failure = new ApiError('engine_error', `the engine stopped: ${message}`, null, { engine_code: code })
+    this.#failure = new ApiError('engine_error', `the engine stopped: ${message} (${code})`, null, { engine_code: code }, { cause })
     for (const sequence of this.#resolutions.keys()) this.#accounts.failed(sequence, this.#failure.code)
     this.#scheduler.failAll(this.#failure)
     this.#resolutions.clear()
     this.#changes.announce()
+    this.#announceFailure(this.#failure)
+  }
+
+  /** Resolves at the next end of a step or transfer; rejects where there will be none, because the engine has ended. */
+  async #nextChange(): Promise<void> {
+    if (!this.#failure) await this.#changes.next()
+    if (this.#failure) throw this.#failure
   }
 
   #scheduleHousekeeping(): void {
@@ -241,10 +257,18 @@ class Service implements InferenceService {
     const period = sessionTtlMs === null ? HOUSEKEEPING_MS : Math.max(100, Math.min(HOUSEKEEPING_MS, sessionTtlMs / 4))
     const run = (): void => {
       if (sessionTtlMs !== null) this.#controls.dropIdle(clock.now() - sessionTtlMs)
-      if (this.#scheduler.isIdle) this.checkIntegrity()
+      if (this.#scheduler.isIdle) this.#audit()
       this.#cancelHousekeeping = clock.after(period, run, { background: true })
     }
     this.#cancelHousekeeping = clock.after(period, run, { background: true })
+  }
+
+  #audit(): void {
+    try {
+      this.checkIntegrity()
+    } catch (thrown) {
+      this.#failed('internal', 'the books of blocks and slots do not add up', thrown)
+    }
   }
 
   async #close(graceMs: number): Promise<void> {
@@ -261,7 +285,7 @@ class Service implements InferenceService {
     }
     this.#scheduler.stop()
     await this.#accounts.close()
-    this.#kept.store?.refresh(this.#core.directory.inTier.ssd)
+    if (!this.#failure) this.#kept.store?.refresh(this.#core.directory.inTier.ssd)
     await this.#kept.database?.close()
   }
 
@@ -280,8 +304,8 @@ class Service implements InferenceService {
   }
 
   #refuse(sequence: Sequence, error: ApiError): void {
+    if (!this.#resolutions.delete(sequence)) return
     sequence.turn.fail(error)
-    this.#resolutions.delete(sequence)
     this.#accounts.failed(sequence, error.code)
     this.#scheduler.cancel(sequence)
   }

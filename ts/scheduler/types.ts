@@ -3,6 +3,7 @@
 import type { PageQuery } from '../conversations/registry.js'
 import type { Retention } from '../placement/types.js'
 import type { FinishReason, SamplingParams, TierName, TokenLogprob } from '../engine/types.js'
+import type { ApiError } from '../protocol/errors.js'
 import type { CacheMap, WhatIf } from '../protocol/index.js'
 import type { RequestRecords } from './records.js'
 
@@ -262,6 +263,13 @@ export interface InferenceService {
   readonly conversations: ConversationAdmin
   /** Able to take work. */
   readonly ready: boolean
+  /**
+   * Why the engine has ended, with its code as `engine_code`; null: it has not. From then on every turn, and every wait
+   * for the engine, ends with this error.
+   */
+  readonly failure: ApiError | null
+  /** Resolves with `failure` when the engine has ended. */
+  readonly failed: Promise<ApiError>
   /** Throws if used + free ≠ total, a slot is owned twice, or a key has no bytes. */
   checkIntegrity(): void
   /** New work gets `draining`; running answers have `graceMs`; saves are flushed; the directory is written. */

@@ -192,6 +192,8 @@ function fakeConversations(called: (call: string) => void): ConversationAdmin {
 export class FakeService implements InferenceService {
   readonly modelContext = 2048
   ready = true
+  failure: ApiError | null = null
+  readonly failed = new Promise<ApiError>(() => {})
   readonly turns: FakeTurn[] = []
   /** What each turn answers; replaced by tests. An ApiError refuses the request. */
   answer: (request: TurnRequest) => ReadonlyArray<TurnEvent | Error> | ApiError = () => [delta('Hello'), delta(' you'), done()]
