@@ -2,7 +2,7 @@
 // does not count.
 
 import { createHash } from 'node:crypto'
-import { HitRateCurve, type Asked } from '../../ts/scheduler/what-if/curve.js'
+import { HitRateCurve, type Asked } from '../../ts/scheduler/accounts/what-if/curve.js'
 import { seededRandom } from '../../ts/simulator/random.js'
 import type { Bench, BenchContext, Report } from '../support/bench.js'
 import { median, show } from '../support/figures.js'

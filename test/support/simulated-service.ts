@@ -3,9 +3,9 @@
 import { SimulatedEngine } from '../../ts/engine/simulated/engine.js'
 import type { SimulatedOptions } from '../../ts/engine/simulated/options.js'
 import { VirtualClock } from '../../ts/engine/simulated/virtual-clock.js'
-import type { ServiceOptions } from '../../ts/scheduler/options.js'
-import { createInferenceService } from '../../ts/scheduler/service.js'
-import type { InferenceService, Turn, TurnMessage, TurnRequest, TurnUsage } from '../../ts/scheduler/types.js'
+import type { ServiceOptions } from '../../ts/scheduler/core/options.js'
+import { createInferenceService } from '../../ts/service/service.js'
+import type { InferenceService, Turn, TurnMessage, TurnRequest, TurnUsage } from '../../ts/service/types.js'
 import { greedy } from './sampling.js'
 
 export interface SimulatedService {

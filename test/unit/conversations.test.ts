@@ -6,7 +6,7 @@ import { AnswerHash, chainNext, chainOf, chainStart } from '../../ts/conversatio
 import { Conversations, type ConversationOptions, type Resolution } from '../../ts/conversations/conversations.js'
 import { messageSecret } from '../../ts/conversations/secret.js'
 import { openDatabase } from '../../ts/directory/database.js'
-import type { TurnMessage } from '../../ts/scheduler/types.js'
+import type { TurnMessage } from '../../ts/service/types.js'
 
 const DAY = 86_400_000
 const SECRET = Buffer.alloc(32, 7)

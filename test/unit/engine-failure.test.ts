@@ -4,8 +4,8 @@ import test from 'ava'
 import { SimulatedEngine } from '../../ts/engine/simulated/engine.js'
 import { VirtualClock } from '../../ts/engine/simulated/virtual-clock.js'
 import { EngineError, type ApiError } from '../../ts/protocol/errors.js'
-import { createInferenceService } from '../../ts/scheduler/service.js'
-import type { InferenceService, Turn } from '../../ts/scheduler/types.js'
+import { createInferenceService } from '../../ts/service/service.js'
+import type { InferenceService, Turn } from '../../ts/service/types.js'
 import { ask, chat, readTurn, simulatedService, type SimulatedService } from '../support/simulated-service.js'
 
 const endless = chat([{ role: 'user', content: 'tell me everything' }], { ignoreEos: true, maxTokens: 1000 })

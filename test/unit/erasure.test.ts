@@ -3,8 +3,8 @@
 import test from 'ava'
 import { SimulatedDisk } from '../../ts/engine/simulated/disk.js'
 import type { SimulatedOptions } from '../../ts/engine/simulated/options.js'
-import type { ServiceOptions } from '../../ts/scheduler/options.js'
-import type { InferenceService } from '../../ts/scheduler/types.js'
+import type { ServiceOptions } from '../../ts/scheduler/core/options.js'
+import type { InferenceService } from '../../ts/service/types.js'
 import { ask, readTurn, reusedTokens, simulatedService } from '../support/simulated-service.js'
 import { codeOf, rowOf, SYSTEM, Talk, temporaryStore, user } from '../support/talk.js'
 

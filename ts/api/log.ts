@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
 import { pinoHttp, type HttpLogger } from 'pino-http'
 import { AttentionStoreError, type ApiError } from '../protocol/errors.js'
-import type { InferenceService } from '../scheduler/types.js'
+import type { InferenceService } from '../service/types.js'
 import type { Route } from './route.js'
 
 /** One line a request. */

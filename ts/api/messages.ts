@@ -2,7 +2,7 @@
 
 import type { z } from 'zod'
 import type { ChatMessage } from '../protocol/schemas/chat.js'
-import type { TurnMessage } from '../scheduler/types.js'
+import type { TurnMessage } from '../service/types.js'
 import { wellFormed } from './turn-request.js'
 
 type Message = z.output<typeof ChatMessage>

@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 import type { z } from 'zod'
 import type { Access, AccessControl, Caller, Credentials } from '../auth/access-control.js'
 import type { Engine } from '../engine/types.js'
-import type { InferenceService } from '../scheduler/types.js'
+import type { InferenceService } from '../service/types.js'
 import type { Telemetry } from '../telemetry/telemetry.js'
 
 export interface ApiContext {

@@ -6,7 +6,7 @@ import type { z } from 'zod'
 import type { EngineInfo, SamplingParams } from '../engine/types.js'
 import { ApiError } from '../protocol/errors.js'
 import { CONVERSATION_ID, type generationFields } from '../protocol/schemas/generation.js'
-import type { TurnRequest } from '../scheduler/types.js'
+import type { TurnRequest } from '../service/types.js'
 
 /** The fields that chat completions and completions share. */
 export type GenerationFields = z.output<z.ZodObject<typeof generationFields>>

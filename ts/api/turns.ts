@@ -1,6 +1,6 @@
 // Running turns: started together, read together, cancelled when the client goes.
 
-import type { Turn, TurnEvent, TurnRequest } from '../scheduler/types.js'
+import type { Turn, TurnEvent, TurnRequest } from '../service/types.js'
 import { ClientGone } from './errors.js'
 import type { ApiContext } from './route.js'
 

@@ -3,7 +3,8 @@
 import type { BlockKey } from '../engine/types.js'
 import { chainOf, chainStart, type ChainHash, type ChainMessage } from './chain.js'
 import { AnswerRecords, type AnswerRecord } from './records.js'
-import { ConversationRegistry, conversationKey, type Conversation, type Page, type PageQuery } from './registry.js'
+import { ConversationRegistry, conversationKey, type Conversation, type Page } from './registry.js'
+import type { PageQuery } from './query.js'
 import type { Tables } from './table.js'
 
 export interface ConversationOptions {

@@ -2,6 +2,7 @@
 
 import type { BlockKey } from '../engine/types.js'
 import type { ChainHash } from './chain.js'
+import type { PageQuery } from './query.js'
 import { RecencyList } from './recency.js'
 import type { Table } from './table.js'
 
@@ -29,17 +30,6 @@ const MOST_TIPS = 64
 
 export function conversationKey(tenant: string, id: string): string {
   return `${tenant}\0${id}`
-}
-
-/** What a list of conversations is asked for. */
-export interface PageQuery {
-  /** null: all. */
-  readonly tenant: string | null
-  /** Part of an id; null: any. */
-  readonly text: string | null
-  /** Where the page before ended; null: the first page. */
-  readonly before: number | null
-  readonly limit: number
 }
 
 export interface Page {

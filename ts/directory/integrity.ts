@@ -1,12 +1,23 @@
 // The equations that must hold between the directory's tables at any time.
 
-import type { TierName } from '../engine/types.js'
-import { BLOCK_TOKENS } from '../engine/types.js'
+import { BLOCK_TOKENS, type BlockKey, type TierName } from '../engine/types.js'
 import { TIERS, type Block } from './block.js'
-import type { Directory } from './directory.js'
+import type { ChildIndex } from './children.js'
+import type { LeafOrder } from './leaf-order.js'
+import type { SlotPool } from './slots.js'
+
+/** The directory's tables, those by tier for each of them. */
+export interface Tables {
+  readonly blocks: ReadonlyMap<BlockKey, Block>
+  readonly children: ChildIndex
+  readonly pools: Readonly<Record<TierName, SlotPool>>
+  readonly inTier: Readonly<Record<TierName, ReadonlySet<Block>>>
+  readonly reserved: Readonly<Record<TierName, ReadonlySet<number>>>
+  readonly orders: Readonly<Record<TierName, LeafOrder>>
+}
 
 /** Throws an Error that names the first equation that does not hold. */
-export function checkDirectory(directory: Directory): void {
+export function checkDirectory(directory: Tables): void {
   for (const tier of TIERS) checkTier(directory, tier)
   for (const [key, block] of directory.blocks) {
     if (block.key !== key || block.gone) throw new Error('a key names a block that is not its own')
@@ -17,7 +28,7 @@ export function checkDirectory(directory: Directory): void {
 }
 
 /** free + cooling + reserved + copies = total, and every used slot has one owner. */
-function checkTier(directory: Directory, tier: TierName): void {
+function checkTier(directory: Tables, tier: TierName): void {
   const pool = directory.pools[tier]
   const owned = new Set<number>(directory.reserved[tier])
   for (const block of directory.inTier[tier]) {
@@ -35,7 +46,7 @@ function checkTier(directory: Directory, tier: TierName): void {
 }
 
 /** Children are counted where they have a copy, and the order is over leaves. */
-function checkLeaves(directory: Directory, tier: TierName): void {
+function checkLeaves(directory: Tables, tier: TierName): void {
   for (const block of directory.blocks.values()) {
     let children = 0
     for (const child of directory.children.of(block.key)) if (child.copies[tier].state !== 'absent') children++

@@ -1,6 +1,7 @@
 // Placement: from what is resident to what should go. One file a policy; the server and the simulator call the same ones.
 
 import type { Cohort } from './adaptive/cohorts.js'
+import type { Retention } from './retention.js'
 
 /** What a policy knows of a block that may leave a tier. A smaller `lastUse` is longer ago. */
 export interface Resident {
@@ -24,9 +25,6 @@ export interface History {
 
 /** A block with a history. */
 export interface Experienced extends Resident, History {}
-
-/** `day`: whoever sent the turn expects to come back within one. */
-export type Retention = 'none' | 'day'
 
 /** One turn, as far as a policy wants to know. */
 export interface TurnFacts {

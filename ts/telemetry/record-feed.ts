@@ -3,7 +3,7 @@
 
 import type { Clock } from '../engine/clock.js'
 import type { RequestBatch } from '../protocol/events.js'
-import type { InferenceService } from '../scheduler/types.js'
+import type { InferenceService } from '../service/types.js'
 import { Feed } from './feed.js'
 
 const INTERVAL_MS = 250

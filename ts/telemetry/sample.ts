@@ -2,7 +2,7 @@
 
 import type { EngineStats } from '../engine/types.js'
 import type { Sample, TransferSample } from '../protocol/events.js'
-import type { InferenceService } from '../scheduler/types.js'
+import type { InferenceService } from '../service/types.js'
 import { transferred, type BandwidthLimits, type TransferKind } from './limits.js'
 
 export interface SampleSources {

@@ -4,7 +4,10 @@ import { posix } from 'node:path'
 import { importsOf } from './imports.js'
 import type { Finding, SourceFile } from './tree.js'
 
-/** Folder of ts/ → the other folders it may import. Folders that are not named (cli, and files beside) may import all. */
+/**
+ * Folder of ts/ → the other folders it may import. Those of ts/scheduler are told by room; `scheduler` stands for all of
+ * them. Folders that are not named (cli, and files beside) may import all.
+ */
 const TS_ARROWS: Readonly<Record<string, readonly string[]>> = {
   protocol: [],
   config: ['protocol', 'engine'],
@@ -12,13 +15,25 @@ const TS_ARROWS: Readonly<Record<string, readonly string[]>> = {
   placement: ['engine', 'protocol'],
   directory: ['placement', 'engine', 'protocol'],
   conversations: ['engine', 'protocol'],
-  scheduler: ['directory', 'placement', 'conversations', 'engine', 'protocol'],
-  simulator: ['scheduler', 'directory', 'placement', 'engine', 'protocol'],
+  'scheduler/costs': ['engine'],
+  'scheduler/accounts': ['scheduler/costs', 'directory', 'engine', 'protocol'],
+  'scheduler/core': ['scheduler/accounts', 'scheduler/costs', 'directory', 'placement', 'engine'],
+  'scheduler/sequence': ['scheduler/core', 'scheduler/accounts', 'conversations', 'directory', 'placement', 'engine', 'protocol'],
+  'scheduler/moves': ['scheduler/sequence', 'scheduler/core', 'scheduler/accounts', 'scheduler/costs', 'directory', 'placement', 'engine', 'protocol'],
+  'scheduler/loop': ['scheduler', 'directory', 'engine', 'protocol'],
+  service: ['scheduler', 'directory', 'conversations', 'placement', 'engine', 'protocol'],
+  simulator: ['service', 'scheduler/core', 'scheduler/costs', 'directory', 'placement', 'engine', 'protocol'],
   evaluation: ['engine', 'protocol'],
-  telemetry: ['scheduler', 'engine', 'protocol'],
+  telemetry: ['service', 'scheduler/core', 'engine', 'protocol'],
   auth: ['config', 'protocol'],
-  api: ['auth', 'scheduler', 'telemetry', 'config', 'engine', 'protocol'],
+  api: ['auth', 'service', 'telemetry', 'config', 'engine', 'protocol'],
 }
+
+/** The contract between the API and the service: what it imports holds types, or belongs to the protocol. */
+const CONTRACT = 'ts/service/types.ts'
+const CONTRACT_MAY = new Set(['ts/engine/types.ts', 'ts/placement/retention.ts', 'ts/conversations/query.ts', 'ts/protocol/index.ts'])
+/** Of the service these folders see the contract alone. */
+const SEES_CONTRACT_ONLY = new Set(['api', 'telemetry'])
 
 /** Crate → crates of this workspace that it may depend on. */
 const CRATE_ARROWS: Readonly<Record<string, readonly string[]>> = {
@@ -33,14 +48,38 @@ const CRATE_ARROWS: Readonly<Record<string, readonly string[]>> = {
 /** What the page may import besides its own files. */
 const WEB_PACKAGES = /^(attentionstore\/protocol|vue|vue-router|reka-ui|@tanstack\/vue-virtual|uplot(\/.*)?|socket\.io-client|vite|@vitejs\/.*|node:.*)$/
 
+/** The folder of ts/ that a path lies in; of ts/scheduler the room, or `scheduler` where it lies in none. */
+function partOf(path: string): string | undefined {
+  return /^ts\/(scheduler\/\w+(?=\/)|\w+(?=\/))/.exec(path)?.[1]
+}
+
 function tsFinding(file: SourceFile, specifier: string, line: number): Finding[] {
-  const from = /^ts\/(\w+)\//.exec(file.path)?.[1]
-  const allowed = from === undefined ? undefined : TS_ARROWS[from]
-  if (from === undefined || allowed === undefined || !specifier.startsWith('.')) return []
-  const target = posix.join(posix.dirname(file.path), specifier)
-  const to = /^ts\/(\w+)\//.exec(target)?.[1] ?? target
-  if (to === from || to === 'native' || allowed.includes(to)) return []
-  return [{ path: file.path, line, message: `${from}/ may import ${allowed.join(', ') || 'nothing'}; not ${to}` }]
+  const from = partOf(file.path)
+  if (from === undefined || !specifier.startsWith('.')) return []
+  const target = posix.join(posix.dirname(file.path), specifier).replace(/\.js$/, '.ts')
+  const message = contractMessage(file.path, from, target) ?? arrowMessage(from, target)
+  return message === null ? [] : [{ path: file.path, line, message }]
+}
+
+function arrowMessage(from: string, target: string): string | null {
+  const allowed = TS_ARROWS[from]
+  const to = partOf(target) ?? target
+  if (allowed === undefined || to === from || to === 'native') return null
+  if (allowed.includes(to) || allowed.includes(to.replace(/\/.*/, ''))) return null
+  return `${from}/ may import ${allowed.join(', ') || 'nothing'}; not ${to}`
+}
+
+function contractMessage(path: string, from: string, target: string): string | null {
+  if (path === CONTRACT && !CONTRACT_MAY.has(target)) return `the contract imports types alone; not ${target}`
+  if (!SEES_CONTRACT_ONLY.has(from) || partOf(target) !== 'service' || target === CONTRACT) return null
+  return `${from}/ sees ${CONTRACT} of the service; not ${target}`
+}
+
+/** Files of the scheduler that lie in no room, or in one that has no arrows. */
+export function roomlessFindings(files: readonly SourceFile[]): Finding[] {
+  return files
+    .filter(({ path }) => path.startsWith('ts/scheduler/') && TS_ARROWS[partOf(path) ?? ''] === undefined)
+    .map(({ path }) => ({ path, line: 0, message: `no room of the scheduler: say in ${ARROWS_HERE} what it may import` }))
 }
 
 function webFinding(file: SourceFile, specifier: string, line: number): Finding[] {

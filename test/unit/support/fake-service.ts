@@ -2,7 +2,7 @@
 
 import type { EngineInfo, EngineStats, EngineText } from '../../../ts/engine/types.js'
 import { ApiError } from '../../../ts/protocol/errors.js'
-import { RequestRecords } from '../../../ts/scheduler/records.js'
+import { RequestRecords } from '../../../ts/service/records/records.js'
 import type {
   CacheStatus,
   ConversationAdmin,
@@ -13,7 +13,7 @@ import type {
   TurnEvent,
   TurnRequest,
   TurnUsage,
-} from '../../../ts/scheduler/types.js'
+} from '../../../ts/service/types.js'
 
 export const VOCABULARY = 512
 

@@ -1,7 +1,7 @@
 // Bodies of chat completions: whole, and in chunks.
 
 import type { ChatChunk, ChatResponse } from '../../protocol/index.js'
-import type { Turn } from '../../scheduler/types.js'
+import type { Turn } from '../../service/types.js'
 import type { ApiContext } from '../route.js'
 import type { Answer } from '../turns.js'
 import { chatLogprobs } from './logprobs.js'

@@ -1,7 +1,7 @@
 // Bodies of completions: whole, and in chunks, one choice a prompt.
 
 import type { CompletionChunk, CompletionResponse } from '../../protocol/index.js'
-import type { Turn, TurnUsage } from '../../scheduler/types.js'
+import type { Turn, TurnUsage } from '../../service/types.js'
 import type { ApiContext } from '../route.js'
 import { mergeTurns, type Answer, type DeltaEvent } from '../turns.js'
 import type { ChunkOptions, ResponseHead } from './chat.js'

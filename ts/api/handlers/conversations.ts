@@ -10,7 +10,7 @@ import type {
 } from '../../protocol/index.js'
 import { DemoteRequest } from '../../protocol/schemas/admin.js'
 import { ConversationParams, ConversationQuery, ConversationTarget } from '../../protocol/schemas/conversations.js'
-import type { ConversationInfo } from '../../scheduler/types.js'
+import type { ConversationInfo } from '../../service/types.js'
 import { json, type ApiRequest, type Handler } from '../route.js'
 import { validate } from '../validate.js'
 

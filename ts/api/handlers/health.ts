@@ -1,5 +1,5 @@
 import { ApiError } from '../../protocol/errors.js'
-import type { InferenceService } from '../../scheduler/types.js'
+import type { InferenceService } from '../../service/types.js'
 import { json, type Handler } from '../route.js'
 
 /** GET /health: the process is alive, and so is its engine. */

@@ -19,6 +19,7 @@ import type { Trace } from '../../simulator/traces/trace.js'
 import { progressLine } from '../progress.js'
 import type { Terminal } from '../terminal.js'
 import { simulateCapacities } from './capacities.js'
+import type { Found } from './found.js'
 import { simulateTiers } from './tiers.js'
 
 interface SimulateValues {
@@ -37,13 +38,6 @@ interface SimulateValues {
   readonly limit?: string
   readonly json?: string
   readonly report?: string
-}
-
-/** What a simulation found: lines for the terminal, a list of objects, a page. */
-export interface Found {
-  readonly text: string
-  readonly results: readonly object[]
-  page(name: string): string
 }
 
 const MOST_LOOK_AHEAD = 1_000_000

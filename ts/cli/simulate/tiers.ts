@@ -9,7 +9,7 @@ import { tiersPage } from '../../simulator/report/tiers-page.js'
 import { longestContext, type TieredTruncation } from '../../simulator/tiered/replay.js'
 import { runBaseline, runTiered, type TieredResult } from '../../simulator/tiered/result.js'
 import type { Trace } from '../../simulator/traces/trace.js'
-import type { Found } from './command.js'
+import type { Found } from './found.js'
 import { aligned, percent } from './table.js'
 
 interface TierRuns {

@@ -3,7 +3,7 @@
 import type { HardwareProfile } from '../../engine/simulated/profiles/profile.js'
 import { BLOCK_TOKENS, type TierName } from '../../engine/types.js'
 import type { PolicyName } from '../../placement/types.js'
-import type { MissedPrompt, TurnUsage } from '../../scheduler/types.js'
+import type { MissedPrompt, TurnUsage } from '../../service/types.js'
 import { quantiles, type Quantiles } from '../quantiles.js'
 import type { Trace } from '../traces/trace.js'
 import { costOf, type Cost } from './cost.js'

@@ -1,10 +1,10 @@
-// The machine that a request log was written on, as a profile: what `ts/scheduler/machine.ts` found there.
+// The machine that a request log was written on, as a profile: what `ts/scheduler/costs/machine.ts` found there.
 
 import { z } from 'zod'
 import { cpu2 } from '../../engine/simulated/profiles/cpu-2.js'
 import { hopper } from '../../engine/simulated/profiles/hopper.js'
 import type { HardwareProfile } from '../../engine/simulated/profiles/profile.js'
-import type { MachineRecord } from '../../scheduler/machine.js'
+import type { MachineRecord } from '../../scheduler/costs/machine.js'
 
 /** The name of such a profile. */
 export const RECORDED = 'recorded'

@@ -1,0 +1,67 @@
+// What the scheduler's parts share: the engine, the directory, the clock and the counters.
+
+import type { Clock } from '../../engine/clock.js'
+import type { Engine } from '../../engine/types.js'
+import type { Block } from '../../directory/block.js'
+import { Directory } from '../../directory/directory.js'
+import { createPolicy } from '../../placement/registry.js'
+import { Counters } from '../accounts/counters.js'
+import { TransferDesk } from './transfer-desk.js'
+import { MachineMeter } from '../costs/machine.js'
+import type { ServiceOptions } from './options.js'
+import { PrefillModel } from '../costs/prefill-model.js'
+import { Rates } from '../costs/rates.js'
+import { Journal } from '../accounts/trail.js'
+import { HitRateCurve } from '../accounts/what-if/curve.js'
+
+/** Which tiers take part. */
+export interface Tiers {
+  /** Blocks are kept after a turn at all. */
+  readonly keeps: boolean
+  /** dram is a tier of its own; false: at most staging on the way to ssd. */
+  readonly dram: boolean
+  readonly ssd: boolean
+  /** hbm is saved to something. */
+  readonly saves: boolean
+}
+
+export interface Core {
+  readonly engine: Engine
+  readonly options: ServiceOptions
+  readonly clock: Clock
+  readonly directory: Directory
+  readonly counters: Counters
+  readonly rates: Rates
+  readonly prefill: PrefillModel
+  readonly machine: MachineMeter
+  readonly journal: Journal
+  readonly curve: HitRateCurve
+  readonly desk: TransferDesk
+  readonly tiers: Tiers
+}
+
+export function createCore(engine: Engine, options: ServiceOptions): Core {
+  const { slots, dramStagingOnly } = engine.info
+  const keeps = !options.noReuse
+  const dram = keeps && slots.dram > 0 && !dramStagingOnly
+  const ssd = keeps && slots.ssd > 0 && slots.dram > 0
+  return {
+    engine,
+    options,
+    clock: options.clock,
+    directory: new Directory(slots, { policy: createPolicy(options.policy), now: () => options.clock.now() }),
+    counters: new Counters(),
+    rates: new Rates(),
+    prefill: new PrefillModel(),
+    machine: new MachineMeter(engine, options),
+    journal: new Journal(() => options.clock.now()),
+    curve: new HitRateCurve(),
+    desk: new TransferDesk(engine),
+    tiers: { keeps, dram, ssd, saves: dram || ssd },
+  }
+}
+
+/** The block's bytes lie in a tier below hbm. */
+export function isSaved(block: Block): boolean {
+  return block.has('dram') || block.has('ssd')
+}

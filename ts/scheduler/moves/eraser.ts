@@ -1,0 +1,124 @@
+// Erasure: blocks vanish from the directory at once, in all tiers; then their ssd slots are overwritten and flushed, so
+// that nobody finds the bytes on the disk either; with them the slots that they left earlier and nobody has used since. A
+// slot is given back when its zeros are written.
+
+import type { Block } from '../../directory/block.js'
+import { TIERS } from '../../directory/block.js'
+import type { TierName, TransferDone } from '../../engine/types.js'
+import { ApiError } from '../../protocol/errors.js'
+import type { Core } from '../core/core.js'
+import { perTier } from '../accounts/counters.js'
+
+/** Overwritten at once: each holds a buffer of zeros as long as a slot. */
+const MOST_OVERWRITES = 8
+
+/** What was erased. */
+export interface Erased {
+  readonly blocks: number
+  /** Of all copies. */
+  readonly bytes: number
+  readonly copies: Readonly<Record<TierName, number>>
+  /** Slots of the ssd tier that held blocks which had been given up before. */
+  readonly remains: number
+}
+
+export class Eraser {
+  readonly #core: Core
+  /** Resolves at the next end of a step or transfer. */
+  readonly #nextChange: () => Promise<void>
+
+  constructor(core: Core, nextChange: () => Promise<void>) {
+    this.#core = core
+    this.#nextChange = nextChange
+  }
+
+  /**
+   * Takes blocks, none of which a sequence uses, out of sight before it returns; the promise ends when nothing of them
+   * can be read from the disk, nor what else the conversation left there. Rejects with `engine_error` if the disk could
+   * not be overwritten.
+   */
+  erase(conversation: string, blocks: Iterable<Block>): Promise<Erased> {
+    const { directory, counters, engine } = this.#core
+    const copies = perTier()
+    const left = new Set(directory.remains.of(conversation))
+    const slots: number[] = []
+    let erased = 0
+    for (const block of blocks) {
+      for (const tier of TIERS) if (block.copies[tier].state !== 'absent') copies[tier]++
+      const slot = directory.withdraw(block)
+      if (slot >= 0) slots.push(slot)
+      erased++
+    }
+    counters.dropped.erased += erased
+    const { blockBytes, hostSlotBytes } = engine.info
+    const bytes = copies.hbm * blockBytes + (copies.dram + copies.ssd) * hostSlotBytes
+    directory.ghosts.erase(conversation)
+    return this.#overwrite(slots, left, conversation).then(remains => ({ blocks: erased, bytes, copies, remains }))
+  }
+
+  /**
+   * A slot waits until nothing in flight names it any more. One of the `left` ones may be in use again: it is done with
+   * when that write has ended. Answers how many of these had to be overwritten.
+   */
+  async #overwrite(slots: readonly number[], left: Set<number>, conversation: string): Promise<number> {
+    const { pools } = this.#core.directory
+    const waiting = new Set(slots)
+    const failed: string[] = []
+    let remains = 0
+    let inFlight = 0
+    for (;;) {
+      for (const slot of this.#claim(left, conversation)) {
+        waiting.add(slot)
+        remains++
+      }
+      for (const slot of waiting) {
+        if (inFlight >= MOST_OVERWRITES) break
+        if (!pools.ssd.isIdle(slot)) continue
+        waiting.delete(slot)
+        inFlight++
+        this.#send(slot, error => {
+          inFlight--
+          if (error !== undefined) failed.push(error)
+        })
+      }
+      this.#core.desk.flush()
+      if (waiting.size + inFlight + left.size === 0) break
+      await this.#nextChange()
+    }
+    const all = slots.length + remains
+    const flushed = all > 0 ? await this.#flush() : undefined
+    const [error] = flushed === undefined ? failed : [...failed, flushed]
+    if (error === undefined) return remains
+    const message = `the blocks are no longer found, but ${failed.length} of ${all} slots could not be overwritten on the disk`
+    throw new ApiError('engine_error', message, null, { failed: failed.length, engine_code: error })
+  }
+
+  /** Reserves those of the slots that are free, and lets go of those that hold nothing of the conversation any more. */
+  #claim(left: Set<number>, conversation: string): readonly number[] {
+    const { directory } = this.#core
+    for (const slot of left) if (!directory.remains.has(slot, conversation)) left.delete(slot)
+    const claimed = directory.reserveFree('ssd', left)
+    for (const slot of claimed) left.delete(slot)
+    return claimed
+  }
+
+  #send(slot: number, ended: (error: string | undefined) => void): void {
+    const { directory, desk } = this.#core
+    directory.pools.ssd.pin(slot)
+    desk.send({ kind: 'erase', ssdSlot: slot }, done => {
+      directory.pools.ssd.unpin(slot)
+      if (done.error === undefined) directory.remains.overwritten(slot)
+      directory.unreserve('ssd', slot)
+      ended(done.error)
+    })
+  }
+
+  /** The code of the error that it ended with. */
+  async #flush(): Promise<string | undefined> {
+    const flush: { done?: TransferDone } = {}
+    this.#core.desk.send({ kind: 'flush' }, done => (flush.done = done))
+    this.#core.desk.flush()
+    while (!flush.done) await this.#nextChange()
+    return flush.done.error
+  }
+}

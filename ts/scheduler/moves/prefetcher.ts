@@ -1,0 +1,148 @@
+// Fetching before it is asked for: what the first requests of the queue will need is promoted ssd → dram, and from there
+// loaded into hbm slots that nobody needs (the read buffer) when their turn is near. Completion is an event: reads and
+// loads end, and the scheduler looks at the queue again.
+
+import type { Block } from '../../directory/block.js'
+import { BLOCK_TOKENS } from '../../engine/types.js'
+import type { HistoryChooser } from '../costs/chooser.js'
+import type { Core } from '../core/core.js'
+import type { Loader } from './loader.js'
+import type { LookAhead } from '../costs/look-ahead.js'
+import { PrefetchLedger } from '../accounts/prefetch-ledger.js'
+import { readBufferBytes } from '../costs/rates.js'
+import type { ReadWaiter, Reads } from './reads.js'
+import type { Room } from './room.js'
+import type { Sequence } from '../sequence/sequence.js'
+import type { Writer } from './writer.js'
+
+/** Requests at the head of the queue whose turn is near. */
+const NEAR = 2
+/** A request that lacks no more blocks is read for beside longer histories, not behind them. */
+const FEW_BLOCKS = 4
+
+export interface PrefetcherParts {
+  readonly room: Room
+  readonly reads: Reads
+  readonly loader: Loader
+  readonly lookAhead: LookAhead
+  readonly writer: Writer
+  readonly chooser: HistoryChooser
+}
+
+export class Prefetcher {
+  readonly ledger = new PrefetchLedger()
+  readonly #core: Core
+  readonly #room: Room
+  readonly #reads: Reads
+  readonly #loader: Loader
+  readonly #lookAhead: LookAhead
+  readonly #writer: Writer
+  readonly #chooser: HistoryChooser
+  readonly #isOn: boolean
+
+  constructor(core: Core, parts: PrefetcherParts) {
+    this.#core = core
+    this.#room = parts.room
+    this.#reads = parts.reads
+    this.#loader = parts.loader
+    this.#lookAhead = parts.lookAhead
+    this.#writer = parts.writer
+    this.#chooser = parts.chooser
+    // Staging slots are for what is under way; nothing can wait there for its turn.
+    this.#isOn = core.options.prefetch && core.tiers.dram && core.options.history !== 'recompute'
+  }
+
+  /**
+   * Nothing that a waiting request wants lies on ssd alone, or nothing can be done about it before its turn, or computing
+   * it is better than waiting for the disk.
+   */
+  isReady(sequence: Sequence): boolean {
+    if (!this.#isOn || sequence.ahead.isStuck) return true
+    this.#skipPresent(sequence)
+    const missing = missingOf(sequence)
+    return missing === 0 || this.#chooser.choose(missing) !== 'load'
+  }
+
+  /** Starts what may start, for the requests within the look-ahead window, in the queue's order, beside it who lacks few. */
+  pump(queue: Iterable<Sequence>): void {
+    if (!this.#isOn) return
+    const { length } = this
+    let place = 0
+    for (const sequence of queue) {
+      if (place >= length) return
+      if (place < NEAR) this.#buffer(sequence)
+      if (this.#reads.hasRoomAhead(lacksFew(sequence))) this.#promote(sequence)
+      place++
+    }
+  }
+
+  /** Requests that are fetched for: as many as have conversations that fit what of dram does not wait for the disk. */
+  get length(): number {
+    return this.#lookAhead.length(this.#core.directory.pools.dram.total - this.#writer.backlog)
+  }
+
+  #promote(sequence: Sequence): void {
+    const { ahead, wanted } = sequence
+    for (this.#skipPresent(sequence); ahead.next < wanted.length; this.#skipPresent(sequence)) {
+      const block = wanted[ahead.next] as Block
+      const waiter: ReadWaiter = { promoted: () => ahead.pending--, lost: () => ahead.pending-- }
+      if (!this.#reads.join(block, waiter) && !this.#start(sequence, block, waiter)) return
+      ahead.pending++
+      ahead.next++
+    }
+  }
+
+  #start(sequence: Sequence, block: Block, waiter: ReadWaiter): boolean {
+    const { ticket, ahead } = sequence
+    const isFew = lacksFew(sequence)
+    if (!this.#reads.hasRoomAhead(isFew)) return false
+    const slot = this.#room.takeAhead(ticket)
+    ahead.isStuck = slot < 0
+    if (slot < 0) return false
+    this.#reads.startAhead(block, slot, { promoted: () => this.#fetched(block), lost: () => {} }, isFew)
+    return this.#reads.join(block, waiter)
+  }
+
+  #fetched(block: Block): void {
+    this.#core.counters.prefetchedBlocks++
+    this.ledger.fetched(block)
+  }
+
+  /** Moves on over blocks that need no read: they are in memory, or gone. */
+  #skipPresent({ ahead, wanted }: Sequence): void {
+    for (let block = wanted[ahead.next]; block && (block.gone || isInMemory(block)); block = wanted[ahead.next]) ahead.next++
+  }
+
+  /** dram → hbm for as much of the history as computing the new tokens would not hide. */
+  #buffer(sequence: Sequence): void {
+    const { engine, rates } = this.#core
+    const { blockBytes } = engine.info
+    const history = sequence.wanted.filter(block => !block.gone && block.valid === BLOCK_TOKENS)
+    const newTokens = sequence.tokens.length - history.length * BLOCK_TOKENS
+    const bytes = readBufferBytes({
+      loadMs: rates.loadMs(history.length * blockBytes),
+      prefillMs: rates.prefillMs(newTokens),
+      bytes: history.length * blockBytes,
+    })
+    for (const block of history.slice(0, Math.ceil(bytes / blockBytes))) {
+      if (block.copies.hbm.state !== 'absent' || !block.has('dram')) continue
+      const slot = this.#room.takeSpare()
+      if (slot < 0) return
+      this.#core.counters.bufferedBlocks++
+      this.#loader.loadAhead(block, slot)
+    }
+  }
+}
+
+/** Blocks that were not fetched yet, as far as it was looked. */
+function missingOf({ ahead, wanted }: Sequence): number {
+  return wanted.length - ahead.next + ahead.pending
+}
+
+function lacksFew(sequence: Sequence): boolean {
+  return missingOf(sequence) <= FEW_BLOCKS
+}
+
+function isInMemory(block: Block): boolean {
+  return block.has('dram') || block.copies.hbm.state !== 'absent'
+}
