@@ -57,6 +57,11 @@ export function logEngineEnd(log: Logger, failure: ApiError): void {
   log.fatal({ code, ...context, ...cause }, failure.message)
 }
 
+/** Logs what could not be closed any more after the engine has ended. */
+export function logAfterEngineEnd(log: Logger, thrown: unknown): void {
+  log.error({ failure: describeError(thrown) }, 'closing after the end of the engine failed in part')
+}
+
 /** Messages of our own errors name no user's text; of others only the kind and the place are logged. */
 function describeError(thrown: unknown): Record<string, unknown> {
   if (!(thrown instanceof Error)) return { name: typeof thrown }
