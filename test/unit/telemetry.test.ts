@@ -69,6 +69,7 @@ test('counters and gauges are scraped with their units', async (t) => {
     'attentionstore_schedule_seconds{quantile="0.5"}': 0.00025,
     'attentionstore_tier_capacity_bytes{tier="dram"}': 3000,
     attentionstore_damaged_reads_total: 1,
+    'attentionstore_failed_transfers_total{kind="load",code="kv_io"}': 29,
     'attentionstore_info{version="1.2.3",model="m",device="d",io_engine="none",policy="lru"}': 1,
   }
   for (const [name, value] of Object.entries(expected)) t.is(metrics.get(name), value, name)

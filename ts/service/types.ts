@@ -3,8 +3,7 @@
 import type { PageQuery } from '../conversations/query.js'
 import type { Retention } from '../placement/retention.js'
 import type { FinishReason, SamplingParams, TierName, TokenLogprob } from '../engine/types.js'
-import type { ApiError } from '../protocol/errors.js'
-import type { CacheMap, RequestRecord, WhatIf } from '../protocol/index.js'
+import type { ApiError, CacheMap, RequestRecord, WhatIf } from '../protocol/index.js'
 
 export interface TurnMessage {
   readonly role: string
@@ -111,6 +110,8 @@ export interface ServiceCounters {
   /** Estimated tokens a second of computing a prompt of 1,024 tokens; null: not measured yet. */
   readonly prefillTokensPerS: number | null
   readonly preemptions: number
+  /** Transfers that failed, by kind (of `Transfer`) and code, in the order in which they first did. */
+  readonly failedTransfers: ReadonlyArray<{ readonly kind: string; readonly code: string; readonly count: number }>
   /** Blocks given up, by cause: `evicted`, `write_queue_full`, `damaged`, `reset`, `ttl`, `foreign`. */
   readonly droppedBlocks: Readonly<Record<string, number>>
   readonly savedBlocks: number

@@ -71,6 +71,9 @@ const METRICS: readonly Metric[] = [
   counter('history_choices_total', 'Requests that found history on disk, by what was done about it', ({ history }) => by('choice', history)),
   counter('blocks_dropped_total', 'Blocks given up, by cause', ({ blocks }) => by('cause', blocks.dropped)),
   counter('damaged_reads_total', 'Blocks read from disk that were not what was asked for', ({ damagedReads }) => damagedReads),
+  counter('failed_transfers_total', 'Transfers that failed, by kind and code', ({ failedTransfers }) =>
+    failedTransfers.map(({ kind, code, count }) => ({ labels: { kind, code }, value: count })),
+  ),
   counter('transfer_bytes_total', 'Bytes moved', transfers(({ bytes }) => bytes)),
   counter('transfer_seconds_total', 'Time in which bytes were moved', transfers(({ ms }) => ms / SECONDS)),
   gauge('transfer_queue_depth', 'Transfers that wait or run', transfers(({ queueDepth }) => queueDepth)),
@@ -109,8 +112,8 @@ export function registerMetrics(registry: Registry, info: ServerInfo, current: (
     .set(1)
 }
 
-/** Label names must be known at registration: a metric has at most one. */
-const LABEL_NAMES = ['outcome', 'state', 'tier', 'move', 'cause', 'kind', 'quantile', 'reason', 'choice']
+/** Label names must be known at registration. */
+const LABEL_NAMES = ['outcome', 'state', 'tier', 'move', 'cause', 'kind', 'quantile', 'reason', 'choice', 'code']
 
 function register(registry: Registry, metric: Metric, current: () => Sample): void {
   const common = { name: `attentionstore_${metric.name}`, help: metric.help, labelNames: LABEL_NAMES, registers: [registry] }

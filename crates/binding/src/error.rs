@@ -1,6 +1,8 @@
 //! Errors cross as `{code, message, context}` in the message of what is thrown;
 //! `ts/engine/native/errors.ts` makes error objects of them.
 
+use std::path::Path;
+
 use attentionstore_engine::EngineError;
 use attentionstore_kv::KvError;
 use attentionstore_model::ModelError;
@@ -33,9 +35,9 @@ fn context_of(error: &EngineError) -> Context {
 
 fn of_model(error: &ModelError) -> Context {
     match error {
-        ModelError::Io { path, source } => named([("path", json!(path.display().to_string())), ("errno", json!(source.raw_os_error()))]),
+        ModelError::Io { path, source } => named([at(path), errno(source)]),
         ModelError::Malformed { path, detail } | ModelError::Unsupported { path, detail } => {
-            named([("path", json!(path.display().to_string())), ("detail", json!(detail))])
+            named([at(path), ("detail", json!(detail))])
         }
         ModelError::Invalid { what, detail } => named([("what", json!(what)), ("detail", json!(detail))]),
         ModelError::Template { detail } => named([("detail", json!(detail))]),
@@ -50,17 +52,15 @@ fn of_kv(error: &KvError) -> Context {
     match error {
         KvError::Invalid { what, detail } => named([("what", json!(what)), ("detail", json!(detail))]),
         KvError::Damaged { slot, reason } => named([("slot", json!(slot)), ("reason", json!(reason))]),
-        KvError::Io { path, source } => named([("path", json!(path.display().to_string())), ("errno", json!(source.raw_os_error()))]),
-        KvError::NoSpace { path, bytes } => named([("path", json!(path.display().to_string())), ("bytes", json!(bytes))]),
-        KvError::Memory { what, bytes, source } => named([
-            ("what", json!(what)),
-            ("bytes", json!(bytes)),
-            ("errno", json!(source.raw_os_error())),
-        ]),
+        KvError::Io { path, source } => named([at(path), errno(source)]),
+        KvError::NoSpace { path, bytes } => named([at(path), ("bytes", json!(bytes))]),
+        KvError::Memory { what, bytes, source } => {
+            named([("what", json!(what)), ("bytes", json!(bytes)), errno(source)])
+        }
         KvError::QueueFull { direction, limit } => {
             named([("direction", json!(direction)), ("limit", json!(limit))])
         }
-        KvError::Locked { path, pid } => named([("path", json!(path.display().to_string())), ("pid", json!(pid))]),
+        KvError::Locked { path, pid } => named([at(path), ("pid", json!(pid))]),
         KvError::Closed => Context::new(),
     }
 }
@@ -76,6 +76,15 @@ fn of_text(error: &TextError) -> Context {
         TextError::Role { message, role } => named([("index", json!(message)), ("role", json!(role))]),
         TextError::UnknownToken { id } => named([("token", json!(id))]),
     }
+}
+
+/// A path need not be UTF-8; a context is.
+fn at(path: &Path) -> (&'static str, Value) {
+    ("path", json!(path.to_string_lossy()))
+}
+
+fn errno(source: &std::io::Error) -> (&'static str, Value) {
+    ("errno", json!(source.raw_os_error()))
 }
 
 fn named<const N: usize>(fields: [(&str, Value); N]) -> Context {

@@ -259,6 +259,7 @@ export class FakeService implements InferenceService {
       savedMs: 2500,
       prefillTokensPerS: 1234,
       preemptions: 15,
+      failedTransfers: [{ kind: 'load', code: 'kv_io', count: 29 }],
       droppedBlocks: { evicted: 16, reset: 17 },
       savedBlocks: 18,
       loadedBlocks: 19,

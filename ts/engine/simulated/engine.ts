@@ -22,7 +22,7 @@ import { logprobOf, sampleToken } from './sampler.js'
 import { SimulatedSequence } from './sequence.js'
 import { blockSizes } from './slots.js'
 import { SimulatedText } from './text.js'
-import { Transfers } from './transfers.js'
+import { failureOf, Transfers } from './transfers.js'
 import { TURN_END } from './vocabulary.js'
 import { attendedBy, stepMs } from '../step-costs.js'
 import { leftOut, nextEdge } from '../view.js'
@@ -218,9 +218,12 @@ export class SimulatedEngine implements Engine {
   #endCopy(copy: Copy, ends: ReadonlyArray<() => void>): void {
     for (const end of ends) end()
     const [from, to] = [this.#transfers.hbm[copy.fromHbmSlot], this.#transfers.hbm[copy.toHbmSlot]]
-    if (from && to) to.copyRows(from.rows, copy.valid)
-    this.#transfers.failedLoads.delete(copy.toHbmSlot)
-    this.#emit({ kind: 'transfer', id: copy.id, bytes: this.info.blockBytes, ms: COPY_MS })
+    const error = this.#options.faults.fails?.(copy)
+    if (error === undefined && from && to) to.copyRows(from.rows, copy.valid)
+    // A slot that nothing was copied into is as void as one that nothing was loaded into.
+    if (error === undefined) this.#transfers.failedLoads.delete(copy.toHbmSlot)
+    else this.#transfers.failedLoads.add(copy.toHbmSlot)
+    this.#emit({ kind: 'transfer', id: copy.id, bytes: this.info.blockBytes, ms: COPY_MS, ...failureOf(error) })
   }
 
   #endStep(plan: StepPlan, ends: ReadonlyArray<() => void>, stepMs: number, loadStallMs: number): void {

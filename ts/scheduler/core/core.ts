@@ -1,7 +1,7 @@
 // What the scheduler's parts share: the engine, the directory, the clock and the counters.
 
 import type { Clock } from '../../engine/clock.js'
-import type { Engine } from '../../engine/types.js'
+import type { Engine, Transfer } from '../../engine/types.js'
 import type { Block } from '../../directory/block.js'
 import { Directory } from '../../directory/directory.js'
 import { createPolicy } from '../../placement/registry.js'
@@ -40,23 +40,39 @@ export interface Core {
   readonly tiers: Tiers
 }
 
+const TRANSFER_NOUNS: Readonly<Record<Transfer['kind'], string>> = {
+  load: 'a load',
+  save: 'a save',
+  read: 'a read',
+  write: 'a write',
+  copy: 'a copy',
+  erase: 'an erasure',
+  flush: 'a flush',
+}
+
 export function createCore(engine: Engine, options: ServiceOptions): Core {
   const { slots, dramStagingOnly } = engine.info
   const keeps = !options.noReuse
   const dram = keeps && slots.dram > 0 && !dramStagingOnly
   const ssd = keeps && slots.ssd > 0 && slots.dram > 0
+  const counters = new Counters()
+  const desk = new TransferDesk(engine)
+  desk.onFailed = (kind, code, detail) => {
+    counters.failedTransfers.add(kind, code)
+    options.onFault({ message: `${TRANSFER_NOUNS[kind]} failed`, code, context: detail === undefined ? {} : { detail } })
+  }
   return {
     engine,
     options,
     clock: options.clock,
     directory: new Directory(slots, { policy: createPolicy(options.policy), now: () => options.clock.now() }),
-    counters: new Counters(),
+    counters,
     rates: new Rates(),
     prefill: new PrefillModel(),
     machine: new MachineMeter(engine, options),
     journal: new Journal(() => options.clock.now()),
     curve: new HitRateCurve(),
-    desk: new TransferDesk(engine),
+    desk,
     tiers: { keeps, dram, ssd, saves: dram || ssd },
   }
 }

@@ -4,12 +4,22 @@ import type { Engine, Transfer, TransferDone } from '../../engine/types.js'
 
 export type TransferRequest = Transfer extends infer T ? (T extends Transfer ? Omit<T, 'id'> : never) : never
 
+interface Expected {
+  readonly kind: Transfer['kind']
+  readonly ended: (done: TransferDone) => void
+}
+
+/** Of a planned save whose rows were a no-op or void: there was nothing to save, so nothing failed. */
+const NOT_COMPUTED = 'not_computed'
+
 export class TransferDesk {
-  readonly #waiting = new Map<number, (done: TransferDone) => void>()
+  readonly #waiting = new Map<number, Expected>()
   #outbox: Transfer[] = []
   #nextId = 0
   /** Told of what the engine throws when it is handed transfers, whoever flushed. */
   onRefused: (thrown: unknown) => void = () => {}
+  /** Told of every transfer that failed, before whoever waits for it. */
+  onFailed: (kind: Transfer['kind'], code: string, detail: string | undefined) => void = () => {}
 
   constructor(readonly engine: Pick<Engine, 'transfer'>) {}
 
@@ -20,14 +30,14 @@ export class TransferDesk {
 
   /** Enqueues a transfer; it goes out with the next `flush`, in order. */
   send(request: TransferRequest, ended: (done: TransferDone) => void): void {
-    this.#outbox.push({ ...request, id: this.expect(ended) } as Transfer)
+    this.#outbox.push({ ...request, id: this.expect(ended, request.kind) } as Transfer)
   }
 
-  /** An id whose end will be reported, for what travels inside a plan. */
-  expect(ended: (done: TransferDone) => void): number {
+  /** An id whose end will be reported; by default of a save, which travels inside a plan. */
+  expect(ended: (done: TransferDone) => void, kind: Transfer['kind'] = 'save'): number {
     const id = this.#nextId
     this.#nextId = (this.#nextId + 1) >>> 0
-    this.#waiting.set(id, ended)
+    this.#waiting.set(id, { kind, ended })
     return id
   }
 
@@ -43,8 +53,10 @@ export class TransferDesk {
   }
 
   ended(done: TransferDone): void {
-    const ended = this.#waiting.get(done.id)
+    const expected = this.#waiting.get(done.id)
+    if (!expected) return
     this.#waiting.delete(done.id)
-    ended?.(done)
+    if (done.error !== undefined && done.error !== NOT_COMPUTED) this.onFailed(expected.kind, done.error, done.detail)
+    expected.ended(done)
   }
 }

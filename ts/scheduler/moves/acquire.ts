@@ -208,7 +208,7 @@ export class Acquirer {
         return
       case 'copy':
         sequence.table[index] = { slot, block: null }
-        return this.#copy(block.copies.hbm.slot, slot, rows)
+        return this.#copy(sequence, index, block, rows)
       case 'load own':
         sequence.table[index] = { slot, block: null }
         return this.#loader.loadOwn(sequence.loading, block, slot)
@@ -219,13 +219,21 @@ export class Acquirer {
   }
 
   /** Runs before the next step, so nobody waits for it; both slots stay as they are until it is done. */
-  #copy(fromHbmSlot: number, toHbmSlot: number, valid: number): void {
-    const { hbm } = this.#core.directory.pools
+  #copy(sequence: Sequence, index: number, source: Block, valid: number): void {
+    const { directory, desk, counters } = this.#core
+    const { hbm } = directory.pools
+    const fromHbmSlot = source.copies.hbm.slot
+    const toHbmSlot = sequence.table[index]?.slot as number
     hbm.pin(fromHbmSlot)
     hbm.pin(toHbmSlot)
-    this.#core.desk.send({ kind: 'copy', fromHbmSlot, toHbmSlot, valid }, () => {
+    desk.send({ kind: 'copy', fromHbmSlot, toHbmSlot, valid }, ({ error }) => {
       hbm.unpin(fromHbmSlot)
       hbm.unpin(toHbmSlot)
+      if (error === undefined) return
+      // As with a load: a source that cannot be copied would be tried again for ever.
+      if (!source.gone) counters.dropped.damaged++
+      directory.orphan(source)
+      if (sequence.table[index]?.slot === toHbmSlot) sequence.loading.failed()
     })
   }
 }
