@@ -17,6 +17,8 @@ export interface ConversationOptions {
   readonly maxConversations: number
   readonly newId: () => string
   readonly now: () => number
+  /** Told of the key of a conversation that is no longer known. @default nobody */
+  readonly onForgotten?: (key: string) => void
 }
 
 export interface ConversationQuery {
@@ -67,7 +69,7 @@ export class Conversations {
   constructor(options: ConversationOptions) {
     this.#options = options
     this.#records = new AnswerRecords(options.database?.table('answers') ?? null, options.maxRecordBytes)
-    this.#registry = new ConversationRegistry(options.database?.table('conversations') ?? null, options.maxConversations)
+    this.#registry = new ConversationRegistry(options.database?.table('conversations') ?? null, options.maxConversations, options.onForgotten)
   }
 
   get size(): number {
@@ -144,11 +146,6 @@ export class Conversations {
     const conversation: Conversation = { ...fork, tips: tips.slice(-1) }
     this.#registry.touch(conversation)
     return conversation
-  }
-
-  /** Calls `listener` with the key of each conversation that is no longer known. */
-  set onForgotten(listener: (key: string) => void) {
-    this.#registry.onForgotten = listener
   }
 
   #name(query: ConversationQuery, matched: Conversation | undefined, continues: ChainHash | null): { id: string; forkedFrom: string | null } {

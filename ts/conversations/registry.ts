@@ -46,12 +46,13 @@ export class ConversationRegistry {
   readonly #countByTenant = new Map<string, number>()
   readonly #table: Table | null
   readonly #most: number
-  /** Told of a conversation that is no longer known. */
-  onForgotten: (key: string) => void = () => {}
+  readonly #onForgotten: (key: string) => void
 
-  constructor(table: Table | null, most: number) {
+  /** @param onForgotten Told of the key of a conversation that is no longer known. */
+  constructor(table: Table | null, most: number, onForgotten: (key: string) => void = () => {}) {
     this.#table = table
     this.#most = most
+    this.#onForgotten = onForgotten
     const stored: Conversation[] = []
     for (const { key, value } of table?.entries() ?? []) {
       const conversation = decode(value)
@@ -125,7 +126,7 @@ export class ConversationRegistry {
     this.#table?.remove(Buffer.from(key, 'utf8'))
     if (!this.#conversations.delete(key)) return false
     this.#count(tenant, -1)
-    this.onForgotten(key)
+    this.#onForgotten(key)
     return true
   }
 

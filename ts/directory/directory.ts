@@ -11,19 +11,20 @@ import { checkDirectory } from './integrity.js'
 import { LeafOrder } from './leaf-order.js'
 import { matchTokens, type Match } from './match.js'
 import { Remains } from './remains.js'
+import { Reservation, type SlotKeeper } from './reservation.js'
 import { SlotPool } from './slots.js'
+import { BlockUsers } from './users.js'
 import type { View } from './view.js'
-
-/** Told when an ssd copy is there for good, and when it is no longer. */
-export interface SsdListener {
-  removed(slot: number): void
-}
 
 export interface DirectoryOptions {
   /** Which blocks go first. @default lru */
   readonly policy: PlacementPolicy<Experienced>
   /** Milliseconds. @default the machine's clock */
   readonly now: () => number
+  /** Told of an ssd slot that holds its block no longer. @default nobody */
+  readonly onSsdSlotLeft: (slot: number) => void
+  /** Name of the conversation that used the block last, which may refer to nothing yet; null: none is known. @default none */
+  readonly lastUserOf: (block: Block) => string | null
 }
 
 /**
@@ -33,7 +34,7 @@ export interface DirectoryOptions {
 /** Share of the lowest tier's slots. */
 const FULL_FROM = 15 / 16
 
-export class Directory {
+export class Directory implements SlotKeeper {
   readonly pools: Readonly<Record<TierName, SlotPool>>
   readonly blocks = new Map<BlockKey, Block>()
   /** Blocks with a copy, filling or present, by tier. */
@@ -51,17 +52,18 @@ export class Directory {
   readonly now: () => number
   /** What lies in ssd slots that were given up. */
   readonly remains = new Remains()
-  ssdListener: SsdListener | null = null
-  /** Names of the conversations that use the block, or used it last. */
-  usersOf: (block: Block) => readonly string[] = () => []
-  /** Told of a block that has no copy left. */
-  onForgotten: (block: Block) => void = () => {}
+  /** Which conversations use which blocks. */
+  readonly users = new BlockUsers()
+  readonly #onSsdSlotLeft: (slot: number) => void
+  readonly #lastUserOf: (block: Block) => string | null
   #born = 0
 
   constructor(slots: Readonly<Record<TierName, number>>, options: Partial<DirectoryOptions> = {}) {
-    const { policy = lru, now = () => systemClock.now() } = options
+    const { policy = lru, now = () => systemClock.now(), onSsdSlotLeft = () => {}, lastUserOf = () => null } = options
     this.policy = policy
     this.now = now
+    this.#onSsdSlotLeft = onSsdSlotLeft
+    this.#lastUserOf = lastUserOf
     this.pools = { hbm: new SlotPool(slots.hbm), dram: new SlotPool(slots.dram), ssd: new SlotPool(slots.ssd) }
     this.orders = { hbm: new LeafOrder('hbm', policy), dram: new LeafOrder('dram', policy), ssd: new LeafOrder('ssd', policy) }
     this.ghosts = new Ghosts({ capacity: ghostCapacity(slots), policy: policy.name, now })
@@ -93,18 +95,15 @@ export class Directory {
     return matchTokens(this.blocks, this.children, root, keys, tokens, view, isUsable)
   }
 
-  /** Takes a free slot for bytes that have no key yet; -1: none is free. */
-  reserve(tier: TierName): number {
+  /** Takes a free slot for bytes that have no key yet; null: none is free. */
+  reserve(tier: TierName): Reservation | null {
     const slot = this.pools[tier].take()
-    if (slot >= 0) this.reserved[tier].add(slot)
-    return slot
+    return slot < 0 ? null : this.#reservation(tier, slot)
   }
 
-  /** Takes those of the slots that are free, and answers which these are. */
-  reserveFree(tier: TierName, slots: ReadonlySet<number>): number[] {
-    const taken = this.pools[tier].takeFree(slots)
-    for (const slot of taken) this.reserved[tier].add(slot)
-    return taken
+  /** Takes those of the slots that are free. */
+  reserveFree(tier: TierName, slots: ReadonlySet<number>): Reservation[] {
+    return this.pools[tier].takeFree(slots).map(slot => this.#reservation(tier, slot))
   }
 
   /** Gives a reserved slot back; it cools while something in flight names it. */
@@ -168,12 +167,11 @@ export class Directory {
   }
 
   /** The sole owner extends a block in place: its hbm slot is a reserved one again. */
-  takeOver(block: Block): number {
+  takeOver(block: Block): Reservation {
     const slot = block.copies.hbm.slot
     this.#detach(block, 'hbm')
-    this.reserved.hbm.add(slot)
     this.#forgetIfEmpty(block)
-    return slot
+    return this.#reservation('hbm', slot)
   }
 
   /**
@@ -184,11 +182,11 @@ export class Directory {
     if (block.copies[tier].state === 'absent') return
     const slot = block.copies[tier].slot
     const leavesTokens = cause !== undefined && block.valid < BLOCK_TOKENS
-    const users = tier === 'ssd' || leavesTokens ? this.usersOf(block) : []
+    const users = tier === 'ssd' || leavesTokens ? this.#usersOf(block) : []
     this.#detach(block, tier)
     this.pools[tier].give(slot)
     if (tier === 'ssd') {
-      this.ssdListener?.removed(slot)
+      this.#onSsdSlotLeft(slot)
       this.remains.left(slot, users)
     }
     if (this.#forgetIfEmpty(block) && cause) this.ghosts.left(block.key, tier, cause, block, users)
@@ -205,26 +203,27 @@ export class Directory {
       this.#detach(block, 'hbm')
       this.reserved.hbm.add(hbm.slot)
     }
-    const users = this.usersOf(block)
+    const users = this.#usersOf(block)
     for (const tier of TIERS) this.removeCopy(block, tier, 'damaged')
     if (this.#forgetIfEmpty(block)) this.ghosts.left(block.key, 'hbm', 'damaged', block, users)
   }
 
   /**
    * Takes a block that nobody may find again out of sight, with all its copies, also those that are being filled.
-   * Returns its ssd slot, reserved, for its bytes to be overwritten; -1: it had none. No sequence may use the block.
+   * Returns its ssd slot, reserved, for its bytes to be overwritten; null: it had none. No sequence may use the block.
    */
-  withdraw(block: Block): number {
+  withdraw(block: Block): Reservation | null {
     if (block.refs > 0 || block.wants > 0) throw new Error('a block that is in use cannot be withdrawn')
     const { state, slot } = block.copies.ssd
+    let own: Reservation | null = null
     if (state !== 'absent') {
       this.#detach(block, 'ssd')
-      this.reserved.ssd.add(slot)
-      this.ssdListener?.removed(slot)
+      own = this.#reservation('ssd', slot)
+      this.#onSsdSlotLeft(slot)
     }
     for (const tier of TIERS) this.removeCopy(block, tier)
     this.#forgetIfEmpty(block)
-    return state === 'absent' ? -1 : slot
+    return own
   }
 
   /** A sequence's block table names the hbm copy. */
@@ -259,6 +258,19 @@ export class Directory {
     checkDirectory(this)
   }
 
+  #reservation(tier: TierName, slot: number): Reservation {
+    this.reserved[tier].add(slot)
+    return new Reservation(this, tier, slot)
+  }
+
+  /** Names of the conversations that use the block, or used it last. */
+  #usersOf(block: Block): readonly string[] {
+    const users = new Set(this.users.of(block))
+    const last = this.#lastUserOf(block)
+    if (last !== null) users.add(last)
+    return [...users]
+  }
+
   #detach(block: Block, tier: TierName): void {
     block.copies[tier].state = 'absent'
     this.inTier[tier].delete(block)
@@ -283,7 +295,7 @@ export class Directory {
     block.gone = true
     this.blocks.delete(block.key)
     this.children.remove(block)
-    this.onForgotten(block)
+    this.users.forgetBlock(block)
     return true
   }
 }

@@ -5,11 +5,13 @@ import { TIERS, type Block } from './block.js'
 import type { ChildIndex } from './children.js'
 import type { LeafOrder } from './leaf-order.js'
 import type { SlotPool } from './slots.js'
+import type { BlockUsers } from './users.js'
 
 /** The directory's tables, those by tier for each of them. */
 export interface Tables {
   readonly blocks: ReadonlyMap<BlockKey, Block>
   readonly children: ChildIndex
+  readonly users: BlockUsers
   readonly pools: Readonly<Record<TierName, SlotPool>>
   readonly inTier: Readonly<Record<TierName, ReadonlySet<Block>>>
   readonly reserved: Readonly<Record<TierName, ReadonlySet<number>>>
@@ -25,6 +27,7 @@ export function checkDirectory(directory: Tables): void {
   }
   directory.children.checkIntegrity(directory.blocks)
   for (const tier of TIERS) checkLeaves(directory, tier)
+  directory.users.checkIntegrity(directory.blocks)
 }
 
 /** free + cooling + reserved + copies = total, and every used slot has one owner. */

@@ -73,7 +73,7 @@ export class ConversationControls implements ConversationAdmin {
     if (!this.#core.tiers.dram) throw new ApiError('tier_disabled', 'the dram tier is off: there is nothing to bring blocks up to', null, { tier: 'dram' })
     const blocks = this.#blocksOf(conversation).toSorted((a, b) => a.index - b.index)
     const { scheduler, nextChange } = this.#parts
-    const warmed = await scheduler.warmer.warm(blocks, async () => {
+    const warmed = await scheduler.moves.warmer.warm(blocks, async () => {
       scheduler.pump()
       if (!scheduler.isMoving) return false
       await nextChange()

@@ -169,7 +169,6 @@ class Service implements InferenceService {
 
   checkIntegrity(): void {
     this.#core.directory.checkIntegrity()
-    this.#kept.referrers.checkIntegrity()
   }
 
   close(graceMs: number): Promise<void> {
@@ -278,7 +277,7 @@ class Service implements InferenceService {
     const draining = new ApiError('draining', 'the server is shutting down')
     for (const sequence of [...this.#scheduler.waiting]) if (!sequence.isAdded) this.#refuse(sequence, draining)
     await this.#drain(graceMs, draining)
-    this.#scheduler.writer.isUrgent = true
+    this.#scheduler.moves.hurry()
     while (this.#state !== 'failed' && !this.#scheduler.isIdle) {
       this.#scheduler.pump()
       if (!this.#scheduler.isMoving) break

@@ -4,8 +4,10 @@ import type { Clock } from '../../engine/clock.js'
 import type { Engine, Transfer } from '../../engine/types.js'
 import type { Block } from '../../directory/block.js'
 import { Directory } from '../../directory/directory.js'
+import { conversationKey } from '../../conversations/registry.js'
 import { createPolicy } from '../../placement/registry.js'
 import { Counters } from '../accounts/counters.js'
+import { EventBus } from './events.js'
 import { TransferDesk } from './transfer-desk.js'
 import { MachineMeter } from '../costs/machine.js'
 import type { ServiceOptions } from './options.js'
@@ -29,6 +31,7 @@ export interface Core {
   readonly engine: Engine
   readonly options: ServiceOptions
   readonly clock: Clock
+  readonly events: EventBus
   readonly directory: Directory
   readonly counters: Counters
   readonly rates: Rates
@@ -55,24 +58,37 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
   const keeps = !options.noReuse
   const dram = keeps && slots.dram > 0 && !dramStagingOnly
   const ssd = keeps && slots.ssd > 0 && slots.dram > 0
+  const now = () => options.clock.now()
+  const events = new EventBus()
   const counters = new Counters()
-  const desk = new TransferDesk(engine)
-  desk.onFailed = (kind, code, detail) => {
+  events.on('transferFailed', (kind, code, detail) => {
     counters.failedTransfers.add(kind, code)
     options.onFault({ message: `${TRANSFER_NOUNS[kind]} failed`, code, context: detail === undefined ? {} : { detail } })
+  })
+  const journal = new Journal(now)
+  // A turn that is not released yet refers to nothing, but may have left something already.
+  const lastUserOf = (block: Block): string | null => {
+    const owner = journal.ownerOf(block)
+    return owner ? conversationKey(owner.tenant, owner.conversation) : null
   }
   return {
     engine,
     options,
     clock: options.clock,
-    directory: new Directory(slots, { policy: createPolicy(options.policy), now: () => options.clock.now() }),
+    events,
+    directory: new Directory(slots, {
+      policy: createPolicy(options.policy),
+      now,
+      onSsdSlotLeft: slot => events.emit('ssdSlotLeft', slot),
+      lastUserOf,
+    }),
     counters,
     rates: new Rates(),
     prefill: new PrefillModel(),
     machine: new MachineMeter(engine, options),
-    journal: new Journal(() => options.clock.now()),
+    journal,
     curve: new HitRateCurve(),
-    desk,
+    desk: new TransferDesk(engine, events),
     tiers: { keeps, dram, ssd, saves: dram || ssd },
   }
 }

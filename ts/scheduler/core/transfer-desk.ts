@@ -1,5 +1,6 @@
 // Transfers: ids, an outbox in order, and who waits for what.
 
+import type { EventBus } from './events.js'
 import type { Engine, Transfer, TransferDone } from '../../engine/types.js'
 
 export type TransferRequest = Transfer extends infer T ? (T extends Transfer ? Omit<T, 'id'> : never) : never
@@ -13,15 +14,16 @@ interface Expected {
 const NOT_COMPUTED = 'not_computed'
 
 export class TransferDesk {
+  readonly #engine: Pick<Engine, 'transfer'>
+  readonly #events: EventBus
   readonly #waiting = new Map<number, Expected>()
   #outbox: Transfer[] = []
   #nextId = 0
-  /** Told of what the engine throws when it is handed transfers, whoever flushed. */
-  onRefused: (thrown: unknown) => void = () => {}
-  /** Told of every transfer that failed, before whoever waits for it. */
-  onFailed: (kind: Transfer['kind'], code: string, detail: string | undefined) => void = () => {}
 
-  constructor(readonly engine: Pick<Engine, 'transfer'>) {}
+  constructor(engine: Pick<Engine, 'transfer'>, events: EventBus) {
+    this.#engine = engine
+    this.#events = events
+  }
 
   /** Transfers and saves that have not ended. */
   get inFlight(): number {
@@ -46,9 +48,9 @@ export class TransferDesk {
     const transfers = this.#outbox
     this.#outbox = []
     try {
-      this.engine.transfer(transfers)
+      this.#engine.transfer(transfers)
     } catch (thrown) {
-      this.onRefused(thrown)
+      this.#events.emit('engineRefused', thrown)
     }
   }
 
@@ -56,7 +58,7 @@ export class TransferDesk {
     const expected = this.#waiting.get(done.id)
     if (!expected) return
     this.#waiting.delete(done.id)
-    if (done.error !== undefined && done.error !== NOT_COMPUTED) this.onFailed(expected.kind, done.error, done.detail)
+    if (done.error !== undefined && done.error !== NOT_COMPUTED) this.#events.emit('transferFailed', expected.kind, done.error, done.detail)
     expected.ended(done)
   }
 }

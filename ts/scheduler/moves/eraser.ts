@@ -4,6 +4,7 @@
 
 import type { Block } from '../../directory/block.js'
 import { TIERS } from '../../directory/block.js'
+import type { Reservation } from '../../directory/reservation.js'
 import type { TierName, TransferDone } from '../../engine/types.js'
 import { ApiError } from '../../protocol/errors.js'
 import type { Core } from '../core/core.js'
@@ -41,12 +42,12 @@ export class Eraser {
     const { directory, counters, engine } = this.#core
     const copies = perTier()
     const left = new Set(directory.remains.of(conversation))
-    const slots: number[] = []
+    const slots: Reservation[] = []
     let erased = 0
     for (const block of blocks) {
       for (const tier of TIERS) if (block.copies[tier].state !== 'absent') copies[tier]++
       const slot = directory.withdraw(block)
-      if (slot >= 0) slots.push(slot)
+      if (slot) slots.push(slot)
       erased++
     }
     counters.dropped.erased += erased
@@ -60,7 +61,7 @@ export class Eraser {
    * A slot waits until nothing in flight names it any more. One of the `left` ones may be in use again: it is done with
    * when that write has ended. Answers how many of these had to be overwritten.
    */
-  async #overwrite(slots: readonly number[], left: Set<number>, conversation: string): Promise<number> {
+  async #overwrite(slots: readonly Reservation[], left: Set<number>, conversation: string): Promise<number> {
     const { pools } = this.#core.directory
     const waiting = new Set(slots)
     const failed: string[] = []
@@ -73,7 +74,7 @@ export class Eraser {
       }
       for (const slot of waiting) {
         if (inFlight >= MOST_OVERWRITES) break
-        if (!pools.ssd.isIdle(slot)) continue
+        if (!pools.ssd.isIdle(slot.slot)) continue
         waiting.delete(slot)
         inFlight++
         this.#send(slot, error => {
@@ -94,21 +95,22 @@ export class Eraser {
   }
 
   /** Reserves those of the slots that are free, and lets go of those that hold nothing of the conversation any more. */
-  #claim(left: Set<number>, conversation: string): readonly number[] {
+  #claim(left: Set<number>, conversation: string): readonly Reservation[] {
     const { directory } = this.#core
     for (const slot of left) if (!directory.remains.has(slot, conversation)) left.delete(slot)
     const claimed = directory.reserveFree('ssd', left)
-    for (const slot of claimed) left.delete(slot)
+    for (const { slot } of claimed) left.delete(slot)
     return claimed
   }
 
-  #send(slot: number, ended: (error: string | undefined) => void): void {
+  #send(own: Reservation, ended: (error: string | undefined) => void): void {
     const { directory, desk } = this.#core
+    const { slot } = own
     directory.pools.ssd.pin(slot)
     desk.send({ kind: 'erase', ssdSlot: slot }, done => {
       directory.pools.ssd.unpin(slot)
       if (done.error === undefined) directory.remains.overwritten(slot)
-      directory.unreserve('ssd', slot)
+      own.dispose()
       ended(done.error)
     })
   }

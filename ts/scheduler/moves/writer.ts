@@ -1,6 +1,7 @@
 // Write-through: dram → ssd in the background, then a flush, then the commit that names the block.
 
 import type { Block } from '../../directory/block.js'
+import type { Reservation } from '../../directory/reservation.js'
 import type { BlockStore } from '../../directory/store.js'
 import type { TransferDone } from '../../engine/types.js'
 import type { Core } from '../core/core.js'
@@ -22,13 +23,14 @@ export class Writer {
   #inFlight = 0
   #isFlushing = false
   #cancelTimer: (() => void) | null = null
-  /** Flush at every chance: something waits for it. */
-  isUrgent = false
+  /** Those that wait for a flush. */
+  #hurries = 0
 
   constructor(core: Core, room: Room, store: BlockStore | null) {
     this.#core = core
     this.#room = room
     this.#store = store
+    core.events.on('dramLetGo', block => this.releaseStaging(block))
   }
 
   /** Blocks that hold a dram slot until they are durable. */
@@ -51,12 +53,22 @@ export class Writer {
     for (const block of this.#dirty) {
       if (this.#inFlight >= MOST_WRITES) break
       const isPending = !block.gone && block.has('dram') && block.copies.ssd.state === 'absent'
-      const slot = isPending ? this.#room.take('ssd') : -1
-      if (isPending && slot < 0) break
+      const ssd = isPending ? this.#room.take('ssd') : null
+      if (isPending && !ssd) break
       this.#dirty.delete(block)
-      if (isPending) this.#write(block, slot)
+      if (ssd) this.#write(block, ssd)
     }
     this.#pumpFlush()
+  }
+
+  /** Flushes at every chance until the returned function is called. Others may hurry at the same time. */
+  hurry(): () => void {
+    this.#hurries++
+    let isOver = false
+    return () => {
+      if (!isOver) this.#hurries--
+      isOver = true
+    }
   }
 
   close(): void {
@@ -71,10 +83,11 @@ export class Writer {
     if (directory.pools.dram.isIdle(block.copies.dram.slot)) directory.removeCopy(block, 'dram')
   }
 
-  #write(block: Block, slot: number): void {
+  #write(block: Block, ssd: Reservation): void {
+    const { slot } = ssd
     const { directory, desk } = this.#core
     const dramSlot = block.copies.dram.slot
-    directory.adopt(block, 'ssd', slot, 'filling')
+    ssd.become(block, 'filling')
     directory.pools.dram.pin(dramSlot)
     directory.pools.ssd.pin(slot)
     this.#inFlight++
@@ -107,7 +120,7 @@ export class Writer {
 
   #pumpFlush(): void {
     if (this.#isFlushing || this.#written.length === 0) return
-    if (this.isUrgent || this.#room.isDramShort || this.#written.length >= 64) return this.#flush()
+    if (this.#hurries > 0 || this.#room.isDramShort || this.#written.length >= 64) return this.#flush()
     this.#cancelTimer ??= this.#core.clock.after(this.#core.options.commitIntervalMs, () => {
       this.#cancelTimer = null
       this.#flush()
@@ -120,7 +133,7 @@ export class Writer {
     const batch = this.#written
     this.#written = []
     this.#isFlushing = true
-    this.#room.isDramShort = false
+    this.#core.events.emit('flushing')
     this.#core.desk.send({ kind: 'flush' }, done => {
       this.#isFlushing = false
       if (done.error === undefined) for (const block of batch) this.#becameDurable(block)
