@@ -23,7 +23,7 @@ interface Served {
 function serve(t: ExecutionContext, opened: (engine: SimulatedEngine, opened: OpenedEngine) => OpenedEngine = (_, as) => as, command = 'serve'): Served {
   const home = mkdtempSync(join(tmpdir(), 'attentionstore-failing-'))
   t.teardown(() => rmSync(home, { recursive: true, force: true }))
-  let tell = (_: SimulatedEngine): void => {}
+  let tell: (engine: SimulatedEngine) => void = () => {}
   const engine = new Promise<SimulatedEngine>((resolve) => (tell = resolve))
   const terminal = new FakeTerminal({ XDG_DATA_HOME: home }, async (places, listeners) => {
     const as = await openEngine(places, listeners)
