@@ -63,17 +63,26 @@ const kinds: Record<string, readonly [kind: Transferred['kind'], work: (served: 
     },
   ],
 }
+/** Saves, writes and flushes are tried again: that one failed is a count, that they are given up a line. */
+const lines: Readonly<Record<string, string>> = { load: 'a load failed', read: 'a read failed', copy: 'a copy failed', erase: 'an erasure failed' }
 for (const [kind, [injected, work]] of Object.entries(kinds)) {
-  test(`a transfer that fails is counted by kind and code, and said with its reason: ${kind}`, async t => {
+  test(`a transfer that fails is counted by kind and code, and said with its reason unless it is tried again: ${kind}`, async t => {
     const served = failing(once(injected))
     await work(served)
     await served.close()
     t.is(count(served, kind), 1)
     t.is(served.service.counters().failedTransfers.length, 1)
-    const message = kind === 'erase' ? 'an erasure failed' : `a ${kind} failed`
-    t.deepEqual(served.said.filter(fault => fault.message === message), [
-      { message, code: 'io', context: { detail: 'simulated: io' } },
-    ])
+    const message = lines[kind]
+    t.deepEqual(served.said, message === undefined ? [] : [{ message, code: 'io', context: { detail: 'simulated: io' } }])
+  })
+}
+
+for (const [injected, message] of [['plan save', 'a block is no longer saved to dram'], ['write', 'a block is no longer written to the ssd']] as const) {
+  test(`a block that is given up is said with the reason of its last failure: ${injected}`, async t => {
+    const served = failing(({ kind }) => kind === injected || (injected === 'plan save' && kind === 'save'))
+    await ask(served.service, asked(question))
+    await served.close()
+    t.true(served.said.some(fault => fault.message === message && fault.context['detail'] === 'simulated: io'), JSON.stringify(served.said))
   })
 }
 

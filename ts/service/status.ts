@@ -78,6 +78,7 @@ export function serviceCounters(core: Core, scheduler: Scheduler): ServiceCounte
     preemptions: counters.preemptions,
     failedTransfers: counters.failedTransfers.list(),
     droppedBlocks: { ...counters.dropped },
+    abandonedBlocks: { ...counters.abandoned },
     savedBlocks: counters.savedBlocks,
     loadedBlocks: counters.loadedBlocks,
     promotedBlocks: counters.promotedBlocks,

@@ -261,6 +261,7 @@ export class FakeService implements InferenceService {
       preemptions: 15,
       failedTransfers: [{ kind: 'load', code: 'kv_io', count: 29 }],
       droppedBlocks: { evicted: 16, reset: 17 },
+      abandonedBlocks: { save: 29, write: 30 },
       savedBlocks: 18,
       loadedBlocks: 19,
       promotedBlocks: 20,

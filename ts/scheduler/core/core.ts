@@ -8,6 +8,7 @@ import { conversationKey } from '../../conversations/registry.js'
 import { createPolicy } from '../../placement/registry.js'
 import { Counters } from '../accounts/counters.js'
 import { EventBus } from './events.js'
+import { Flushes } from './flushes.js'
 import { TransferDesk } from './transfer-desk.js'
 import { MachineMeter } from '../costs/machine.js'
 import type { ServiceOptions } from './options.js'
@@ -40,17 +41,16 @@ export interface Core {
   readonly journal: Journal
   readonly curve: HitRateCurve
   readonly desk: TransferDesk
+  readonly flushes: Flushes
   readonly tiers: Tiers
 }
 
-const TRANSFER_NOUNS: Readonly<Record<Transfer['kind'], string>> = {
-  load: 'a load',
-  save: 'a save',
-  read: 'a read',
-  write: 'a write',
-  copy: 'a copy',
-  erase: 'an erasure',
-  flush: 'a flush',
+/** What the log says of one that failed. Saves, writes and flushes are tried again; who gives them up says so. */
+const FAILED: Readonly<Partial<Record<Transfer['kind'], string>>> = {
+  load: 'a load failed',
+  read: 'a read failed',
+  copy: 'a copy failed',
+  erase: 'an erasure failed',
 }
 
 export function createCore(engine: Engine, options: ServiceOptions): Core {
@@ -63,7 +63,8 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
   const counters = new Counters()
   events.on('transferFailed', (kind, code, detail) => {
     counters.failedTransfers.add(kind, code)
-    options.onFault({ message: `${TRANSFER_NOUNS[kind]} failed`, code, context: detail === undefined ? {} : { detail } })
+    const message = FAILED[kind]
+    if (message !== undefined) options.onFault({ message, code, context: detail === undefined ? {} : { detail } })
   })
   const journal = new Journal(now)
   // A turn that is not released yet refers to nothing, but may have left something already.
@@ -71,6 +72,7 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     const owner = journal.ownerOf(block)
     return owner ? conversationKey(owner.tenant, owner.conversation) : null
   }
+  const desk = new TransferDesk(engine, events)
   return {
     engine,
     options,
@@ -88,7 +90,8 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     machine: new MachineMeter(engine, options),
     journal,
     curve: new HitRateCurve(),
-    desk: new TransferDesk(engine, events),
+    desk,
+    flushes: new Flushes(desk),
     tiers: { keeps, dram, ssd, saves: dram || ssd },
   }
 }

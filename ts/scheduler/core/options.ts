@@ -1,5 +1,6 @@
 // What createInferenceService can be told, and the defaults that fit an engine.
 
+import { openDatabase, type Database } from '../../directory/database.js'
 import { systemClock, type Clock } from '../../engine/clock.js'
 import { BLOCK_TOKENS, type EngineInfo } from '../../engine/types.js'
 import { MIN_WINDOW } from '../../engine/view.js'
@@ -30,6 +31,8 @@ export interface RequestLogRecord {
 export interface ServiceOptions {
   /** Directory that holds `store/`. null: directory and conversations live in memory only. @default null */
   readonly dataDir: string | null
+  /** Opens the store of a data directory; tests replace it. @default lmdb */
+  readonly openDatabase: (dataDir: string) => Database
   /** Longest sequence in tokens; `max_model_len`. At most `contextThatFits(hbm slots)`. @default what fits */
   readonly maxContext: number
   /**
@@ -119,6 +122,7 @@ export function serviceOptions(info: EngineInfo, given: Partial<ServiceOptions>)
     commitIntervalMs: 250,
     maxRecordBytes: 64 * 1024 * 1024,
     maxConversations: 100_000,
+    openDatabase,
     clock: systemClock,
     newConversationId: () => `conv_${crypto.randomUUID()}`,
     onRequestLogged: null,

@@ -13,6 +13,13 @@ interface Expected {
 /** Of a planned save whose rows were a no-op or void: there was nothing to save, so nothing failed. */
 const NOT_COMPUTED = 'not_computed'
 
+/** A transfer that has an id, and counts as in flight, before it is sent. */
+export interface HeldTransfer {
+  readonly id: number
+  /** Enqueues it, as `TransferDesk.send` does. */
+  send(): void
+}
+
 export class TransferDesk {
   readonly #engine: Pick<Engine, 'transfer'>
   readonly #events: EventBus
@@ -32,7 +39,13 @@ export class TransferDesk {
 
   /** Enqueues a transfer; it goes out with the next `flush`, in order. */
   send(request: TransferRequest, ended: (done: TransferDone) => void): void {
-    this.#outbox.push({ ...request, id: this.expect(ended, request.kind) } as Transfer)
+    this.hold(request, ended).send()
+  }
+
+  /** As `send`, but it is enqueued when the caller says so: something else has to end first. */
+  hold(request: TransferRequest, ended: (done: TransferDone) => void): HeldTransfer {
+    const transfer = { ...request, id: this.expect(ended, request.kind) } as Transfer
+    return { id: transfer.id, send: () => void this.#outbox.push(transfer) }
   }
 
   /** An id whose end will be reported; by default of a save, which travels inside a plan. */
