@@ -111,15 +111,6 @@ test('a round of the scheduler that breaks off ends the service: its books can n
   t.true(service.failure?.cause instanceof TypeError)
 })
 
-test('books that do not add up end the service', async t => {
-  const { service, clock } = unwatched()
-  service.checkIntegrity = () => {
-    throw new Error('used + free ≠ total')
-  }
-  await clock.advance(60_000)
-  t.is((await service.failed).context['engine_code'], 'internal')
-})
-
 const administration: Record<string, (service: InferenceService) => Promise<unknown>> = {
   'a demotion': service => service.demote('ssd'),
   "a conversation's demotion": service => service.conversations.demote('long', '', 'ssd'),

@@ -36,6 +36,7 @@ export class IntakeDesk {
     const ticket = this.#nextTicket++
     const resolution = this.#conversations.resolve({
       tenant: request.tenant,
+      cacheSalt: request.cacheSalt,
       conversation: request.conversation,
       hint: request.conversationHint,
       messages: request.prompt.kind === 'chat' ? request.prompt.messages : null,

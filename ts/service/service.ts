@@ -13,6 +13,7 @@ import { CacheControls } from './controls.js'
 import { ConversationControls } from './conversation-controls.js'
 import { createCore, type Core } from '../scheduler/core/core.js'
 import { IntakeDesk, type Intake } from './intake.js'
+import { IntegrityWatch } from './integrity-watch.js'
 import { restoreKept, type Kept } from './kept.js'
 import { contextThatFits, serviceOptions, type ServiceOptions } from '../scheduler/core/options.js'
 import type { RequestRecords } from './records/records.js'
@@ -68,6 +69,7 @@ class Service implements InferenceService {
   #announceFailure: (failure: ApiError) => void = () => {}
   #closed: Promise<void> | null = null
   readonly #changes = new Changes()
+  readonly #watch: IntegrityWatch
   #cancelHousekeeping: () => void = () => {}
 
   constructor(core: Core) {
@@ -103,6 +105,13 @@ class Service implements InferenceService {
     this.#starts = starts
     this.#intake = new IntakeDesk(core, kept.conversations, starts)
     this.#controls = controls
+    const { directory } = core
+    this.#watch = new IntegrityWatch(core.clock, {
+      isIdle: () => scheduler.isIdle,
+      version: () => directory.version + directory.users.version,
+      check: () => directory.checks(),
+      broken: thrown => this.#booksAreWrong(thrown),
+    })
     this.#scheduleHousekeeping()
   }
 
@@ -265,14 +274,19 @@ class Service implements InferenceService {
   #keepHouse(sessionTtlMs: number | null): void {
     try {
       if (sessionTtlMs !== null) this.#controls.dropIdle(this.#core.clock.now() - sessionTtlMs)
-      if (this.#scheduler.isIdle) this.checkIntegrity()
+      this.#watch.begin()
     } catch (thrown) {
-      this.#failed('internal', 'the books of blocks and slots do not add up', thrown)
+      this.#booksAreWrong(thrown)
     }
+  }
+
+  #booksAreWrong(thrown: unknown): void {
+    this.#failed('internal', 'the books of blocks and slots do not add up', thrown)
   }
 
   async #close(graceMs: number): Promise<void> {
     this.#cancelHousekeeping()
+    this.#watch.stop()
     if (this.#state === 'open') this.#state = 'draining'
     const draining = new ApiError('draining', 'the server is shutting down')
     for (const sequence of [...this.#scheduler.waiting]) if (!sequence.isAdded) this.#refuse(sequence, draining)
