@@ -24,11 +24,11 @@ test('a process whose engine ends flushes its answers, logs one line and exits w
   const rest = await streaming(server)
   process.kill(server.pid, FAIL_SIGNAL)
   const text = await rest()
-  t.regex(text, /data: \{"error":\{"message":"the engine stopped: the device is gone \(device_lost\)".*"code":"engine_error"\}\}\n\n$/)
+  t.regex(text, /data: \{"error":\{"message":"The engine stopped: the device is gone \(device_lost\)".*"code":"engine_error"\}\}\n\n$/)
   t.false(text.includes('[DONE]'))
   t.is(await server.ended(), 1)
   t.is(server.errors.length, 1, server.output)
-  t.like(JSON.parse(server.errors[0] as string), { level: 60, code: 'device_lost', msg: 'the engine stopped: the device is gone (device_lost)' })
+  t.like(JSON.parse(server.errors[0] as string), { level: 60, code: 'device_lost', msg: 'The engine stopped: the device is gone (device_lost)' })
 })
 
 test('a process whose engine ends while it drains exits with 1', async (t) => {

@@ -58,7 +58,7 @@ test('the server is alive until it ends, and ready until it drains', async (t) =
 
 test('a server whose engine has ended is neither alive nor ready, and says why', async (t) => {
   const { api } = await openJson(t)
-  const message = 'the engine stopped: the device is gone (device_lost)'
+  const message = 'The engine stopped: the device is gone (device_lost)'
   api.service.failure = new ApiError('engine_error', message, null, { engine_code: 'device_lost' })
   api.service.ready = false
   for (const path of ['/health', '/ready']) {
@@ -71,7 +71,7 @@ test('a server whose engine has ended is neither alive nor ready, and says why',
 
 test('the log has no line at its usual level for each request that the end of the engine failed', async (t) => {
   const { api } = await openJson(t)
-  const failure = new ApiError('engine_error', 'the engine stopped: the device is gone (device_lost)', null, { engine_code: 'device_lost' })
+  const failure = new ApiError('engine_error', 'The engine stopped: the device is gone (device_lost)', null, { engine_code: 'device_lost' })
   api.service.answer = () => failure
   const errors = () => api.log.filter((line) => /"level":[56]0/.test(line)).length
   t.is((await api.post('/v1/completions', { prompt: 'x' })).status, 500)

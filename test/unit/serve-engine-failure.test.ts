@@ -10,7 +10,7 @@ import { FakeTerminal } from './support/terminal.js'
 
 const ARGS = ['--device', 'simulated', '--port', '0', '--hbm-bytes', '32MiB', '--dram-bytes', '64MiB', '--ssd-bytes', '0', '--log-level', 'silent']
 const LOST = ['device_lost', 'the device is gone'] as const
-const REASON = 'the engine stopped: the device is gone (device_lost)'
+const REASON = 'The engine stopped: the device is gone (device_lost)'
 
 interface Served {
   readonly terminal: FakeTerminal

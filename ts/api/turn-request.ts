@@ -76,7 +76,7 @@ function stopStrings(stop: GenerationFields['stop']): readonly string[] {
 export function inVocabulary(tokens: readonly number[], info: EngineInfo, param: string): readonly number[] {
   const wrong = tokens.find((token) => token >= info.vocabSize)
   if (wrong === undefined) return tokens
-  throw new ApiError('invalid_value', `${param}: token ${wrong} is not below the vocabulary size ${info.vocabSize}`, param)
+  throw new ApiError('invalid_value', `${param}: Token ${wrong} is not below the vocabulary size ${info.vocabSize}.`, param)
 }
 
 /** JSON can carry halves of surrogate pairs, which no UTF-8 has: they become U+FFFD. */
@@ -88,5 +88,5 @@ export function wellFormed(text: string): string {
 export function checkModel(model: string | null | undefined, models: readonly string[]): string {
   const name = model ?? models[0] ?? ''
   if (models.includes(name)) return name
-  throw new ApiError('model_not_found', `there is no model of this name; there is ${models.join(', ')}`, 'model')
+  throw new ApiError('model_not_found', `The server has no model of this name. It has ${models.join(', ')}.`, 'model')
 }

@@ -67,5 +67,5 @@ export async function readAnswer(turn: Turn): Promise<Answer> {
     if (event.type === 'delta') deltas.push(event)
     else return { text: deltas.map(({ text }) => text).join(''), deltas, done: event }
   }
-  throw new ClientGone('the turn was cancelled')
+  throw new ClientGone('The turn was cancelled.')
 }

@@ -12,7 +12,7 @@ export const health: Handler = (_, { service }) => {
 export const ready: Handler = (_, { service }) => {
   checkEngine(service)
   if (service.ready) return json({ status: 'ready' })
-  throw new ApiError('draining', 'the server takes no new work')
+  throw new ApiError('draining', 'The server takes no new requests.')
 }
 
 /** The process is about to end; a probe hears why. */
