@@ -8,7 +8,7 @@ import { IntegrityWatch } from '../../ts/service/integrity-watch.js'
 /** A check of ten pieces, of which each is counted, and a server that can be busy or changed. */
 function watched() {
   const clock = new VirtualClock()
-  const state = { pieces: 0, ended: 0, isIdle: true, version: 0 }
+  const state = { pieces: 0, ended: 0, isIdle: true, version: 0, broken: [] as unknown[] }
   const check = function* (): Iterable<void> {
     for (let piece = 0; piece < 10; piece++) {
       state.pieces++
@@ -16,7 +16,7 @@ function watched() {
     }
     state.ended++
   }
-  const watch = new IntegrityWatch(clock, { isIdle: () => state.isIdle, version: () => state.version, check })
+  const watch = new IntegrityWatch(clock, { isIdle: () => state.isIdle, version: () => state.version, check, broken: thrown => void state.broken.push(thrown) })
   return { clock, state, watch }
 }
 
@@ -78,7 +78,7 @@ test('what is wrong anywhere is found in some piece', async t => {
       failure = error
     }
   }
-  const watch = new IntegrityWatch(clock, { isIdle: () => true, version: () => directory.version, check })
+  const watch = new IntegrityWatch(clock, { isIdle: () => true, version: () => directory.version, check, broken: thrown => t.fail(String(thrown)) })
   watch.begin()
   await clock.advance(0)
   t.is(failure, null)
@@ -86,4 +86,18 @@ test('what is wrong anywhere is found in some piece', async t => {
   watch.begin()
   await clock.advance(0)
   t.regex(String(failure), /ssd: 1 children are counted, there are 0/)
+})
+
+test('tables that do not add up are told of, and their check is over', async t => {
+  const clock = new VirtualClock()
+  const broken: unknown[] = []
+  const wrong = new Error('used + free ≠ total')
+  const check = function* (): Iterable<void> {
+    yield
+    throw wrong
+  }
+  const watch = new IntegrityWatch(clock, { isIdle: () => true, version: () => 0, check, broken: thrown => broken.push(thrown) })
+  watch.begin()
+  await clock.advance(0)
+  t.deepEqual(broken, [wrong])
 })

@@ -71,6 +71,7 @@ test('counters and gauges are scraped with their units', async (t) => {
     'attentionstore_abandoned_blocks_total{kind="save"}': 29,
     'attentionstore_abandoned_blocks_total{kind="write"}': 30,
     attentionstore_damaged_reads_total: 1,
+    'attentionstore_failed_transfers_total{kind="load",code="kv_io"}': 29,
     'attentionstore_info{version="1.2.3",model="m",device="d",io_engine="none",policy="lru"}': 1,
   }
   for (const [name, value] of Object.entries(expected)) t.is(metrics.get(name), value, name)

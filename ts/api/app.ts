@@ -151,7 +151,7 @@ async function send(reply: Reply, request: Request, response: Response, context:
       return
     case 'stream': {
       response.set({ ...STREAM_HEADERS, ...reply.headers }).flushHeaders()
-      const onError = (error: ApiError): void => logFailure(context.log, String(request.id), error)
+      const onError = (error: ApiError): void => logFailure(context.log, String(request.id), error, context.service)
       const end = await writeEventStream(response, reply.events, options.stream, onError)
       if (end === 'cut off') context.telemetry.streamCutOff()
     }
@@ -162,11 +162,11 @@ const notFound: RequestHandler = () => {
   throw new ApiError('not_found', 'The server has no such route. GET /openapi.json lists the routes.')
 }
 
-function answerError({ log }: ApiContext): ErrorRequestHandler {
+function answerError({ log, service }: ApiContext): ErrorRequestHandler {
   return (thrown: unknown, request, response, _next) => {
     if (response.destroyed || thrown instanceof ClientGone) return
     const error = toApiError(thrown)
-    logFailure(log, String(request.id), error)
+    logFailure(log, String(request.id), error, service)
     if (response.headersSent) {
       response.destroy()
       return

@@ -22,6 +22,7 @@ const KINDS: Readonly<Record<ApiErrorCode, readonly [status: number, type: Error
   queue_full: [429, 'rate_limit_error'],
   too_many_attempts: [429, 'rate_limit_error'],
   engine_error: [500, 'server_error'],
+  engine_stopped: [503, 'server_error'],
   draining: [503, 'server_error'],
 }
 

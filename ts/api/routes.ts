@@ -67,7 +67,7 @@ export const ROUTES: readonly Route[] = [
     request: tokens.DetokenizeRequest,
     response: tokens.DetokenizeResponse,
   },
-  { method: 'get', path: '/health', access: 'open', handler: health, summary: 'The process is alive', response: admin.HealthResponse },
+  { method: 'get', path: '/health', access: 'open', handler: health, summary: 'The process and its engine are alive', response: admin.HealthResponse },
   { method: 'get', path: '/ready', access: 'open', handler: ready, summary: 'New requests are taken', response: admin.ReadyResponse },
   { method: 'get', path: '/metrics', access: 'metrics', handler: metrics, summary: 'Prometheus metrics' },
   { method: 'get', path: '/openapi.json', access: 'open', handler: openapi, summary: 'This description' },

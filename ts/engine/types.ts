@@ -193,11 +193,13 @@ export interface TransferDone {
   readonly id: number
   /** undefined: done. `kv_damaged`: the bytes are not the block asked for. */
   readonly error?: string
+  /** With `error`: the sentence that says what failed. */
+  readonly detail?: string
   readonly bytes: number
   readonly ms: number
 }
 
-/** The engine can do no more: every request gets `engine_error`. */
+/** The engine can do no more: nothing under way is reported any more, and every call throws. */
 export interface EngineFailed {
   readonly kind: 'failed'
   readonly code: string
@@ -263,7 +265,10 @@ export interface EngineStats {
 export interface Engine {
   readonly info: EngineInfo
   readonly text: EngineText
-  /** Batches of events, in order, on the event loop. Set once, before the first plan. */
+  /**
+   * Batches of events, in order, on the event loop. Set once, before the first plan; what happened before is told then,
+   * after the setter has returned.
+   */
   onEvents: (events: readonly EngineEvent[]) => void
   addSequence(spec: SequenceSpec): void
   /** Forgets a sequence. Only after the reply of the last step that names it. */

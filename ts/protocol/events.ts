@@ -121,6 +121,8 @@ export interface Sample {
   /** load: dram → hbm, save: hbm → dram, read: ssd → dram, write: dram → ssd. */
   readonly transfers: Readonly<Record<'load' | 'save' | 'read' | 'write', TransferSample>>
   readonly damagedReads: number
+  /** By kind of transfer and code of the error. */
+  readonly failedTransfers: ReadonlyArray<{ readonly kind: string; readonly code: string; readonly count: number }>
   /** Event-loop delay since the last sample, milliseconds. */
   readonly eventLoopDelayMs: { readonly p50: number; readonly p99: number }
   readonly residentBytes: number

@@ -10,6 +10,8 @@ export interface WatchedTables {
   readonly version: () => number
   /** Throws at the first equation that does not hold; stops after every piece. */
   readonly check: () => Iterable<void>
+  /** Told of what `check` threw. */
+  readonly broken: (thrown: unknown) => void
 }
 
 export class IntegrityWatch {
@@ -38,7 +40,16 @@ export class IntegrityWatch {
   #next(pieces: Iterator<void>, version: number): void {
     this.#cancel = null
     if (!this.#tables.isIdle() || this.#tables.version() !== version) return
-    if (pieces.next().done === true) return
+    if (this.#isOver(pieces)) return
     this.#cancel = this.#clock.after(0, () => this.#next(pieces, version), { background: true })
+  }
+
+  #isOver(pieces: Iterator<void>): boolean {
+    try {
+      return pieces.next().done === true
+    } catch (thrown) {
+      this.#tables.broken(thrown)
+      return true
+    }
   }
 }

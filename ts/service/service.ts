@@ -59,12 +59,14 @@ class Service implements InferenceService {
   readonly #intake: IntakeDesk
   readonly #controls: CacheControls
   readonly #accounts: Accounts
-  /** Requests whose client still waits. */
+  /** Of the turns that have not ended: what leaves here is counted and recorded, once. */
   readonly #intakes = new Map<Sequence, Intake>()
   /** Requests that are being tokenised: they count as queued. */
   #arriving = 0
   #state: 'open' | 'draining' | 'failed' = 'open'
   #failure: ApiError | null = null
+  readonly failed: Promise<ApiError>
+  #announceFailure: (failure: ApiError) => void = () => {}
   #closed: Promise<void> | null = null
   readonly #changes = new Changes()
   readonly #watch: IntegrityWatch
@@ -72,6 +74,7 @@ class Service implements InferenceService {
 
   constructor(core: Core) {
     const { options } = core
+    this.failed = new Promise(resolve => (this.#announceFailure = resolve))
     const dataDir = options.noReuse ? null : options.dataDir
     const secret = messageSecret(dataDir)
     const accounts = new Accounts(core, options.onRequestLogged ? new RequestLog(core, secret, options.onRequestLogged) : null)
@@ -79,11 +82,11 @@ class Service implements InferenceService {
     const scheduler = new Scheduler(core, kept.store, {
       released: (sequence, keys) => this.#released(sequence, keys),
       finished: (sequence, row) => this.#finished(sequence, row),
-      failed: (code, message) => this.#failed(code, message),
+      failed: (code, message, cause) => this.#failed(code, message, cause),
       settled: () => this.#changes.announce(),
     })
     const starts = new StartFinder(core, kept.aliases)
-    const nextChange = () => this.#changes.next()
+    const nextChange = () => this.#nextChange()
     const controls = new CacheControls(core, scheduler, nextChange)
     this.conversations = new ConversationControls(core, {
       scheduler,
@@ -107,6 +110,7 @@ class Service implements InferenceService {
       isIdle: () => scheduler.isIdle,
       version: () => directory.version + directory.users.version,
       check: () => directory.checks(),
+      broken: thrown => this.#booksAreWrong(thrown),
     })
     this.#scheduleHousekeeping()
   }
@@ -121,6 +125,10 @@ class Service implements InferenceService {
 
   get ready(): boolean {
     return this.#state === 'open'
+  }
+
+  get failure(): ApiError | null {
+    return this.#failure
   }
 
   async start(request: TurnRequest): Promise<Turn> {
@@ -215,33 +223,42 @@ class Service implements InferenceService {
 
   #finished(sequence: Sequence, row: RowResult): void {
     const intake = this.#intakes.get(sequence)
+    if (!intake) return
     this.#intakes.delete(sequence)
     const inside = sequence.tokens.copy(sequence.promptLength, sequence.promptLength + (row.insideTokens ?? 0))
     const hash = sequence.answer?.end() ?? null
     const { leftOut } = sequence.start
-    const shape = { length: leftOut + sequence.tokens.length, leftOut, leaf: intake?.leaf ?? null }
-    if (intake) this.#kept.conversations.answered(intake.resolution, { hash, tokens: inside, bytes: row.insideBytes ?? 0, ...shape })
+    const shape = { length: leftOut + sequence.tokens.length, leftOut, leaf: intake.leaf }
+    this.#kept.conversations.answered(intake.resolution, { hash, tokens: inside, bytes: row.insideBytes ?? 0, ...shape })
     this.#starts.answered(sequence)
     const usage = this.#accounts.usageOf(sequence)
-    intake?.turn.finish({ type: 'done', finish: row.finish ?? 'stop', stopReason: row.stopped ?? null, usage })
+    intake.turn.finish({ type: 'done', finish: row.finish ?? 'stop', stopReason: row.stopped ?? null, usage })
     this.#accounts.answered(sequence, usage, row.finish ?? null)
   }
 
   #cancelled(sequence: Sequence): void {
-    this.#intakes.delete(sequence)
-    if (this.#state === 'failed') return
+    if (!this.#intakes.delete(sequence)) return
     this.#accounts.cancelled(sequence)
     this.#scheduler.cancel(sequence)
     this.#changes.announce()
   }
 
-  #failed(code: string, message: string): void {
+  /** From here on nothing is computed, moved or remembered. The first reason is the one that is told. */
+  #failed(code: string, message: string, cause?: unknown): void {
+    if (this.#failure) return
     this.#state = 'failed'
-    this.#failure = new ApiError('engine_error', `The engine stopped: ${message}`, null, { engine_code: code })
+    this.#failure = new ApiError('engine_error', `The engine stopped: ${message} (${code})`, null, { engine_code: code }, { cause })
     for (const sequence of this.#intakes.keys()) this.#accounts.failed(sequence, this.#failure.code)
     this.#scheduler.failAll(this.#failure)
     this.#intakes.clear()
     this.#changes.announce()
+    this.#announceFailure(this.#failure)
+  }
+
+  /** Resolves at the next end of a step or transfer; rejects where there will be none, because the engine has ended. */
+  async #nextChange(): Promise<void> {
+    if (!this.#failure) await this.#changes.next()
+    if (this.#failure) throw this.#failure
   }
 
   #scheduleHousekeeping(): void {
@@ -249,11 +266,23 @@ class Service implements InferenceService {
     const { sessionTtlMs } = options
     const period = sessionTtlMs === null ? HOUSEKEEPING_MS : Math.max(100, Math.min(HOUSEKEEPING_MS, sessionTtlMs / 4))
     const run = (): void => {
-      if (sessionTtlMs !== null) this.#controls.dropIdle(clock.now() - sessionTtlMs)
-      this.#watch.begin()
+      this.#keepHouse(sessionTtlMs)
       this.#cancelHousekeeping = clock.after(period, run, { background: true })
     }
     this.#cancelHousekeeping = clock.after(period, run, { background: true })
+  }
+
+  #keepHouse(sessionTtlMs: number | null): void {
+    try {
+      if (sessionTtlMs !== null) this.#controls.dropIdle(this.#core.clock.now() - sessionTtlMs)
+      this.#watch.begin()
+    } catch (thrown) {
+      this.#booksAreWrong(thrown)
+    }
+  }
+
+  #booksAreWrong(thrown: unknown): void {
+    this.#failed('internal', 'the books of blocks and slots do not add up', thrown)
   }
 
   async #close(graceMs: number): Promise<void> {
@@ -271,7 +300,7 @@ class Service implements InferenceService {
     }
     this.#scheduler.stop()
     await this.#accounts.close()
-    this.#kept.store?.refresh(this.#core.directory.inTier.ssd)
+    if (!this.#failure) this.#kept.store?.refresh(this.#core.directory.inTier.ssd)
     await this.#kept.database?.close()
   }
 
@@ -290,8 +319,8 @@ class Service implements InferenceService {
   }
 
   #refuse(sequence: Sequence, error: ApiError): void {
+    if (!this.#intakes.delete(sequence)) return
     sequence.turn.fail(error)
-    this.#intakes.delete(sequence)
     this.#accounts.failed(sequence, error.code)
     this.#scheduler.cancel(sequence)
   }

@@ -3,7 +3,7 @@
 import type { PageQuery } from '../conversations/query.js'
 import type { Retention } from '../placement/retention.js'
 import type { FinishReason, SamplingParams, TierName, TokenLogprob } from '../engine/types.js'
-import type { CacheMap, RequestRecord, WhatIf } from '../protocol/index.js'
+import type { ApiError, CacheMap, RequestRecord, WhatIf } from '../protocol/index.js'
 
 export interface TurnMessage {
   readonly role: string
@@ -113,6 +113,8 @@ export interface ServiceCounters {
   /** Estimated tokens a second of computing a prompt of 1,024 tokens; null: not measured yet. */
   readonly prefillTokensPerS: number | null
   readonly preemptions: number
+  /** Transfers that failed, by kind (of `Transfer`) and code, in the order in which they first did. */
+  readonly failedTransfers: ReadonlyArray<{ readonly kind: string; readonly code: string; readonly count: number }>
   /** Blocks given up, by cause: `evicted`, `write_queue_full`, `damaged`, `reset`, `ttl`, `foreign`. */
   readonly droppedBlocks: Readonly<Record<string, number>>
   /** Blocks whose save or write failed again and again, and is not tried any more. */
@@ -283,6 +285,13 @@ export interface InferenceService {
   readonly conversations: ConversationAdmin
   /** Able to take work. */
   readonly ready: boolean
+  /**
+   * Why the engine has ended, with its code as `engine_code`; null: it has not. From then on every turn, and every wait
+   * for the engine, ends with this error.
+   */
+  readonly failure: ApiError | null
+  /** Resolves with `failure` when the engine has ended. */
+  readonly failed: Promise<ApiError>
   /** Throws if used + free ≠ total, a slot is owned twice, or a key has no bytes. */
   checkIntegrity(): void
   /** New work gets `draining`; running answers have `graceMs`; saves are flushed; the directory is written. */

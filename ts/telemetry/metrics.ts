@@ -74,6 +74,9 @@ const METRICS: readonly Metric[] = [
     by('kind', blocks.abandoned),
   ),
   counter('damaged_reads_total', 'Blocks read from disk that were not the blocks asked for', ({ damagedReads }) => damagedReads),
+  counter('failed_transfers_total', 'Transfers that failed, by kind and code', ({ failedTransfers }) =>
+    failedTransfers.map(({ kind, code, count }) => ({ labels: { kind, code }, value: count })),
+  ),
   counter('transfer_bytes_total', 'Bytes moved', transfers(({ bytes }) => bytes)),
   counter('transfer_seconds_total', 'Time in which bytes were moved', transfers(({ ms }) => ms / SECONDS)),
   gauge('transfer_queue_depth', 'Transfers that wait or run', transfers(({ queueDepth }) => queueDepth)),
@@ -112,8 +115,8 @@ export function registerMetrics(registry: Registry, info: ServerInfo, current: (
     .set(1)
 }
 
-/** Label names must be known at registration: a metric has at most one. */
-const LABEL_NAMES = ['outcome', 'state', 'tier', 'move', 'cause', 'kind', 'quantile', 'reason', 'choice']
+/** Label names must be known at registration. */
+const LABEL_NAMES = ['outcome', 'state', 'tier', 'move', 'cause', 'kind', 'quantile', 'reason', 'choice', 'code']
 
 function register(registry: Registry, metric: Metric, current: () => Sample): void {
   const common = { name: `attentionstore_${metric.name}`, help: metric.help, labelNames: LABEL_NAMES, registers: [registry] }

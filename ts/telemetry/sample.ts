@@ -56,6 +56,7 @@ export function takeSample({ service, stats }: SampleSources, limits: BandwidthL
     },
     transfers: transferSamples(engine, limits),
     damagedReads: engine.damagedReads,
+    failedTransfers: counters.failedTransfers,
     residentBytes: process.memoryUsage.rss(),
   }
 }

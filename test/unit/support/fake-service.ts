@@ -192,6 +192,8 @@ function fakeConversations(called: (call: string) => void): ConversationAdmin {
 export class FakeService implements InferenceService {
   readonly modelContext = 2048
   ready = true
+  failure: ApiError | null = null
+  readonly failed = new Promise<ApiError>(() => {})
   readonly turns: FakeTurn[] = []
   /** What each turn answers; replaced by tests. An ApiError refuses the request. */
   answer: (request: TurnRequest) => ReadonlyArray<TurnEvent | Error> | ApiError = () => [delta('Hello'), delta(' you'), done()]
@@ -257,6 +259,7 @@ export class FakeService implements InferenceService {
       savedMs: 2500,
       prefillTokensPerS: 1234,
       preemptions: 15,
+      failedTransfers: [{ kind: 'load', code: 'kv_io', count: 29 }],
       droppedBlocks: { evicted: 16, reset: 17 },
       abandonedBlocks: { save: 29, write: 30 },
       savedBlocks: 18,

@@ -20,6 +20,11 @@ interface HostSlot {
   valid: number
 }
 
+/** What a transfer's end says of an error. */
+export function failureOf(error: string | undefined): Pick<TransferDone, 'error' | 'detail'> {
+  return error === undefined ? {} : { error, detail: `simulated: ${error}` }
+}
+
 export class Transfers {
   readonly hbm: readonly SlotContent[]
   readonly hbmUse: SlotUse
@@ -165,7 +170,7 @@ export class Transfers {
       stream.ms += taken
       stream.bytes += bytes
       const error = apply(faults.fails?.(transfer))
-      this.#emit({ kind: 'transfer', id: transfer.id, bytes, ms: taken, ...(error === undefined ? {} : { error }) })
+      this.#emit({ kind: 'transfer', id: transfer.id, bytes, ms: taken, ...failureOf(error) })
     })
   }
 }

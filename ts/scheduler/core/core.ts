@@ -1,7 +1,7 @@
 // What the scheduler's parts share: the engine, the directory, the clock and the counters.
 
 import type { Clock } from '../../engine/clock.js'
-import type { Engine } from '../../engine/types.js'
+import type { Engine, Transfer } from '../../engine/types.js'
 import type { Block } from '../../directory/block.js'
 import { Directory } from '../../directory/directory.js'
 import { conversationKey } from '../../conversations/registry.js'
@@ -43,6 +43,14 @@ export interface Core {
   readonly tiers: Tiers
 }
 
+/** What the log says of one that failed. Saves, writes and flushes are tried again; who gives them up says so. */
+const FAILED: Readonly<Partial<Record<Transfer['kind'], string>>> = {
+  load: 'a load failed',
+  read: 'a read failed',
+  copy: 'a copy failed',
+  erase: 'an erasure failed',
+}
+
 export function createCore(engine: Engine, options: ServiceOptions): Core {
   const { slots, dramStagingOnly } = engine.info
   const keeps = !options.noReuse
@@ -50,6 +58,12 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
   const ssd = keeps && slots.ssd > 0 && slots.dram > 0
   const now = () => options.clock.now()
   const events = new EventBus()
+  const counters = new Counters()
+  events.on('transferFailed', (kind, code, detail) => {
+    counters.failedTransfers.add(kind, code)
+    const message = FAILED[kind]
+    if (message !== undefined) options.onFault({ message, code, context: detail === undefined ? {} : { detail } })
+  })
   const journal = new Journal(now)
   const machine = new MachineMeter(engine, options)
   // A turn that is not released yet refers to nothing, but may have left something already.
@@ -57,7 +71,7 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     const owner = journal.ownerOf(block)
     return owner ? conversationKey(owner.tenant, owner.conversation) : null
   }
-  const desk = new TransferDesk(engine)
+  const desk = new TransferDesk(engine, events)
   return {
     engine,
     options,
@@ -69,7 +83,7 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
       onSsdSlotLeft: slot => events.emit('ssdSlotLeft', slot),
       lastUserOf,
     }),
-    counters: new Counters(),
+    counters,
     costs: new CostModel(options.clock, machine),
     machine,
     journal,

@@ -1,6 +1,7 @@
 // What parts of the scheduler and the service tell each other without knowing who listens.
 
 import type { Block } from '../../directory/block.js'
+import type { Transfer } from '../../engine/types.js'
 
 /** One event a line, and what it carries. */
 export interface SchedulerEvents {
@@ -16,6 +17,10 @@ export interface SchedulerEvents {
   ssdSlotLeft: [slot: number]
   /** A front has waited in vain for the disk: it may have to begin. */
   frontWaited: []
+  /** A transfer failed; its waiter hears of it next. `code` is stable, `detail` a sentence. */
+  transferFailed: [kind: Transfer['kind'], code: string, detail: string | undefined]
+  /** The engine threw when it was handed transfers, whoever sent them. */
+  engineRefused: [thrown: unknown]
   /** A conversation is known no longer; by its key. */
   conversationForgotten: [key: string]
 }
@@ -31,6 +36,8 @@ export class EventBus {
     flushing: [],
     ssdSlotLeft: [],
     frontWaited: [],
+    transferFailed: [],
+    engineRefused: [],
     conversationForgotten: [],
   }
 

@@ -1,7 +1,7 @@
 // The step loop: admit, join, plan one step ahead, read the reply.
 
 import type { EngineEvent, RowResult, StepReply } from '../../engine/types.js'
-import type { AttentionStoreError } from '../../protocol/errors.js'
+import { AttentionStoreError } from '../../protocol/errors.js'
 import type { BlockStore } from '../../directory/store.js'
 import { Samples } from '../accounts/counters.js'
 import type { Core } from '../core/core.js'
@@ -27,8 +27,8 @@ const GROWTH_SLOTS = 1
 export interface SchedulerListener extends ReleaseListener {
   /** The answer is complete, and the sequence's blocks are released. */
   finished(sequence: Sequence, row: RowResult): void
-  /** The engine can do no more. */
-  failed(code: string, message: string): void
+  /** The engine can do no more, refused a call, or a round broke off, which `cause` explains. Maybe more than once. */
+  failed(code: string, message: string, cause?: unknown): void
   /** Something ended: a step, a transfer, a sequence. */
   settled(): void
 }
@@ -68,7 +68,8 @@ export class Scheduler {
     this.#replies = new ReplyReader(core, moves.saver, { finished: (sequence, row) => this.#finish(sequence, row) })
     this.#releaser = new Releaser(core, moves.saver, listener)
     core.events.on('frontWaited', () => this.pump())
-    core.engine.onEvents = events => this.#onEvents(events)
+    core.events.on('engineRefused', thrown => this.#broke(thrown))
+    core.engine.onEvents = events => this.#guard(() => this.#onEvents(events))
   }
 
   get active(): readonly Sequence[] {
@@ -98,36 +99,55 @@ export class Scheduler {
   }
 
   enqueue(sequence: Sequence): void {
-    this.moves.noteWants(sequence)
-    this.#lookAhead.queued(sequence.wants.blocks.length)
-    this.#traffic.arrives()
-    this.waiting.add(sequence)
-    this.pump()
+    this.#guard(() => {
+      this.moves.noteWants(sequence)
+      this.#lookAhead.queued(sequence.wants.blocks.length)
+      this.#traffic.arrives()
+      this.waiting.add(sequence)
+      this.pump()
+    })
   }
 
   /** Nobody wants the answer any more: no plan after the next unsent one names the sequence. */
   cancel(sequence: Sequence): void {
     if (sequence.state === 'ended') return
-    if (sequence.state === 'waiting') {
-      this.waiting.remove(sequence)
-      sequence.unwant()
-      this.#end(sequence)
-    } else {
-      sequence.leave('cancelled')
-    }
-    this.pump()
+    this.#guard(() => {
+      if (sequence.state === 'waiting') {
+        this.waiting.remove(sequence)
+        sequence.unwant()
+        this.#end(sequence)
+      } else {
+        sequence.leave('cancelled')
+      }
+      this.pump()
+    })
   }
 
   /** Everything that can be decided now, is. */
   pump(): void {
     if (this.#isPumping || this.#isStopped) return
     this.#isPumping = true
-    try {
+    this.#guard(() => {
       this.#decide()
       if (this.#isStuck) this.#decideAtLast()
-    } finally {
-      this.#isPumping = false
+    })
+    this.#isPumping = false
+  }
+
+  /** A round that breaks off leaves books that nothing may rely on, whether the engine refused a call or we have a bug. */
+  #guard(work: () => void): void {
+    try {
+      work()
+    } catch (thrown) {
+      this.#broke(thrown)
     }
+  }
+
+  /** The message of an error that is not ours might hold a user's text. */
+  #broke(thrown: unknown): void {
+    if (thrown instanceof AttentionStoreError) return this.#listener.failed(thrown.code, thrown.message, thrown)
+    const name = thrown instanceof Error ? thrown.name : typeof thrown
+    this.#listener.failed('internal', `a round of the scheduler broke off with a ${name}`, thrown)
   }
 
   #decide(): void {
@@ -162,20 +182,21 @@ export class Scheduler {
 
   /** Fails everything that waits or runs. */
   failAll(error: AttentionStoreError): void {
-    this.#isStopped = true
-    this.moves.close()
+    this.stop()
     for (const sequence of [...this.waiting, ...this.active]) sequence.turn.fail(error)
   }
 
   #onEvents(events: readonly EngineEvent[]): void {
-    if (this.#isStopped) return
     const start = performance.now()
     let steps = 0
     for (const event of events) {
+      // Also of a scheduler that has stopped: the process must not end as if all were well.
+      if (event.kind === 'failed') return this.#listener.failed(event.code, event.message)
+      if (this.#isStopped) continue
       if (event.kind === 'transfer') this.#core.desk.ended(event)
-      else if (event.kind === 'step') steps += this.#readReply(event)
-      else return this.#listener.failed(event.code, event.message)
+      else steps += this.#readReply(event)
     }
+    if (this.#isStopped) return
     this.pump()
     if (steps > 0) this.stepCost.add((performance.now() - start) / steps)
     this.#listener.settled()
@@ -278,13 +299,15 @@ export class Scheduler {
     this.#roster.add(sequence)
   }
 
+  /** A turn that was cancelled while its last step ran has been accounted for already. */
   #finish(sequence: Sequence, row: RowResult): void {
     if (sequence.state === 'ended') return
+    const isCancelled = sequence.leaving === 'cancelled'
     sequence.progress.finish(row.computedTokens, row.tailKey ?? null)
     this.#releaser.release(sequence)
     this.#roster.deactivate(sequence)
     this.#end(sequence)
-    this.#listener.finished(sequence, row)
+    if (!isCancelled) this.#listener.finished(sequence, row)
   }
 
   #end(sequence: Sequence): void {

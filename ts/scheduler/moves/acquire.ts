@@ -188,19 +188,27 @@ export class Acquirer {
     }
     sequence.table.own(index, slot)
     if (way === 'take over') sequence.progress.tookOver()
-    else if (way === 'copy') this.#copy(block.copies.hbm.slot, slot.slot, rows)
+    else if (way === 'copy') this.#copy(sequence, index, block, rows)
     else if (way === 'load own') this.#loader.loadOwn(sequence.loading, block, slot.slot)
     else sequence.progress.front?.missing.set(index, block)
   }
 
   /** Runs before the next step, so nobody waits for it; both slots stay as they are until it is done. */
-  #copy(fromHbmSlot: number, toHbmSlot: number, valid: number): void {
-    const { hbm } = this.#core.directory.pools
+  #copy(sequence: Sequence, index: number, source: Block, valid: number): void {
+    const { directory, desk, counters } = this.#core
+    const { hbm } = directory.pools
+    const fromHbmSlot = source.copies.hbm.slot
+    const toHbmSlot = sequence.table.at(index)?.slot as number
     hbm.pin(fromHbmSlot)
     hbm.pin(toHbmSlot)
-    this.#core.desk.send({ kind: 'copy', fromHbmSlot, toHbmSlot, valid }, () => {
+    desk.send({ kind: 'copy', fromHbmSlot, toHbmSlot, valid }, ({ error }) => {
       hbm.unpin(fromHbmSlot)
       hbm.unpin(toHbmSlot)
+      if (error === undefined) return
+      // As with a load: a source that cannot be copied would be tried again for ever.
+      if (!source.gone) counters.dropped.damaged++
+      directory.orphan(source)
+      if (sequence.table.at(index)?.slot === toHbmSlot) sequence.loading.failed()
     })
   }
 }

@@ -21,14 +21,15 @@ export class Retries {
   }
 
   /** A transfer of the block has failed. False: it is not tried again, and the block may go without a copy below. */
-  failed(block: Block, code: string, context: Readonly<Record<string, number>> = {}): boolean {
+  failed(block: Block, code: string, detail: string | undefined, where: Readonly<Record<string, number>> = {}): boolean {
     const failures = (this.#failures.get(block) ?? 0) + 1
     this.#failures.set(block, failures)
     if (failures < MOST_FAILURES) return true
     block.releasable = true
     if (failures > MOST_FAILURES) return false
     this.#core.counters.abandoned[this.#kind]++
-    this.#core.options.onFault({ message: this.#message, code, context: { failures, block: block.index, tokens: block.valid, ...context } })
+    const context = { failures, block: block.index, tokens: block.valid, ...where, ...(detail === undefined ? {} : { detail }) }
+    this.#core.options.onFault({ message: this.#message, code, context })
     return false
   }
 }

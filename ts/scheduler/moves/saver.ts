@@ -107,7 +107,7 @@ export class Saver {
     if (block) this.#saving.delete(block)
     if (done.error !== undefined || block === null || block.gone || block.copies.dram.state !== 'absent') {
       dram.dispose()
-      if (block && done.error !== undefined && this.#retries.failed(block, done.error)) this.want(block)
+      if (block && done.error !== undefined && this.#retries.failed(block, done.error, done.detail)) this.want(block)
       return
     }
     dram.become(block, 'present')

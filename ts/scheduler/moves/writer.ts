@@ -145,7 +145,7 @@ export class Writer {
     const { block } = write
     if (!this.#isCopy(write, 'filling')) return
     const { directory, counters, journal } = this.#core
-    if (done.error !== undefined) return this.#failed(write, done.error)
+    if (done.error !== undefined) return this.#failed(write, done.error, done.detail)
     journal.left('write', block, done.ms, true)
     directory.complete(block, 'ssd')
     counters.writtenBlocks++
@@ -153,9 +153,9 @@ export class Writer {
   }
 
   /** It was not written, or not flushed: what a failed flush has lost is on the disk only if it is written again. */
-  #failed({ block, slot }: Write, code: string): void {
+  #failed({ block, slot }: Write, code: string, detail?: string): void {
     const { directory, counters } = this.#core
-    this.#retries.failed(block, code, { ssd_slot: slot })
+    this.#retries.failed(block, code, detail, { ssd_slot: slot })
     directory.removeCopy(block, 'ssd', 'damaged')
     if (block.gone) counters.dropped.damaged++
     this.want(block)

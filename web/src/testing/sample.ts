@@ -28,6 +28,7 @@ export function emptySample(uptimeMs: number, given: Partial<Sample> = {}): Samp
     ttft: null,
     transfers: { load: transfer, save: transfer, read: transfer, write: transfer },
     damagedReads: 0,
+    failedTransfers: [],
     eventLoopDelayMs: { p50: 0, p99: 0 },
     residentBytes: 0,
     ...given,
