@@ -50,6 +50,8 @@ export class Eraser {
       if (slot) slots.push(slot)
       erased++
     }
+    // These are overwritten in any case, whatever they held before.
+    for (const { slot } of slots) left.delete(slot)
     counters.dropped.erased += erased
     const { blockBytes, hostSlotBytes } = engine.info
     const bytes = copies.hbm * blockBytes + (copies.dram + copies.ssd) * hostSlotBytes
@@ -59,14 +61,16 @@ export class Eraser {
 
   /**
    * A slot waits until nothing in flight names it any more. One of the `left` ones may be in use again: it is done with
-   * when that write has ended. The flush at the end covers it. Answers how many of these had to be overwritten.
+   * when that write is flushed. Overwritten slots are flushed, and so given back, before any other is waited for: that
+   * other one may be held by an erasure that waits for these. Answers how many of the `left` ones had to be overwritten.
    */
   async #overwrite(slots: readonly Reservation[], left: Set<number>, conversation: string): Promise<number> {
     const { directory, flushes, desk } = this.#core
     const { failures } = flushes
     const waiting = new Set(slots)
-    const overwritten: Reservation[] = []
     const failed: string[] = []
+    let overwritten: Reservation[] = []
+    let unflushed: string | undefined
     let remains = 0
     let inFlight = 0
     for (;;) {
@@ -86,11 +90,17 @@ export class Eraser {
         })
       }
       desk.flush()
-      if (waiting.size + inFlight + left.size === 0) break
-      await this.#nextChange()
+      const isWriting = waiting.size + inFlight > 0
+      if (!isWriting && overwritten.length + left.size === 0) break
+      if (isWriting || overwritten.length === 0) {
+        await this.#nextChange()
+        continue
+      }
+      unflushed = await this.#flush(overwritten, failures)
+      if (unflushed !== undefined) break
+      overwritten = []
     }
-    const mustFlush = overwritten.length > 0 || directory.remains.awaitsFlush(conversation)
-    const unflushed = mustFlush ? await this.#flush(overwritten, failures) : undefined
+    if (unflushed === undefined && directory.remains.awaitsFlush(conversation)) unflushed = await this.#flush([], failures)
     const error = failed[0] ?? unflushed
     if (error === undefined) return remains
     const lost = failed.length + (unflushed === undefined ? 0 : overwritten.length)
