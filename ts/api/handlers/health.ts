@@ -1,5 +1,6 @@
 import { ApiError } from '../../protocol/errors.js'
-import { json, type Handler } from '../route.js'
+import { json } from '../../surfaces/surface.js'
+import type { Handler } from '../route.js'
 
 /** GET /health: the process is alive. */
 export const health: Handler = () => json({ status: 'ok' })

@@ -1,8 +1,12 @@
 // Running turns: started together, read together, cancelled when the client goes.
 
 import type { Turn, TurnEvent, TurnRequest } from '../service/types.js'
-import { ClientGone } from './errors.js'
-import type { ApiContext } from './route.js'
+import type { SurfaceContext } from './surface.js'
+
+/** The request's client has gone: no one is left to answer. */
+export class ClientGone extends Error {
+  override readonly name = 'ClientGone'
+}
 
 export type DoneEvent = Extract<TurnEvent, { type: 'done' }>
 export type DeltaEvent = Extract<TurnEvent, { type: 'delta' }>
@@ -13,7 +17,7 @@ export type DeltaEvent = Extract<TurnEvent, { type: 'delta' }>
 export async function startTurns(
   requests: readonly TurnRequest[],
   signal: AbortSignal,
-  { service, telemetry }: ApiContext,
+  { service, telemetry }: SurfaceContext,
 ): Promise<Turn[]> {
   const startedAt = performance.now()
   const outcomes = await Promise.allSettled(requests.map((request) => service.start(request)))
