@@ -11,11 +11,13 @@ import { absolutePath, dataDirectory } from './config/paths.js'
 import { resolveOptions } from './config/resolve.js'
 import { invalidOption } from './config/units.js'
 import { openEngine, type OpenedEngine, type OpenListeners } from './engine-choice.js'
+import { systemClock } from './engine/clock.js'
 import { BLOCK_TOKENS, type Engine } from './engine/types.js'
 import type { ServerInfo } from './protocol/events.js'
 import { contextThatFits } from './scheduler/core/options.js'
 import { createInferenceService } from './service/service.js'
 import type { InferenceService } from './service/types.js'
+import { FaultLog } from './telemetry/fault-log.js'
 import { createLogger } from './telemetry/logger.js'
 import { RequestLogFile } from './telemetry/request-log.js'
 import { Telemetry, TTFT_ESTIMATE } from './telemetry/telemetry.js'
@@ -79,6 +81,7 @@ async function serve(
   const log = createLogger(options.logLevel)
   const requestLog = options.requestLog === null ? null : new RequestLogFile(absolutePath(options.requestLog, env), log)
   parts.add(async () => requestLog?.close())
+  const faults = new FaultLog(log, systemClock)
   const service = createInferenceService(engine, {
     dataDir: options.noReuse ? null : dataDir,
     maxQueue: options.maxQueue,
@@ -94,6 +97,7 @@ async function serve(
     ...(options.contextWindow === null ? {} : { contextWindow: options.contextWindow }),
     sessionTtlMs: options.sessionTtl,
     onRequestLogged: requestLog === null ? null : (record) => requestLog.add(record),
+    onFault: (fault) => faults.add(fault),
     ...(options.maxContext === null ? {} : { maxContext: options.maxContext }),
   })
   let graceMs = GRACE_MS

@@ -10,7 +10,7 @@ import { ghostCapacity, Ghosts, type LossCause } from './ghosts.js'
 import { checkDirectory } from './integrity.js'
 import { LeafOrder } from './leaf-order.js'
 import { matchTokens, type Match } from './match.js'
-import { Remains } from './remains.js'
+import { ANYONE, Remains } from './remains.js'
 import { Reservation, type SlotKeeper } from './reservation.js'
 import { SlotPool } from './slots.js'
 import { BlockUsers } from './users.js'
@@ -163,7 +163,7 @@ export class Directory implements SlotKeeper {
     if (block.copies[tier].state !== 'filling') throw new Error(`the ${tier} copy is not filling`)
     block.copies[tier].state = 'present'
     this.pools[tier].version++
-    if (tier === 'ssd') this.remains.overwritten(block.copies.ssd.slot)
+    if (tier === 'ssd') this.remains.rewritten(block.copies.ssd.slot)
   }
 
   /** The sole owner extends a block in place: its hbm slot is a reserved one again. */
@@ -182,12 +182,12 @@ export class Directory implements SlotKeeper {
     if (block.copies[tier].state === 'absent') return
     const slot = block.copies[tier].slot
     const leavesTokens = cause !== undefined && block.valid < BLOCK_TOKENS
-    const users = tier === 'ssd' || leavesTokens ? this.#usersOf(block) : []
+    const users = tier === 'ssd' || leavesTokens ? this.usersOf(block) : []
     this.#detach(block, tier)
     this.pools[tier].give(slot)
     if (tier === 'ssd') {
-      this.#onSsdSlotLeft(slot)
       this.remains.left(slot, users)
+      this.#onSsdSlotLeft(slot)
     }
     if (this.#forgetIfEmpty(block) && cause) this.ghosts.left(block.key, tier, cause, block, users)
   }
@@ -203,14 +203,15 @@ export class Directory implements SlotKeeper {
       this.#detach(block, 'hbm')
       this.reserved.hbm.add(hbm.slot)
     }
-    const users = this.#usersOf(block)
+    const users = this.usersOf(block)
     for (const tier of TIERS) this.removeCopy(block, tier, 'damaged')
     if (this.#forgetIfEmpty(block)) this.ghosts.left(block.key, 'hbm', 'damaged', block, users)
   }
 
   /**
    * Takes a block that nobody may find again out of sight, with all its copies, also those that are being filled.
-   * Returns its ssd slot, reserved, for its bytes to be overwritten; null: it had none. No sequence may use the block.
+   * Returns its ssd slot, reserved, for its bytes to be overwritten; null: it had none. Until they are, the slot holds
+   * remains of anyone: its conversation may be forgotten by then. No sequence may use the block.
    */
   withdraw(block: Block): Reservation | null {
     if (block.refs > 0 || block.wants > 0) throw new Error('a block that is in use cannot be withdrawn')
@@ -219,6 +220,7 @@ export class Directory implements SlotKeeper {
     if (state !== 'absent') {
       this.#detach(block, 'ssd')
       own = this.#reservation('ssd', slot)
+      this.remains.left(slot, [ANYONE])
       this.#onSsdSlotLeft(slot)
     }
     for (const tier of TIERS) this.removeCopy(block, tier)
@@ -264,7 +266,7 @@ export class Directory implements SlotKeeper {
   }
 
   /** Names of the conversations that use the block, or used it last. */
-  #usersOf(block: Block): readonly string[] {
+  usersOf(block: Block): readonly string[] {
     const users = new Set(this.users.of(block))
     const last = this.#lastUserOf(block)
     if (last !== null) users.add(last)

@@ -99,6 +99,8 @@ export interface Sample {
     readonly demoted: number
     /** By cause: `evicted`, `write_queue_full`, `damaged`, … */
     readonly dropped: Readonly<Record<string, number>>
+    /** Blocks whose save or write failed again and again, and is not tried any more. */
+    readonly abandoned: Readonly<Record<'save' | 'write', number>>
   }
   /** Blocks: promoted ssd → dram before a request's turn, loaded into the read buffer; of the former, used and lost unused. */
   readonly prefetches: Readonly<Record<'fetched' | 'buffered' | 'used' | 'wasted', number>>

@@ -3,7 +3,7 @@
 
 import { Conversations } from '../conversations/conversations.js'
 import { Aliases } from '../directory/aliases.js'
-import { openDatabase, type Database } from '../directory/database.js'
+import type { Database } from '../directory/database.js'
 import { BlockStore } from '../directory/store.js'
 import type { Core } from '../scheduler/core/core.js'
 import { Referrers } from './referrers.js'
@@ -24,7 +24,7 @@ export interface Kept {
  */
 export function restoreKept(core: Core, dataDir: string | null, secret: Uint8Array): Kept {
   const { options, engine, clock, directory, events } = core
-  const database = dataDir === null ? null : openDatabase(dataDir)
+  const database = dataDir === null ? null : options.openDatabase(dataDir)
   const conversations = new Conversations({
     database,
     secret,
@@ -40,7 +40,7 @@ export function restoreKept(core: Core, dataDir: string | null, secret: Uint8Arr
   // After the blocks: it refers to those that are there.
   const referrers = new Referrers(directory, database?.table('referrers') ?? null, isKnown)
   events.on('conversationForgotten', key => referrers.forget(key))
-  const remains = database?.table('remains')
+  const remains = database && { left: database.table('remains'), writing: database.table('writing'), committed: () => database.flushed() }
   if (remains) directory.remains.keepIn(remains, { slot: slot => directory.pools.ssd.isFree(slot), conversation: isKnown })
   const aliases = new Aliases(database?.table('aliases') ?? null, () => clock.now())
   return { database, conversations, store, referrers, aliases }

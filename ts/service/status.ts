@@ -77,6 +77,7 @@ export function serviceCounters(core: Core, scheduler: Scheduler): ServiceCounte
     prefillTokensPerS: prefillSpeed(core),
     preemptions: counters.preemptions,
     droppedBlocks: { ...counters.dropped },
+    abandonedBlocks: { ...counters.abandoned },
     savedBlocks: counters.savedBlocks,
     loadedBlocks: counters.loadedBlocks,
     promotedBlocks: counters.promotedBlocks,

@@ -126,6 +126,8 @@ export interface ServiceCounters {
   readonly preemptions: number
   /** Blocks given up, by cause: `evicted`, `write_queue_full`, `damaged`, `reset`, `ttl`, `foreign`. */
   readonly droppedBlocks: Readonly<Record<string, number>>
+  /** Blocks whose save or write failed again and again, and is not tried any more. */
+  readonly abandonedBlocks: Readonly<Record<'save' | 'write', number>>
   readonly savedBlocks: number
   readonly loadedBlocks: number
   readonly promotedBlocks: number

@@ -70,6 +70,9 @@ const METRICS: readonly Metric[] = [
   ),
   counter('history_choices_total', 'Requests that found history on disk, by what was done about it', ({ history }) => by('choice', history)),
   counter('blocks_dropped_total', 'Blocks given up, by cause', ({ blocks }) => by('cause', blocks.dropped)),
+  counter('abandoned_blocks_total', 'Blocks whose save or write failed again and again, and is not tried any more', ({ blocks }) =>
+    by('kind', blocks.abandoned),
+  ),
   counter('damaged_reads_total', 'Blocks read from disk that were not what was asked for', ({ damagedReads }) => damagedReads),
   counter('transfer_bytes_total', 'Bytes moved', transfers(({ bytes }) => bytes)),
   counter('transfer_seconds_total', 'Time in which bytes were moved', transfers(({ ms }) => ms / SECONDS)),

@@ -37,6 +37,7 @@ export function takeSample({ service, stats }: SampleSources, limits: BandwidthL
       promoted: counters.promotedBlocks,
       demoted: counters.demotedBlocks,
       dropped: counters.droppedBlocks,
+      abandoned: counters.abandonedBlocks,
     },
     prefetches: {
       fetched: counters.prefetchedBlocks,

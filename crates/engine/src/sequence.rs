@@ -288,3 +288,72 @@ impl Sequence {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use attentionstore_model::text::{StopStrings, Tokenizer};
+
+    use super::*;
+
+    const TOKENIZER: &[u8] = include_bytes!("../../../test/fixtures/models/llama/hf/tokenizer.json");
+    const ROOT: BlockKey = [7; 32];
+
+    /// The token of one printable ASCII character.
+    fn token(character: char) -> u32 {
+        let tokenizer = Tokenizer::from_json(Path::new("tokenizer.json"), TOKENIZER).unwrap();
+        tokenizer.token_id(&character.to_string()).unwrap()
+    }
+
+    /// Answers a prompt of `prompt` tokens with the tokens of `answer`, one a step, until the stop string ends it.
+    /// Returns the tokens of the prompt and the end.
+    fn stopped(prompt: u32, answer: &str, stop: &str, keys: &KeyHasher) -> (Vec<u32>, Finished) {
+        let tokenizer = Arc::new(Tokenizer::from_json(Path::new("tokenizer.json"), TOKENIZER).unwrap());
+        let stops = Arc::new(StopStrings::new(&[stop]).unwrap());
+        let tokens: Vec<u32> = (0..prompt).map(|index| 3 + index % 90).collect();
+        let spec = SequenceSpec {
+            sequence: 1,
+            tokens: tokens.clone(),
+            root: ROOT,
+            view: None,
+            sampling: SamplingParams::greedy(),
+            stop_tokens: Vec::new(),
+            ignore_eos: false,
+            max_tokens: 100,
+        };
+        let mut sequence = Sequence::new(spec, AnswerText::new(tokenizer, stops)).unwrap();
+        let mut row = PlanRow { sequence: 1, from: 0, count: prompt, sample: true };
+        for character in answer.chars() {
+            let sampled = Sampled { token: token(character), logprob: None, top: Vec::new() };
+            if let Some(finished) = sequence.advance(&row, Some(sampled), keys, &[]).finished {
+                return (tokens, finished);
+            }
+            row = PlanRow { from: row.from + row.count, count: 1, ..row };
+        }
+        panic!("the answer does not end");
+    }
+
+    #[test]
+    fn a_tail_ends_where_the_answer_ends_before_its_stop_string() {
+        let keys = KeyHasher::new([1; 32]);
+        let (mut kept, finished) = stopped(50, "abXYZ", "XYZ", &keys);
+        assert_eq!(finished.reason, Finish::StopString("XYZ".into()));
+        assert_eq!(finished.inside_tokens, 2);
+        assert_eq!(
+            finished.computed_tokens, 52,
+            "the KV of X and Y was computed, and no turn will ask for it"
+        );
+        kept.extend(['a', 'b'].map(token));
+        assert_eq!(finished.tail_key, Some(keys.block(&ROOT, 0, &kept, None)));
+    }
+
+    #[test]
+    fn a_block_that_was_filled_before_the_stop_string_was_complete_stays_whole() {
+        let keys = KeyHasher::new([1; 32]);
+        let (_, finished) = stopped(62, "aXYZ", "XYZ", &keys);
+        assert_eq!(finished.inside_tokens, 1);
+        assert_eq!((finished.computed_tokens, finished.tail_key), (64, None));
+    }
+}

@@ -17,7 +17,7 @@ const TS_ARROWS: Readonly<Record<string, readonly string[]>> = {
   conversations: ['engine', 'protocol'],
   'scheduler/costs': ['engine'],
   'scheduler/accounts': ['scheduler/costs', 'directory', 'engine', 'protocol'],
-  'scheduler/core': ['scheduler/accounts', 'scheduler/costs', 'conversations', 'directory', 'placement', 'engine'],
+  'scheduler/core': ['scheduler/accounts', 'scheduler/costs', 'conversations', 'directory', 'placement', 'engine', 'protocol'],
   'scheduler/sequence': ['scheduler/core', 'scheduler/accounts', 'conversations', 'directory', 'placement', 'engine', 'protocol'],
   'scheduler/moves': ['scheduler/sequence', 'scheduler/core', 'scheduler/accounts', 'scheduler/costs', 'directory', 'placement', 'engine', 'protocol'],
   'scheduler/loop': ['scheduler', 'directory', 'engine', 'protocol'],

@@ -258,6 +258,7 @@ export class FakeService implements InferenceService {
       prefillTokensPerS: 1234,
       preemptions: 15,
       droppedBlocks: { evicted: 16, reset: 17 },
+      abandonedBlocks: { save: 29, write: 30 },
       savedBlocks: 18,
       loadedBlocks: 19,
       promotedBlocks: 20,

@@ -23,6 +23,8 @@ export class Counters {
     erased: 0,
     foreign: 0,
   }
+  /** Blocks whose save or write failed again and again, and is not tried any more. */
+  readonly abandoned = { save: 0, write: 0 }
   readonly reused = perTier()
   readonly missed = { neverSeen: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 }
   savedMs = 0

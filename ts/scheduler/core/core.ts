@@ -8,6 +8,7 @@ import { conversationKey } from '../../conversations/registry.js'
 import { createPolicy } from '../../placement/registry.js'
 import { Counters } from '../accounts/counters.js'
 import { EventBus } from './events.js'
+import { Flushes } from './flushes.js'
 import { TransferDesk } from './transfer-desk.js'
 import { MachineMeter } from '../costs/machine.js'
 import type { ServiceOptions } from './options.js'
@@ -40,6 +41,7 @@ export interface Core {
   readonly journal: Journal
   readonly curve: HitRateCurve
   readonly desk: TransferDesk
+  readonly flushes: Flushes
   readonly tiers: Tiers
 }
 
@@ -56,6 +58,7 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     const owner = journal.ownerOf(block)
     return owner ? conversationKey(owner.tenant, owner.conversation) : null
   }
+  const desk = new TransferDesk(engine)
   return {
     engine,
     options,
@@ -73,7 +76,8 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     machine: new MachineMeter(engine, options),
     journal,
     curve: new HitRateCurve(),
-    desk: new TransferDesk(engine),
+    desk,
+    flushes: new Flushes(desk),
     tiers: { keeps, dram, ssd, saves: dram || ssd },
   }
 }

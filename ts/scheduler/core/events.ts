@@ -6,7 +6,7 @@ import type { Block } from '../../directory/block.js'
 export interface SchedulerEvents {
   /** A sequence takes the block into its block table. */
   blockTaken: [block: Block]
-  /** A load, or a front, has let go of the block's dram copy. */
+  /** A load, or those who waited for a read, have let go of the block's dram copy. */
   dramLetGo: [block: Block]
   /** A dram slot for a save was refused. */
   dramRefused: []

@@ -4,6 +4,13 @@ import type { Engine, Transfer, TransferDone } from '../../engine/types.js'
 
 export type TransferRequest = Transfer extends infer T ? (T extends Transfer ? Omit<T, 'id'> : never) : never
 
+/** A transfer that has an id, and counts as in flight, before it is sent. */
+export interface HeldTransfer {
+  readonly id: number
+  /** Enqueues it, as `TransferDesk.send` does. */
+  send(): void
+}
+
 export class TransferDesk {
   readonly #waiting = new Map<number, (done: TransferDone) => void>()
   #outbox: Transfer[] = []
@@ -18,7 +25,13 @@ export class TransferDesk {
 
   /** Enqueues a transfer; it goes out with the next `flush`, in order. */
   send(request: TransferRequest, ended: (done: TransferDone) => void): void {
-    this.#outbox.push({ ...request, id: this.expect(ended) } as Transfer)
+    this.hold(request, ended).send()
+  }
+
+  /** As `send`, but it is enqueued when the caller says so: something else has to end first. */
+  hold(request: TransferRequest, ended: (done: TransferDone) => void): HeldTransfer {
+    const transfer = { ...request, id: this.expect(ended) } as Transfer
+    return { id: transfer.id, send: () => void this.#outbox.push(transfer) }
   }
 
   /** An id whose end will be reported, for what travels inside a plan. */

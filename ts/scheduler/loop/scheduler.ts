@@ -163,6 +163,7 @@ export class Scheduler {
   /** Fails everything that waits or runs. */
   failAll(error: AttentionStoreError): void {
     this.#isStopped = true
+    this.moves.close()
     for (const sequence of [...this.waiting, ...this.active]) sequence.turn.fail(error)
   }
 

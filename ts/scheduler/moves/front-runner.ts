@@ -113,7 +113,6 @@ export class FrontRunner {
       promoted: () => {
         front.asked--
         if (isWanted()) this.#take(sequence, front, index, block)
-        else this.#core.events.emit('dramLetGo', block)
       },
       lost: () => {
         front.asked--

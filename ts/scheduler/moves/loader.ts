@@ -68,7 +68,7 @@ export class Loader {
 
   #promoted(load: Load): void {
     // A sequence's own slot was given back if the sequence went away before the load began.
-    if (!load.isShared && load.users.size === 0) return this.#core.events.emit('dramLetGo', load.source)
+    if (!load.isShared && load.users.size === 0) return
     load.stage = 'loading'
     for (const user of load.users) user.promoted()
     this.#send(load)

@@ -160,11 +160,20 @@ export class Reads {
   }
 
   #settle(read: Read, isPromoted: boolean): void {
-    this.#reads.delete(read.block)
-    for (const waiter of read.waiters) {
-      if (isPromoted) waiter.promoted()
-      else waiter.lost()
-    }
-    this.#core.directory.pools.ssd.unpin(read.ssdSlot)
+    const { block, ssdSlot, waiters } = read
+    this.#reads.delete(block)
+    if (isPromoted) this.#tell(block, waiters)
+    else for (const waiter of waiters) waiter.lost()
+    this.#core.directory.pools.ssd.unpin(ssdSlot)
+  }
+
+  /** The bytes stay in dram until the last waiter was told: the first may have no use for them, and the next one may. */
+  #tell(block: Block, waiters: readonly ReadWaiter[]): void {
+    const { dram } = this.#core.directory.pools
+    const { slot } = block.copies.dram
+    dram.pin(slot)
+    for (const waiter of waiters) waiter.promoted()
+    dram.unpin(slot)
+    this.#core.events.emit('dramLetGo', block)
   }
 }

@@ -107,7 +107,7 @@ export class Saver {
     if (block) this.#saving.delete(block)
     if (done.error !== undefined || block === null || block.gone || block.copies.dram.state !== 'absent') {
       dram.dispose()
-      if (block && done.error !== undefined) this.#retry(block)
+      if (block && done.error !== undefined) this.#retry(block, done.error)
       return
     }
     dram.become(block, 'present')
@@ -117,11 +117,15 @@ export class Saver {
     this.#dropSuperseded(block)
   }
 
-  #retry(block: Block): void {
+  #retry(block: Block, code: string): void {
+    const { counters, options } = this.#core
     const failures = (this.#failures.get(block) ?? 0) + 1
     this.#failures.set(block, failures)
-    if (failures >= MOST_FAILURES) block.releasable = true
-    else this.want(block)
+    if (failures < MOST_FAILURES) return this.want(block)
+    block.releasable = true
+    if (failures > MOST_FAILURES) return
+    counters.abandoned.save++
+    options.onFault({ message: 'a block is no longer saved to dram', code, context: { failures, block: block.index, tokens: block.valid } })
   }
 
   /** What the block continues is no longer needed in memory; on ssd it stays until the block is durable there. */

@@ -19,7 +19,7 @@ export function emptySample(uptimeMs: number, given: Partial<Sample> = {}): Samp
     },
     saved: { tokens: 0, ms: 0 },
     prefillTokensPerS: null,
-    blocks: { saved: 0, loaded: 0, promoted: 0, demoted: 0, dropped: {} },
+    blocks: { saved: 0, loaded: 0, promoted: 0, demoted: 0, dropped: {}, abandoned: { save: 0, write: 0 } },
     prefetches: { fetched: 0, buffered: 0, used: 0, wasted: 0 },
     history: { load: 0, recompute: 0, split: 0 },
     preemptions: 0,
