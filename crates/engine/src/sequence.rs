@@ -322,12 +322,15 @@ mod tests {
             stop_tokens: Vec::new(),
             ignore_eos: false,
             max_tokens: 100,
+            constraint: None,
         };
         let mut sequence = Sequence::new(spec, AnswerText::new(tokenizer, stops)).unwrap();
         let mut row = PlanRow { sequence: 1, from: 0, count: prompt, sample: true };
         for character in answer.chars() {
             let sampled = Sampled { token: token(character), logprob: None, top: Vec::new() };
-            if let Some(finished) = sequence.advance(&row, Some(sampled), keys, &[]).finished {
+            if let Some(finished) =
+                sequence.advance(&row, Some(SampleOutcome::Token(sampled)), keys, &[]).finished
+            {
                 return (tokens, finished);
             }
             row = PlanRow { from: row.from + row.count, count: 1, ..row };
