@@ -5,11 +5,12 @@ import { BLOCK_TOKENS, type BlockKey, type TierName } from '../engine/types.js'
 import { lru } from '../placement/lru.js'
 import type { Experienced, PlacementPolicy, TurnUse } from '../placement/types.js'
 import { Block, TIERS } from './block.js'
-import { ChildIndex, commonTokens } from './children.js'
+import { ChildIndex } from './children.js'
 import { ghostCapacity, Ghosts, type LossCause } from './ghosts.js'
 import { checkDirectory } from './integrity.js'
 import { LeafOrder } from './leaf-order.js'
 import { matchTokens, type Match } from './match.js'
+import { walkAll } from './pace.js'
 import { ANYONE, Remains } from './remains.js'
 import { Reservation, type SlotKeeper } from './reservation.js'
 import { SlotPool } from './slots.js'
@@ -124,9 +125,7 @@ export class Directory implements SlotKeeper {
     if (ghost) Object.assign(block, ghost.history, { isBack: true })
     this.blocks.set(key, block)
     this.children.add(block)
-    for (const child of this.children.of(key)) {
-      for (const tier of TIERS) if (child.copies[tier].state !== 'absent') block.copies[tier].children++
-    }
+    for (const tier of TIERS) block.copies[tier].children = this.children.copies(key, tier)
     return block
   }
 
@@ -155,6 +154,7 @@ export class Directory implements SlotKeeper {
     if (!block.reachable) this.leftBehind[tier].add(block)
     this.pools[tier].version++
     this.orders[tier].review(block)
+    if (state === 'present') this.children.review(block)
     this.#countChild(block, tier, 1)
   }
 
@@ -162,6 +162,7 @@ export class Directory implements SlotKeeper {
   complete(block: Block, tier: TierName): void {
     if (block.copies[tier].state !== 'filling') throw new Error(`the ${tier} copy is not filling`)
     block.copies[tier].state = 'present'
+    this.children.review(block)
     this.pools[tier].version++
     if (tier === 'ssd') this.remains.rewritten(block.copies.ssd.slot)
   }
@@ -247,17 +248,17 @@ export class Directory implements SlotKeeper {
 
   /** Siblings that `block` makes superfluous: partly filled, with the same beginning, used by nobody. */
   superseded(block: Block): Block[] {
-    const old: Block[] = []
-    for (const sibling of this.children.of(block.parent)) {
-      const isPrefix = sibling.valid < block.valid && commonTokens(sibling.tokens, block.tokens) === sibling.valid
-      if (isPrefix && sibling.valid < BLOCK_TOKENS && sibling.refs === 0) old.push(sibling)
-    }
-    return old
+    return this.children.beginningsOf(block).filter(sibling => sibling.refs === 0)
   }
 
   /** Throws if used + free ≠ total, a slot is owned twice, a key has no bytes, or a count is wrong. */
   checkIntegrity(): void {
-    checkDirectory(this)
+    walkAll(this.checks())
+  }
+
+  /** The same a piece at a time, as long as nothing changes. */
+  checks(): Iterable<void> {
+    return checkDirectory(this)
   }
 
   #reservation(tier: TierName, slot: number): Reservation {
@@ -274,7 +275,9 @@ export class Directory implements SlotKeeper {
   }
 
   #detach(block: Block, tier: TierName): void {
+    const wasFound = block.has(tier)
     block.copies[tier].state = 'absent'
+    if (wasFound) this.children.review(block)
     this.inTier[tier].delete(block)
     this.leftBehind[tier].delete(block)
     if (tier === 'ssd') block.durable = false
@@ -285,6 +288,7 @@ export class Directory implements SlotKeeper {
 
   /** A copy of the block came or went: the block that it continues may be a leaf no longer, or again. */
   #countChild(block: Block, tier: TierName, change: 1 | -1): void {
+    this.children.count(block, tier, change)
     const parent = this.blocks.get(block.parent)
     if (!parent) return
     parent.copies[tier].children += change

@@ -3,15 +3,19 @@
 
 import type { BlockKey } from '../engine/types.js'
 import type { Block } from './block.js'
+import type { Pace } from './pace.js'
 
 const NONE: ReadonlySet<never> = new Set()
 
 export class BlockUsers {
+  /** Grows whenever a pair comes or goes. */
+  version = 0
   readonly #blocks = new Map<string, Set<Block>>()
   readonly #conversations = new Map<Block, Set<string>>()
 
   /** The conversation uses the block. */
   add(conversation: string, block: Block): void {
+    this.version++
     add(this.#blocks, conversation, block)
     add(this.#conversations, block, conversation)
   }
@@ -28,27 +32,33 @@ export class BlockUsers {
 
   /** The conversation uses nothing any more. */
   forgetConversation(conversation: string): void {
+    this.version++
     for (const block of this.blocksOf(conversation)) remove(this.#conversations, block, conversation)
     this.#blocks.delete(conversation)
   }
 
   /** The block has left the directory. */
   forgetBlock(block: Block): void {
+    this.version++
     for (const conversation of this.of(block)) remove(this.#blocks, conversation, block)
     this.#conversations.delete(block)
   }
 
-  /** Throws unless both sides name the same pairs, of blocks that are among `blocks`. */
-  checkIntegrity(blocks: ReadonlyMap<BlockKey, Block>): void {
+  /** Throws unless both sides name the same pairs, of blocks that are among `blocks`. Stops after every piece. */
+  *check(blocks: ReadonlyMap<BlockKey, Block>, pace: Pace): Iterable<void> {
     let pairs = 0
     for (const [conversation, used] of this.#blocks) {
       for (const block of used) {
         if (blocks.get(block.key) !== block) throw new Error('a conversation refers to a block that is gone')
         if (!this.of(block).has(conversation)) throw new Error('a block does not know a conversation that refers to it')
         pairs++
+        if (pace.isOver) yield
       }
     }
-    for (const conversations of this.#conversations.values()) pairs -= conversations.size
+    for (const conversations of this.#conversations.values()) {
+      pairs -= conversations.size
+      if (pace.isOver) yield
+    }
     if (pairs !== 0) throw new Error('a block knows a conversation that does not refer to it')
   }
 }

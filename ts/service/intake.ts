@@ -38,6 +38,7 @@ export class IntakeDesk {
     const messages = request.prompt.kind === 'chat' ? messageTexts(request.prompt.messages) : null
     const resolution = this.#conversations.resolve({
       tenant: request.tenant,
+      cacheSalt: request.cacheSalt,
       conversation: request.conversation,
       hint: request.conversationHint,
       messages,

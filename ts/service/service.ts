@@ -13,6 +13,7 @@ import { CacheControls } from './controls.js'
 import { ConversationControls } from './conversation-controls.js'
 import { createCore, type Core } from '../scheduler/core/core.js'
 import { IntakeDesk, type Intake } from './intake.js'
+import { IntegrityWatch } from './integrity-watch.js'
 import { restoreKept, type Kept } from './kept.js'
 import { contextThatFits, serviceOptions, type ServiceOptions } from '../scheduler/core/options.js'
 import type { RequestRecords } from './records/records.js'
@@ -66,6 +67,7 @@ class Service implements InferenceService {
   #failure: ApiError | null = null
   #closed: Promise<void> | null = null
   readonly #changes = new Changes()
+  readonly #watch: IntegrityWatch
   #cancelHousekeeping: () => void = () => {}
 
   constructor(core: Core) {
@@ -100,6 +102,12 @@ class Service implements InferenceService {
     this.#starts = starts
     this.#intake = new IntakeDesk(core, kept.conversations, starts)
     this.#controls = controls
+    const { directory } = core
+    this.#watch = new IntegrityWatch(core.clock, {
+      isIdle: () => scheduler.isIdle,
+      version: () => directory.version + directory.users.version,
+      check: () => directory.checks(),
+    })
     this.#scheduleHousekeeping()
   }
 
@@ -241,7 +249,7 @@ class Service implements InferenceService {
     const period = sessionTtlMs === null ? HOUSEKEEPING_MS : Math.max(100, Math.min(HOUSEKEEPING_MS, sessionTtlMs / 4))
     const run = (): void => {
       if (sessionTtlMs !== null) this.#controls.dropIdle(clock.now() - sessionTtlMs)
-      if (this.#scheduler.isIdle) this.checkIntegrity()
+      this.#watch.begin()
       this.#cancelHousekeeping = clock.after(period, run, { background: true })
     }
     this.#cancelHousekeeping = clock.after(period, run, { background: true })
@@ -249,6 +257,7 @@ class Service implements InferenceService {
 
   async #close(graceMs: number): Promise<void> {
     this.#cancelHousekeeping()
+    this.#watch.stop()
     if (this.#state === 'open') this.#state = 'draining'
     const draining = new ApiError('draining', 'the server is shutting down')
     for (const sequence of [...this.#scheduler.waiting]) if (!sequence.isAdded) this.#refuse(sequence, draining)

@@ -23,7 +23,7 @@ enum Asked {
 /// Allows even tokens as long as there are some left to give.
 struct Even {
     left: usize,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    asked: Log,
 }
 
 impl MaskSource for Even {
@@ -40,8 +40,10 @@ impl MaskSource for Even {
     }
 }
 
-fn even(left: usize) -> (Option<Box<dyn MaskSource>>, Arc<Mutex<Vec<Asked>>>) {
-    let asked = Arc::new(Mutex::new(Vec::new()));
+type Log = Arc<Mutex<Vec<Asked>>>;
+
+fn even(left: usize) -> (Option<Box<dyn MaskSource>>, Log) {
+    let asked = Log::default();
     (Some(Box::new(Even { left, asked: asked.clone() })), asked)
 }
 

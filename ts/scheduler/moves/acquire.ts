@@ -8,7 +8,7 @@ import type { SlotPool } from '../../directory/slots.js'
 import { viewOf } from '../../directory/view.js'
 import { BLOCK_TOKENS, type ViewParameters } from '../../engine/types.js'
 import type { TurnUse } from '../../placement/types.js'
-import { hiddenBlocks, MIN_WINDOW } from '../../engine/view.js'
+import { hiddenBlocks, keyedView, MIN_WINDOW } from '../../engine/view.js'
 import type { Core } from '../core/core.js'
 import type { HistoryChooser } from '../costs/chooser.js'
 import type { HistoryChoice } from '../costs/load-or-recompute.js'
@@ -97,9 +97,12 @@ export class Acquirer {
     throw new Error('the last start of a sequence computes more than its view holds')
   }
 
-  /** From the window on, rows depend on what was seen when they were computed; then the view is part of a block's key. */
+  /**
+   * From the window on, rows depend on what was seen when they were computed; then the view is part of a block's key. What
+   * continues such a block was computed under its view.
+   */
   #isOfView({ key, parent, index, tokens }: Block, view: ViewParameters | null): boolean {
-    if (index * BLOCK_TOKENS < MIN_WINDOW) return true
+    if (index * BLOCK_TOKENS < MIN_WINDOW || keyedView(view, index - 1) !== null) return true
     return this.#core.engine.text.blockKey(parent, index, tokens, view) === key
   }
 
