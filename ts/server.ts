@@ -143,8 +143,8 @@ function listen(
 
 function reloadKeys(auth: AccessControl, log: Logger): void {
   const failures = auth.reload()
-  for (const { code, message, context } of failures) log.error({ code, ...context }, `the keys stay as they were: ${message}`)
-  if (failures.length === 0) log.info('the keys were read again')
+  for (const { code, message, context } of failures) log.error({ code, ...context }, `the earlier keys stay in use: ${message}`)
+  if (failures.length === 0) log.info('the key files were read again')
 }
 
 function serverInfo(options: ServeOptions, { info }: Engine, service: InferenceService): ServerInfo {
@@ -170,12 +170,12 @@ function serverInfo(options: ServeOptions, { info }: Engine, service: InferenceS
 /** @throws ExitError with exit code 2 that names the option. */
 function checkContext({ maxContext, contextWindow }: ServeOptions, { info }: Engine): void {
   const held = contextThatFits(info.slots.hbm)
-  if (held === 0) throw invalidOption('--hbm-bytes', `${info.slots.hbm} blocks of ${info.blockBytes} bytes hold no context`)
+  if (held === 0) throw invalidOption('--hbm-bytes', `the tier holds ${info.slots.hbm} blocks of ${info.blockBytes} bytes, too few for any context`)
   const most = Math.min(held, info.modelContext)
   const limits = `the model has ${info.modelContext}, the hbm tier holds ${held}`
-  if (maxContext !== null && maxContext > most) throw invalidOption('--max-context', `${maxContext} tokens are too many: ${limits}`)
+  if (maxContext !== null && maxContext > most) throw invalidOption('--max-context', `${maxContext} tokens are too many: ${limits} tokens`)
   if (contextWindow === null || contextWindow <= (maxContext ?? most)) return
-  throw invalidOption('--context-window', `${contextWindow} tokens are more than the context of ${maxContext ?? most}: ${limits}`)
+  throw invalidOption('--context-window', `${contextWindow} tokens are more than the context of ${maxContext ?? most}: ${limits} tokens`)
 }
 
 /** What a server is made of, closed in the reverse order of its making. */

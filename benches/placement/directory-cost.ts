@@ -1,4 +1,4 @@
-// What the policy costs a request in the live directory: a full tier of 100,000 blocks, requests that use and fill blocks, and
+// The cost of the policy a request in the live directory: a full tier of 100,000 blocks, requests that use and fill blocks, and
 // as many that go. Beside it the same without a policy's work: keys, maps and slots have their own cost.
 
 import { Directory } from '../../ts/directory/directory.js'

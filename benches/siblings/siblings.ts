@@ -1,4 +1,4 @@
-// A system prompt that many conversations share has as many blocks behind it: what a request pays for them on the event
+// A system prompt that many conversations share has as many blocks behind it: their cost for a request, on the event
 // loop. Each row is one kind of siblings, by how many tokens all of them begin with.
 
 import { setFlagsFromString } from 'node:v8'
@@ -115,4 +115,4 @@ async function run({ quick }: BenchContext): Promise<Report> {
   }
 }
 
-export const siblings: Bench = { name: 'siblings', about: 'what a request pays for 50,000 siblings of its blocks', isLong: true, run }
+export const siblings: Bench = { name: 'siblings', about: 'the cost for a request of 50,000 siblings of its blocks', isLong: true, run }

@@ -1,4 +1,4 @@
-// What a busy server would tell, made from a seed.
+// The data of a busy server, made from a seed.
 
 import type {
   CacheMap,

@@ -1,4 +1,4 @@
-// What a killed server wrote and could not say: an erasure after the restart reaches it.
+// An erasure after a restart reaches the blocks that the killed server wrote and could not record.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

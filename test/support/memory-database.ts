@@ -30,7 +30,7 @@ export class MemoryDatabase implements Database {
     }
   }
 
-  /** What is asked for is committed later, not within the call. */
+  /** The writes that were asked for are committed later, not within the call. */
   async flushed(): Promise<void> {
     const writes = this.#uncommitted
     this.#uncommitted = []

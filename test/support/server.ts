@@ -58,7 +58,7 @@ export class TestServer {
     return this.child.pid ?? 0
   }
 
-  /** What the server printed last. */
+  /** The last output of the server. */
   get output(): string {
     return this.lines.join('\n')
   }

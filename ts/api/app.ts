@@ -175,7 +175,7 @@ async function send(reply: Reply, request: Request, response: Response, context:
 }
 
 const notFound: RequestHandler = () => {
-  throw new ApiError('not_found', 'there is no such route; GET /openapi.json lists them')
+  throw new ApiError('not_found', 'The server has no such route. GET /openapi.json lists the routes.')
 }
 
 function answerError({ log }: ApiContext): ErrorRequestHandler {

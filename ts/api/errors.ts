@@ -50,7 +50,7 @@ export function toApiError(thrown: unknown): ApiError {
     return new ApiError('invalid_value', `messages: ${thrown.message}`, 'messages', thrown.context)
   }
   const code = thrown instanceof AttentionStoreError ? ` (${thrown.code})` : ''
-  return new ApiError('engine_error', `the server failed to answer${code}; its log says more`, null, {}, { cause: thrown })
+  return new ApiError('engine_error', `The server failed to answer${code}. Its log has the reason.`, null, {}, { cause: thrown })
 }
 
 interface BodyError extends Error {
@@ -65,13 +65,13 @@ function isBodyError(thrown: unknown): thrown is BodyError {
 
 function bodyError(error: BodyError): ApiError {
   if (error.type === 'entity.too.large') {
-    return new ApiError('body_too_large', 'the request body is larger than --max-body-bytes allows')
+    return new ApiError('body_too_large', 'The request body is larger than --max-body-bytes allows.')
   }
   const sentences: Readonly<Record<string, string>> = {
-    'entity.parse.failed': 'the request body is not JSON',
-    'request.aborted': 'the request body ended early',
-    'encoding.unsupported': 'the content encoding of the request body is not supported',
-    'charset.unsupported': 'the charset of the request body is not supported; use UTF-8',
+    'entity.parse.failed': 'The request body is not JSON.',
+    'request.aborted': 'The request body ended early.',
+    'encoding.unsupported': 'The content encoding of the request body is not supported.',
+    'charset.unsupported': 'The charset of the request body is not supported. Use UTF-8.',
   }
-  return new ApiError('invalid_value', sentences[error.type] ?? 'the request body could not be read')
+  return new ApiError('invalid_value', sentences[error.type] ?? 'The request body could not be read.')
 }

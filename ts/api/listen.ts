@@ -65,10 +65,10 @@ function listen(server: Server, { host, port }: ListenOptions): Promise<void> {
 
 function listenError(cause: NodeJS.ErrnoException, host: string, port: number): ExitError {
   const sentences: Readonly<Record<string, string>> = {
-    EADDRINUSE: `--port: ${port} is in use on ${host}; give another one, or 0 for any free one`,
-    EACCES: `--port: ${port} may not be listened on by this user`,
+    EADDRINUSE: `--port: ${port} is in use on ${host}; give another port, or 0 for any free one`,
+    EACCES: `--port: this user may not listen on ${port}`,
     EADDRNOTAVAIL: `--host: ${host} is not an address of this machine`,
-    ENOTFOUND: `--host: ${host} is not known`,
+    ENOTFOUND: `--host: no address is known for ${host}`,
   }
   const message = sentences[cause.code ?? ''] ?? `--host: cannot listen on ${host}:${port}: ${cause.code}`
   return new ExitError(2, 'cannot_listen', message, { host, port }, { cause })

@@ -29,13 +29,13 @@ const MAX_TOKENS = 2 ** 31 - 1
 
 export function chatCommand(terminal: Terminal, setExitCode: (code: number) => void): Command {
   const command = new Command('chat')
-    .description('talk to a model in the terminal; after each answer: time to first token, and where the prompt came from')
+    .description('talk to a model in the terminal; each answer prints its time to first token and the sources of its prompt')
     .option('--url <url>', `a running server, with the key in ${API_KEY_VARIABLE} if it asks for one (default: one is started in this process, with the options below)`)
     .option('--system <text>', 'system message')
     .option('--temperature <number>', "0: always the likeliest token (default: the model's)")
-    .option('--max-tokens <count>', 'longest answer (default: what fits)')
+    .option('--max-tokens <count>', 'longest answer (default: the room left in the context)')
     .option('--seed <number>', 'the same seed gives the same answers')
-    .option('--truncation <auto|disabled>', 'auto: a conversation longer than the context goes on with a part of it (default: disabled)')
+    .option('--truncation <auto|disabled>', 'auto: a conversation longer than the context continues with its head and latest part (default: disabled)')
   return addServeOptions(command).action(async (values: Record<string, unknown>) => setExitCode(await chat(values, terminal)))
 }
 

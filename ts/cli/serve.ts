@@ -50,7 +50,7 @@ function startLines({ info, tiers, url }: RunningServer): string[] {
   return [
     `model    ${info.models.join(', ')}\n`,
     `device   ${info.device}\n`,
-    `tiers    ${info.reuse ? sizes.join('; ') : `${sizes[0]}; no reuse: nothing is kept`}\n`,
+    `tiers    ${info.reuse ? sizes.join('; ') : `${sizes[0]}; no reuse: no KV is kept`}\n`,
     `context  ${contextLine(info)}\n`,
     `listening on ${url}\n`,
   ]
@@ -76,7 +76,7 @@ function stopRequest(terminal: Terminal): StopRequest {
   return { first, second, forget }
 }
 
-/** Shell convention for an end by a signal. What was not flushed is a miss later, never a wrong answer. */
+/** Shell convention for an end by a signal. A block that was not flushed is a miss later, never a wrong answer. */
 function stopAtOnce(): never {
   process.exit(130)
 }

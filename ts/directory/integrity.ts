@@ -74,6 +74,6 @@ function checkBlock(block: Block): void {
   if (TIERS.every(tier => block.copies[tier].state === 'absent')) throw new Error('a key has no bytes')
   if (block.refs < 0 || block.wants < 0) throw new Error('a negative count of references')
   if (block.refs > 0 && block.copies.hbm.state === 'absent') throw new Error('a sequence refers to a block outside hbm')
-  if (block.wants === 0 && block.firstWanted !== Infinity) throw new Error('nobody wants a block that is marked as wanted')
+  if (block.wants === 0 && block.firstWanted !== Infinity) throw new Error('no request wants a block that is marked as wanted')
   if (block.durable && !block.has('ssd')) throw new Error('a block is durable without an ssd copy')
 }

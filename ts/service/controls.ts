@@ -24,7 +24,7 @@ export class CacheControls {
    * Removes copies above `to`, of some blocks or of all, once they are durable at or below it. Blocks in use are skipped.
    */
   async demote(to: 'dram' | 'ssd', blocks: Iterable<Block> = this.#core.directory.blocks.values()): Promise<DemoteReceipt> {
-    if (!this.#core.tiers[to]) throw new ApiError('tier_disabled', `the ${to} tier is off`, 'to', { tier: to })
+    if (!this.#core.tiers[to]) throw new ApiError('tier_disabled', `The ${to} tier is off.`, 'to', { tier: to })
     const above: readonly TierName[] = to === 'dram' ? ['hbm'] : ['hbm', 'dram']
     const pending = new Set<Block>()
     for (const block of blocks) if (above.some(tier => block.copies[tier].state !== 'absent')) pending.add(block)

@@ -67,7 +67,7 @@ export class IntakeDesk {
     }
     const unknown = prompt.tokens.find(token => token >= info.vocabSize)
     if (unknown !== undefined) {
-      throw new ApiError('invalid_value', `token ${unknown} is not in the vocabulary of ${info.vocabSize} tokens`, 'prompt', {
+      throw new ApiError('invalid_value', `prompt: Token ${unknown} is not in the vocabulary of ${info.vocabSize} tokens.`, 'prompt', {
         token: unknown,
         vocab_size: info.vocabSize,
       })
@@ -77,7 +77,7 @@ export class IntakeDesk {
 
   #specOf(request: TurnRequest, { tokens, systemTokens }: EncodedPrompt, ticket: number): SequenceSpec {
     const { engine, options } = this.#core
-    if (tokens.length === 0) throw new ApiError('invalid_value', 'the prompt has no tokens', 'prompt')
+    if (tokens.length === 0) throw new ApiError('invalid_value', 'The prompt has no tokens.', 'prompt')
     const view = request.truncation === 'auto' ? this.#viewOf(systemTokens) : null
     if (view === null) this.#checkLength(request, tokens.length)
     // With truncation an answer does not end with the context, but is as long as one at most.
@@ -99,14 +99,14 @@ export class IntakeDesk {
   #viewOf(systemTokens: number): ViewParameters {
     const { contextWindow, truncationRatio, maxContext } = this.#core.options
     if (contextWindow !== null) return viewParameters(contextWindow, truncationRatio, systemTokens)
-    const message = `truncation needs a window of at least ${MIN_WINDOW} tokens, and the context is ${maxContext}`
+    const message = `Truncation needs a window of at least ${MIN_WINDOW} tokens; the context has ${maxContext}.`
     throw new ApiError('unsupported_parameter', message, 'truncation', { max_model_len: maxContext, min_window: MIN_WINDOW })
   }
 
   #checkLength(request: TurnRequest, length: number): void {
     const { maxContext } = this.#core.options
     if (length < maxContext) return
-    const message = `the prompt has ${length} tokens, the context ends at ${maxContext}; with truncation "auto" it could go on`
+    const message = `The prompt has ${length} tokens; the context limit, prompt and answer, is ${maxContext}. Set truncation to "auto" to continue.`
     const counts = { prompt_tokens: length, max_model_len: maxContext }
     throw new ApiError('context_length_exceeded', message, request.prompt.kind === 'chat' ? 'messages' : 'prompt', counts)
   }

@@ -36,7 +36,7 @@ export function createInferenceService(engine: Engine, given: Partial<ServiceOpt
   const options = serviceOptions(engine.info, given)
   const mostContext = Math.min(engine.info.modelContext, contextThatFits(engine.info.slots.hbm))
   if (options.maxContext > mostContext || options.maxContext < 2) {
-    const message = `a context of ${options.maxContext} tokens does not fit: model and hbm tier allow ${mostContext}`
+    const message = `the context of ${options.maxContext} tokens is too long: the model and the hbm tier allow ${mostContext}`
     throw new ExitError(2, 'context_does_not_fit', message, { max_context: options.maxContext, fits: mostContext })
   }
   checkWindow(options)
@@ -46,7 +46,7 @@ export function createInferenceService(engine: Engine, given: Partial<ServiceOpt
 function checkWindow({ contextWindow, maxContext, truncationRatio }: ServiceOptions): void {
   const isWindow = contextWindow === null || (contextWindow >= MIN_WINDOW && contextWindow <= maxContext)
   if (isWindow && truncationRatio > 0 && truncationRatio <= 1) return
-  const message = `no window of ${contextWindow} tokens with a ratio of ${truncationRatio}: it has ${MIN_WINDOW} to ${maxContext}, the ratio lies above 0 and is at most 1`
+  const message = `the window of ${contextWindow} tokens or the ratio of ${truncationRatio} is out of range: a window has ${MIN_WINDOW} to ${maxContext} tokens, a ratio is above 0 and at most 1`
   throw new ExitError(2, 'window_does_not_fit', message, { context_window: contextWindow, truncation_ratio: truncationRatio })
 }
 
@@ -188,13 +188,13 @@ class Service implements InferenceService {
 
   #checkOpen(): void {
     if (this.#failure) throw this.#failure
-    if (this.#state === 'draining') throw new ApiError('draining', 'the server is shutting down')
+    if (this.#state === 'draining') throw new ApiError('draining', 'The server is shutting down.')
   }
 
   #checkQueue(): void {
     const queued = this.#scheduler.waiting.length + this.#arriving
     if (queued < this.#core.options.maxQueue) return
-    const message = `${queued} requests wait, which is the most that may`
+    const message = `The queue is full: ${queued} requests are waiting (limit ${this.#core.options.maxQueue}).`
     throw new ApiError('queue_full', message, null, { queued, max_queue: this.#core.options.maxQueue, retry_after: this.#retryAfter() })
   }
 
@@ -236,7 +236,7 @@ class Service implements InferenceService {
 
   #failed(code: string, message: string): void {
     this.#state = 'failed'
-    this.#failure = new ApiError('engine_error', `the engine stopped: ${message}`, null, { engine_code: code })
+    this.#failure = new ApiError('engine_error', `The engine stopped: ${message}`, null, { engine_code: code })
     for (const sequence of this.#intakes.keys()) this.#accounts.failed(sequence, this.#failure.code)
     this.#scheduler.failAll(this.#failure)
     this.#intakes.clear()
@@ -259,7 +259,7 @@ class Service implements InferenceService {
     this.#cancelHousekeeping()
     this.#watch.stop()
     if (this.#state === 'open') this.#state = 'draining'
-    const draining = new ApiError('draining', 'the server is shutting down')
+    const draining = new ApiError('draining', 'The server is shutting down.')
     for (const sequence of [...this.#scheduler.waiting]) if (!sequence.isAdded) this.#refuse(sequence, draining)
     await this.#drain(graceMs, draining)
     this.#scheduler.moves.hurry()

@@ -6,7 +6,7 @@ import type { Engine } from '../engine/types.js'
 import type { ApiError } from '../protocol/errors.js'
 import type { InferenceService, Turn } from '../service/types.js'
 
-/** What a surface asks: turns, tokens, and the names of the model. */
+/** The parts of the server that a surface uses: turns, tokens, and the names of the model. */
 export interface SurfaceContext {
   readonly service: Pick<InferenceService, 'start' | 'modelContext'>
   readonly engine: Pick<Engine, 'info' | 'text'>

@@ -1,10 +1,10 @@
-// What surfaces make a turn's fields with: defaults of sampling, and checks against the model.
+// Parts of a turn that all surfaces make alike: defaults of sampling, and checks against the model.
 
 import { randomBytes } from 'node:crypto'
 import type { EngineInfo, SamplingParams } from '../engine/types.js'
 import { ApiError } from '../protocol/errors.js'
 
-/** How a client wants to sample; what is left out or null has the model's default, and then OpenAI's. */
+/** How a client wants to sample. A field that is left out or null gets the model's default, or else OpenAI's. */
 export type SamplingWishes = {
   readonly [Field in Exclude<keyof SamplingParams, 'seed' | 'logprobs' | 'logitBias'>]?: number | null | undefined
 } & {
@@ -33,7 +33,7 @@ export function samplingParams(wishes: SamplingWishes, { defaults }: Pick<Engine
 export function inVocabulary(tokens: readonly number[], info: EngineInfo, param: string): readonly number[] {
   const wrong = tokens.find((token) => token >= info.vocabSize)
   if (wrong === undefined) return tokens
-  throw new ApiError('invalid_value', `${param}: token ${wrong} is not below the vocabulary size ${info.vocabSize}`, param)
+  throw new ApiError('invalid_value', `${param}: Token ${wrong} is not below the vocabulary size ${info.vocabSize}.`, param)
 }
 
 /** JSON can carry halves of surrogate pairs, which no UTF-8 has: they become U+FFFD. */
@@ -45,5 +45,5 @@ export function wellFormed(text: string): string {
 export function checkModel(model: string | null | undefined, models: readonly string[]): string {
   const name = model ?? models[0] ?? ''
   if (models.includes(name)) return name
-  throw new ApiError('model_not_found', `there is no model of this name; there is ${models.join(', ')}`, 'model')
+  throw new ApiError('model_not_found', `The server has no model of this name. It has ${models.join(', ')}.`, 'model')
 }

@@ -50,7 +50,7 @@ export async function* mergeTurns(turns: readonly Turn[]): AsyncGenerator<readon
     }
   } finally {
     turns.forEach((turn) => turn.cancel())
-    // What is still pending ends with its turn; nobody waits for it any more.
+    // Each pending read ends with its turn, and nothing waits for it any more.
     for (const promise of pending.values()) promise.catch(() => {})
   }
 }
@@ -71,5 +71,5 @@ export async function readAnswer(turn: Turn): Promise<Answer> {
     if (event.type === 'delta') deltas.push(event)
     else return { text: deltas.map(({ text }) => text).join(''), deltas, done: event }
   }
-  throw new ClientGone('the turn was cancelled')
+  throw new ClientGone('The turn was cancelled.')
 }

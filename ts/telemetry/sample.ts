@@ -10,7 +10,7 @@ export interface SampleSources {
   readonly stats: () => EngineStats
 }
 
-/** What the telemetry itself measured. */
+/** The measurements of the telemetry itself. */
 export type OwnMeasures = Pick<Sample, 'uptimeMs' | 'eventLoopDelayMs' | 'ttftMs' | 'ttft'>
 
 export function takeSample({ service, stats }: SampleSources, limits: BandwidthLimits, own: OwnMeasures): Sample {

@@ -1,4 +1,4 @@
-//! What an answer is held to: the tokens that may come next, and the place that the answer has reached.
+//! The constraint of an answer: the tokens that may come next, and the place that the answer has reached.
 
 use attentionstore_model::sampling::TokenMask;
 

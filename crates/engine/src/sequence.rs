@@ -26,7 +26,7 @@ pub struct SequenceSpec {
     pub ignore_eos: bool,
     /// Most tokens to sample.
     pub max_tokens: u32,
-    /// What the answer is held to; none: any token may come.
+    /// Says which tokens may come; none: any may.
     pub constraint: Option<Box<dyn MaskSource>>,
 }
 

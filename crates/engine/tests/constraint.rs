@@ -13,7 +13,7 @@ const NOOP: u32 = 1;
 const VOID: u32 = 2;
 const NONE_ALLOWED: u32 = 4;
 
-/// What a source was asked and told.
+/// A question to a source, or a token told to it.
 #[derive(Clone, Debug, PartialEq)]
 enum Asked {
     Mask,

@@ -50,7 +50,7 @@ const CRATE_ARROWS: Readonly<Record<string, readonly string[]>> = {
   binding: ['engine', 'model', 'kv', 'uring', 'cuda'],
 }
 
-/** What the page may import besides its own files. */
+/** Packages that the page may import besides its own files. */
 const WEB_PACKAGES = /^(attentionstore\/protocol|vue|vue-router|reka-ui|@tanstack\/vue-virtual|uplot(\/.*)?|socket\.io-client|vite|@vitejs\/.*|node:.*)$/
 
 /** The folder of ts/ that a path lies in; of ts/scheduler the room, of ts/surfaces the surface, where it lies in one. */

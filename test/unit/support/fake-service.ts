@@ -161,7 +161,7 @@ const fakeConversation: ConversationInfo = {
 function fakeConversations(called: (call: string) => void): ConversationAdmin {
   const act = (verb: string, id: string, tenant: string | null): void => {
     called(`${verb} ${id} ${tenant}`)
-    if (id !== fakeConversation.id) throw new ApiError('not_found', 'there is no conversation of this id')
+    if (id !== fakeConversation.id) throw new ApiError('not_found', 'The server has no conversation of this id.')
   }
   const conversation = fakeConversation.id
   return {
@@ -209,7 +209,7 @@ export class FakeService implements InferenceService {
   #onStarted: Array<(turn: FakeTurn) => void> = []
 
   async start(request: TurnRequest): Promise<Turn> {
-    if (!this.ready) throw new ApiError('draining', 'the server is shutting down')
+    if (!this.ready) throw new ApiError('draining', 'The server is shutting down.')
     const answer = this.answer(request)
     if (answer instanceof ApiError) throw answer
     const turn = new FakeTurn(request, answer)

@@ -8,5 +8,5 @@ export const health: Handler = () => json({ status: 'ok' })
 /** GET /ready: new requests are taken. */
 export const ready: Handler = (_, { service }) => {
   if (service.ready) return json({ status: 'ready' })
-  throw new ApiError('draining', 'the server takes no new work')
+  throw new ApiError('draining', 'The server takes no new requests.')
 }

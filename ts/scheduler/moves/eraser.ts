@@ -94,7 +94,7 @@ export class Eraser {
     const error = failed[0] ?? unflushed
     if (error === undefined) return remains
     const lost = failed.length + (unflushed === undefined ? 0 : overwritten.length)
-    const message = `the blocks are no longer found, but ${lost} of ${slots.length + remains} slots could not be overwritten on the disk`
+    const message = `The blocks are gone from the directory, but the disk failed to overwrite ${lost} of ${slots.length + remains} slots.`
     throw new ApiError('engine_error', message, null, { failed: lost, engine_code: error })
   }
 

@@ -41,7 +41,7 @@ function items(value: unknown): number {
 function checkPrompt(prompt: unknown, limit: number): void {
   if (!Array.isArray(prompt)) return
   if (typeof prompt[0] === 'number') return checkContext(prompt, 'prompt', limit)
-  if (prompt.length > MAX_PROMPTS) throw new ApiError('invalid_value', `prompt: at most ${MAX_PROMPTS} prompts`, 'prompt')
+  if (prompt.length > MAX_PROMPTS) throw new ApiError('invalid_value', `prompt: the list has ${prompt.length} prompts; the limit is ${MAX_PROMPTS}.`, 'prompt')
   for (const part of prompt) checkContext(part, 'prompt', limit)
 }
 
@@ -49,6 +49,6 @@ function checkPrompt(prompt: unknown, limit: number): void {
 function checkContext(list: unknown, param: string, limit: number): void {
   if (!Array.isArray(list) || list.length < limit) return
   const what = param === 'prompt' ? 'tokens' : 'messages'
-  const message = `${param}: ${list.length} ${what}, and fewer than ${limit} can be answered`
+  const message = `${param}: the list has ${list.length} ${what}; the limit is ${limit - 1}.`
   throw new ApiError('context_length_exceeded', message, param, { prompt: list.length, max_model_len: limit })
 }

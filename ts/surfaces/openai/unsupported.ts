@@ -20,7 +20,7 @@ export function refuseUnsupported(body: unknown): void {
   for (const [field, isHarmless] of Object.entries(HARMLESS)) {
     const value = Object.hasOwn(body, field) ? body[field] : undefined
     if (value === undefined || value === null || isHarmless(value)) continue
-    throw new ApiError('unsupported_parameter', `${field}: this value is not supported`, field)
+    throw new ApiError('unsupported_parameter', `${field}: The server does not support this value.`, field)
   }
 }
 

@@ -19,11 +19,11 @@ export const chatCompletions: SurfaceRoute['handler'] = async ({ body, caller, r
   const model = checkModel(fields.model, context.models)
   const { info, text } = context.engine
   if (!info.hasChatTemplate) {
-    throw new ApiError('invalid_value', 'messages: the model has no chat template; use /v1/completions', 'messages')
+    throw new ApiError('invalid_value', 'messages: The model has no chat template. Use /v1/completions.', 'messages')
   }
   const logprobs = fields.logprobs ?? false
   if (!logprobs && fields.top_logprobs) {
-    throw new ApiError('invalid_value', 'top_logprobs: needs logprobs to be true', 'top_logprobs')
+    throw new ApiError('invalid_value', 'top_logprobs: The field needs "logprobs": true.', 'top_logprobs')
   }
   const request = turnRequest(fields, info, {
     requestId,

@@ -34,7 +34,7 @@ async function textTokens(body: unknown, { engine, models }: SurfaceContext): Pr
 async function chatTokens(body: unknown, { engine, models }: SurfaceContext): Promise<Tokens> {
   const fields = validate(TokenizeChatRequest, body)
   checkModel(fields.model, models)
-  if (!engine.info.hasChatTemplate) throw new ApiError('invalid_value', 'messages: the model has no chat template', 'messages')
+  if (!engine.info.hasChatTemplate) throw new ApiError('invalid_value', 'messages: The model has no chat template.', 'messages')
   const today = new Date().toISOString().slice(0, 10)
   const { tokens } = await engine.text.encodeChat(turnMessages(fields.messages), today)
   return [tokens, fields.return_token_strs ?? false]

@@ -41,7 +41,7 @@ export const generationFields = {
   truncation: z
     .enum(['auto', 'disabled'])
     .nullish()
-    .meta({ description: 'auto: a conversation longer than the context goes on with a part of it. default: disabled' }),
+    .meta({ description: 'auto: a conversation longer than the context continues with its head and latest part. default: disabled' }),
 }
 
 export const promptTokens = z.array(tokenId).min(1)

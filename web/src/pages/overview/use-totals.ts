@@ -9,9 +9,9 @@ export interface Total {
 }
 
 export interface Totals {
-  /** What was done. */
+  /** Work done. */
   readonly work: readonly Total[]
-  /** What had to be given up, waited for or done again: better little of it. */
+  /** Losses, waits and work done again: better little of it. */
   readonly trouble: readonly Total[]
 }
 

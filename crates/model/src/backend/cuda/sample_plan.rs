@@ -1,4 +1,4 @@
-//! What one sampling launch is asked, and which requests are left to the host.
+//! The requests of one sampling launch, and those that are left to the host.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,7 +10,7 @@ use crate::sampling::{SampleRequest, TokenMask, uniform};
 /// A request and the place of its row among the logits on the card.
 pub type Placed<'a, 'b> = (&'a SampleRequest<'b>, usize);
 
-/// What one launch is asked, and which requests it is not asked.
+/// The requests of one launch, and those that it does not get.
 #[derive(Debug, Default)]
 pub struct SamplePlan {
     pub choices: Vec<SampleChoice>,
