@@ -2,11 +2,10 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
-import { AnswerHash, chainNext, chainOf, chainStart } from '../../ts/conversations/chain.js'
+import { AnswerHash, chainNext, chainOf, chainStart, type ChainMessage } from '../../ts/conversations/chain.js'
 import { Conversations, type ConversationOptions, type Resolution } from '../../ts/conversations/conversations.js'
 import { messageSecret } from '../../ts/conversations/secret.js'
 import { openDatabase } from '../../ts/directory/database.js'
-import type { TurnMessage } from '../../ts/service/types.js'
 
 const DAY = 86_400_000
 const SECRET = Buffer.alloc(32, 7)
@@ -25,7 +24,7 @@ function conversations(given: Partial<ConversationOptions> = {}) {
     now: () => clock.now,
     ...given,
   })
-  const resolve = (messages: readonly TurnMessage[] | null, rest: { conversation?: string; hint?: string; tenant?: string; salt?: string } = {}) =>
+  const resolve = (messages: readonly ChainMessage[] | null, rest: { conversation?: string; hint?: string; tenant?: string; salt?: string } = {}) =>
     store.resolve({ tenant: rest.tenant ?? '', cacheSalt: rest.salt ?? '', conversation: rest.conversation ?? null, hint: rest.hint ?? null, messages })
   const answer = (resolution: Resolution, text: string, tokens = Uint32Array.of(1, 2, 3)) => {
     store.accept(resolution)
@@ -36,8 +35,8 @@ function conversations(given: Partial<ConversationOptions> = {}) {
   return { store, clock, resolve, answer }
 }
 
-const user = (content: string): TurnMessage => ({ role: 'user', content })
-const assistant = (content: string): TurnMessage => ({ role: 'assistant', content })
+const user = (content: string): ChainMessage => ({ role: 'user', content })
+const assistant = (content: string): ChainMessage => ({ role: 'assistant', content })
 
 test('without an id, messages that end in a stored answer continue its conversation', t => {
   const { resolve, answer } = conversations()

@@ -144,7 +144,11 @@ export type Transfer =
   /** Completes when every write and erasure enqueued before it is durable. */
   | { readonly id: number; readonly kind: 'flush' }
 
-export type FinishReason = 'stop' | 'length'
+/**
+ * Why an answer ended: an end token or a stop, its limit, or that no token may come next. The list is open: whatever tells a
+ * reason on has a word for those that it does not know.
+ */
+export type FinishReason = 'stop' | 'length' | 'none_allowed' | (string & Record<never, never>)
 
 export interface TokenLogprob {
   readonly token: number
@@ -159,7 +163,7 @@ export interface RowResult {
    * `noop`: the sequence had finished before; `void`: its load failed, nothing was sampled, saved or made visible.
    */
   readonly status: 'ok' | 'noop' | 'void'
-  /** The sampled token, where the plan asked for one. Absent when an end or stop token ended the answer. */
+  /** The sampled token, where the plan asked for one. Absent where an end or stop token ended the answer, or no token may come next. */
   readonly token?: number
   readonly logprob?: TokenLogprob
   /** Text that can be shown now; held back while it might be the beginning of a stop string. */

@@ -2,12 +2,13 @@
 
 import { AnswerHash } from '../conversations/chain.js'
 import type { Conversations, Resolution } from '../conversations/conversations.js'
-import type { BlockKey, EncodedPrompt, SequenceSpec, ViewParameters } from '../engine/types.js'
+import type { BlockKey, ChatMessageText, EncodedPrompt, SequenceSpec, ViewParameters } from '../engine/types.js'
 import { MIN_WINDOW, viewParameters } from '../engine/view.js'
 import { ApiError } from '../protocol/errors.js'
 import type { Core } from '../scheduler/core/core.js'
 import { Sequence } from '../scheduler/sequence/sequence.js'
 import type { StartFinder } from '../scheduler/sequence/start-finder.js'
+import { messageTexts } from './messages.js'
 import { TurnOutput } from './turn.js'
 import type { TurnRequest } from './types.js'
 
@@ -36,14 +37,15 @@ export class IntakeDesk {
   async take(request: TurnRequest, onCancel: (sequence: Sequence) => void): Promise<Intake> {
     const acceptedAt = this.#core.clock.now()
     const ticket = this.#nextTicket++
+    const messages = request.prompt.kind === 'chat' ? messageTexts(request.prompt.messages) : null
     const resolution = this.#conversations.resolve({
       tenant: request.tenant,
       cacheSalt: request.cacheSalt,
       conversation: request.conversation,
       hint: request.conversationHint,
-      messages: request.prompt.kind === 'chat' ? request.prompt.messages : null,
+      messages,
     })
-    const prompt = await this.#encode(request, resolution)
+    const prompt = await this.#encode(request.prompt, messages, resolution)
     const spec = this.#specOf(request, prompt, ticket)
     const starts = await this.#starts.find(spec)
     const turn = new TurnOutput(resolution.id, () => onCancel(sequence))
@@ -53,11 +55,12 @@ export class IntakeDesk {
     return { sequence, resolution, turn, leaf: null }
   }
 
-  async #encode({ prompt }: TurnRequest, resolution: Resolution): Promise<EncodedPrompt> {
+  /** `texts`: the messages of a chat. */
+  async #encode(prompt: TurnRequest['prompt'], texts: readonly ChatMessageText[] | null, resolution: Resolution): Promise<EncodedPrompt> {
     const { text, info } = this.#core.engine
     if (prompt.kind === 'text') return { tokens: await text.encodePrompt(prompt.text), systemTokens: 0 }
     if (prompt.kind === 'chat') {
-      const messages = prompt.messages.map((message, i) => {
+      const messages = (texts ?? []).map((message, i) => {
         const stored = resolution.stored[i]
         return stored ? { ...message, stored: { tokens: stored.tokens, bytes: stored.bytes } } : message
       })

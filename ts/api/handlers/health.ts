@@ -1,6 +1,7 @@
 import { ApiError } from '../../protocol/errors.js'
 import type { InferenceService } from '../../service/types.js'
-import { json, type Handler } from '../route.js'
+import { json } from '../../surfaces/surface.js'
+import type { Handler } from '../route.js'
 
 /** GET /health: the process is alive, and so is its engine. */
 export const health: Handler = (_, { service }) => {

@@ -97,6 +97,7 @@ impl Driver {
             stop_tokens: Vec::new(),
             ignore_eos: true,
             max_tokens: answers as u32,
+            constraint: None,
         };
         self.engine.add_sequence(spec, Vec::new())?;
         Ok(sequence)

@@ -1,8 +1,8 @@
 // `usage` of a response.
 
-import type { Usage } from '../../protocol/index.js'
-import { TIER_NAMES } from '../../protocol/tiers.js'
-import type { TurnUsage } from '../../service/types.js'
+import type { Usage } from '../../../protocol/index.js'
+import { TIER_NAMES } from '../../../protocol/tiers.js'
+import type { TurnUsage } from '../../../service/types.js'
 
 /** Sums the usage of a request's turns; times are those of the slowest, the conversation is the first's. */
 export function usageBody(usages: readonly TurnUsage[]): Usage {

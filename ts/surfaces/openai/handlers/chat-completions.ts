@@ -1,17 +1,18 @@
 import { randomUUID } from 'node:crypto'
-import { ApiError } from '../../protocol/errors.js'
-import { ChatRequest } from '../../protocol/schemas/chat.js'
+import { ApiError } from '../../../protocol/errors.js'
+import { json, type SurfaceRoute } from '../../surface.js'
+import { checkModel } from '../../turn-fields.js'
+import { readAnswer, startTurns } from '../../turns.js'
+import { validate } from '../../validate.js'
 import { checkLengths } from '../bounds.js'
 import { chatBody, chatChunks } from '../format/chat.js'
 import { turnMessages } from '../messages.js'
-import { json, type Handler } from '../route.js'
-import { checkModel, turnRequest } from '../turn-request.js'
-import { readAnswer, startTurns } from '../turns.js'
+import { ChatRequest } from '../schemas/chat.js'
+import { turnRequest } from '../turn-request.js'
 import { refuseUnsupported } from '../unsupported.js'
-import { validate } from '../validate.js'
 
 /** POST /v1/chat/completions */
-export const chatCompletions: Handler = async ({ body, caller, requestId, conversation, signal }, context) => {
+export const chatCompletions: SurfaceRoute['handler'] = async ({ body, caller, requestId, conversation, signal }, context) => {
   refuseUnsupported(body)
   checkLengths(body, context.service.modelContext)
   const fields = validate(ChatRequest, body)

@@ -1,21 +1,22 @@
 import { randomUUID } from 'node:crypto'
 import type { z } from 'zod'
-import type { EngineInfo } from '../../engine/types.js'
-import { CompletionRequest } from '../../protocol/schemas/completions.js'
-import type { TurnRequest } from '../../service/types.js'
+import type { EngineInfo } from '../../../engine/types.js'
+import type { TurnRequest } from '../../../service/types.js'
+import { json, type SurfaceRoute } from '../../surface.js'
+import { checkModel, inVocabulary, wellFormed } from '../../turn-fields.js'
+import { readAnswer, startTurns } from '../../turns.js'
+import { validate } from '../../validate.js'
 import { checkLengths } from '../bounds.js'
 import { completionBody, completionChunks } from '../format/completions.js'
-import { json, type Handler } from '../route.js'
-import { checkModel, inVocabulary, turnRequest, wellFormed } from '../turn-request.js'
-import { readAnswer, startTurns } from '../turns.js'
+import { CompletionRequest } from '../schemas/completions.js'
+import { turnRequest } from '../turn-request.js'
 import { refuseUnsupported } from '../unsupported.js'
-import { validate } from '../validate.js'
 
 /** As OpenAI's: completions without `max_tokens` are short. */
 const DEFAULT_MAX_TOKENS = 16
 
 /** POST /v1/completions */
-export const completions: Handler = async ({ body, caller, requestId, conversation, signal }, context) => {
+export const completions: SurfaceRoute['handler'] = async ({ body, caller, requestId, conversation, signal }, context) => {
   refuseUnsupported(body)
   checkLengths(body, context.service.modelContext)
   const fields = validate(CompletionRequest, body)

@@ -1,14 +1,15 @@
 // Bodies of completions: whole, and in chunks, one choice a prompt.
 
-import type { CompletionChunk, CompletionResponse } from '../../protocol/index.js'
-import type { Turn, TurnUsage } from '../../service/types.js'
-import type { ApiContext } from '../route.js'
-import { mergeTurns, type Answer, type DeltaEvent } from '../turns.js'
+import type { CompletionChunk, CompletionResponse } from '../../../protocol/index.js'
+import type { Turn, TurnUsage } from '../../../service/types.js'
+import type { SurfaceContext } from '../../surface.js'
+import { mergeTurns, type Answer, type DeltaEvent } from '../../turns.js'
 import type { ChunkOptions, ResponseHead } from './chat.js'
+import { finishReason } from './finish.js'
 import { completionLogprobs } from './logprobs.js'
 import { usageBody } from './usage.js'
 
-type Text = ApiContext['engine']['text']
+type Text = SurfaceContext['engine']['text']
 
 export function completionBody(
   head: ResponseHead,
@@ -20,7 +21,7 @@ export function completionBody(
     index,
     text: answer.text,
     logprobs: logprobs ? completionLogprobs(answer.deltas.flatMap((delta) => delta.logprobs), 0, text) : null,
-    finish_reason: answer.done.finish,
+    finish_reason: finishReason(answer.done.finish),
     stop_reason: answer.done.stopReason,
   }))
   return { ...head, object: 'text_completion', choices, usage: usageBody(answers.map(({ done }) => done.usage)) }
@@ -55,7 +56,7 @@ export async function* completionChunks(
       continue
     }
     usages[index] = event.usage
-    yield chunk({ index, text: '', logprobs: null, finish_reason: event.finish, stop_reason: event.stopReason })
+    yield chunk({ index, text: '', logprobs: null, finish_reason: finishReason(event.finish), stop_reason: event.stopReason })
   }
   if (options.includeUsage) yield { ...head, object: 'text_completion', choices: [], usage: usageBody(usages) }
 }

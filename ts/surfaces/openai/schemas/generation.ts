@@ -1,6 +1,7 @@
 // Fields that chat completions and completions share.
 
 import { z } from 'zod'
+import { CONVERSATION_ID } from '../../../protocol/schemas/conversations.js'
 
 /** Most stop strings of a request, and most UTF-16 units of one. */
 export const MAX_STOPS = 16
@@ -12,8 +13,6 @@ export const MAX_LOGIT_BIASES = 1024
 
 export const tokenId = z.int().nonnegative().max(0xffff_ffff)
 const stopString = z.string().min(1).max(MAX_STOP_LENGTH)
-
-export const CONVERSATION_ID = /^[A-Za-z0-9._:-]{1,128}$/
 
 /** Zod drops unknown keys by building a new object, so nothing of a request's JSON is ever merged into one of ours. */
 export const generationFields = {

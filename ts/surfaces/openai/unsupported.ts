@@ -1,6 +1,6 @@
 // Fields that clients of OpenAI's API know and this server does not serve: refused by name, never silently ignored.
 
-import { ApiError } from '../protocol/errors.js'
+import { ApiError } from '../../protocol/errors.js'
 
 type Json = Readonly<Record<string, unknown>>
 

@@ -1,14 +1,14 @@
-import { ApiError } from '../../protocol/errors.js'
-import type { DetokenizeResponse, TokenizeResponse } from '../../protocol/index.js'
-import { DetokenizeRequest, TokenizeChatRequest, TokenizeTextRequest } from '../../protocol/schemas/tokenize.js'
+import { ApiError } from '../../../protocol/errors.js'
+import type { DetokenizeResponse, TokenizeResponse } from '../../../protocol/index.js'
+import { json, type SurfaceContext, type SurfaceRoute } from '../../surface.js'
+import { checkModel, inVocabulary, wellFormed } from '../../turn-fields.js'
+import { validate } from '../../validate.js'
 import { checkLengths } from '../bounds.js'
 import { turnMessages } from '../messages.js'
-import { json, type ApiContext, type Handler } from '../route.js'
-import { checkModel, inVocabulary, wellFormed } from '../turn-request.js'
-import { validate } from '../validate.js'
+import { DetokenizeRequest, TokenizeChatRequest, TokenizeTextRequest } from '../schemas/tokenize.js'
 
 /** POST /tokenize: of a text, or of chat messages with the generation prompt. */
-export const tokenize: Handler = async ({ body }, context) => {
+export const tokenize: SurfaceRoute['handler'] = async ({ body }, context) => {
   checkLengths(body, context.service.modelContext)
   const isChat = typeof body === 'object' && body !== null && Object.hasOwn(body, 'messages')
   const [tokens, wantsTexts] = isChat ? await chatTokens(body, context) : await textTokens(body, context)
@@ -24,14 +24,14 @@ export const tokenize: Handler = async ({ body }, context) => {
 
 type Tokens = readonly [tokens: Uint32Array, wantsTexts: boolean]
 
-async function textTokens(body: unknown, { engine, models }: ApiContext): Promise<Tokens> {
+async function textTokens(body: unknown, { engine, models }: SurfaceContext): Promise<Tokens> {
   const fields = validate(TokenizeTextRequest, body)
   checkModel(fields.model, models)
   const tokens = await engine.text.tokenize(wellFormed(fields.prompt), fields.add_special_tokens ?? true)
   return [tokens, fields.return_token_strs ?? false]
 }
 
-async function chatTokens(body: unknown, { engine, models }: ApiContext): Promise<Tokens> {
+async function chatTokens(body: unknown, { engine, models }: SurfaceContext): Promise<Tokens> {
   const fields = validate(TokenizeChatRequest, body)
   checkModel(fields.model, models)
   if (!engine.info.hasChatTemplate) throw new ApiError('invalid_value', 'messages: The model has no chat template.', 'messages')
@@ -41,7 +41,7 @@ async function chatTokens(body: unknown, { engine, models }: ApiContext): Promis
 }
 
 /** POST /detokenize */
-export const detokenize: Handler = async ({ body }, { engine, models, service }) => {
+export const detokenize: SurfaceRoute['handler'] = async ({ body }, { engine, models, service }) => {
   checkLengths(body, service.modelContext)
   const fields = validate(DetokenizeRequest, body)
   checkModel(fields.model, models)

@@ -1,8 +1,12 @@
 // Running turns: started together, read together, cancelled when the client goes.
 
 import type { Turn, TurnEvent, TurnRequest } from '../service/types.js'
-import { ClientGone } from './errors.js'
-import type { ApiContext } from './route.js'
+import type { SurfaceContext } from './surface.js'
+
+/** The request's client has gone: no one is left to answer. */
+export class ClientGone extends Error {
+  override readonly name = 'ClientGone'
+}
 
 export type DoneEvent = Extract<TurnEvent, { type: 'done' }>
 export type DeltaEvent = Extract<TurnEvent, { type: 'delta' }>
@@ -13,7 +17,7 @@ export type DeltaEvent = Extract<TurnEvent, { type: 'delta' }>
 export async function startTurns(
   requests: readonly TurnRequest[],
   signal: AbortSignal,
-  { service, telemetry }: ApiContext,
+  { service, telemetry }: SurfaceContext,
 ): Promise<Turn[]> {
   const startedAt = performance.now()
   const outcomes = await Promise.allSettled(requests.map((request) => service.start(request)))
@@ -46,7 +50,7 @@ export async function* mergeTurns(turns: readonly Turn[]): AsyncGenerator<readon
     }
   } finally {
     turns.forEach((turn) => turn.cancel())
-    // What is still pending ends with its turn; nobody waits for it any more.
+    // Each pending read ends with its turn, and nothing waits for it any more.
     for (const promise of pending.values()) promise.catch(() => {})
   }
 }

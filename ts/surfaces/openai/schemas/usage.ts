@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { MissReasons } from './miss.js'
+import { MissReasons } from '../../../protocol/schemas/miss.js'
 
 const count = z.int().nonnegative()
 const milliseconds = z.number().nonnegative()

@@ -1,8 +1,8 @@
-import type { ModelList } from '../../protocol/index.js'
-import { json, type Handler } from '../route.js'
+import type { ModelList } from '../../../protocol/index.js'
+import { json, type SurfaceRoute } from '../../surface.js'
 
 /** GET /v1/models */
-export const models: Handler = (_, { models, service, startedAtS }) => {
+export const models: SurfaceRoute['handler'] = (_, { models, service, startedAtS }) => {
   const data = models.map((id) => ({
     id,
     object: 'model' as const,

@@ -1,9 +1,10 @@
 // Bodies of chat completions: whole, and in chunks.
 
-import type { ChatChunk, ChatResponse } from '../../protocol/index.js'
-import type { Turn } from '../../service/types.js'
-import type { ApiContext } from '../route.js'
-import type { Answer } from '../turns.js'
+import type { ChatChunk, ChatResponse } from '../../../protocol/index.js'
+import type { Turn } from '../../../service/types.js'
+import type { SurfaceContext } from '../../surface.js'
+import type { Answer } from '../../turns.js'
+import { finishReason } from './finish.js'
 import { chatLogprobs } from './logprobs.js'
 import { usageBody } from './usage.js'
 
@@ -18,7 +19,7 @@ export interface ChunkOptions {
   readonly includeUsage: boolean
 }
 
-type Text = ApiContext['engine']['text']
+type Text = SurfaceContext['engine']['text']
 
 export function chatBody(head: ResponseHead, answer: Answer, logprobs: boolean, text: Text): ChatResponse {
   const { done, deltas } = answer
@@ -31,7 +32,7 @@ export function chatBody(head: ResponseHead, answer: Answer, logprobs: boolean, 
         index: 0,
         message: { role: 'assistant', content: answer.text, refusal: null },
         logprobs: logprobs ? chatLogprobs(tokens, text) : null,
-        finish_reason: done.finish,
+        finish_reason: finishReason(done.finish),
         stop_reason: done.stopReason,
       },
     ],
@@ -63,7 +64,7 @@ export async function* chatChunks(
       yield chunk({ delta: { content: event.text }, logprobs, finish_reason: null })
       continue
     }
-    yield chunk({ delta: {}, logprobs: null, finish_reason: event.finish, stop_reason: event.stopReason })
+    yield chunk({ delta: {}, logprobs: null, finish_reason: finishReason(event.finish), stop_reason: event.stopReason })
     if (!options.includeUsage) return
     yield { ...head, object: 'chat.completion.chunk', choices: [], usage: usageBody([event.usage]) }
   }

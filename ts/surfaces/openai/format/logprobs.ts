@@ -1,9 +1,9 @@
 // Log probabilities in the two formats of OpenAI's API.
 
 import type { z } from 'zod'
-import type { EngineText, TokenLogprob } from '../../engine/types.js'
-import type { ChatLogprobs } from '../../protocol/schemas/chat.js'
-import type { CompletionLogprobs } from '../../protocol/schemas/completions.js'
+import type { EngineText, TokenLogprob } from '../../../engine/types.js'
+import type { ChatLogprobs } from '../schemas/chat.js'
+import type { CompletionLogprobs } from '../schemas/completions.js'
 
 type TokenBytes = Pick<EngineText, 'tokenBytes'>
 

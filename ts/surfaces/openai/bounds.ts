@@ -1,9 +1,9 @@
 // Lists that are too long to be right are refused before a schema walks through them: millions of items in a body that
 // is within its bytes would hold up the event loop for seconds.
 
-import { ApiError } from '../protocol/errors.js'
-import { MAX_PROMPTS } from '../protocol/schemas/completions.js'
-import { MAX_LOGIT_BIASES, MAX_STOPS } from '../protocol/schemas/generation.js'
+import { ApiError } from '../../protocol/errors.js'
+import { MAX_PROMPTS } from './schemas/completions.js'
+import { MAX_LOGIT_BIASES, MAX_STOPS } from './schemas/generation.js'
 
 /** Most tokens of one POST /detokenize. */
 export const MAX_DETOKENIZED = 131_072
