@@ -1,4 +1,4 @@
-// What the scheduler's parts share: the engine, the directory, the clock and the counters.
+// The things that all parts of the scheduler share: the engine, the directory, the clock, the counters, the costs.
 
 import type { Clock } from '../../engine/clock.js'
 import type { Engine, Transfer } from '../../engine/types.js'
@@ -43,7 +43,7 @@ export interface Core {
   readonly tiers: Tiers
 }
 
-/** What the log says of one that failed. Saves, writes and flushes are tried again; who gives them up says so. */
+/** The line of the log for one that failed. Saves, writes and flushes are tried again; the part that gives them up says so. */
 const FAILED: Readonly<Partial<Record<Transfer['kind'], string>>> = {
   load: 'a load failed',
   read: 'a read failed',

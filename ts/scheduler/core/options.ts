@@ -1,4 +1,4 @@
-// What createInferenceService can be told, and the defaults that fit an engine.
+// The options of createInferenceService, and the defaults that fit an engine.
 
 import { openDatabase, type Database } from '../../directory/database.js'
 import { systemClock, type Clock } from '../../engine/clock.js'
@@ -61,9 +61,9 @@ export interface ServiceOptions {
   readonly preload: boolean
   /** Layers that must be loaded before a request joins; null: by prediction. @default null */
   readonly preloadLayers: number | null
-  /** What the queue's first requests will need is fetched before their turn. @default true */
+  /** Blocks that the queue's first requests will need are fetched before their turn. @default true */
   readonly prefetch: boolean
-  /** What is done about history on ssd; `auto`: what is predicted to be the fastest. @default 'auto' */
+  /** The way to get history that lies on ssd; `auto`: the one that is predicted to be the fastest. @default 'auto' */
   readonly history: 'auto' | HistoryChoice
   /** The next step waits until the saves of the last one are done. @default false */
   readonly syncSave: boolean
@@ -80,7 +80,7 @@ export interface ServiceOptions {
   readonly newConversationId: () => string
   /** @default null */
   readonly onRequestLogged: ((record: RequestLogRecord) => void) | null
-  /** Told of every fault that was handled where it was met; whoever writes them down bounds the lines. @default none */
+  /** Told of every fault that was handled where it was met; a listener that writes them down bounds the lines. @default none */
   readonly onFault: (fault: Fault) => void
 }
 

@@ -18,12 +18,12 @@ export class HistoryChooser {
     this.#backlog = backlog
   }
 
-  /** For a waiting request of whose history so many blocks lie on ssd alone. */
+  /** For a waiting request of whose history `blocks` blocks lie on ssd alone. */
   choose(blocks: number): HistoryChoice {
     if (this.#history !== 'auto') return this.#history
     const { readMs, blockMs: computeMs } = this.#costs
     const company = this.#traffic.besideOne
-    // Before anything was measured, whoever is alone finds out: the front begins when the back turns out to be slow.
+    // Before anything was measured, a request that is alone finds out: the front begins when the back turns out to be slow.
     if (readMs === 0 || computeMs === 0) return company.others === 0 ? 'split' : 'load'
     return chooseHistory({ blocks, readMs, queueMs: this.#backlog() * readMs, computeMs, company }).choice
   }

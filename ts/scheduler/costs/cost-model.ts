@@ -1,5 +1,5 @@
-// What steps, loads and reads take on this machine, learnt from those that ran, and told to all who decide. Only speed
-// depends on it. The symbols are those of docs/design/scheduler.md, "Costs":
+// The time that steps, loads and reads take on this machine, learnt from those that ran, and told to all parts that decide.
+// Only speed depends on it. The symbols are those of docs/design/scheduler.md, "Costs":
 //
 //   S(n)     milliseconds of a step of n rows, from the sizes seen;  f = S(1), what a step costs by itself
 //   s, p, a  milliseconds that computing a prompt takes: once a step, a row, a row and token of history behind it
@@ -23,9 +23,9 @@ import { PrefillModel } from './prefill-model.js'
 import { Rates } from './rates.js'
 import { Throughput } from './throughput.js'
 
-/** A millisecond that an arriving request waits weighs as much as so many by which a longer one becomes slower. */
+/** w: a millisecond that an arriving request waits weighs as much as `ARRIVAL_WEIGHT` by which a longer one becomes slower. */
 const ARRIVAL_WEIGHT = 4
-/** What prompts take is learnt from steps of which so large a share is rows of prompts. */
+/** The cost of prompts is learnt from steps of whose rows at least this share belongs to prompts. */
 const LEAST_PROMPT_SHARE = 0.9
 
 /** A step that ran, without waiting for loads. */
@@ -135,7 +135,7 @@ export class CostModel {
   }
 
   /**
-   * q; Infinity: nobody else comes, or nothing was measured. In steps of q milliseconds work takes a share f/q longer, for
+   * q; Infinity: no other request comes, or nothing was measured. In steps of q milliseconds work takes a share f/q longer, for
    * the request that is computed and the n that wait for it; those who arrive meanwhile, λ a millisecond, wait q/2 each,
    * which weighs w. (1 + n)·f/q + w·λ·q/2 is least at √(2f·(1 + n)/(w·λ)). No less than 2f: half of a step is work.
    */

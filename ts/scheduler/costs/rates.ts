@@ -1,4 +1,4 @@
-// What steps and transfers have been taking, to predict what the next ones will take. Only speed depends on it.
+// The times of past steps and transfers, to predict those of the next ones. Only speed depends on it.
 
 /** Weight of the newest figure. */
 const NEWEST = 0.2

@@ -6,9 +6,9 @@ import type { CostModel } from '../costs/cost-model.js'
 import type { Sequence } from '../sequence/sequence.js'
 import type { Traffic } from '../costs/traffic.js'
 
-/** Fewer rows of a prompt take a step about as long as so many. */
+/** Fewer rows of a prompt than these make a step no shorter. */
 const LEAST_ROWS = 8
-/** A prompt that stood back in so many plans in a row is next. */
+/** Plans in a row in which a prompt may stand back; then it is next. */
 export const MOST_STOOD_BACK = 4
 
 export class Pacer {
@@ -23,14 +23,14 @@ export class Pacer {
     this.#waiting = waiting
   }
 
-  /** Milliseconds that a step with prompts in it may take; Infinity: nobody else is about, or nothing was measured. */
+  /** Milliseconds that a step with prompts in it may take; Infinity: no other request is about, or nothing was measured. */
   get quantumMs(): number {
     return this.#costs.quantumMs({ arrivalsPerMs: this.#traffic.arrivalsPerMs, waiting: this.#waiting() })
   }
 
   /**
    * Some prompt is about to take longer than a step's own cost. Its step is planned when the one before is answered, so
-   * that whoever arrives waits for one such step and not for two.
+   * that an arriving request waits for one such step and not for two.
    */
   isHeavy(running: readonly Sequence[]): boolean {
     if (this.quantumMs === Infinity) return false
@@ -44,7 +44,7 @@ export class Pacer {
   }
 }
 
-/** What is left of one step's time. */
+/** The rest of one step's time. */
 export class StepPace {
   readonly #costs: CostModel
   #leftMs: number

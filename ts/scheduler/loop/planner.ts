@@ -1,4 +1,4 @@
-// What the next step computes: decode rows first, then chunks of prefill, within the row budget and the time that the pace
+// The work of the next step: decode rows first, then chunks of prefill, within the row budget and the time that the pace
 // leaves. Where the view of a sequence moves on, its rows are cut: all rows of one step see the same blocks.
 
 import { BLOCK_TOKENS, type PlanRow, type PlanSave, type StepPlan, type TableUpdate } from '../../engine/types.js'
@@ -106,7 +106,7 @@ class DraftBuilder {
   constructor(readonly step: number) {}
 
   /**
-   * What the engine does not know of the first `blocks` entries of the sequence's block table. No more: what lies behind
+   * The news of the first `blocks` entries of the sequence's block table for the engine. No more: what lies behind
    * the rows may still change, and a step waits for the loads of every slot it knows.
    */
   announce(sequence: Sequence, blocks: number): void {

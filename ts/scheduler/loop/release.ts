@@ -25,7 +25,7 @@ export class Releaser {
   }
 
   /**
-   * Empties the block table. What is shared stays as a cache; the last, partly filled block becomes one; the rest is
+   * Empties the block table. Shared blocks stay as a cache; the last, partly filled block becomes one; the rest is
    * given back. A slot that an unanswered step or a transfer still names is not handed out before that has ended.
    */
   release(sequence: Sequence): void {

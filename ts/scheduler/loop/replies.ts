@@ -1,4 +1,4 @@
-// What a step's reply changes: computed tokens, filled blocks, sampled tokens, the ends of answers.
+// The changes by a step's reply: computed tokens, filled blocks, sampled tokens, the ends of answers.
 
 import { attendedBy } from '../../engine/step-costs.js'
 import { BLOCK_TOKENS, type PlanRow, type RowResult, type StepReply } from '../../engine/types.js'

@@ -51,7 +51,7 @@ export class Roster {
     this.#engine.addSequence(sequence.spec)
   }
 
-  /** Nobody waits for the sequence any more; the engine forgets it when no step names it. */
+  /** The sequence has ended; the engine forgets it when no step names it. */
   end(sequence: Sequence): void {
     sequence.end()
     this.#living.delete(sequence.id)

@@ -108,7 +108,7 @@ export class Scheduler {
     })
   }
 
-  /** Nobody wants the answer any more: no plan after the next unsent one names the sequence. */
+  /** The client gave the answer up: no plan after the next unsent one names the sequence. */
   cancel(sequence: Sequence): void {
     if (sequence.state === 'ended') return
     this.#guard(() => {
@@ -260,7 +260,7 @@ export class Scheduler {
     this.waiting.add(sequence)
   }
 
-  /** Takes requests from the queue as long as there is room. What is being fetched or loaded holds nobody up. */
+  /** Takes requests from the queue as long as there is room. Requests whose blocks are being fetched or loaded hold up no other. */
   #admit(): void {
     while (this.active.length < this.#core.options.maxRunning) {
       const isIdle = this.active.length === 0

@@ -93,15 +93,15 @@ export class Acquirer {
   }
 
   /**
-   * From the window on, rows depend on what was seen when they were computed; then the view is part of a block's key. What
-   * continues such a block was computed under its view.
+   * From the window on, rows depend on what was seen when they were computed; then the view is part of a block's key. A
+   * block that continues such a one was computed under its view.
    */
   #isOfView({ key, parent, index, tokens }: Block, view: ViewParameters | null): boolean {
     if (index * BLOCK_TOKENS < MIN_WINDOW || keyedView(view, index - 1) !== null) return true
     return this.#core.engine.text.blockKey(parent, index, tokens, view) === key
   }
 
-  /** What is left out of the view could not be computed from. */
+  /** A history of which the view leaves something out is not computed from there. */
   #choose({ length, sources }: Match, onDisk: number): HistoryChoice {
     const isWhole = sources.length === Math.ceil(length / BLOCK_TOKENS)
     return onDisk === 0 || !isWhole ? 'load' : this.#chooser.choose(onDisk)
@@ -152,7 +152,7 @@ export class Acquirer {
     this.#leaveBehind(sequence, match.length)
   }
 
-  /** What nothing remembers is new: no block, and no ghost of one. */
+  /** Tokens without a block and without the ghost of one are new. */
   #beginTurn({ keys, promptLength, wishes: { retention } }: Sequence, length: number): TurnUse {
     const { blocks, ghosts, policy, now, fullCapacity: capacity } = this.#core.directory
     let known = 0
@@ -161,7 +161,7 @@ export class Acquirer {
     return policy.begin({ atMs: now(), newTokens, retention, capacity })
   }
 
-  /** What the first computed token does not see is seen by no one who comes after it. */
+  /** Blocks that the first computed token does not see are seen by no token after it. */
   #leaveBehind({ spec, keys }: Sequence, length: number): void {
     const { from, to } = hiddenBlocks(spec.view, length)
     for (const key of keys.slice(from, to)) {
@@ -193,7 +193,7 @@ export class Acquirer {
     else sequence.progress.front?.missing.set(index, block)
   }
 
-  /** Runs before the next step, so nobody waits for it; both slots stay as they are until it is done. */
+  /** Runs before the next step, so no step waits for it; both slots stay as they are until it is done. */
   #copy(sequence: Sequence, index: number, source: Block, valid: number): void {
     const { directory, desk, counters } = this.#core
     const { hbm } = directory.pools

@@ -1,5 +1,5 @@
 // Erasure: blocks vanish from the directory at once, in all tiers; then their ssd slots are overwritten and flushed, so
-// that nobody finds the bytes on the disk either; with them the slots that they left earlier and nobody has used since. A
+// that the bytes are not found on the disk either; with them the slots that they left earlier and no block has used since. A
 // slot is given back when its zeros are flushed.
 
 import type { Block } from '../../directory/block.js'
@@ -13,7 +13,7 @@ import { perTier } from '../accounts/counters.js'
 /** Overwritten at once: each holds a buffer of zeros as long as a slot. */
 const MOST_OVERWRITES = 8
 
-/** What was erased. */
+/** The extent of an erasure. */
 export interface Erased {
   readonly blocks: number
   /** Of all copies. */

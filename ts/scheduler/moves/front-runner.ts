@@ -11,7 +11,7 @@ import type { Front } from '../sequence/front.js'
 import type { Sequence } from '../sequence/sequence.js'
 import type { Traffic } from '../costs/traffic.js'
 
-/** Reads of one request under way at once: at least enough to keep the disk busy for so many milliseconds. */
+/** Milliseconds for which the reads of one request that are under way at once keep the disk busy, at least. */
 const READ_AHEAD_MS = 20
 const MOST_READS = 8
 /** Milliseconds that a front waits for the disk before it looks again, where a block's computing time is not known. */
@@ -75,7 +75,7 @@ export class FrontRunner {
       readMs: costs.readMs,
       computeMs: costs.blockMs,
       busyMs: costs.prefillMs(front.unanswered),
-      // What an operator fixed is not weighed.
+      // A way that an operator fixed is not weighed.
       company: options.history === 'auto' ? this.#traffic.besideOne : NO_COMPANY,
     }
     const first = planned / BLOCK_TOKENS

@@ -1,4 +1,4 @@
-// Blocks between tiers, all of it: what the step loop and the service ask for, whoever does it. Each part is made from
+// Blocks between tiers: all that the step loop and the service ask for, whichever part does it. Each part is made from
 // those before it; what a part has to tell the others goes over the events.
 
 import type { Block } from '../../directory/block.js'
@@ -89,7 +89,7 @@ export class Moves {
     this.#writer.want(block)
   }
 
-  /** What is written is flushed at every chance, until each who hurries has called what this returns. */
+  /** Writes are flushed at every chance, until each caller has called the function that it got. */
   hurry(): () => void {
     return this.#writer.hurry()
   }

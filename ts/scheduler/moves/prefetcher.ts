@@ -1,5 +1,5 @@
 // Fetching before it is asked for: what the first requests of the queue will need is promoted ssd → dram, and from there
-// loaded into hbm slots that nobody needs (the read buffer) when their turn is near. Completion is an event: reads and
+// loaded into hbm slots that no request needs (the read buffer) when their turn is near. Completion is an event: reads and
 // loads end, and the scheduler looks at the queue again.
 
 import type { Block } from '../../directory/block.js'

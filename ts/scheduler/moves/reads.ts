@@ -1,5 +1,5 @@
-// Promotion: ssd → dram, a bounded number at a time. What an admitted request needs goes first, in the order asked for;
-// what the queue will need takes what is left of the disk.
+// Promotion: ssd → dram, a bounded number at a time. Blocks that an admitted request needs go first, in the order
+// asked for; those that the queue will need take the rest of the disk.
 
 import type { Block } from '../../directory/block.js'
 import type { Reservation } from '../../directory/reservation.js'
@@ -8,19 +8,19 @@ import type { Core } from '../core/core.js'
 import type { Room } from './room.js'
 
 /**
- * Reads under way at once: enough to keep a disk busy for so many milliseconds, whatever the event loop does meanwhile, and
- * no more than keep an SSD busy: whoever comes next waits for them, and they hold dram slots.
+ * Reads under way at once: enough to keep a disk busy for `BUSY_MS` milliseconds, whatever the event loop does meanwhile, and
+ * no more than keep an SSD busy: the next request waits for them, and they hold dram slots.
  */
 const BUSY_MS = 40
 const LEAST_READS = 4
 const MOST_READS = 16
-/** Of these, ahead of need: whoever needs a block now waits for no more than these. */
+/** Of these, ahead of need: a request that needs a block now waits for no more than these. */
 const MOST_READS_AHEAD = 8
 /** Beside these, for waiting requests that lack only few blocks: they do not wait until a long history is read. */
 const MOST_FEW_READS = 2
 
 export interface ReadWaiter {
-  /** Asked before the read starts; it does not if nobody wants it any more. @default true */
+  /** Asked before the read starts; it does not if no waiter wants it any more. @default true */
   readonly isWanted?: () => boolean
   /** The block's bytes are in dram. */
   promoted(): void
@@ -99,7 +99,7 @@ export class Reads {
     }
   }
 
-  /** The first in the queue is dropped if nobody waits for it any more. */
+  /** The first in the queue is dropped if no waiter wants it any more. */
   #dropUnwanted(): boolean {
     const read = this.#queue[0] as Read
     if (read.waiters.some(waiter => waiter.isWanted?.() ?? true)) return false

@@ -6,7 +6,7 @@ import type { Core } from '../core/core.js'
 /** A block whose transfer failed this often is not tried again, and may go without a copy below. */
 const MOST_FAILURES = 3
 
-/** The failures of one kind of transfer. What is given up is counted, and the log has a line. */
+/** The failures of one kind of transfer. Blocks that are given up are counted, and the log has a line. */
 export class Retries {
   readonly #core: Core
   readonly #kind: 'save' | 'write'

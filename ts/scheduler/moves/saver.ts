@@ -117,7 +117,7 @@ export class Saver {
     this.#dropSuperseded(block)
   }
 
-  /** What the block continues is no longer needed in memory; on ssd it stays until the block is durable there. */
+  /** The shorter blocks that this one continues are no longer needed in memory; on ssd it stays until the block is durable there. */
   #dropSuperseded(block: Block): void {
     const { directory } = this.#core
     for (const old of directory.superseded(block)) {

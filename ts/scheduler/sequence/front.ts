@@ -22,7 +22,7 @@ export class Front {
     this.tail = length % BLOCK_TOKENS === 0 ? -1 : this.nextRead - 1
   }
 
-  /** The history ends before its last, partly used block: whoever stands there computes on. */
+  /** The history ends before its last, partly used block: a front that stands there computes on. */
   dropTail(): void {
     this.missing.delete(this.tail)
     this.length = this.tail * BLOCK_TOKENS

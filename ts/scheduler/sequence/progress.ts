@@ -86,7 +86,7 @@ export class Progress {
     this.#isTailSettled = true
   }
 
-  /** What lies before `token` need not be computed: it is there. */
+  /** The tokens before `token` are there, and need no computing. */
   skipTo(token: number): void {
     this.#planned = token
   }

@@ -10,7 +10,7 @@ import type { Progress } from './progress.js'
 import type { Start } from './start.js'
 import type { TokenList } from './tokens.js'
 
-/** What of a sequence is looked at. */
+/** The parts of a sequence that are looked at. */
 export interface Prompted {
   readonly root: BlockKey
   readonly keys: readonly BlockKey[]
@@ -97,7 +97,7 @@ export function splitOf(directory: Directory, sequence: Prompted, match: Match):
 }
 
 /**
- * Rows [from, to) are computed. What of them is history that lay in a tier counts as computed after all, each token once:
+ * Rows [from, to) are computed. Those of them that are history in a tier count as computed after all, each token once:
  * it was as fast, or its block turned out damaged. Of what is there and was computed all the same no better reason is known.
  */
 export function countComputed(directory: Directory, sequence: Prompted, from: number, to: number): void {

@@ -24,7 +24,7 @@ import { Wants } from './wants.js'
 export type SequenceState = 'waiting' | 'preparing' | 'running' | 'ended'
 export type LeaveReason = 'cancelled' | 'preempted' | 'void'
 
-/** What its sender says of a request beside its prompt. */
+/** The sender's words on a request beside its prompt. */
 export interface Wishes {
   /** For the blocks that it uses. */
   readonly retention: Retention
@@ -35,7 +35,7 @@ export interface Wishes {
 const NO_WISHES: Wishes = { retention: 'none', systemTokens: 0 }
 const NO_WANTS = new Wants([])
 
-/** Its parts have one writer each: themselves. What others may do to them is a method. */
+/** Its parts have one writer each: themselves. Others change them by their methods. */
 export class Sequence {
   /** The whole prompt as the client sent it; `tokens` may have begun without a part of it. */
   readonly history: Uint32Array
@@ -43,7 +43,7 @@ export class Sequence {
   readonly progress: Progress
   /** Its blocks in hbm. */
   readonly table = new BlockTable()
-  /** What it waits for until its blocks are in hbm. */
+  /** The loads that it waits for until its blocks are in hbm. */
   readonly loading = new LoadWait()
   /** How its prompt is served. */
   readonly serving = new Serving()
