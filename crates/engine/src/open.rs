@@ -15,7 +15,6 @@ use attentionstore_model::backend::Backend;
 use attentionstore_model::loader::random::RandomModel;
 use attentionstore_model::loader::{LoadedModel, ModelSource, Progress, WeightsOrigin, load};
 use attentionstore_uring::RateLimits;
-use crossbeam_channel::unbounded;
 
 use crate::device::{check_device, open_backend};
 use crate::disk::Disk;
@@ -23,6 +22,7 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::host::HostSlots;
 use crate::identity::Roots;
+use crate::inbox::Inbox;
 use crate::info::EngineInfo;
 use crate::loads::Loads;
 use crate::options::EngineOptions;
@@ -217,8 +217,7 @@ type Opened = (TextService, Box<dyn Backend>, Roots, Arc<Outbox>, Tiers, Option<
 fn start(options: &EngineOptions, opened: Opened, info: EngineInfo) -> Result<Engine, EngineError> {
     let (text, backend, roots, outbox, tiers, lock) = opened;
     let meters = Arc::new(Meters::new());
-    let (commands, command_queue) = unbounded();
-    let (transfers, transfer_queue) = unbounded();
+    let inbox = Arc::new(Inbox::default());
     let ahead = options.preload_layers.unwrap_or(info.layout.layers);
     let worker = Worker {
         loads: Loads::new(tiers.host.clone(), outbox.clone(), meters.clone(), ahead),
@@ -229,8 +228,8 @@ fn start(options: &EngineOptions, opened: Opened, info: EngineInfo) -> Result<En
         end_tokens: info.end_tokens.clone(),
         outbox: outbox.clone(),
         meters: meters.clone(),
-        commands: command_queue,
-        transfers: transfer_queue,
+        inbox: inbox.clone(),
+        started: 0,
     };
     let thread = thread::Builder::new()
         .name("attentionstore-engine".to_owned())
@@ -243,8 +242,7 @@ fn start(options: &EngineOptions, opened: Opened, info: EngineInfo) -> Result<En
         roots,
         outbox,
         meters,
-        commands,
-        transfers,
+        inbox,
         disk: tiers.disk,
         thread,
         _lock: lock,
