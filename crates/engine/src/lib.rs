@@ -17,6 +17,8 @@ mod options;
 mod outbox;
 mod panics;
 pub mod plan;
+#[cfg(all(test, feature = "shuttle"))]
+mod protocol_model;
 mod room;
 mod saves;
 pub mod score;

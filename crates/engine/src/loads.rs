@@ -149,11 +149,13 @@ impl Loads {
 
     /// Takes in how batches have ended: the slots of one that failed are lost.
     pub fn collect(&mut self) {
-        let ends = self.batches.iter().filter_map(|(number, batch)| Some((*number, batch.arrival.arrived()?)));
+        let ends =
+            self.batches.iter().filter_map(|(number, batch)| Some((*number, batch.arrival.arrived()?)));
         let ends: Vec<(u64, bool)> = ends.collect();
         for (number, arrived) in ends {
             self.batches.remove(&number);
-            let slots: Vec<u32> = self.by_slot.extract_if(|_, batch| *batch == number).map(|(slot, _)| slot).collect();
+            let slots: Vec<u32> =
+                self.by_slot.extract_if(|_, batch| *batch == number).map(|(slot, _)| slot).collect();
             if !arrived {
                 slots.into_iter().for_each(|slot| self.lose(slot));
             }
@@ -185,7 +187,10 @@ impl Loads {
             }
         }
         if self.has_failed(slot) {
-            return Err(Reason { code: LOAD_FAILED, detail: format!("the load into hbm slot {slot} failed") });
+            return Err(Reason {
+                code: LOAD_FAILED,
+                detail: format!("the load into hbm slot {slot} failed"),
+            });
         }
         let batch = self.by_slot.get(&slot).and_then(|number| self.batches.get(number));
         Ok(batch.map(|batch| batch.arrival.clone()))
@@ -228,7 +233,8 @@ impl Loads {
             return;
         }
         let mut lost = Vec::new();
-        while batch.layers.len() < limit.min(layers) && batch.loads.iter().any(|(_, reason)| reason.is_none()) {
+        while batch.layers.len() < limit.min(layers) && batch.loads.iter().any(|(_, reason)| reason.is_none())
+        {
             lost.extend(batch.copy_layer(backend, &self.host));
             batch.layers.push(backend.record(Stream::Load));
         }
@@ -247,7 +253,8 @@ impl Loads {
         let (loads, teller) = (batch.loads.clone(), Teller::new(&batch.arrival));
         let report = move |failure: Option<Reason>| {
             teller.tell(failure.is_none());
-            let reasons = loads.into_iter().map(|(load, refused)| (load.id, refused.or_else(|| failure.clone())));
+            let reasons =
+                loads.into_iter().map(|(load, refused)| (load.id, refused.or_else(|| failure.clone())));
             let reasons: Vec<(u32, Option<Reason>)> = reasons.collect();
             let moved = reasons.iter().filter(|(_, reason)| reason.is_none()).count() as u64 * bytes_each;
             let ms = meters.load.ended(meters.epoch, enqueued, moved) / reasons.len().max(1) as f32;
@@ -260,7 +267,8 @@ impl Loads {
         backend.notify(
             Stream::Load,
             Box::new(move |outcome| {
-                let failure = outcome.err().map(|error| Reason { code: LOAD_FAILED, detail: error.to_string() });
+                let failure =
+                    outcome.err().map(|error| Reason { code: LOAD_FAILED, detail: error.to_string() });
                 guarded(&outbox, "the end of a load", || report(failure));
             }),
         );

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use attentionstore_kv::key::KeyHasher;
 use attentionstore_model::backend::Backend;
 use attentionstore_model::text::AnswerText;
+use attentionstore_uring::caught;
 
 use crate::error::EngineError;
 use crate::event::{EngineEvent, Reason, TransferDone};
 use crate::inbox::{Command, Inbox, Work};
 use crate::loads::{Load, Loads};
 use crate::outbox::Outbox;
-use crate::panics::{caught, tell};
+use crate::panics::tell;
 use crate::plan::{Transfer, TransferKind};
 use crate::saves::{Save, Saves, Saving};
 use crate::sequence::{Sequence, SequenceSpec};
@@ -140,7 +141,12 @@ impl Worker {
                         source.then(Box::new(move |arrived| {
                             let detail = "the rows that were copied did not arrive".to_owned();
                             let error = (!arrived).then_some(Reason { code: "load_failed", detail });
-                            outbox.post(&EngineEvent::Transfer(TransferDone { id, error, bytes: 0, ms: 0.0 }));
+                            outbox.post(&EngineEvent::Transfer(TransferDone {
+                                id,
+                                error,
+                                bytes: 0,
+                                ms: 0.0,
+                            }));
                         }));
                     }
                 }

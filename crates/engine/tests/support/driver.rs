@@ -143,7 +143,8 @@ impl Driver {
 
     /// Starts transfers in one batch, each `[kind, id, a, b, valid]`, without waiting for their ends.
     pub fn start(&self, transfers: &[[u32; 5]]) {
-        let words: Vec<u32> = transfers.iter().flat_map(|words| words.iter().copied().chain([0; 8])).collect();
+        let words: Vec<u32> =
+            transfers.iter().flat_map(|words| words.iter().copied().chain([0; 8])).collect();
         self.engine.transfer(&words).unwrap();
     }
 
