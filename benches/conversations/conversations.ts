@@ -1,6 +1,7 @@
 // The list of conversations with as many as a server remembers: a page, and a search. Blocks are left out.
 
-import { ConversationRegistry, type Conversation, type PageQuery } from '../../ts/conversations/registry.js'
+import type { PageQuery } from '../../ts/conversations/query.js'
+import { ConversationRegistry, type Conversation } from '../../ts/conversations/registry.js'
 import type { Bench, BenchContext, Report } from '../support/bench.js'
 
 const COUNT = 100_000

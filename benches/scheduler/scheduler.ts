@@ -3,8 +3,8 @@
 import type { Engine } from '../../ts/engine/types.js'
 import { SimulatedEngine } from '../../ts/engine/simulated/engine.js'
 import { VirtualClock } from '../../ts/engine/simulated/virtual-clock.js'
-import { createInferenceService } from '../../ts/scheduler/service.js'
-import type { InferenceService, TurnRequest } from '../../ts/scheduler/types.js'
+import { createInferenceService } from '../../ts/service/service.js'
+import type { InferenceService, TurnRequest } from '../../ts/service/types.js'
 import type { Bench, BenchContext, Report } from '../support/bench.js'
 import { median, show } from '../support/figures.js'
 

@@ -14,7 +14,7 @@ import {
   type TransferDone,
 } from '../../ts/engine/types.js'
 import { nextEdge } from '../../ts/engine/view.js'
-import type { TransferRequest } from '../../ts/scheduler/io.js'
+import type { TransferRequest } from '../../ts/scheduler/core/transfer-desk.js'
 import { greedy } from '../support/sampling.js'
 
 interface Waiter<T> {

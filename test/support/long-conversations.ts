@@ -4,9 +4,9 @@
 
 import { EngineDriver, generate, slotsFrom, tablesOf } from '../contracts/driver.js'
 import type { Engine, SequenceSpec, TokenLogprob } from '../../ts/engine/types.js'
-import type { ServiceOptions } from '../../ts/scheduler/options.js'
-import { createInferenceService } from '../../ts/scheduler/service.js'
-import type { InferenceService, TurnMessage, TurnRequest, TurnUsage } from '../../ts/scheduler/types.js'
+import type { ServiceOptions } from '../../ts/scheduler/core/options.js'
+import { createInferenceService } from '../../ts/service/service.js'
+import type { InferenceService, TurnMessage, TurnRequest, TurnUsage } from '../../ts/service/types.js'
 import { Random } from './random.js'
 import { greedy } from './sampling.js'
 import { chat } from './simulated-service.js'

@@ -3,9 +3,9 @@
 import { SimulatedEngine } from '../../ts/engine/simulated/engine.js'
 import type { SimulatedOptions } from '../../ts/engine/simulated/options.js'
 import { VirtualClock } from '../../ts/engine/simulated/virtual-clock.js'
-import type { ServiceOptions } from '../../ts/scheduler/options.js'
-import { createInferenceService } from '../../ts/scheduler/service.js'
-import type { InferenceService, Turn, TurnMessage, TurnRequest, TurnUsage } from '../../ts/scheduler/types.js'
+import type { ServiceOptions } from '../../ts/scheduler/core/options.js'
+import { createInferenceService } from '../../ts/service/service.js'
+import type { InferenceService, Turn, TurnMessage, TurnRequest, TurnUsage } from '../../ts/service/types.js'
 import { greedy } from './sampling.js'
 
 export interface SimulatedService {
@@ -28,6 +28,9 @@ export function simulatedService(
   engine.onEvents = events => {
     try {
       handle(events)
+      const { failure } = service
+      // An engine that a test made fail is no bug; a round of the scheduler that broke off is.
+      if (failure && failure.context['engine_code'] === 'internal') throw failure.cause
       service.checkIntegrity()
     } catch (error) {
       failures.push(error)

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ApiError } from '../../ts/protocol/errors.js'
-import type { ConversationInfo, InferenceService, TurnMessage, TurnRequest, TurnUsage } from '../../ts/scheduler/types.js'
+import type { ConversationInfo, InferenceService, TurnMessage, TurnRequest, TurnUsage } from '../../ts/service/types.js'
 import { ask, chat } from './simulated-service.js'
 
 export const user = (content: string): TurnMessage => ({ role: 'user', content })

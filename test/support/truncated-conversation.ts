@@ -1,6 +1,6 @@
 // One conversation that outgrows its window, on the simulated engine.
 
-import type { TurnMessage, TurnRequest } from '../../ts/scheduler/types.js'
+import type { TurnMessage, TurnRequest } from '../../ts/service/types.js'
 import { ask, chat, type Answer, type SimulatedService } from './simulated-service.js'
 
 export const WINDOW = 512

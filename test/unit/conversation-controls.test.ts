@@ -1,7 +1,7 @@
 // What an operator does with conversations; docs/design/conversations.md.
 
 import test from 'ava'
-import type { ConversationInfo } from '../../ts/scheduler/types.js'
+import type { ConversationInfo } from '../../ts/service/types.js'
 import { readTurn, reusedTokens, simulatedService } from '../support/simulated-service.js'
 import { blocksIn, codeOf, rowOf, SYSTEM, Talk, user } from '../support/talk.js'
 

@@ -2,7 +2,8 @@
 
 import test from 'ava'
 import { RecencyList } from '../../ts/conversations/recency.js'
-import { ConversationRegistry, type Conversation, type PageQuery } from '../../ts/conversations/registry.js'
+import type { PageQuery } from '../../ts/conversations/query.js'
+import { ConversationRegistry, type Conversation } from '../../ts/conversations/registry.js'
 import { Random } from '../support/random.js'
 
 const conversation = (id: string, lastUse: number, tenant = ''): Conversation => ({

@@ -3,7 +3,7 @@
 
 import test from 'ava'
 import { ApiError } from '../../ts/protocol/errors.js'
-import type { TurnMessage, TurnRequest } from '../../ts/scheduler/types.js'
+import type { TurnMessage, TurnRequest } from '../../ts/service/types.js'
 import { Random } from '../support/random.js'
 import { ask, chat, readTurn, simulatedService, type SimulatedService } from '../support/simulated-service.js'
 

@@ -3,8 +3,8 @@
 import test from 'ava'
 import { SimulatedDisk } from '../../ts/engine/simulated/disk.js'
 import type { SimulatedOptions } from '../../ts/engine/simulated/options.js'
-import type { ServiceOptions } from '../../ts/scheduler/options.js'
-import type { InferenceService } from '../../ts/scheduler/types.js'
+import type { ServiceOptions } from '../../ts/scheduler/core/options.js'
+import type { InferenceService } from '../../ts/service/types.js'
 import { ask, readTurn, reusedTokens, simulatedService } from '../support/simulated-service.js'
 import { codeOf, rowOf, SYSTEM, Talk, temporaryStore, user } from '../support/talk.js'
 
@@ -26,6 +26,7 @@ test('what is erased is gone from every tier, from the disk, and from the record
   const { blockBytes, hostSlotBytes } = served.engine.info
   t.is(receipt.erased.bytes, (blocks - 1) * blockBytes + 2 * blocks * hostSlotBytes)
   t.is(disk.extents.size, extents - blocks)
+  t.is(disk.afterPowerLoss().extents.size, extents - blocks, 'the receipt follows a flush')
   served.service.checkIntegrity()
   t.is(rowOf(served.service, 'a'), undefined)
   t.is(await codeOf(served.service.conversations.erase('a', null)), 'not_found')

@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { KeyFilter } from '../../ts/directory/key-filter.js'
 import { LostTails } from '../../ts/directory/lost-tails.js'
 import { SimulatedDisk } from '../../ts/engine/simulated/disk.js'
-import type { TurnUsage } from '../../ts/scheduler/types.js'
+import type { TurnUsage } from '../../ts/service/types.js'
 import { ask, chat, reusedTokens, simulatedService, type SimulatedService } from '../support/simulated-service.js'
 
 const sum = (values: Readonly<Record<string, number>>): number => Object.values(values).reduce((total, value) => total + value, 0)

@@ -7,8 +7,8 @@ import test from 'ava'
 import { SimulatedDisk } from '../../ts/engine/simulated/disk.js'
 import type { SimulatedOptions } from '../../ts/engine/simulated/options.js'
 import { policyNames } from '../../ts/placement/registry.js'
-import type { ServiceOptions } from '../../ts/scheduler/options.js'
-import type { TurnMessage, TurnRequest } from '../../ts/scheduler/types.js'
+import type { ServiceOptions } from '../../ts/scheduler/core/options.js'
+import type { TurnMessage, TurnRequest } from '../../ts/service/types.js'
 import { Random } from '../support/random.js'
 import { greedy } from '../support/sampling.js'
 import { ask, chat, readTurn, reusedTokens, simulatedService, type SimulatedService } from '../support/simulated-service.js'
@@ -39,7 +39,7 @@ function randomSetting(random: Random, storeDir: string): Setting {
       disk: new SimulatedDisk('disk'),
       maxBatchTokens: random.pick([24, 64, 256]),
       faults: {
-        fails: transfer => (faulty && transfer.kind !== 'copy' && faults.below(25) === 0 ? 'kv_damaged' : undefined),
+        fails: () => (faulty && faults.below(25) === 0 ? 'kv_damaged' : undefined),
         slowdown: kind => (kind === 'read' ? slowReads : kind === 'write' || kind === 'load' ? slow : 1),
       },
     },

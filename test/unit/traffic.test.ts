@@ -2,7 +2,7 @@
 
 import test from 'ava'
 import { VirtualClock } from '../../ts/engine/simulated/virtual-clock.js'
-import { Traffic } from '../../ts/scheduler/traffic.js'
+import { Traffic } from '../../ts/scheduler/costs/traffic.js'
 import { Random } from '../support/random.js'
 
 interface Load {

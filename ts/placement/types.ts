@@ -1,8 +1,9 @@
 // Placement: from what is resident to what should go. One file a policy; the server and the simulator call the same ones.
 
 import type { Cohort } from './adaptive/cohorts.js'
+import type { Retention } from './retention.js'
 
-/** What a policy knows of a block that may leave a tier. A smaller `lastUse` is longer ago. */
+/** A block that may leave a tier, as a policy knows it. A smaller `lastUse` is longer ago. */
 export interface Resident {
   /** Milliseconds: the last time a turn used the block. All blocks of one turn carry the same stamp. */
   readonly lastUse: number
@@ -14,7 +15,7 @@ export interface Resident {
   readonly born: number
 }
 
-/** What a policy that learns keeps of a block, also after it has left: a return is learnt from. */
+/** The history of a block that a learning policy keeps, also after the block has left: a return is learnt from. */
 export interface History {
   /** Turns that used it. */
   uses: number
@@ -24,9 +25,6 @@ export interface History {
 
 /** A block with a history. */
 export interface Experienced extends Resident, History {}
-
-/** `day`: whoever sent the turn expects to come back within one. */
-export type Retention = 'none' | 'day'
 
 /** One turn, as far as a policy wants to know. */
 export interface TurnFacts {

@@ -1,9 +1,9 @@
-// New request records for whoever follows them, in bounded batches. Each follower has its own place: one that reads slowly
+// New request records for their followers, in bounded batches. Each follower has its own place: one that reads slowly
 // gets fewer and larger batches, and is told how many records a batch left out.
 
 import type { Clock } from '../engine/clock.js'
 import type { RequestBatch } from '../protocol/events.js'
-import type { InferenceService } from '../scheduler/types.js'
+import type { InferenceService } from '../service/types.js'
 import { Feed } from './feed.js'
 
 const INTERVAL_MS = 250
@@ -25,7 +25,7 @@ export class RecordFeed {
     this.#ticks = new Feed(clock, INTERVAL_MS, () => {})
   }
 
-  /** What is added or changed from now on; the returned function ends that. */
+  /** Sends the records that are added or changed from now on; the returned function ends that. */
   follow(follower: RecordFollower): () => void {
     let { mark } = this.#records
     return this.#ticks.listen(() => {

@@ -3,7 +3,7 @@
 import { createWriteStream, openSync, type WriteStream } from 'node:fs'
 import type { Logger } from 'pino'
 import { ExitError } from '../protocol/errors.js'
-import type { RequestLogRecord } from '../scheduler/options.js'
+import type { RequestLogRecord } from '../scheduler/core/options.js'
 
 /** Lines that may wait for a slow disk; more are dropped and counted, so that the log never holds up answers. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024

@@ -3,7 +3,7 @@
 import { Counter, Registry } from 'prom-client'
 import { systemClock, type Clock } from '../engine/clock.js'
 import type { CacheMap, Sample, ServerInfo, Snapshot, WhatIf } from '../protocol/index.js'
-import type { Turn } from '../scheduler/types.js'
+import type { Turn } from '../service/types.js'
 import { Feed } from './feed.js'
 import { SampleHistory } from './history.js'
 import { BandwidthLimits, type ConfiguredLimits } from './limits.js'

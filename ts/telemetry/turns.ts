@@ -2,7 +2,7 @@
 
 import { Histogram, type Registry } from 'prom-client'
 import type { Clock } from '../engine/clock.js'
-import type { Turn, TurnEvent } from '../scheduler/types.js'
+import type { Turn, TurnEvent } from '../service/types.js'
 import { RecentTimes } from './recent-times.js'
 import { TtftWindow } from './ttft-window.js'
 

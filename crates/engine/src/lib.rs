@@ -2,6 +2,7 @@
 //! Owns the threads. `docs/design/engine.md` says why it is as it is.
 
 mod arrival;
+mod constraint;
 mod device;
 mod disk;
 mod engine;
@@ -31,8 +32,9 @@ mod view;
 pub mod wire;
 mod worker;
 
-pub use attentionstore_model::sampling::SamplingParams;
+pub use attentionstore_model::sampling::{SamplingParams, TokenMask};
 pub use attentionstore_model::text::{ChatDate, ChatMessage, StoredAnswer};
+pub use constraint::MaskSource;
 pub use engine::{Engine, EventSource};
 pub use error::EngineError;
 pub use info::{EngineInfo, EngineStats};

@@ -5,7 +5,7 @@ import type { SimulatedPolicy } from '../../simulator/capacity/policies.js'
 import { runCapacity, type Capacity, type CapacityResult } from '../../simulator/capacity/result.js'
 import { capacityPage } from '../../simulator/report/capacity-page.js'
 import type { Trace } from '../../simulator/traces/trace.js'
-import type { Found } from './command.js'
+import type { Found } from './found.js'
 import { aligned, percent } from './table.js'
 
 interface CapacityRuns {

@@ -9,7 +9,7 @@ import { tiersPage } from '../../simulator/report/tiers-page.js'
 import { longestContext, type TieredTruncation } from '../../simulator/tiered/replay.js'
 import { runBaseline, runTiered, type TieredResult } from '../../simulator/tiered/result.js'
 import type { Trace } from '../../simulator/traces/trace.js'
-import type { Found } from './command.js'
+import type { Found } from './found.js'
 import { aligned, percent } from './table.js'
 
 interface TierRuns {
@@ -39,7 +39,7 @@ export async function simulateTiers(runs: TierRuns, onProgress: (share: number) 
 }
 
 function summary(results: readonly TieredResult[]): string {
-  // What no view holds is no hit to be had.
+  // Tokens outside every view cannot be hit.
   const isTruncated = results.some(({ truncation }) => truncation !== null)
   const ofView = (cell: string): string[] => (isTruncated ? [cell] : [])
   const heading = ['policy', 'token hits', ...ofView('of the view'), 'hbm', 'dram', 'ssd', 'ttft p50', 'p95', 'p99 ms', 'prefill/s', 'busy h', '$/M tokens']

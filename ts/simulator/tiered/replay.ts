@@ -8,9 +8,9 @@ import { VirtualClock } from '../../engine/simulated/virtual-clock.js'
 import type { EngineStats, TierName } from '../../engine/types.js'
 import type { PolicyName } from '../../placement/types.js'
 import { ApiError } from '../../protocol/errors.js'
-import { contextThatFits } from '../../scheduler/options.js'
-import { createInferenceService } from '../../scheduler/service.js'
-import type { InferenceService, Truncation, TurnRequest, TurnUsage } from '../../scheduler/types.js'
+import { contextThatFits } from '../../scheduler/core/options.js'
+import { createInferenceService } from '../../service/service.js'
+import type { InferenceService, Truncation, TurnRequest, TurnUsage } from '../../service/types.js'
 import type { Trace, TraceRequest } from '../traces/trace.js'
 import { SIMULATED_TOKENS, TraceTokens } from './tokens.js'
 
@@ -43,7 +43,7 @@ export interface TieredRun {
 /** Told of each answer: the number of its request, and what it took. */
 export type AnswerListener = (index: number, usage: TurnUsage) => void
 
-/** Tokens of the longest sequence that the profile's model and an hbm of so many bytes take. */
+/** Tokens of the longest sequence that the profile's model and an hbm tier of these bytes take. */
 export function longestContext(profile: HardwareProfile, tierBytes: TieredSetting['tierBytes']): number {
   return Math.min(profile.modelContext, contextThatFits(slotsOf(profile, tierBytes).hbm))
 }

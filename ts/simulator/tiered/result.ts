@@ -1,9 +1,9 @@
-// What a simulation of all tiers reports: one object a policy.
+// The report of a simulation of all tiers: one object a policy.
 
 import type { HardwareProfile } from '../../engine/simulated/profiles/profile.js'
 import { BLOCK_TOKENS, type TierName } from '../../engine/types.js'
 import type { PolicyName } from '../../placement/types.js'
-import type { MissedPrompt, TurnUsage } from '../../scheduler/types.js'
+import type { MissedPrompt, TurnUsage } from '../../service/types.js'
 import { quantiles, type Quantiles } from '../quantiles.js'
 import type { Trace } from '../traces/trace.js'
 import { costOf, type Cost } from './cost.js'

@@ -8,7 +8,7 @@ use attentionstore_kv::{KvDtype, KvLayout, SliceOrder};
 use attentionstore_model::ModelError;
 use attentionstore_model::backend::{Backend, BatchSequence, Completion, Event, SliceCopy, Stream};
 use attentionstore_model::config::ModelConfig;
-use attentionstore_model::sampling::{SampleRequest, Sampled};
+use attentionstore_model::sampling::{SampleOutcome, SampleRequest, Sampled};
 use shuttle::thread;
 
 use crate::sync::{Condvar, Mutex};
@@ -67,6 +67,7 @@ type Slots = Arc<Mutex<[[u8; LAYOUT.layers]; SLOTS]>>;
 
 #[derive(Clone)]
 pub struct Device {
+    config: Arc<ModelConfig>,
     slots: Slots,
     load: Arc<Lane>,
     save: Arc<Lane>,
@@ -78,7 +79,7 @@ pub struct Device {
 }
 
 impl Device {
-    pub fn new(faults: Faults) -> Self {
+    pub fn new(config: Arc<ModelConfig>, faults: Faults) -> Self {
         let slots: Slots = Arc::new(Mutex::new([[OLD; LAYOUT.layers]; SLOTS]));
         let lane = |stream: Stream| {
             let (lane, slots) = (Arc::new(Lane::default()), slots.clone());
@@ -87,7 +88,7 @@ impl Device {
             lane
         };
         let (load, save) = (lane(Stream::Load), lane(Stream::Save));
-        Self { slots, load, save, faults, calls: [0; 2], step: Vec::new(), saw_all: Vec::new() }
+        Self { config, slots, load, save, faults, calls: [0; 2], step: Vec::new(), saw_all: Vec::new() }
     }
 
     /// Waits for what is enqueued, and ends the threads.
@@ -132,6 +133,8 @@ impl Lane {
                 }
                 (state.queue.pop_front().unwrap(), state.failed)
             };
+            // Others use the link too.
+            (0..3).for_each(|_| thread::yield_now());
             let closes = matches!(command, Command::Close);
             let fails = matches!(command, Command::Fail);
             match command {
@@ -169,7 +172,7 @@ fn gone_wrong() -> ModelError {
 
 impl Backend for Device {
     fn config(&self) -> &ModelConfig {
-        panic!("the engine thread does not ask for it")
+        &self.config
     }
     fn layout(&self) -> KvLayout {
         LAYOUT
@@ -206,11 +209,12 @@ impl Backend for Device {
         Ok(())
     }
 
-    fn sample(&mut self, requests: &[SampleRequest<'_>]) -> Result<Vec<Sampled>, ModelError> {
+    fn sample(&mut self, requests: &[SampleRequest<'_>]) -> Result<Vec<SampleOutcome>, ModelError> {
         let token = |saw_all| if saw_all { SAW_ALL } else { READ_WRONG };
         let sampled = |request: &SampleRequest<'_>| token(self.saw_all[request.row]);
         let sampled = requests.iter().map(sampled);
-        Ok(sampled.map(|token| Sampled { token, logprob: None, top: Vec::new() }).collect())
+        let sampled = sampled.map(|token| Sampled { token, logprob: None, top: Vec::new() });
+        Ok(sampled.map(SampleOutcome::Token).collect())
     }
 
     fn read_logits(&mut self, _row: usize, _out: &mut [f32]) -> Result<(), ModelError> {

@@ -1,0 +1,126 @@
+// Why prompt tokens are computed: what is known of the blocks that a match did not find. Keys are salted by tenant, so
+// another tenant's blocks are as unknown as what nobody ever sent.
+
+import type { Directory } from '../../directory/directory.js'
+import type { Ghost } from '../../directory/ghosts.js'
+import { BLOCK_TOKENS, type BlockKey } from '../../engine/types.js'
+import type { Asked } from './what-if/curve.js'
+
+/** Tokens by reason. Together they are the tokens that were asked about. */
+export interface MissedTokens {
+  readonly neverSeen: number
+  readonly evicted: number
+  readonly damaged: number
+  /** Were here, and left longer ago than is remembered. */
+  readonly unknown: number
+}
+
+/** What became of tokens that were here once. */
+export interface Loss {
+  readonly tokens: number
+  readonly ghost: Ghost
+}
+
+export interface Misses {
+  readonly tokens: MissedTokens
+  readonly losses: readonly Loss[]
+  /** The blocks that were here once. */
+  readonly asked: readonly Asked[]
+  /** Full blocks that are there, and of no use because one before them is not. */
+  readonly stranded: number
+}
+
+export const NO_MISSES: Misses = { tokens: { neverSeen: 0, evicted: 0, damaged: 0, unknown: 0 }, losses: [], asked: [], stranded: 0 }
+
+/** A chain of blocks, of which tokens [from, to) were not found. `keys` are those of its full blocks. */
+export interface Missed {
+  readonly root: BlockKey
+  readonly keys: readonly BlockKey[]
+  readonly tokens: Uint32Array
+  readonly from: number
+  readonly to: number
+  /** They were all in some tier when the request was queued. */
+  readonly wereThere: boolean
+}
+
+/** Those of both. */
+export function joinMisses(a: Misses, b: Misses): Misses {
+  const tokens = {
+    neverSeen: a.tokens.neverSeen + b.tokens.neverSeen,
+    evicted: a.tokens.evicted + b.tokens.evicted,
+    damaged: a.tokens.damaged + b.tokens.damaged,
+    unknown: a.tokens.unknown + b.tokens.unknown,
+  }
+  return { tokens, losses: [...a.losses, ...b.losses], asked: [...a.asked, ...b.asked], stranded: a.stranded + b.stranded }
+}
+
+type Memory = Pick<Directory, 'blocks' | 'ghosts'>
+
+/** What is known of a block that cannot be used. */
+type Fate = Ghost | 'unknown' | 'never seen'
+
+/**
+ * The reasons for tokens [from, to). A block that is there but lies behind one that is not has that one's reason. The
+ * token that the answer is sampled from is computed though its block may be there: nothing was lost, so it counts as
+ * never seen. Of tokens that were there and nothing happened to, no reason is known.
+ */
+export function explainMisses(memory: Memory, missed: Missed): Misses {
+  const count = new MissCount()
+  let before: Fate = 'never seen'
+  for (let index = Math.floor(missed.from / BLOCK_TOKENS); index * BLOCK_TOKENS < missed.to; index++) {
+    const from = Math.max(missed.from, index * BLOCK_TOKENS)
+    const to = Math.min(missed.to, (index + 1) * BLOCK_TOKENS)
+    const key = missed.keys[index]
+    const fate = fateOf(memory, key, before)
+    if (key === undefined || fate === 'never seen') {
+      addTail(memory, missed, index, count)
+      // Nobody ever had this block, so nobody had what continues it.
+      break
+    }
+    count.add(fate, { key, tokens: to - from, isTail: false })
+    if (memory.blocks.get(key)?.tier) count.stranded++
+    before = fate
+  }
+  return count.misses(missed.to - missed.from, missed.wereThere)
+}
+
+class MissCount {
+  stranded = 0
+  readonly #tokens = { evicted: 0, damaged: 0, unknown: 0 }
+  readonly #losses: Loss[] = []
+  readonly #asked: Asked[] = []
+
+  add(fate: Ghost | 'unknown', asked: Asked): void {
+    const { tokens } = asked
+    if (tokens <= 0) return
+    this.#asked.push(asked)
+    if (fate === 'unknown') {
+      this.#tokens.unknown += tokens
+      return
+    }
+    this.#tokens[fate.cause === 'damaged' ? 'damaged' : 'evicted'] += tokens
+    this.#losses.push({ tokens, ghost: fate })
+  }
+
+  misses(all: number, wereThere: boolean): Misses {
+    const { evicted, damaged, unknown } = this.#tokens
+    const rest = all - evicted - damaged - unknown
+    const tokens = { neverSeen: wereThere ? 0 : rest, evicted, damaged, unknown: unknown + (wereThere ? rest : 0) }
+    return { tokens, losses: this.#losses, asked: this.#asked, stranded: this.stranded }
+  }
+}
+
+function fateOf({ blocks, ghosts }: Memory, key: BlockKey | undefined, before: Fate): Fate {
+  if (key === undefined) return 'never seen'
+  if (blocks.get(key)?.tier) return before
+  return ghosts.get(key) ?? (ghosts.isForgotten(key) ? 'unknown' : 'never seen')
+}
+
+/** The leading tokens of the first block that was never full here may have been the tail of an earlier turn. */
+function addTail({ ghosts }: Memory, { root, keys, tokens, from, to }: Missed, index: number, count: MissCount): void {
+  const parent = index === 0 ? root : keys[index - 1]
+  const start = index * BLOCK_TOKENS
+  if (parent === undefined) return
+  const tail = ghosts.tailAfter(parent, tokens.subarray(start, Math.min(to, start + BLOCK_TOKENS)))
+  if (tail) count.add(tail.ghost, { key: tail.key, tokens: start + tail.rows - Math.max(start, from), isTail: true })
+}

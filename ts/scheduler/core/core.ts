@@ -1,0 +1,102 @@
+// What the scheduler's parts share: the engine, the directory, the clock and the counters.
+
+import type { Clock } from '../../engine/clock.js'
+import type { Engine, Transfer } from '../../engine/types.js'
+import type { Block } from '../../directory/block.js'
+import { Directory } from '../../directory/directory.js'
+import { conversationKey } from '../../conversations/registry.js'
+import { createPolicy } from '../../placement/registry.js'
+import { Counters } from '../accounts/counters.js'
+import { EventBus } from './events.js'
+import { Flushes } from './flushes.js'
+import { TransferDesk } from './transfer-desk.js'
+import { MachineMeter } from '../costs/machine.js'
+import type { ServiceOptions } from './options.js'
+import { PrefillModel } from '../costs/prefill-model.js'
+import { Rates } from '../costs/rates.js'
+import { Journal } from '../accounts/trail.js'
+import { HitRateCurve } from '../accounts/what-if/curve.js'
+
+/** Which tiers take part. */
+export interface Tiers {
+  /** Blocks are kept after a turn at all. */
+  readonly keeps: boolean
+  /** dram is a tier of its own; false: at most staging on the way to ssd. */
+  readonly dram: boolean
+  readonly ssd: boolean
+  /** hbm is saved to something. */
+  readonly saves: boolean
+}
+
+export interface Core {
+  readonly engine: Engine
+  readonly options: ServiceOptions
+  readonly clock: Clock
+  readonly events: EventBus
+  readonly directory: Directory
+  readonly counters: Counters
+  readonly rates: Rates
+  readonly prefill: PrefillModel
+  readonly machine: MachineMeter
+  readonly journal: Journal
+  readonly curve: HitRateCurve
+  readonly desk: TransferDesk
+  readonly flushes: Flushes
+  readonly tiers: Tiers
+}
+
+/** What the log says of one that failed. Saves, writes and flushes are tried again; who gives them up says so. */
+const FAILED: Readonly<Partial<Record<Transfer['kind'], string>>> = {
+  load: 'a load failed',
+  read: 'a read failed',
+  copy: 'a copy failed',
+  erase: 'an erasure failed',
+}
+
+export function createCore(engine: Engine, options: ServiceOptions): Core {
+  const { slots, dramStagingOnly } = engine.info
+  const keeps = !options.noReuse
+  const dram = keeps && slots.dram > 0 && !dramStagingOnly
+  const ssd = keeps && slots.ssd > 0 && slots.dram > 0
+  const now = () => options.clock.now()
+  const events = new EventBus()
+  const counters = new Counters()
+  events.on('transferFailed', (kind, code, detail) => {
+    counters.failedTransfers.add(kind, code)
+    const message = FAILED[kind]
+    if (message !== undefined) options.onFault({ message, code, context: detail === undefined ? {} : { detail } })
+  })
+  const journal = new Journal(now)
+  // A turn that is not released yet refers to nothing, but may have left something already.
+  const lastUserOf = (block: Block): string | null => {
+    const owner = journal.ownerOf(block)
+    return owner ? conversationKey(owner.tenant, owner.conversation) : null
+  }
+  const desk = new TransferDesk(engine, events)
+  return {
+    engine,
+    options,
+    clock: options.clock,
+    events,
+    directory: new Directory(slots, {
+      policy: createPolicy(options.policy),
+      now,
+      onSsdSlotLeft: slot => events.emit('ssdSlotLeft', slot),
+      lastUserOf,
+    }),
+    counters,
+    rates: new Rates(),
+    prefill: new PrefillModel(),
+    machine: new MachineMeter(engine, options),
+    journal,
+    curve: new HitRateCurve(),
+    desk,
+    flushes: new Flushes(desk),
+    tiers: { keeps, dram, ssd, saves: dram || ssd },
+  }
+}
+
+/** The block's bytes lie in a tier below hbm. */
+export function isSaved(block: Block): boolean {
+  return block.has('dram') || block.has('ssd')
+}

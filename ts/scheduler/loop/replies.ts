@@ -1,0 +1,116 @@
+// What a step's reply changes: computed tokens, filled blocks, sampled tokens, the ends of answers.
+
+import { attendedBy } from '../../engine/step-costs.js'
+import { BLOCK_TOKENS, type PlanRow, type RowResult, type StepReply } from '../../engine/types.js'
+import { leftOut } from '../../engine/view.js'
+import type { Core } from '../core/core.js'
+import type { Draft } from './planner.js'
+import { sharedEntry } from '../sequence/block-table.js'
+import { countComputed } from '../sequence/prompt-split.js'
+import type { PlannedSave, Saver } from '../moves/saver.js'
+import type { Sequence } from '../sequence/sequence.js'
+
+export interface ReplyListener {
+  /** The engine ended the answer. */
+  finished(sequence: Sequence, row: RowResult): void
+}
+
+export class ReplyReader {
+  readonly #core: Core
+  readonly #saver: Saver
+  readonly #listener: ReplyListener
+
+  constructor(core: Core, saver: Saver, listener: ReplyListener) {
+    this.#core = core
+    this.#saver = saver
+    this.#listener = listener
+  }
+
+  read(reply: StepReply, draft: Draft, living: ReadonlyMap<number, Sequence>): void {
+    this.#core.directory.pools.hbm.answered(reply.step)
+    this.#learnCosts(reply, draft, living)
+    reply.rows.forEach((row, i) => {
+      const sequence = living.get(row.sequence)
+      const planned = draft.plan.rows[i]
+      if (!sequence || planned?.sequence !== row.sequence) return
+      if (row.status === 'ok') this.#computed(sequence, row, planned, reply.stepMs)
+      else if (row.status === 'void') sequence.leaving ??= 'void'
+    })
+    const rows = new Map(reply.rows.map(row => [row.sequence, row]))
+    for (const save of draft.saves) this.#answerSave(save, rows.get(save.sequence))
+    for (const row of reply.rows) this.#progressed(row, living.get(row.sequence))
+  }
+
+  /** Prompts only from steps that compute little else. */
+  #learnCosts(reply: StepReply, draft: Draft, living: ReadonlyMap<number, Sequence>): void {
+    const ofPrompts = { rows: 0, attended: 0 }
+    let attended = 0
+    for (const { sequence: id, from, count } of draft.plan.rows) {
+      const sequence = living.get(id)
+      const seen = attendedBy(from - leftOut(sequence?.spec.view ?? null, from), count)
+      attended += seen
+      if (from >= (sequence?.promptLength ?? 0)) continue
+      ofPrompts.rows += count
+      ofPrompts.attended += seen
+    }
+    const { rates, prefill, machine } = this.#core
+    const { rowCount: rows } = draft
+    const ms = reply.stepMs - reply.loadStallMs
+    rates.stepTook(rows, ms)
+    machine.stepTook(rows, attended, ms)
+    if (ofPrompts.rows >= 0.9 * rows) prefill.stepTook(rows, ofPrompts.attended / ofPrompts.rows, ms)
+  }
+
+  /** Key and slot of what these rows filled enter the directory: from now on others may use it. */
+  #computed(sequence: Sequence, row: RowResult, { from, count }: PlanRow, stepMs: number): void {
+    const now = this.#core.clock.now()
+    sequence.trail.add(from < sequence.promptLength ? 'prefill' : 'decode', now - stepMs, now)
+    const to = from + count
+    if (sequence.front) sequence.front.unanswered -= count
+    countComputed(this.#core.directory, sequence, from, to)
+    sequence.recomputed += Math.max(0, Math.min(to, sequence.highWater) - from)
+    sequence.highWater = Math.max(sequence.highWater, to)
+    sequence.computed = to
+    sequence.isSplitFinal = true
+    sequence.isTailSettled = true
+    for (const { index, key } of row.filled) {
+      sequence.keys[index] = key
+      if (this.#core.tiers.keeps) this.#register(sequence, index)
+    }
+    if (row.token !== undefined) sequence.tokens.push(row.token)
+  }
+
+  #register(sequence: Sequence, index: number): void {
+    const { directory, journal } = this.#core
+    const entry = sequence.table[index]
+    if (!entry?.own) return
+    const tokens = sequence.tokens.copy(index * BLOCK_TOKENS, (index + 1) * BLOCK_TOKENS)
+    const block = directory.obtain(sequence.keys[index] as string, sequence.parentKey(index), index, tokens)
+    if (sequence.turnUse) directory.use(block, sequence.turnUse)
+    // Computed twice at the same time: the second one stays the sequence's own, and goes with it.
+    if (block.copies.hbm.state !== 'absent') return
+    entry.own.become(block, 'present')
+    journal.filled(sequence.trail, block)
+    directory.ref(block)
+    sequence.table[index] = sharedEntry(block)
+  }
+
+  #answerSave(save: PlannedSave, row: RowResult | undefined): void {
+    const filled = row?.status === 'ok' ? row.filled.find(({ index }) => index === save.index) : undefined
+    this.#saver.answered(save, filled ? (this.#core.directory.blocks.get(filled.key) ?? null) : null)
+  }
+
+  #progressed(row: RowResult, sequence: Sequence | undefined): void {
+    if (!sequence || row.status !== 'ok') return
+    for (const { index } of row.filled) {
+      const block = sequence.table[index]?.block
+      if (block) this.#saver.want(block)
+    }
+    if (row.text !== '') sequence.answer?.add(row.text)
+    if (row.text !== '' || row.token !== undefined) {
+      if (sequence.times.firstToken === 0) sequence.times.firstToken = this.#core.clock.now()
+      sequence.turn.delta(row.text, row.token, row.logprob)
+    }
+    if (row.finish !== undefined) this.#listener.finished(sequence, row)
+  }
+}

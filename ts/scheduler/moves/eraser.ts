@@ -1,0 +1,138 @@
+// Erasure: blocks vanish from the directory at once, in all tiers; then their ssd slots are overwritten and flushed, so
+// that nobody finds the bytes on the disk either; with them the slots that they left earlier and nobody has used since. A
+// slot is given back when its zeros are flushed.
+
+import type { Block } from '../../directory/block.js'
+import { TIERS } from '../../directory/block.js'
+import type { Reservation } from '../../directory/reservation.js'
+import type { TierName } from '../../engine/types.js'
+import { ApiError } from '../../protocol/errors.js'
+import type { Core } from '../core/core.js'
+import { perTier } from '../accounts/counters.js'
+
+/** Overwritten at once: each holds a buffer of zeros as long as a slot. */
+const MOST_OVERWRITES = 8
+
+/** What was erased. */
+export interface Erased {
+  readonly blocks: number
+  /** Of all copies. */
+  readonly bytes: number
+  readonly copies: Readonly<Record<TierName, number>>
+  /** Slots of the ssd tier that held blocks which had been given up before. */
+  readonly remains: number
+}
+
+export class Eraser {
+  readonly #core: Core
+  /** Resolves at the next end of a step or transfer. */
+  readonly #nextChange: () => Promise<void>
+
+  constructor(core: Core, nextChange: () => Promise<void>) {
+    this.#core = core
+    this.#nextChange = nextChange
+  }
+
+  /**
+   * Takes blocks, none of which a sequence uses, out of sight before it returns; the promise ends when nothing of them
+   * can be read from the disk, nor what else the conversation left there. Rejects with `engine_error` if the disk could
+   * not be overwritten.
+   */
+  erase(conversation: string, blocks: Iterable<Block>): Promise<Erased> {
+    const { directory, counters, engine } = this.#core
+    const copies = perTier()
+    const left = new Set(directory.remains.of(conversation))
+    const slots: Reservation[] = []
+    let erased = 0
+    for (const block of blocks) {
+      for (const tier of TIERS) if (block.copies[tier].state !== 'absent') copies[tier]++
+      const slot = directory.withdraw(block)
+      if (slot) slots.push(slot)
+      erased++
+    }
+    counters.dropped.erased += erased
+    const { blockBytes, hostSlotBytes } = engine.info
+    const bytes = copies.hbm * blockBytes + (copies.dram + copies.ssd) * hostSlotBytes
+    directory.ghosts.erase(conversation)
+    return this.#overwrite(slots, left, conversation).then(remains => ({ blocks: erased, bytes, copies, remains }))
+  }
+
+  /**
+   * A slot waits until nothing in flight names it any more. One of the `left` ones may be in use again: it is done with
+   * when that write has ended. The flush at the end covers it. Answers how many of these had to be overwritten.
+   */
+  async #overwrite(slots: readonly Reservation[], left: Set<number>, conversation: string): Promise<number> {
+    const { directory, flushes, desk } = this.#core
+    const { failures } = flushes
+    const waiting = new Set(slots)
+    const overwritten: Reservation[] = []
+    const failed: string[] = []
+    let remains = 0
+    let inFlight = 0
+    for (;;) {
+      for (const slot of this.#claim(left, conversation)) {
+        waiting.add(slot)
+        remains++
+      }
+      for (const slot of waiting) {
+        if (inFlight >= MOST_OVERWRITES) break
+        if (!directory.pools.ssd.isIdle(slot.slot)) continue
+        waiting.delete(slot)
+        inFlight++
+        this.#send(slot, error => {
+          inFlight--
+          if (error === undefined) overwritten.push(slot)
+          else failed.push(error)
+        })
+      }
+      desk.flush()
+      if (waiting.size + inFlight + left.size === 0) break
+      await this.#nextChange()
+    }
+    const mustFlush = overwritten.length > 0 || directory.remains.awaitsFlush(conversation)
+    const unflushed = mustFlush ? await this.#flush(overwritten, failures) : undefined
+    const error = failed[0] ?? unflushed
+    if (error === undefined) return remains
+    const lost = failed.length + (unflushed === undefined ? 0 : overwritten.length)
+    const message = `The blocks are gone from the directory, but the disk failed to overwrite ${lost} of ${slots.length + remains} slots.`
+    throw new ApiError('engine_error', message, null, { failed: lost, engine_code: error })
+  }
+
+  /** Reserves those of the slots that are free, and lets go of those that hold nothing of the conversation any more. */
+  #claim(left: Set<number>, conversation: string): readonly Reservation[] {
+    const { directory } = this.#core
+    for (const slot of left) if (!directory.remains.has(slot, conversation)) left.delete(slot)
+    const claimed = directory.reserveFree('ssd', left)
+    for (const { slot } of claimed) left.delete(slot)
+    return claimed
+  }
+
+  /** A slot that was written stays reserved until that is flushed; what it held is remembered as long. */
+  #send(own: Reservation, ended: (error: string | undefined) => void): void {
+    const { directory, desk } = this.#core
+    const { slot } = own
+    directory.pools.ssd.pin(slot)
+    desk.send({ kind: 'erase', ssdSlot: slot }, done => {
+      directory.pools.ssd.unpin(slot)
+      if (done.error !== undefined) own.dispose()
+      ended(done.error)
+    })
+  }
+
+  /** Answers the error code. `failures`: failed flushes before the first of the slots was written. */
+  async #flush(slots: readonly Reservation[], failures: number): Promise<string | undefined> {
+    const { directory, desk, flushes } = this.#core
+    const flush: { isDone: boolean; error?: string } = { isDone: false }
+    flushes.send(errorSince => {
+      const error = errorSince(failures)
+      for (const slot of slots) {
+        if (error === undefined) directory.remains.overwritten(slot.slot)
+        slot.dispose()
+      }
+      Object.assign(flush, { isDone: true, error })
+    })
+    desk.flush()
+    while (!flush.isDone) await this.#nextChange()
+    return flush.error
+  }
+}

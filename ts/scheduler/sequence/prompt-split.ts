@@ -1,0 +1,82 @@
+// How a prompt was served: which tokens came from which tier, which were computed, and why.
+
+import type { Directory } from '../../directory/directory.js'
+import type { Match } from '../../directory/match.js'
+import { BLOCK_TOKENS, type BlockKey, type TierName } from '../../engine/types.js'
+import { perTier } from '../accounts/counters.js'
+import { explainMisses, joinMisses, type Misses } from '../accounts/misses.js'
+import type { Asked } from '../accounts/what-if/curve.js'
+import type { Start } from './start.js'
+import type { TokenList } from './tokens.js'
+
+/** What of a sequence is looked at. */
+export interface Prompted {
+  readonly root: BlockKey
+  readonly keys: readonly BlockKey[]
+  readonly tokens: TokenList
+  readonly promptLength: number
+  readonly start: Pick<Start, 'leftOut'>
+  /** Tier of each matched block when the request was queued. */
+  readonly queuedTiers: ReadonlyArray<TierName | undefined>
+  readonly split: PromptSplit | null
+  /** The most tokens that were ever computed. */
+  readonly highWater: number
+}
+
+/** Settled when the first of the prompt's rows is computed. */
+export interface PromptSplit {
+  readonly reused: Record<TierName, number>
+  computed: number
+  readonly outsideView: number
+  /** Why the computed tokens were not reused. */
+  misses: Misses
+  /** The blocks behind what was reused, or would have been if they were still there. */
+  readonly asked: readonly Asked[]
+  /** Tokens of the history, and the tier that each of its view blocks counts for. */
+  readonly length: number
+  readonly tiers: ReadonlyArray<TierName | undefined>
+}
+
+/** A block's tier is the one it lay in when the request was queued. */
+export function splitOf(directory: Directory, sequence: Prompted, match: Match): PromptSplit {
+  const reused = perTier()
+  const tiers: Array<TierName | undefined> = []
+  let inView = 0
+  for (const { index, block, rows } of match.sources) {
+    const tier = sequence.queuedTiers[index] ?? block.tier ?? 'ssd'
+    tiers[index] = tier
+    reused[tier] += rows
+    inView += rows
+  }
+  const { promptLength, start } = sequence
+  const { length } = match
+  const misses = missesOf(directory, sequence, length, promptLength, false)
+  const found = match.sources.map(({ block, rows }) => ({ key: block.key, tokens: rows, isTail: block.valid < BLOCK_TOKENS }))
+  const asked = [...found, ...misses.asked]
+  return { reused, computed: promptLength - length, outsideView: start.leftOut + length - inView, misses, asked, length, tiers }
+}
+
+/**
+ * Rows [from, to) are computed. What of them is history that lay in a tier counts as computed after all, each token once:
+ * it was as fast, or its block turned out damaged. Of what is there and was computed all the same no better reason is known.
+ */
+export function countComputed(directory: Directory, sequence: Prompted, from: number, to: number): void {
+  const { split, highWater } = sequence
+  if (!split) return
+  const end = Math.min(to, split.length)
+  for (let start = Math.max(from, highWater); start < end; ) {
+    const index = Math.floor(start / BLOCK_TOKENS)
+    const next = Math.min(end, (index + 1) * BLOCK_TOKENS)
+    const tier = split.tiers[index]
+    if (tier !== undefined) {
+      split.reused[tier] -= next - start
+      split.computed += next - start
+      split.misses = joinMisses(split.misses, missesOf(directory, sequence, start, next, true))
+    }
+    start = next
+  }
+}
+
+function missesOf(directory: Directory, { root, keys, tokens }: Prompted, from: number, to: number, wereThere: boolean): Misses {
+  return explainMisses(directory, { root, keys, tokens: tokens.view(0, to), from, to, wereThere })
+}

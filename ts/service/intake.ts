@@ -1,0 +1,113 @@
+// From a validated request to a sequence in the queue: conversation, tokens, limits, keys.
+
+import { AnswerHash } from '../conversations/chain.js'
+import type { Conversations, Resolution } from '../conversations/conversations.js'
+import type { ChatMessageText, EncodedPrompt, SequenceSpec, ViewParameters } from '../engine/types.js'
+import { MIN_WINDOW, viewParameters } from '../engine/view.js'
+import { ApiError } from '../protocol/errors.js'
+import type { Core } from '../scheduler/core/core.js'
+import { Sequence } from '../scheduler/sequence/sequence.js'
+import type { StartFinder } from '../scheduler/sequence/start-finder.js'
+import { messageTexts } from './messages.js'
+import { TurnOutput } from './turn.js'
+import type { TurnRequest } from './types.js'
+
+export interface Intake {
+  readonly sequence: Sequence
+  readonly resolution: Resolution
+  /** What its client reads. */
+  readonly turn: TurnOutput
+}
+
+export class IntakeDesk {
+  readonly #core: Core
+  readonly #conversations: Conversations
+  readonly #starts: StartFinder
+  #nextTicket = 0
+
+  constructor(core: Core, conversations: Conversations, starts: StartFinder) {
+    this.#core = core
+    this.#conversations = conversations
+    this.#starts = starts
+  }
+
+  /** Rejects with `context_length_exceeded` or `invalid_value`. Nothing is stored or enqueued yet. */
+  async take(request: TurnRequest, onCancel: (sequence: Sequence) => void): Promise<Intake> {
+    const acceptedAt = this.#core.clock.now()
+    const ticket = this.#nextTicket++
+    const messages = request.prompt.kind === 'chat' ? messageTexts(request.prompt.messages) : null
+    const resolution = this.#conversations.resolve({
+      tenant: request.tenant,
+      cacheSalt: request.cacheSalt,
+      conversation: request.conversation,
+      hint: request.conversationHint,
+      messages,
+    })
+    const prompt = await this.#encode(request.prompt, messages, resolution)
+    const spec = this.#specOf(request, prompt, ticket)
+    const starts = await this.#starts.find(spec)
+    const turn = new TurnOutput(resolution.id, () => onCancel(sequence))
+    const answer = resolution.parent === null ? null : new AnswerHash(resolution.parent)
+    const sequence: Sequence = new Sequence(spec, ticket, starts, turn, answer, request.tenant, request.requestId, acceptedAt)
+    sequence.retention = request.retention ?? 'none'
+    sequence.systemTokens = prompt.systemTokens
+    return { sequence, resolution, turn }
+  }
+
+  /** `texts`: the messages of a chat. */
+  async #encode(prompt: TurnRequest['prompt'], texts: readonly ChatMessageText[] | null, resolution: Resolution): Promise<EncodedPrompt> {
+    const { text, info } = this.#core.engine
+    if (prompt.kind === 'text') return { tokens: await text.encodePrompt(prompt.text), systemTokens: 0 }
+    if (prompt.kind === 'chat') {
+      const messages = (texts ?? []).map((message, i) => {
+        const stored = resolution.stored[i]
+        return stored ? { ...message, stored: { tokens: stored.tokens, bytes: stored.bytes } } : message
+      })
+      return text.encodeChat(messages, resolution.date)
+    }
+    const unknown = prompt.tokens.find(token => token >= info.vocabSize)
+    if (unknown !== undefined) {
+      throw new ApiError('invalid_value', `prompt: Token ${unknown} is not in the vocabulary of ${info.vocabSize} tokens.`, 'prompt', {
+        token: unknown,
+        vocab_size: info.vocabSize,
+      })
+    }
+    return { tokens: prompt.tokens, systemTokens: prompt.systemTokens ?? 0 }
+  }
+
+  #specOf(request: TurnRequest, { tokens, systemTokens }: EncodedPrompt, ticket: number): SequenceSpec {
+    const { engine, options } = this.#core
+    if (tokens.length === 0) throw new ApiError('invalid_value', 'The prompt has no tokens.', 'prompt')
+    const view = request.truncation === 'auto' ? this.#viewOf(systemTokens) : null
+    if (view === null) this.#checkLength(request, tokens.length)
+    // With truncation an answer does not end with the context, but is as long as one at most.
+    const room = options.maxContext - (view === null ? tokens.length : 0)
+    return {
+      // Unique among the living: the queue and the running ones are far fewer than 2^32.
+      sequence: ticket >>> 0,
+      tokens,
+      root: engine.text.root(request.tenant, request.cacheSalt),
+      view,
+      sampling: request.sampling,
+      stop: request.stop,
+      stopTokens: request.stopTokens,
+      ignoreEos: request.ignoreEos,
+      maxTokens: Math.max(1, Math.min(request.maxTokens ?? room, room)),
+    }
+  }
+
+  #viewOf(systemTokens: number): ViewParameters {
+    const { contextWindow, truncationRatio, maxContext } = this.#core.options
+    if (contextWindow !== null) return viewParameters(contextWindow, truncationRatio, systemTokens)
+    const message = `Truncation needs a window of at least ${MIN_WINDOW} tokens; the context has ${maxContext}.`
+    throw new ApiError('unsupported_parameter', message, 'truncation', { max_model_len: maxContext, min_window: MIN_WINDOW })
+  }
+
+  #checkLength(request: TurnRequest, length: number): void {
+    const { maxContext } = this.#core.options
+    if (length < maxContext) return
+    const message = `The prompt has ${length} tokens; the context limit, prompt and answer, is ${maxContext}. Set truncation to "auto" to continue.`
+    const counts = { prompt_tokens: length, max_model_len: maxContext }
+    throw new ApiError('context_length_exceeded', message, request.prompt.kind === 'chat' ? 'messages' : 'prompt', counts)
+  }
+}

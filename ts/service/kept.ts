@@ -1,0 +1,57 @@
+// What outlives a service: conversations, the records of blocks on ssd, and who refers to them. Each part is made from
+// those before it.
+
+import { Conversations } from '../conversations/conversations.js'
+import { Aliases } from '../directory/aliases.js'
+import type { Database } from '../directory/database.js'
+import { BlockStore } from '../directory/store.js'
+import type { Core } from '../scheduler/core/core.js'
+import { Referrers } from './referrers.js'
+
+export interface Kept {
+  /** null: it lives in memory only. */
+  readonly database: Database | null
+  readonly conversations: Conversations
+  /** null: no ssd tier, or no database. */
+  readonly store: BlockStore | null
+  readonly referrers: Referrers
+  readonly aliases: Aliases
+}
+
+/**
+ * What a service before left in `dataDir` is in the directory of `core` again. `secret` hashes messages. Throws where the
+ * database cannot be opened.
+ */
+export function restoreKept(core: Core, dataDir: string | null, secret: Uint8Array): Kept {
+  const { options, engine, clock, directory, events } = core
+  const database = dataDir === null ? null : options.openDatabase(dataDir)
+  const conversations = new Conversations({
+    database,
+    secret,
+    textFingerprint: engine.info.textFingerprint,
+    maxRecordBytes: options.maxRecordBytes,
+    maxConversations: options.maxConversations,
+    newId: options.newConversationId,
+    now: () => clock.now(),
+    onForgotten: key => events.emit('conversationForgotten', key),
+  })
+  const store = database && core.tiers.ssd ? restoreBlocks(core, database) : null
+  const isKnown = (key: string): boolean => conversations.byKey(key) !== undefined
+  // After the blocks: it refers to those that are there.
+  const referrers = new Referrers(directory, database?.table('referrers') ?? null, isKnown)
+  events.on('conversationForgotten', key => referrers.forget(key))
+  const remains = database && { left: database.table('remains'), writing: database.table('writing'), committed: () => database.flushed() }
+  if (remains) directory.remains.keepIn(remains, { slot: slot => directory.pools.ssd.isFree(slot), conversation: isKnown })
+  const aliases = new Aliases(database?.table('aliases') ?? null, () => clock.now())
+  return { database, conversations, store, referrers, aliases }
+}
+
+/** Blocks on ssd from before; what belongs to another model or layout is dropped. */
+function restoreBlocks({ directory, engine, counters, events }: Core, database: Database): BlockStore {
+  const store = new BlockStore(database.table('blocks'))
+  const report = store.restore(directory, engine.info.fingerprint)
+  counters.dropped.foreign += report.foreign
+  counters.dropped.damaged += report.damaged
+  events.on('ssdSlotLeft', slot => store.removed(slot))
+  return store
+}

@@ -1,0 +1,88 @@
+// What a request leaves behind when it ends: counters, its record, its line in the request log, what hit rates are learnt
+// from.
+
+import type { Core } from '../../scheduler/core/core.js'
+import { RequestRecords, type Ending } from './records.js'
+import type { RequestLog } from './request-log.js'
+import type { Sequence } from '../../scheduler/sequence/sequence.js'
+import type { TurnUsage } from '../types.js'
+import { usageOf } from './usage.js'
+
+export class Accounts {
+  readonly records = new RequestRecords()
+  readonly #core: Core
+  readonly #log: RequestLog | null
+  /** Milliseconds of all turns that were answered. */
+  #turnMs = 0
+
+  constructor(core: Core, log: RequestLog | null) {
+    this.#core = core
+    this.#log = log
+  }
+
+  /** Mean milliseconds of a turn; a guess before the first. */
+  get meanTurnMs(): number {
+    const { ok } = this.#core.counters.requests
+    return ok === 0 ? 1000 : this.#turnMs / ok
+  }
+
+  /** The answer is complete. */
+  answered(sequence: Sequence, usage: TurnUsage, finish: Ending['finish']): void {
+    const { counters, clock } = this.#core
+    counters.requests.ok++
+    counters.savedMs += Math.max(0, (usage.ttftWithoutReuseMs ?? 0) - usage.ttftMs)
+    this.#turnMs += clock.now() - sequence.times.accepted
+    this.#count(sequence)
+    this.#followUse(sequence)
+    this.#record(sequence, usage, { status: 'ok', finish, error: null })
+    this.#log?.add(sequence, usage)
+  }
+
+  cancelled(sequence: Sequence): void {
+    this.#core.counters.requests.cancelled++
+    this.#count(sequence)
+    this.#record(sequence, this.usageOf(sequence), { status: 'cancelled', finish: null, error: null })
+  }
+
+  /** `code`: of the error that its client was told. */
+  failed(sequence: Sequence, code: string): void {
+    this.#core.counters.requests.failed++
+    this.#record(sequence, this.usageOf(sequence), { status: 'failed', finish: null, error: code })
+  }
+
+  usageOf(sequence: Sequence): TurnUsage {
+    const { prefill, options } = this.#core
+    return usageOf(sequence, sequence.answerLength, tokens => prefill.promptMs(tokens, options.maxBatchTokens))
+  }
+
+  async close(): Promise<void> {
+    await this.#log?.close()
+  }
+
+  #record(sequence: Sequence, usage: TurnUsage, ending: Omit<Ending, 'endedAt'>): void {
+    this.records.add(sequence, usage, { ...ending, endedAt: this.#core.clock.now() })
+  }
+
+  /** For the hit rates of other capacities. */
+  #followUse({ keys, history, split, tailKey }: Sequence): void {
+    if (!split || !this.#core.tiers.keeps) return
+    this.#core.curve.served(history.length, split.asked, tailKey === null ? keys : [...keys, tailKey])
+  }
+
+  #count(sequence: Sequence): void {
+    const { counters } = this.#core
+    const { split } = sequence
+    counters.promptTokens += sequence.history.length
+    counters.completionTokens += sequence.answerLength
+    counters.recomputedTokens += sequence.recomputed
+    if (!split || !sequence.isSplitFinal) return
+    counters.computedTokens += split.computed
+    for (const tier of ['hbm', 'dram', 'ssd'] as const) counters.reused[tier] += split.reused[tier]
+    const { neverSeen, evicted, damaged, unknown } = split.misses.tokens
+    counters.missed.neverSeen += neverSeen
+    counters.missed.evicted += evicted
+    counters.missed.damaged += damaged
+    counters.missed.unknown += unknown
+    counters.missed.outsideView += split.outsideView
+  }
+}

@@ -1,0 +1,98 @@
+// Snapshots for /admin/cache, /metrics and the dashboard.
+
+import { TIERS, type Block } from '../directory/block.js'
+import type { TierName } from '../engine/types.js'
+import type { Core } from '../scheduler/core/core.js'
+import type { Scheduler } from '../scheduler/loop/scheduler.js'
+import type { CacheStatus, ServiceCounters, TierStatus } from './types.js'
+
+/** Tokens of the prompt whose speed stands for prefill. */
+const TYPICAL_PROMPT = 1024
+
+export function cacheStatus(core: Core, scheduler: Scheduler): CacheStatus {
+  const wanted = wantedBlocks(scheduler)
+  return {
+    tiers: TIERS.map(tier => tierStatus(core, tier, wanted)),
+    policy: core.options.policy,
+    ioEngine: core.engine.info.ioEngine,
+  }
+}
+
+/** Blocks that somebody refers to or waits for: far fewer than there are. */
+function wantedBlocks(scheduler: Scheduler): ReadonlySet<Block> {
+  const wanted = new Set<Block>()
+  for (const { table } of scheduler.active) for (const entry of table) if (entry?.block) wanted.add(entry.block)
+  for (const sequence of scheduler.waiting) for (const block of sequence.wanted) wanted.add(block)
+  return wanted
+}
+
+function tierStatus(core: Core, tier: TierName, wanted: ReadonlySet<Block>): TierStatus {
+  const { directory, engine, counters } = core
+  const pool = directory.pools[tier]
+  const slotBytes = tier === 'hbm' ? engine.info.blockBytes : engine.info.hostSlotBytes
+  let running = 0
+  let waiting = 0
+  for (const block of wanted) {
+    if (!directory.inTier[tier].has(block)) continue
+    if (block.refs > 0) running++
+    else if (block.wants > 0) waiting++
+  }
+  const ownSlots = tier === 'hbm' ? directory.reserved.hbm.size : 0
+  const total = directory.inTier[tier].size + ownSlots
+  return {
+    name: tier,
+    medium: mediumOf(core, tier),
+    capacityBytes: pool.total * slotBytes,
+    usedBytes: (pool.total - pool.free) * slotBytes,
+    capacityBlocks: pool.total,
+    blocks: { total, running: running + ownSlots, waiting, cached: total - running - waiting - ownSlots },
+    hitTokens: counters.reused[tier],
+  }
+}
+
+function mediumOf(core: Core, tier: TierName): string {
+  if (tier === 'ssd') return 'disk'
+  if (tier === 'dram') return 'host memory'
+  return core.engine.info.device.startsWith('cuda') ? 'gpu' : 'arena'
+}
+
+export function serviceCounters(core: Core, scheduler: Scheduler): ServiceCounters {
+  const { counters } = core
+  let preparing = 0
+  for (const sequence of scheduler.active) if (sequence.state === 'preparing') preparing++
+  const fetching = scheduler.admission.preparing
+  const prefetches = scheduler.moves.prefetches.counts()
+  return {
+    requestsTotal: { ...counters.requests },
+    queued: scheduler.waiting.length - fetching,
+    preparing: preparing + fetching,
+    running: scheduler.active.length - preparing,
+    promptTokens: counters.promptTokens,
+    completionTokens: counters.completionTokens,
+    computedTokens: counters.computedTokens,
+    recomputedTokens: counters.recomputedTokens,
+    reusedTokens: { ...counters.reused },
+    missedTokens: { ...counters.missed },
+    savedMs: counters.savedMs,
+    prefillTokensPerS: prefillSpeed(core),
+    preemptions: counters.preemptions,
+    failedTransfers: counters.failedTransfers.list(),
+    droppedBlocks: { ...counters.dropped },
+    abandonedBlocks: { ...counters.abandoned },
+    savedBlocks: counters.savedBlocks,
+    loadedBlocks: counters.loadedBlocks,
+    promotedBlocks: counters.promotedBlocks,
+    demotedBlocks: counters.demotedBlocks,
+    prefetchedBlocks: counters.prefetchedBlocks,
+    bufferedBlocks: counters.bufferedBlocks,
+    prefetchHits: prefetches.hits,
+    wastedPrefetches: prefetches.wasted,
+    historyChoices: { ...counters.history },
+    scheduleMs: { p50: scheduler.stepCost.quantile(0.5), p99: scheduler.stepCost.quantile(0.99) },
+  }
+}
+
+function prefillSpeed({ prefill, options }: Core): number | null {
+  const ms = prefill.promptMs(TYPICAL_PROMPT, options.maxBatchTokens)
+  return ms === null || ms === 0 ? null : (1000 * TYPICAL_PROMPT) / ms
+}

@@ -1,0 +1,309 @@
+// What the HTTP API asks of the service: turns in, streamed answers out, and the cache's own controls.
+
+import type { PageQuery } from '../conversations/query.js'
+import type { Retention } from '../placement/retention.js'
+import type { FinishReason, SamplingParams, TierName, TokenLogprob } from '../engine/types.js'
+import type { ApiError, CacheMap, RequestRecord, WhatIf } from '../protocol/index.js'
+
+/** A piece of a message. Templates render text; a further kind joins this union where something reads it. */
+export interface TextPart {
+  readonly kind: 'text'
+  readonly text: string
+}
+
+export type TurnPart = TextPart
+
+/** A message whichever wire format it came in. */
+export interface TurnMessage {
+  readonly role: string
+  /** A text is short for one text part; texts of several parts follow each other without a separator. */
+  readonly content: string | readonly TurnPart[]
+  readonly name?: string
+}
+
+export type Truncation = 'auto' | 'disabled'
+
+/**
+ * The neutral turn: a validated request, the same whichever surface it came through. The surface has applied defaults; the
+ * service resolves conversation, tokens and reuse.
+ */
+export interface TurnRequest {
+  readonly requestId: string
+  readonly tenant: string
+  readonly cacheSalt: string
+  /** null: found by the message chain, or made new. */
+  readonly conversation: string | null
+  /** Names the conversation if no other rule does. */
+  readonly conversationHint: string | null
+  /** A wish how long what the turn uses is kept; placement prefers, and never promises. @default none */
+  readonly retention?: Retention
+  readonly prompt:
+    | { readonly kind: 'chat'; readonly messages: readonly TurnMessage[] }
+    | { readonly kind: 'text'; readonly text: string }
+    | { readonly kind: 'tokens'; readonly tokens: Uint32Array; /** Leading ones that are a system prompt. @default 0 */ readonly systemTokens?: number }
+  readonly sampling: SamplingParams
+  readonly stop: readonly string[]
+  readonly stopTokens: readonly number[]
+  readonly ignoreEos: boolean
+  /** null: what fits in the context. */
+  readonly maxTokens: number | null
+  /** `auto`: what is longer than the context goes on with a part of it; `disabled`: it is refused. */
+  readonly truncation: Truncation
+}
+
+export interface TurnUsage {
+  readonly promptTokens: number
+  readonly completionTokens: number
+  readonly conversation: string
+  readonly reusedTokens: Readonly<Record<TierName, number>>
+  readonly computedTokens: number
+  readonly recomputedTokens: number
+  /** Prompt tokens that the first computed one does not see. */
+  readonly outsideViewTokens: number
+  /** Prompt tokens that were not reused, by reason: together computed + outside view. */
+  readonly missedTokens: MissedPrompt
+  /** Full prompt blocks that were there, and of no use because one before them was not. */
+  readonly strandedBlocks: number
+  /** Milliseconds. */
+  readonly queueMs: number
+  readonly loadMs: number
+  readonly prefillMs: number
+  readonly ttftMs: number
+  /** Estimated: `ttftMs` without reuse. null: no prefill was measured yet. */
+  readonly ttftWithoutReuseMs: number | null
+}
+
+export type MissedPrompt = Readonly<Record<'neverSeen' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
+
+export type TurnEvent =
+  | { readonly type: 'delta'; readonly text: string; readonly tokens: readonly number[]; readonly logprobs: readonly TokenLogprob[] }
+  /** `finish`: any word of the engine's; surfaces map those that their format has, and have a word for the others. */
+  | { readonly type: 'done'; readonly finish: FinishReason; readonly stopReason: string | number | null; readonly usage: TurnUsage }
+
+/** One running turn. Iterating yields deltas and one `done`; a failure throws an ApiError. */
+export interface Turn extends AsyncIterable<TurnEvent> {
+  /** Known once the request is accepted. */
+  readonly conversation: string
+  /** Ends the generation within two steps. Idempotent; safe after the end. */
+  cancel(): void
+}
+
+export interface TierStatus {
+  readonly name: TierName
+  /** `arena`, `gpu`, `host memory`, `disk` */
+  readonly medium: string
+  readonly capacityBytes: number
+  readonly usedBytes: number
+  readonly capacityBlocks: number
+  /** total = running + waiting + cached. waiting: a queued request wants it, and no running one holds it. */
+  readonly blocks: { readonly total: number; readonly running: number; readonly waiting: number; readonly cached: number }
+  /** Prompt tokens served from this tier since start. */
+  readonly hitTokens: number
+}
+
+export interface CacheStatus {
+  readonly tiers: readonly TierStatus[]
+  readonly policy: string
+  readonly ioEngine: string
+}
+
+/** Counters since start, and gauges, for /metrics and the dashboard. */
+export interface ServiceCounters {
+  readonly requestsTotal: Readonly<Record<'ok' | 'cancelled' | 'failed' | 'rejected', number>>
+  readonly queued: number
+  readonly preparing: number
+  readonly running: number
+  readonly promptTokens: number
+  readonly completionTokens: number
+  readonly computedTokens: number
+  readonly recomputedTokens: number
+  readonly reusedTokens: Readonly<Record<TierName, number>>
+  readonly missedTokens: MissedPrompt
+  /** Estimated milliseconds of computation that reuse saved, turn by turn never less than 0. */
+  readonly savedMs: number
+  /** Estimated tokens a second of computing a prompt of 1,024 tokens; null: not measured yet. */
+  readonly prefillTokensPerS: number | null
+  readonly preemptions: number
+  /** Transfers that failed, by kind (of `Transfer`) and code, in the order in which they first did. */
+  readonly failedTransfers: ReadonlyArray<{ readonly kind: string; readonly code: string; readonly count: number }>
+  /** Blocks given up, by cause: `evicted`, `write_queue_full`, `damaged`, `reset`, `ttl`, `foreign`. */
+  readonly droppedBlocks: Readonly<Record<string, number>>
+  /** Blocks whose save or write failed again and again, and is not tried any more. */
+  readonly abandonedBlocks: Readonly<Record<'save' | 'write', number>>
+  readonly savedBlocks: number
+  readonly loadedBlocks: number
+  readonly promotedBlocks: number
+  readonly demotedBlocks: number
+  /** For requests that wait: promoted ssd → dram before their turn, and loaded dram → hbm into the read buffer. */
+  readonly prefetchedBlocks: number
+  readonly bufferedBlocks: number
+  /** Prefetched blocks that a request used, and that left memory before any did. */
+  readonly prefetchHits: number
+  readonly wastedPrefetches: number
+  /** Requests whose history lay on ssd when their turn came, by what was done about it. */
+  readonly historyChoices: Readonly<Record<'load' | 'recompute' | 'split', number>>
+  /** Time the scheduler's own code took in the last steps, milliseconds, median and p99. */
+  readonly scheduleMs: { readonly p50: number; readonly p99: number }
+}
+
+export interface DemoteReceipt {
+  readonly demotedBlocks: number
+  readonly skippedInUse: number
+}
+export interface ResetReceipt {
+  readonly removedBlocks: number
+  readonly skippedInUse: number
+}
+
+/** Blocks, and the tokens whose KV they hold. */
+export interface Held {
+  readonly blocks: number
+  readonly tokens: number
+}
+
+/** Neighbouring blocks whose fastest copy lies in the same tier; null: they are in none. */
+export interface PlacedRun {
+  readonly tier: TierName | null
+  readonly blocks: number
+}
+
+/** Times in milliseconds since the Unix epoch. */
+export interface ConversationInfo {
+  readonly id: string
+  readonly tenant: string
+  readonly turns: number
+  /** Length of the last turn, prompt and answer. */
+  readonly tokens: number
+  readonly createdAt: number
+  readonly lastUse: number
+  readonly forkedFrom: string | null
+  /** Turns that wait or run. */
+  readonly activeTurns: number
+  /** All its blocks, each in the fastest tier that has it. */
+  readonly tiers: Readonly<Record<TierName, Held>>
+  /** Those of the last turn, in the order of the tokens. */
+  readonly strip: readonly PlacedRun[]
+}
+
+export interface ConversationList {
+  /** Most recently used first. */
+  readonly rows: readonly ConversationInfo[]
+  /** On all pages. */
+  readonly total: number
+  /** null: this is the last page. */
+  readonly next: number | null
+}
+
+/** Blocks that came up. */
+export interface ConversationWarming {
+  readonly conversation: string
+  /** ssd → dram. */
+  readonly promotedBlocks: number
+  /** Into hbm. */
+  readonly loadedBlocks: number
+  /** Blocks that some tier holds, and in which tier they are at their fastest now. */
+  readonly blocks: number
+  readonly tiers: Readonly<Record<TierName, number>>
+}
+
+export interface ConversationDemotion extends DemoteReceipt {
+  readonly conversation: string
+  readonly skippedShared: number
+}
+
+export interface ConversationFork {
+  readonly conversation: string
+  readonly forkedFrom: string
+  readonly tenant: string
+  readonly sharedBlocks: number
+}
+
+export interface ErasedCopies {
+  readonly blocks: number
+  /** Of all copies. */
+  readonly bytes: number
+  readonly copies: Readonly<Record<TierName, number>>
+  /** Slots of the ssd tier that held blocks which had been given up before. */
+  readonly remains: number
+}
+
+/** A block that outlives one of its conversations; the key in hex. */
+export interface KeptBlock {
+  readonly key: string
+  readonly referrers: readonly string[]
+}
+
+export interface ConversationErasure {
+  readonly conversation: string
+  readonly tenant: string
+  readonly erased: ErasedCopies
+  /** Token records of answers. */
+  readonly recordsErased: number
+  /** Records of requests that no longer say whose they were. */
+  readonly requestsAnonymised: number
+  readonly keptShared: readonly KeptBlock[]
+}
+
+/**
+ * Conversations as an operator sees them. `tenant` null: whoever has a conversation of this id. Rejects with `not_found`,
+ * and with `invalid_value` where several tenants have one.
+ */
+export interface ConversationAdmin {
+  list(query: PageQuery): ConversationList
+  /** Brings its blocks up to dram, and to hbm where it has free slots. Rejects with `tier_disabled`. */
+  warm(id: string, tenant: string | null): Promise<ConversationWarming>
+  /** Rejects with `tier_disabled`. */
+  demote(id: string, tenant: string | null, to: 'dram' | 'ssd'): Promise<ConversationDemotion>
+  fork(id: string, tenant: string | null): Promise<ConversationFork>
+  /** Rejects with `in_use`. */
+  erase(id: string, tenant: string | null): Promise<ConversationErasure>
+}
+
+/** Records, and where the next question goes on. */
+export interface ChangedRecords {
+  /** Oldest first. */
+  readonly records: readonly RequestRecord[]
+  /** Changed records that were left out: older ones. */
+  readonly skipped: number
+  readonly mark: number
+}
+
+/** The last requests that ended. */
+export interface RequestHistory {
+  /** Records older than `cursor` (undefined: all), newest first, at most `limit`. `next`: where older ones begin. */
+  page(cursor: number | undefined, limit: number): { readonly records: readonly RequestRecord[]; readonly next: number | null }
+  /** What was added or changed since `mark`; of more than `most` the newest. */
+  changedSince(mark: number, most: number): ChangedRecords
+  /** The latest state, for a caller that wants only what changes from now on. */
+  readonly mark: number
+}
+
+/** The service as the API sees it. */
+export interface InferenceService {
+  readonly modelContext: number
+  /** Resolves, tokenises and enqueues. Rejects with an ApiError (queue_full, context_length_exceeded, draining, …). */
+  start(request: TurnRequest): Promise<Turn>
+  cacheStatus(): CacheStatus
+  counters(): ServiceCounters
+  /** For the dashboard; both walk through the cache, so they are for when somebody looks. */
+  cacheMap(): Omit<CacheMap, 'uptimeMs'>
+  whatIf(): WhatIf
+  /** The last thousand requests that ended. */
+  readonly records: RequestHistory
+  demote(to: 'dram' | 'ssd'): Promise<DemoteReceipt>
+  reset(): Promise<ResetReceipt>
+  readonly conversations: ConversationAdmin
+  /** Able to take work. */
+  readonly ready: boolean
+  /**
+   * Why the engine has ended, with its code as `engine_code`; null: it has not. From then on every turn, and every wait
+   * for the engine, ends with this error.
+   */
+  readonly failure: ApiError | null
+  /** Resolves with `failure` when the engine has ended. */
+  readonly failed: Promise<ApiError>
+  /** Throws if used + free ≠ total, a slot is owned twice, or a key has no bytes. */
+  checkIntegrity(): void
+  /** New work gets `draining`; running answers have `graceMs`; saves are flushed; the directory is written. */
+  close(graceMs: number): Promise<void>
+}
