@@ -3,8 +3,10 @@
 import { AnswerHash } from '../conversations/chain.js'
 import type { Conversations, Resolution } from '../conversations/conversations.js'
 import type { EncodedPrompt, SequenceSpec, ViewParameters } from '../engine/types.js'
+import { PromptTooLong } from '../engine/too-long.js'
 import { MIN_WINDOW, viewParameters } from '../engine/view.js'
 import { ApiError } from '../protocol/errors.js'
+import { MAX_TRUNCATED } from '../protocol/limits.js'
 import type { Core } from '../scheduler/core/core.js'
 import { Sequence } from '../scheduler/sequence/sequence.js'
 import type { StartFinder } from '../scheduler/sequence/start-finder.js'
@@ -51,15 +53,25 @@ export class IntakeDesk {
     return { sequence, resolution, turn }
   }
 
-  async #encode({ prompt }: TurnRequest, resolution: Resolution): Promise<EncodedPrompt> {
+  /** A prompt that is too long is refused before the whole of it is tokenised. */
+  async #encode(request: TurnRequest, resolution: Resolution): Promise<EncodedPrompt> {
+    try {
+      return await this.#encodeUpTo(this.#mostTokens(request), request, resolution)
+    } catch (error) {
+      if (error instanceof PromptTooLong) throw this.#tooLong(request, `at least ${error.atLeast}`, error.atLeast)
+      throw error
+    }
+  }
+
+  async #encodeUpTo(mostTokens: number, { prompt }: TurnRequest, resolution: Resolution): Promise<EncodedPrompt> {
     const { text, info } = this.#core.engine
-    if (prompt.kind === 'text') return { tokens: await text.encodePrompt(prompt.text), systemTokens: 0 }
+    if (prompt.kind === 'text') return { tokens: await text.encodePrompt(prompt.text, mostTokens), systemTokens: 0 }
     if (prompt.kind === 'chat') {
       const messages = prompt.messages.map((message, i) => {
         const stored = resolution.stored[i]
         return stored ? { ...message, stored: { tokens: stored.tokens, bytes: stored.bytes } } : message
       })
-      return text.encodeChat(messages, resolution.date)
+      return text.encodeChat(messages, resolution.date, mostTokens)
     }
     const unknown = prompt.tokens.find(token => token >= info.vocabSize)
     if (unknown !== undefined) {
@@ -100,10 +112,22 @@ export class IntakeDesk {
   }
 
   #checkLength(request: TurnRequest, length: number): void {
+    if (length >= this.#core.options.maxContext) throw this.#tooLong(request, `${length}`, length)
+  }
+
+  #mostTokens({ truncation }: TurnRequest): number {
     const { maxContext } = this.#core.options
-    if (length < maxContext) return
-    const message = `the prompt has ${length} tokens, the context ends at ${maxContext}; with truncation "auto" it could go on`
-    const counts = { prompt_tokens: length, max_model_len: maxContext }
-    throw new ApiError('context_length_exceeded', message, request.prompt.kind === 'chat' ? 'messages' : 'prompt', counts)
+    return truncation === 'auto' ? Math.max(maxContext - 1, MAX_TRUNCATED) : maxContext - 1
+  }
+
+  /** @param counted How many tokens the prompt has, in words; `length` of them are known. */
+  #tooLong(request: TurnRequest, counted: string, length: number): ApiError {
+    const { maxContext } = this.#core.options
+    const isTruncated = request.truncation === 'auto'
+    const limit = isTruncated ? this.#mostTokens(request) : maxContext
+    const advice = isTruncated ? `The limit with truncation "auto" is ${limit}.` : `The context limit is ${limit}. Set truncation to "auto" to continue.`
+    const param = request.prompt.kind === 'chat' ? 'messages' : 'prompt'
+    const counts = { prompt_tokens: length, max_model_len: limit }
+    return new ApiError('context_length_exceeded', `The prompt has ${counted} tokens. ${advice}`, param, counts)
   }
 }

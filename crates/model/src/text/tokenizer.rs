@@ -7,11 +7,14 @@ use serde_json::Value;
 use tokenizers::tokenizer::{AddedVocabulary, OffsetReferential, OffsetType};
 use tokenizers::{NormalizerWrapper, Tokenizer as Core};
 
+use super::cuts::{self, Cuts};
 use super::definition::{self, Prefix};
 use super::error::TextError;
 use super::gguf::GgufTokenizer;
+use super::pace::Pace;
 use super::pieces::{DecodeRule, TokenPieces};
 use super::runs::Layout;
+use super::specials::model_without_specials;
 use super::words::WordEncoder;
 use crate::ModelError;
 
@@ -36,7 +39,7 @@ pub(crate) enum Stretch {
 /// Text to ids and ids to bytes. Immutable and shared between threads.
 pub struct Tokenizer {
     path: PathBuf,
-    /// Encodes plain text: special tokens are not looked for.
+    /// Encodes plain text: special tokens are not looked for, and are no pieces of its vocabulary.
     core: Core,
     /// The same without a space put in front, where `core` puts one.
     continuing: Option<Core>,
@@ -50,6 +53,13 @@ pub struct Tokenizer {
     pieces: TokenPieces,
     /// No token stands for more bytes of text than this; `None` where that cannot be said.
     most_bytes: Option<usize>,
+    /// Bytes of text that have no token, and are left out.
+    silent: Vec<u8>,
+    /// Where a long text may be cut, for the kinds of tokenizers that allow it.
+    cuts: Cuts,
+    cuts_for_library: bool,
+    /// Tokens that the library finds in plain text before anything else.
+    plain_added: Vec<String>,
     /// What the tokenizer itself puts before a raw prompt.
     prompt_prefix: Vec<u32>,
     fingerprint: [u8; 32],
@@ -74,18 +84,35 @@ impl Tokenizer {
         definition::check(path, &definition)?;
         let rule = DecodeRule::from_definition(path, &definition["decoder"])?;
         let fingerprint = *blake3::hash(definition.to_string().as_bytes()).as_bytes();
-        let core = definition::build(path, &definition)?;
+        let mut core = definition::build(path, &definition)?;
         let pieces = TokenPieces::new(path, &core, &rule)?;
+        let prompt_prefix = definition::prompt_prefix(&core);
+        let plain = model_without_specials(path, &definition, &core)?;
+        if let Some(model) = &plain {
+            core.with_model(model.clone());
+        }
         let words = WordEncoder::from_definition(&definition);
+        let silent = definition::silent_bytes(&definition);
         let most_bytes = definition::most_bytes_per_token(&definition, pieces.longest());
+        // Text in normal form may have other bytes than it had.
+        let composes = definition["normalizer"]["type"] == "NFC";
+        let most_bytes = most_bytes.filter(|_| silent.is_empty() || !composes);
+        let cuts_for_library = cuts::library_allows(&definition);
         let prefix = definition::take_prefix(&mut definition);
-        let continuing =
+        let mut continuing =
             if prefix == Prefix::None { None } else { Some(definition::build(path, &definition)?) };
+        if let Some((continuing, model)) = continuing.as_mut().zip(plain) {
+            continuing.with_model(model);
+        }
         let mut added = core.get_added_vocabulary().clone();
         added.set_encode_special_tokens(false);
         Ok(Self {
             path: path.to_owned(),
-            prompt_prefix: definition::prompt_prefix(&core),
+            prompt_prefix,
+            silent,
+            cuts: Cuts::new(&pieces),
+            cuts_for_library,
+            plain_added: plain_added(&added),
             normalizes_added: added.get_added_tokens_decoder().values().any(|token| token.normalized),
             core,
             continuing,
@@ -120,7 +147,13 @@ impl Tokenizer {
         })
     }
 
-    /// A text of so many bytes has at least this many tokens: enough to refuse what cannot fit before encoding it.
+    /// `text` has at least this many tokens: enough to refuse what cannot fit before encoding it.
+    pub fn fewest_tokens_of(&self, text: &str) -> usize {
+        let silent = || text.bytes().filter(|byte| self.silent.contains(byte)).count();
+        self.fewest_tokens(text.len() - if self.silent.is_empty() { 0 } else { silent() })
+    }
+
+    /// A text of so many bytes, all of which have tokens, has at least this many tokens.
     pub fn fewest_tokens(&self, bytes: usize) -> usize {
         self.most_bytes.map_or(0, |most| bytes.div_ceil(most.max(1)))
     }
@@ -132,15 +165,36 @@ impl Tokenizer {
 
     /// Encodes a text as it is, with nothing put before it but what the tokenizer's normaliser puts.
     pub fn encode(&self, text: &str, specials: Specials) -> Result<Vec<u32>, TextError> {
+        self.encode_at(text, specials, &mut Pace::new(None, &mut || ()))
+    }
+
+    /// The same in portions, and not more than `pace` allows.
+    pub fn encode_at(
+        &self,
+        text: &str,
+        specials: Specials,
+        pace: &mut Pace<'_>,
+    ) -> Result<Vec<u32>, TextError> {
         let whole = 0..text.len();
         let untrusted = if specials == Specials::Plain { vec![whole] } else { Vec::new() };
-        Ok(Layout { text, untrusted, stored: Vec::new(), mark: 0 }.encode(self)?.tokens)
+        Ok(Layout { text, untrusted, stored: Vec::new(), mark: 0 }.encode(self, pace)?.tokens)
     }
 
     /// Encodes a raw completion prompt as the reference does: BOS first where the model wants it.
     pub fn encode_prompt(&self, text: &str, specials: Specials) -> Result<Vec<u32>, TextError> {
+        self.encode_prompt_at(text, specials, &mut Pace::new(None, &mut || ()))
+    }
+
+    /// The same in portions, and not more than `pace` allows.
+    pub fn encode_prompt_at(
+        &self,
+        text: &str,
+        specials: Specials,
+        pace: &mut Pace<'_>,
+    ) -> Result<Vec<u32>, TextError> {
         let mut tokens = self.prompt_prefix.clone();
-        tokens.extend(self.encode(text, specials)?);
+        pace.end(tokens.len())?;
+        tokens.extend(self.encode_at(text, specials, pace)?);
         Ok(tokens)
     }
 
@@ -181,13 +235,30 @@ impl Tokenizer {
         self.core.token_to_id(token)
     }
 
-    pub(crate) fn encode_plain(&self, text: &str, place: Stretch) -> Result<Vec<u32>, TextError> {
+    pub(crate) fn encode_plain(
+        &self,
+        text: &str,
+        place: Stretch,
+        pace: &mut Pace<'_>,
+    ) -> Result<Vec<u32>, TextError> {
         if let Some(words) = &self.words
-            && let Some(ids) = words.encode(self.core.get_model(), text)?
+            && let Some(ids) = words.encode(self.core.get_model(), &self.cuts, text, pace)?
         {
             return Ok(ids);
         }
-        self.encode_by_library(text, place)
+        let found = || self.plain_added.iter().any(|token| text.contains(token.as_str()));
+        if text.len() <= pace.portion() || !self.cuts_for_library || found() {
+            return self.encode_by_library(text, place);
+        }
+        let (mut ids, mut at) = (Vec::new(), 0);
+        while at < text.len() {
+            let end = self.cuts.end_in_text(text, at, pace.portion());
+            let place = if at == 0 { place } else { Stretch::Continuing };
+            ids.extend(self.encode_by_library(&text[at..end], place)?);
+            pace.spend(end - at, ids.len())?;
+            at = end;
+        }
+        Ok(ids)
     }
 
     #[cfg(test)]
@@ -195,6 +266,7 @@ impl Tokenizer {
         self.words.is_some()
     }
 
+    /// The library's own encoding of the whole text in one go.
     pub(crate) fn encode_by_library(&self, text: &str, place: Stretch) -> Result<Vec<u32>, TextError> {
         let encoding = self.core_at(place).encode_fast(text, false).map_err(library_error)?;
         Ok(encoding.get_ids().to_vec())
@@ -239,6 +311,11 @@ impl Tokenizer {
             .filter(|token| token.special)
             .map(|t| t.content.as_str())
     }
+}
+
+fn plain_added(added: &AddedVocabulary) -> Vec<String> {
+    let tokens = added.get_added_tokens_decoder().values();
+    tokens.filter(|token| !token.special).map(|token| token.content.clone()).collect()
 }
 
 fn library_error(error: tokenizers::Error) -> TextError {
