@@ -83,6 +83,9 @@ impl ChatTemplate {
         literals.retain(|literal| !shares(literal));
         let config =
             TemplateConfig { syntax_config: syntax()?, default_auto_escape: Arc::new(|_| AutoEscape::None) };
+        if let Some(detail) = source::too_long(&source, config.syntax_config.clone()) {
+            return Err(TextError::Failed { detail });
+        }
         let names =
             rewrite::names(&compile(&source, &config)?).map_err(|detail| TextError::Failed { detail })?;
         let mut environment = environment();

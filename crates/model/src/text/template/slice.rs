@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(cut(None, None, -1), "dlröw olléh");
         assert_eq!(cut(Some(1), Some(-1), 1), "éllo wörl");
         assert_eq!(cut(Some(-5), None, 2), "wrd");
-        assert_eq!(cut(Some(8), Some(2), -3), "rw");
+        assert_eq!(cut(Some(8), Some(2), -3), "r ");
         assert_eq!(cut(Some(50), None, 1), "");
         assert_eq!(cut(Some(-50), Some(50), 1), "héllo wörld");
         assert_eq!(cut(Some(5), Some(5), -1), "");
