@@ -17,6 +17,7 @@ import { placement } from './placement/placement.js'
 import { prefetch } from './prefetch/prefetch.js'
 import { reportPage, type Measured } from './report/page.js'
 import { scheduler } from './scheduler/scheduler.js'
+import { siblings } from './siblings/siblings.js'
 import type { Bench, BenchContext, MachinePeaks, Report } from './support/bench.js'
 import { machineName, measurePeaks, peaksOf } from './support/machine.js'
 import type { NativeResult } from './support/native.js'
@@ -64,6 +65,7 @@ const BENCHES: readonly Bench[] = [
   web,
   peers,
   conversations,
+  siblings,
 ]
 
 /** One benchmark that fails costs its own figures, not those of the others. */

@@ -39,7 +39,10 @@ export interface OpenedEngine {
 /** Dram slots that remain for staging when the dram tier is off and there is an ssd tier; the native engine's number. */
 const STAGING_SLOTS = 64
 
-export function openEngine(places: EnginePlaces, listeners: OpenListeners): Promise<OpenedEngine> {
+/** How a server comes by its engine. */
+export type OpenEngine = (places: EnginePlaces, listeners: OpenListeners) => Promise<OpenedEngine>
+
+export const openEngine: OpenEngine = (places, listeners) => {
   return places.options.device === 'simulated' ? openSimulated(places) : openNative(places, listeners)
 }
 

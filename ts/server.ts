@@ -3,6 +3,7 @@
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { openHttpApi, type HttpApi } from './api/listen.js'
+import { logAfterEngineEnd, logEngineEnd } from './api/log.js'
 import { openAccessControl } from './auth/open.js'
 import type { AccessControl } from './auth/access-control.js'
 import { fitTiers, readMachine, type TierBytes } from './config/machine.js'
@@ -10,12 +11,15 @@ import type { RawOptions, ServeOptions } from './config/options.js'
 import { absolutePath, dataDirectory } from './config/paths.js'
 import { resolveOptions } from './config/resolve.js'
 import { invalidOption } from './config/units.js'
-import { openEngine, type OpenedEngine, type OpenListeners } from './engine-choice.js'
+import { openEngine, type OpenedEngine, type OpenEngine, type OpenListeners } from './engine-choice.js'
+import { systemClock } from './engine/clock.js'
 import { BLOCK_TOKENS, type Engine } from './engine/types.js'
+import { ExitError, type ApiError } from './protocol/errors.js'
 import type { ServerInfo } from './protocol/events.js'
 import { contextThatFits } from './scheduler/core/options.js'
 import { createInferenceService } from './service/service.js'
 import type { InferenceService } from './service/types.js'
+import { FaultLog } from './telemetry/fault-log.js'
 import { createLogger } from './telemetry/logger.js'
 import { RequestLogFile } from './telemetry/request-log.js'
 import { Telemetry, TTFT_ESTIMATE } from './telemetry/telemetry.js'
@@ -36,20 +40,29 @@ export interface RunningServer {
   reloadKeys(): void
   /**
    * New work gets 503, running answers have `graceMs` (default 10 s), saves are flushed, everything is released. May be
-   * called twice.
+   * called twice. Once the engine has ended (`service.failed`) it takes a few seconds at most, and does not reject.
    */
   close(graceMs?: number): Promise<void>
 }
 
 const GRACE_MS = 10_000
+/** A failed engine may hold a thread that never comes back from its device. Its close is not waited for longer. */
+const FAILED_CLOSE_MS = 3000
 
 /** Starts a server with options as texts or values; what is left out has the default of `attentionstore serve`. */
 export function startServer(options: RawOptions = {}, hooks: ServerHooks = {}): Promise<RunningServer> {
   return startResolvedServer(resolveOptions({ flags: options }), hooks)
 }
 
-/** As `startServer`, with options that are resolved already. */
-export async function startResolvedServer(options: ServeOptions, hooks: ServerHooks = {}): Promise<RunningServer> {
+/**
+ * As `startServer`, with options that are resolved already.
+ * @param open Opens the engine; a test gives one that it can make fail.
+ */
+export async function startResolvedServer(
+  options: ServeOptions,
+  hooks: ServerHooks = {},
+  open: OpenEngine = openEngine,
+): Promise<RunningServer> {
   const env = hooks.env ?? process.env
   const auth = openAccessControl(options, env)
   const parts = new Parts()
@@ -57,11 +70,11 @@ export async function startResolvedServer(options: ServeOptions, hooks: ServerHo
     const dataDir = absolutePath(options.dataDir ?? dataDirectory(env), env)
     const ssdDir = options.ssdPath === null ? join(dataDir, 'ssd') : absolutePath(options.ssdPath, env)
     const fit = async (weightBytes: number, onGpu: boolean) => fitTiers(options, await readMachine(ssdDir), weightBytes, onGpu)
-    const opened = await openEngine({ options, dataDir, ssdDir, env, fit }, hooks)
-    parts.add(() => opened.close())
+    const opened = await open({ options, dataDir, ssdDir, env, fit }, hooks)
     return await serve(options, opened, auth, dataDir, parts, env)
   } catch (thrown) {
-    await parts.close()
+    // The reason why nothing was started is the one to tell.
+    await parts.close().catch(() => {})
     throw thrown
   }
 }
@@ -75,10 +88,13 @@ async function serve(
   env: NonNullable<ServerHooks['env']>,
 ): Promise<RunningServer> {
   const { engine } = opened
+  let engineFailed: Promise<unknown> = new Promise(() => {})
+  parts.add(() => closeEngine(opened, engineFailed))
   checkContext(options, engine)
   const log = createLogger(options.logLevel)
   const requestLog = options.requestLog === null ? null : new RequestLogFile(absolutePath(options.requestLog, env), log)
   parts.add(async () => requestLog?.close())
+  const faults = new FaultLog(log, systemClock)
   const service = createInferenceService(engine, {
     dataDir: options.noReuse ? null : dataDir,
     maxQueue: options.maxQueue,
@@ -94,8 +110,11 @@ async function serve(
     ...(options.contextWindow === null ? {} : { contextWindow: options.contextWindow }),
     sessionTtlMs: options.sessionTtl,
     onRequestLogged: requestLog === null ? null : (record) => requestLog.add(record),
+    onFault: (fault) => faults.add(fault),
     ...(options.maxContext === null ? {} : { maxContext: options.maxContext }),
   })
+  engineFailed = service.failed
+  void service.failed.then((failure) => logEngineEnd(log, failure))
   let graceMs = GRACE_MS
   parts.add(() => service.close(graceMs))
   const info = serverInfo(options, engine, service)
@@ -104,6 +123,7 @@ async function serve(
   parts.add(async () => telemetry.close())
   const http = await listen(options, { service, engine, telemetry, auth, log }, info)
   parts.add(() => http.close())
+  if (service.failure) throw engineEnded(service.failure)
   return {
     url: http.url,
     info,
@@ -112,11 +132,26 @@ async function serve(
     reloadKeys: () => reloadKeys(auth, log),
     async close(grace = GRACE_MS) {
       graceMs = grace
-      // While answers end, the port stays open: new work is told that the server drains.
-      await service.close(graceMs)
-      await parts.close()
+      // While answers end, the port stays open: new work is told that the server drains. What fails here, `parts` meets too.
+      await service.close(graceMs).catch(() => {})
+      await parts.close().catch((thrown: unknown) => {
+        if (!service.failure) throw thrown
+        logAfterEngineEnd(log, thrown)
+      })
     },
   }
+}
+
+/** The engine ended while the server started: there is nothing to serve with. */
+function engineEnded({ message, context, cause }: ApiError): ExitError {
+  return new ExitError(1, 'engine_stopped', message, context, { cause })
+}
+
+async function closeEngine(opened: OpenedEngine, failed: Promise<unknown>): Promise<void> {
+  let cancel = (): void => {}
+  const bound = failed.then(() => new Promise<void>((resolve) => (cancel = systemClock.after(FAILED_CLOSE_MS, resolve))))
+  await Promise.race([opened.close(), bound])
+  cancel()
 }
 
 function listen(
@@ -139,8 +174,8 @@ function listen(
 
 function reloadKeys(auth: AccessControl, log: Logger): void {
   const failures = auth.reload()
-  for (const { code, message, context } of failures) log.error({ code, ...context }, `the keys stay as they were: ${message}`)
-  if (failures.length === 0) log.info('the keys were read again')
+  for (const { code, message, context } of failures) log.error({ code, ...context }, `the earlier keys stay in use: ${message}`)
+  if (failures.length === 0) log.info('the key files were read again')
 }
 
 function serverInfo(options: ServeOptions, { info }: Engine, service: InferenceService): ServerInfo {
@@ -166,12 +201,12 @@ function serverInfo(options: ServeOptions, { info }: Engine, service: InferenceS
 /** @throws ExitError with exit code 2 that names the option. */
 function checkContext({ maxContext, contextWindow }: ServeOptions, { info }: Engine): void {
   const held = contextThatFits(info.slots.hbm)
-  if (held === 0) throw invalidOption('--hbm-bytes', `${info.slots.hbm} blocks of ${info.blockBytes} bytes hold no context`)
+  if (held === 0) throw invalidOption('--hbm-bytes', `the tier holds ${info.slots.hbm} blocks of ${info.blockBytes} bytes, too few for any context`)
   const most = Math.min(held, info.modelContext)
   const limits = `the model has ${info.modelContext}, the hbm tier holds ${held}`
-  if (maxContext !== null && maxContext > most) throw invalidOption('--max-context', `${maxContext} tokens are too many: ${limits}`)
+  if (maxContext !== null && maxContext > most) throw invalidOption('--max-context', `${maxContext} tokens are too many: ${limits} tokens`)
   if (contextWindow === null || contextWindow <= (maxContext ?? most)) return
-  throw invalidOption('--context-window', `${contextWindow} tokens are more than the context of ${maxContext ?? most}: ${limits}`)
+  throw invalidOption('--context-window', `${contextWindow} tokens are more than the context of ${maxContext ?? most}: ${limits} tokens`)
 }
 
 /** What a server is made of, closed in the reverse order of its making. */

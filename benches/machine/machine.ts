@@ -5,7 +5,7 @@ import type { Bar, Bench, BenchContext, Plot, Report, Table } from '../support/b
 import { show } from '../support/figures.js'
 import { runNative, type NativeMeasurement, type NativeResult } from '../support/native.js'
 
-/** Sizes at which two cores need minutes are for whoever asks the native benchmark for them. */
+/** Larger sizes take two cores minutes: the native benchmark has them. */
 const SIZES = ['--prefill', '512', '--decode', '1,4,16', '--history', '1024', '--device', 'cpu'] as const
 
 const TITLES: Readonly<Record<string, string>> = {

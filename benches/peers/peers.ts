@@ -1,4 +1,4 @@
-// What a user would pick instead on a GPU: transformers and vLLM, measured by the Python script beside this where they can
+// The alternatives of a user on a GPU: transformers and vLLM, measured by the Python script beside this where they can
 // be imported. Without them, or without a CUDA device, each is skipped by name.
 
 import { spawn } from 'node:child_process'

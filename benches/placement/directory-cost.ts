@@ -1,4 +1,4 @@
-// What the policy costs a request in the live directory: a full tier of 100,000 blocks, requests that use and fill blocks, and
+// The cost of the policy a request in the live directory: a full tier of 100,000 blocks, requests that use and fill blocks, and
 // as many that go. Beside it the same without a policy's work: keys, maps and slots have their own cost.
 
 import { Directory } from '../../ts/directory/directory.js'
@@ -35,7 +35,7 @@ class Traffic {
   constructor(name: PolicyName) {
     const policy = createPolicy(name)
     this.#directory = new Directory({ hbm: BLOCKS, dram: 0, ssd: 0 }, { policy, now: () => this.#now })
-    this.#evictor = new Evictor(this.#directory, 'hbm', () => true)
+    this.#evictor = new Evictor(this.#directory, 'hbm')
   }
 
   get policyMs(): number {
@@ -65,14 +65,14 @@ class Traffic {
   #fill(chain: number[], turn: TurnUse): void {
     const directory = this.#directory
     let slot = directory.reserve('hbm')
-    if (slot < 0) {
-      const victim = this.#timed(() => this.#evictor.next())
+    if (!slot) {
+      const victim = this.#timed(() => this.#evictor.next(() => true))
       if (victim) directory.removeCopy(victim, 'hbm', 'evicted')
       slot = directory.reserve('hbm')
     }
     const id = ++this.#blocks
     const block = directory.obtain(`${id}`, chain.length === 0 ? 'root' : `${chain.at(-1)}`, chain.length, TOKENS)
-    directory.adopt(block, 'hbm', slot, 'present')
+    slot?.become(block, 'present')
     this.#timed(() => directory.use(block, turn))
     chain.push(id)
   }

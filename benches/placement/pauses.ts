@@ -1,6 +1,6 @@
 // Why the paper's lru and fifo lose what ours keep: how long its people pause is not said. The same sessions, twice as many
 // (10,706; the paper has 9,000), through one tier of all its bytes, with pauses that are longer by a factor, and a queue that
-// shows the policy so many requests. A server that cannot keep up does both: turns come late, and many wait.
+// shows the policy many requests. A server that cannot keep up does both: turns come late, and many wait.
 
 import type { PolicyName } from '../../ts/placement/types.js'
 import { replayCapacity } from '../../ts/simulator/capacity/replay.js'

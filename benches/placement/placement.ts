@@ -15,7 +15,7 @@ import { directoryCost, type DirectoryCost } from './directory-cost.js'
 const TRACES = ['mooncake_conversation_trace.jsonl.xz', 'sharegpt8k_sessions.jsonl.xz', 'agent_coding_sessions.tar.xz'] as const
 const POLICIES: readonly SimulatedPolicy[] = ['fifo', 'lru', 'adaptive', 'belady']
 const SHARES = [1, 2, 5, 10, 20] as const
-/** What fits a run of everything. */
+/** Capacities that fit into a run of everything. */
 const FEW_SHARES = [2, 10] as const
 /** Block accesses a second on one core. */
 const BOUNDS: Readonly<Partial<Record<SimulatedPolicy, number>>> = { lru: 500_000, adaptive: 150_000 }
@@ -88,7 +88,7 @@ function plotOf(rows: readonly Row[], shares: readonly number[]): Plot {
   return { title: `Prompt blocks hit with room for ${shares.at(-1)} % of the unique blocks`, unit: '%', bars }
 }
 
-/** What share of the distance from lru to belady adaptive closes, a capacity each. */
+/** The share of the distance from lru to belady that adaptive closes, a capacity each. */
 function closedNote(name: string, rows: readonly Row[], shares: readonly number[]): string {
   const of = (policy: SimulatedPolicy): readonly number[] => rows.find((row) => row.trace === name && row.policy === policy)?.hits ?? []
   const [low, own, high] = [of('lru'), of('adaptive'), of('belady')]

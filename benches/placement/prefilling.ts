@@ -1,4 +1,4 @@
-// What reuse saves where prefilling is more of the accelerators' work, as the paper's own figures say that it was: the paper's
+// The savings of reuse where prefilling is more of the accelerators' work, as the paper's own figures say that it was: the paper's
 // setting with rows that cost more.
 
 import { leftOut, viewParameters } from '../../ts/engine/view.js'

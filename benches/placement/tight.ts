@@ -1,5 +1,5 @@
 // In which tier the paper's three hit rates come out together: the same sessions through one tier of some percent of their
-// blocks, with a queue that shows the policy so many requests.
+// blocks, with a queue that shows the policy many requests.
 
 import type { SimulatedPolicy } from '../../ts/simulator/capacity/policies.js'
 import { replayCapacity } from '../../ts/simulator/capacity/replay.js'

@@ -1,4 +1,4 @@
-// What arrives at a server, and when: conversations that come back to a history on disk, and short new ones.
+// The arrivals at a server: conversations that come back to a history on disk, and short new ones.
 
 import { modelName } from '../../test/support/conversation.js'
 import { Random } from '../../test/support/random.js'

@@ -15,7 +15,7 @@ const CHAT_ANSWER_TOKENS = 4
 const RETURNS_A_CHAT = 2
 /** Mean gap between arrivals over the longer of reading a history and computing a turn. Steady: nine tenths of what can be done. */
 const GAP_FACTORS = { steady: 1 / (0.9 * (1 + 1 / RETURNS_A_CHAT)), burst: 0.3 } as const
-/** What was asked once is not new to a second server that finds the same store. */
+/** A conversation that was asked once is not new to a second server that finds the same store. */
 const FIRST_ROUND = { on: 0, off: 500 } as const
 /** One history at a time and a chat beside it: hbm is what is scarce. */
 const TIGHT = ['--hbm-bytes', '68MiB']

@@ -12,7 +12,7 @@ const TOP = 4
 
 const AREA = WIDTH - LABELS - FIGURES
 
-/** What someone hears who does not see it. */
+/** The plot in words, for those who do not see it. */
 function inWords({ title, unit, bars }: Plot): string {
   const one = ({ label, value, low, high, limit }: Bar) => {
     const against = limit === null ? '' : `, limit ${show(limit)}`

@@ -1,4 +1,4 @@
-// What a benchmark is, to the runner.
+// A benchmark, as the runner sees it.
 
 export interface Table {
   readonly title: string
@@ -12,7 +12,7 @@ export interface Bar {
   readonly value: number
   readonly low: number
   readonly high: number
-  /** What it is held against. */
+  /** The limit that it is held against. */
   readonly limit: number | null
 }
 
@@ -32,7 +32,7 @@ export interface Report {
   readonly data: unknown
 }
 
-/** What this machine can do at most, as far as it was measured. */
+/** The limits of this machine, as far as they were measured. */
 export interface MachinePeaks {
   /** f32 fused multiply-adds in registers on all threads, GFLOP/s. */
   readonly f32_gflops: number

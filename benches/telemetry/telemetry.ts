@@ -1,5 +1,4 @@
-// What following the hit rates of other capacities costs a request. Processor time, so that what else runs on the machine
-// does not count.
+// The cost of the what-if curves a request. Processor time, so that other work on the machine does not count.
 
 import { createHash } from 'node:crypto'
 import { HitRateCurve, type Asked } from '../../ts/scheduler/accounts/what-if/curve.js'

@@ -1,4 +1,4 @@
-// What the server measured of its own transfers and steps, as differences between two looks at /metrics.
+// The server's own measurements of its transfers and steps, as differences between two looks at /metrics.
 
 import { metricWith } from '../../test/support/cache.js'
 import type { TestServer } from '../../test/support/server.js'

@@ -1,4 +1,4 @@
-// What a test runner's output says, in one shape for all runners.
+// The counts in a test runner's output, in one shape for all runners.
 
 /** Counts of one suite, and the names that have to be shown again at the end. */
 export interface Tally {

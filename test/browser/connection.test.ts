@@ -37,7 +37,7 @@ browserTest('a killed server brings the overlay over the last numbers, and one t
   t.is(await page.locator('main').getAttribute('inert'), null)
   await heir.kill()
   await overlay.waitFor()
-  // Nobody presses anything: the page goes on by itself.
+  // No button is pressed: the page continues by itself.
   const next = await TestServer.start({ args: ['--device', 'simulated', '--port', port], home: victim.home })
   await overlay.waitFor({ state: 'detached' })
   await page.locator('[data-status=live]').waitFor()

@@ -14,7 +14,7 @@ async function openConversation(id: string): Promise<Page> {
   return page
 }
 
-/** What the server itself says of one. */
+/** The row of a conversation, as the server itself has it. */
 async function told(id: string) {
   const { conversations } = (await (await stage.server.get(`/admin/conversations?q=${id}`)).json()) as ConversationPage
   return conversations.find((row) => row.id === id)

@@ -49,7 +49,7 @@ browserTest('the slider says what more bytes would bring, by mouse and by keyboa
   t.regex(await answer.innerText(), /^\+\d[\d.]* [KMG]iB would (bring nothing: the hit rate stays at|raise the hit rate from) [\d.]+ %/)
   await slider.focus()
   await page.keyboard.press('Home')
-  await answer.filter({ hasText: /^\+0 B would bring nothing: the hit rate stays at [\d.]+ %\./ }).waitFor()
+  await answer.filter({ hasText: /^\+0 B would bring no gain: the hit rate stays at [\d.]+ %\./ }).waitFor()
   await page.keyboard.press('ArrowRight')
   await answer.filter({ hasText: /^\+[1-9][\d.]* [KM]iB would/ }).waitFor()
   t.regex((await slider.getAttribute('aria-valuetext')) ?? '', /^\+.* in all$/)

@@ -1,4 +1,4 @@
-// What a browser lets pages from elsewhere try on a server of this machine: another name for it, posts, sockets.
+// The attempts of pages from elsewhere on a server of this machine, as far as a browser lets them: another name for it, posts, sockets.
 
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'

@@ -1,4 +1,4 @@
-// What every browser test stands on: one browser a file, and the server that it looks at.
+// The stage of every browser test: one browser a file, and the server that it looks at.
 
 import test from 'ava'
 import type { Browser } from 'playwright-core'
@@ -21,9 +21,9 @@ export interface StageOptions {
   readonly browserArgs?: readonly string[]
   /** False: each test brings a server of its own. @default true */
   readonly hasServer?: boolean
-  /** What is there before the first test. */
+  /** Prepares the server before the first test. */
   readonly prepare?: (stage: Stage) => void | Promise<void>
-  /** What has to end after the last test, before browser and server do. */
+  /** Ends things after the last test, before browser and server end. */
   readonly finish?: () => Promise<void>
 }
 

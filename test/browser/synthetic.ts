@@ -1,4 +1,4 @@
-// What a busy server would tell, made from a seed.
+// The data of a busy server, made from a seed.
 
 import type {
   CacheMap,
@@ -85,7 +85,7 @@ export function sampleAt(seconds: number): Sample {
     tokens: { prompt, completion: Math.floor(seconds * 620), computed, recomputed: 0, reused: { hbm, dram, ssd }, miss: { neverSeen: Math.floor(computed * 0.7), evicted: Math.floor(computed * 0.24), damaged: 0, outsideView: Math.floor(computed * 0.05), unknown: Math.floor(computed * 0.01) } },
     saved: { tokens: hbm + dram + ssd, ms: (hbm + dram + ssd) * 3.4 },
     prefillTokensPerS: 290,
-    blocks: { saved: 0, loaded: 0, promoted: 0, demoted: 0, dropped: { evicted: Math.floor(seconds * 3), write_queue_full: 0, damaged: 0, reset: 0, ttl: 0, foreign: 0 } },
+    blocks: { saved: 0, loaded: 0, promoted: 0, demoted: 0, dropped: { evicted: Math.floor(seconds * 3), write_queue_full: 0, damaged: 0, reset: 0, ttl: 0, foreign: 0 }, abandoned: { save: 0, write: 0 } },
     prefetches: { fetched: 900, buffered: 400, used: 850, wasted: 12 },
     history: { load: 2200, recompute: 40, split: 130 },
     preemptions: 2,
@@ -94,6 +94,7 @@ export function sampleAt(seconds: number): Sample {
     ttft,
     transfers: { load: transfer(9e7, 9e9), save: transfer(6e7, 9e9), read: transfer(3e7, 8e8), write: transfer(4e7, 8e8) },
     damagedReads: 0,
+    failedTransfers: [],
     eventLoopDelayMs: { p50: 0.4, p99: 3 },
     residentBytes: 900 * MIB,
   }

@@ -8,7 +8,7 @@ import { textContract } from './text.js'
 import { viewContract } from './view.js'
 
 export interface EngineRequest {
-  /** At least so many slots. */
+  /** The least number of slots of each tier. */
   readonly slots: Readonly<Record<TierName, number>>
 }
 
@@ -39,7 +39,7 @@ export function engineContract(test: TestFn, factory: EngineFactory): void {
 
 export type EngineTest = (title: string, run: (t: ExecutionContext, driver: EngineDriver) => Promise<void>) => void
 
-/** What follows `tokens`, computed in one go in slots that nothing else uses. */
+/** The answer to `tokens`, computed in one go in slots that nothing else uses. */
 async function answerTo(driver: EngineDriver, tokens: Uint32Array, count: number, firstSlot = 0): Promise<readonly number[]> {
   const spec = driver.add(tokens)
   const tables = tablesOf(spec.sequence, slotsFrom(firstSlot, tokens.length + count))

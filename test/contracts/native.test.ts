@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import { createNativeEngine, type NativeEngineOptions } from '../../ts/engine/native/index.js'
-import { ExitError } from '../../ts/protocol/errors.js'
+import { ExitError, type AttentionStoreError } from '../../ts/protocol/errors.js'
 import { DEVICE, KERNELS, ON_GPU } from '../support/device.js'
 import { defaultModelPath } from '../support/model.js'
 import { engineContract } from './engine.js'
@@ -34,6 +34,7 @@ test('a GPU that is not there is something outside that is missing, by its numbe
   const error = await refusal(t, { device: 'cuda:1000', randomWeights: 'smollm2-135m' })
   t.is(error?.exitCode, 3)
   t.is(error?.code, 'model_device')
+  t.is(error?.context['device'], 'cuda:1000')
   t.regex(error?.message ?? '', /^cuda:1000: /)
 })
 
@@ -41,6 +42,39 @@ test('a model that a GPU cannot compute is refused with its numbers, also where 
   const error = await refusal(t, { device: 'cuda', modelPath: FIXTURE })
   t.is(error?.exitCode, 2)
   t.regex(error?.message ?? '', /head dim 16/)
+})
+
+test('an error of the engine names what it is about, in fields', async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'attentionstore-contract-'))
+  folders.push(folder)
+  const fitting = {
+    modelPath: FIXTURE,
+    device: 'cpu',
+    kernelCacheDir: KERNELS,
+    threads: 1,
+    maxBatchTokens: 64,
+    hbmBytes: 4 * BLOCK_BYTES,
+    dramBytes: 0,
+    ssdBytes: 0,
+    dataDir: folder,
+    kvDtype: 'bf16',
+  } as const
+  const contextOf = async (options: Partial<NativeEngineOptions>) => {
+    const error = await t.throwsAsync<AttentionStoreError>(createNativeEngine({ ...fitting, ...options }))
+    return { ...error.context, code: error.code }
+  }
+  const engine = await createNativeEngine(fitting)
+  t.teardown(() => engine.close())
+  t.deepEqual(await contextOf({}), { code: 'kv_locked', path: join(folder, 'server.lock'), pid: process.pid })
+  const missing = join(folder, 'missing.gguf')
+  t.deepEqual(await contextOf({ modelPath: missing, dataDir: join(folder, 'other') }), { code: 'model_io', path: missing, errno: 2 })
+  t.like(await contextOf({ kvDtype: 'f8' as 'bf16', dataDir: join(folder, 'other') }), { code: 'invalid_option', option: 'kv dtype' })
+  const role = { role: 'Not one word', content: '' }
+  const text = await t.throwsAsync<AttentionStoreError>(engine.text.encodeChat([role], '2026-01-01'))
+  t.deepEqual([text.code, text.context], ['invalid_role', { index: 0, role: 'Not one word' }])
+  await engine.close()
+  const closed = t.throws<AttentionStoreError>(() => engine.stats())
+  t.deepEqual([closed.code, closed.context], ['engine_closed', {}])
 })
 
 engineContract(test, async ({ slots }) => {

@@ -1,4 +1,4 @@
-// What an engine does with a sequence that is longer than its view.
+// An engine with a sequence that is longer than its view.
 
 import { BLOCK_TOKENS, type SequenceSpec } from '../../ts/engine/types.js'
 import { hiddenBlocks } from '../../ts/engine/view.js'

@@ -1,5 +1,5 @@
-// What a server says about each token of an answer, whatever its history came from: what computing the same text from its
-// beginning says, and the same bits from every tier.
+// A server says of each token of an answer the same as a server that computes the text from its beginning, and the same bits
+// from every tier of its history.
 
 import { demoteAll } from '../support/cache.js'
 import { disagreements } from '../support/comparison.js'

@@ -18,7 +18,7 @@ export interface SoakScript {
   readonly answers: readonly string[]
 }
 
-/** What all clients share. */
+/** The state that all clients share. */
 export interface Soak {
   readonly server: TestServer
   readonly scripts: readonly SoakScript[]

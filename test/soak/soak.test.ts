@@ -18,7 +18,7 @@ const TURNS_USED = 4
 const TIERS = ['--hbm-bytes', '48MiB', '--dram-bytes', '96MiB', '--ssd-bytes', '256MiB', '--max-context', '1024'] as const
 /** Turns between two looks at the server. */
 const LOOK_EVERY = 20
-/** What memory may grow by after the first third: the allocator's and the garbage collector's slack. */
+/** Bytes by which memory may grow after the first third: the allocator's and the garbage collector's slack. */
 const SLACK_BYTES = 64 * 2 ** 20
 /** The right answers, from a server that keeps nothing. */
 async function computeScripts(): Promise<SoakScript[]> {

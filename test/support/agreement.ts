@@ -1,7 +1,7 @@
 // How far log probabilities of a server agree with those of computing everything, token by token over the same text. On a
 // GPU other chunks sum in another order, so they are near, and the likeliest token may differ only where two are.
 
-/** What was said about one token of an answer. */
+/** The log probabilities that were given for one token of an answer. */
 export interface Position {
   /** Names it in a failure. */
   readonly where: string
@@ -18,7 +18,7 @@ export interface Wide {
   readonly bound: number
 }
 
-/** A near-tie: the reference's two likeliest are closer than so many times the root mean square of the differences. */
+/** A near-tie: the reference's two likeliest are closer than this many times the root mean square of the differences. */
 const NEAR = 4
 
 /** Of positions that are told one after another; of a reference as large as a vocabulary nothing is kept. */

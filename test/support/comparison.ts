@@ -13,7 +13,7 @@ export type Answers = ReadonlyArray<readonly Answer[]>
 
 const DEFAULT: Model = { modelPath: defaultModelPath() ?? 'the default model is missing' }
 
-/** What is wrong with `actual`, in words; `expected` is of a server without reuse. */
+/** The faults of `actual`, in words; `expected` is of a server without reuse. */
 export type Comparison = (actual: Answers, expected: Answers) => Promise<string[]>
 
 /**

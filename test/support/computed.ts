@@ -1,4 +1,4 @@
-// What computing everything gives: an engine with hbm alone on the tests' device, which is told the text and asked about
+// The result of computing everything: an engine with hbm alone on the tests' device, which is told the text and asked about
 // each of its tokens.
 
 import { EngineDriver, generate, slotsFrom, tablesOf } from '../contracts/driver.js'

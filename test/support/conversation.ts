@@ -8,22 +8,22 @@ import type { TestServer } from './server.js'
 
 export type Message = OpenAI.Chat.ChatCompletionMessageParam
 
-/** What a request adds to its messages. */
+/** The fields of a request beside its messages. */
 export type TurnOptions = Omit<OpenAI.Chat.ChatCompletionCreateParamsNonStreaming, 'model' | 'messages'> &
   Readonly<Record<string, unknown>>
 
 /** One answer, with what its successor must find again. */
 export interface Answer {
-  /** What was asked: the conversation up to this answer. */
+  /** The question: the conversation up to this answer. */
   readonly messages: readonly Message[]
   readonly text: string
   readonly finish: string
   readonly usage: Usage
   /** Bytes of each answer token, in order. */
   readonly tokens: readonly Uint8Array[]
-  /** What was likely in each token's place, likeliest first. */
+  /** The candidates in each token's place, likeliest first. */
   readonly likeliest: ReadonlyArray<readonly Choice[]>
-  /** What of the answer's tokens lies wholly inside `text`. */
+  /** The answer's tokens that lie wholly inside `text`. */
   readonly inside: Inside
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isGpu } from '../../ts/device-choice.js'
 
-/** What variables of the tests begin with; to a server they would be options that it does not know. */
+/** The prefix of the tests' variables; to a server they would be options that it does not know. */
 const PREFIX = 'ATTENTIONSTORE_TEST_'
 
 export const DEVICE = process.env[`${PREFIX}DEVICE`] ?? 'cpu'

@@ -1,6 +1,6 @@
 // Which tokens of an answer its text holds, from their bytes alone: what a server must keep of it.
 
-/** The first so many tokens lie wholly inside a text; `bytes` of its UTF-8 are theirs. */
+/** The first `tokens` tokens lie wholly inside a text; `bytes` of its UTF-8 are theirs. */
 export interface Inside {
   readonly tokens: number
   readonly bytes: number

@@ -9,7 +9,7 @@ const SEED = 5
 const WORDS_A_QUESTION = 180
 const ANSWER_TOKENS = 16
 
-/** Turns until the conversation has so many tokens; the same questions every time. */
+/** Turns until the conversation has `tokens` tokens; the same questions every time. */
 export async function converse(server: TestServer, tokens: number): Promise<Answer[]> {
   const random = new Random(SEED)
   const messages: Message[] = []

@@ -1,4 +1,4 @@
-// What the kernel says about a process.
+// Figures of a process, from the kernel.
 
 import { readdirSync, readFileSync } from 'node:fs'
 

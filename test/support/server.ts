@@ -1,7 +1,7 @@
 // The real server in a child process: `attentionstore serve --port 0` with folders of its own.
 
 import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import OpenAI from 'openai'
@@ -36,6 +36,9 @@ export class TestServer {
     readonly home: string,
     private readonly child: ChildProcess,
     private readonly lines: readonly string[],
+    private readonly printed: EventEmitter,
+    /** The process has ended, and its output has been read. */
+    private readonly closed: Promise<void>,
   ) {
     this.client = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0, timeout: ANSWER_MS })
   }
@@ -50,15 +53,17 @@ export class TestServer {
     process.once('exit', kill)
     child.once('close', () => process.off('exit', kill))
     const lines: string[] = []
-    const url = await firstUrl(child, lines)
-    return new TestServer(url, home, child, lines)
+    const printed = new EventEmitter()
+    const closed = new Promise<void>((resolve) => child.once('close', () => resolve()))
+    const url = await firstUrl(child, lines, printed)
+    return new TestServer(url, home, child, lines, printed, closed)
   }
 
   get pid(): number {
     return this.child.pid ?? 0
   }
 
-  /** What the server printed last. */
+  /** The last output of the server. */
   get output(): string {
     return this.lines.join('\n')
   }
@@ -91,6 +96,17 @@ export class TestServer {
     return fetch(this.url + path, { method: 'POST', headers, body: JSON.stringify(body), signal })
   }
 
+  /** Waits until the server has ended by itself: its exit code, or the signal that ended it. */
+  async ended(): Promise<number | NodeJS.Signals | null> {
+    await this.closed
+    return this.child.exitCode ?? this.child.signalCode
+  }
+
+  /** Waits until a line of the output matches. */
+  async shows(pattern: RegExp): Promise<void> {
+    while (!this.lines.some((line) => pattern.test(line))) await once(this.printed, 'line', { signal: AbortSignal.timeout(ANSWER_MS) })
+  }
+
   /** Ends the server as an operator would; resolves to its exit code. */
   async stop(): Promise<number | null> {
     return this.end('SIGTERM')
@@ -115,7 +131,7 @@ export class TestServer {
 }
 
 /** The address from the line `listening on http://…`. */
-async function firstUrl(child: ChildProcess, lines: string[]): Promise<string> {
+async function firstUrl(child: ChildProcess, lines: string[], printed: EventEmitter): Promise<string> {
   return new Promise((resolve, reject) => {
     const deadline = setTimeout(() => {
       child.kill('SIGKILL')
@@ -124,6 +140,7 @@ async function firstUrl(child: ChildProcess, lines: string[]): Promise<string> {
     const keep = (line: string) => {
       lines.push(line)
       if (lines.length > KEPT_LINES) lines.shift()
+      printed.emit('line')
       const url = LISTENING.exec(line)?.[1]
       if (!url) return
       clearTimeout(deadline)

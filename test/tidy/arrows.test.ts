@@ -42,6 +42,28 @@ test('a contract that imports an implementation, and an API that imports past it
   )
 })
 
+test('a surface that imports another, the API, or past the contract is found; the published types may name its bodies', (t) => {
+  const findings = importArrowFindings([
+    { path: 'ts/surfaces/one/a.ts', text: "import '../surface.js'\nimport '../two/b.js'\nimport '../../api/errors.js'" },
+    { path: 'ts/surfaces/one/b.ts', text: "import type { Turn } from '../../service/types.js'\nimport '../../service/messages.js'" },
+    { path: 'ts/surfaces/turns.ts', text: "import '../service/types.js'\nimport './one/a.js'" },
+    { path: 'ts/api/surfaces.ts', text: "import '../surfaces/one/surface.js'" },
+    { path: 'ts/protocol/index.ts', text: "import type * as a from '../surfaces/one/schemas/a.js'\nimport '../surfaces/one/a.js'" },
+    { path: 'ts/protocol/events.ts', text: "import type * as a from '../surfaces/one/schemas/a.js'" },
+  ])
+  t.deepEqual(
+    findings.map(({ path, line }) => [path, line]),
+    [
+      ['ts/surfaces/one/a.ts', 2],
+      ['ts/surfaces/one/a.ts', 3],
+      ['ts/surfaces/one/b.ts', 2],
+      ['ts/surfaces/turns.ts', 2],
+      ['ts/protocol/index.ts', 2],
+      ['ts/protocol/events.ts', 1],
+    ],
+  )
+})
+
 test('no crate depends on one above it', (t) => {
   t.is(describe(crateArrowFindings(readSources(/^crates\/.*Cargo\.toml$/))), '')
 })

@@ -2,6 +2,7 @@
 
 import test from 'ava'
 import { openApiPath } from '../../ts/api/openapi.js'
+import { ApiError } from '../../ts/protocol/errors.js'
 import { openTestApi } from './support/api.js'
 
 async function openJson(t: { teardown: (close: () => Promise<void>) => void }) {
@@ -53,6 +54,31 @@ test('the server is alive until it ends, and ready until it drains', async (t) =
   const response = await fetch(`${api.url}/ready`)
   t.is(response.status, 503)
   t.like(await response.json(), { error: { code: 'draining' } })
+})
+
+test('a server whose engine has ended is neither alive nor ready, and says why', async (t) => {
+  const { api } = await openJson(t)
+  const message = 'The engine stopped: the device is gone (device_lost)'
+  api.service.failure = new ApiError('engine_error', message, null, { engine_code: 'device_lost' })
+  api.service.ready = false
+  for (const path of ['/health', '/ready']) {
+    const response = await fetch(api.url + path)
+    t.is(response.status, 503, path)
+    t.is(response.headers.get('retry-after'), null, path)
+    t.deepEqual(await response.json(), { error: { message, type: 'server_error', param: null, code: 'engine_stopped' } }, path)
+  }
+})
+
+test('the log has no line at its usual level for each request that the end of the engine failed', async (t) => {
+  const { api } = await openJson(t)
+  const failure = new ApiError('engine_error', 'The engine stopped: the device is gone (device_lost)', null, { engine_code: 'device_lost' })
+  api.service.answer = () => failure
+  const errors = () => api.log.filter((line) => /"level":[56]0/.test(line)).length
+  t.is((await api.post('/v1/completions', { prompt: 'x' })).status, 500)
+  t.is(errors(), 1)
+  api.service.failure = failure
+  t.is((await api.post('/v1/completions', { prompt: 'x' })).status, 500)
+  t.is(errors(), 1)
 })
 
 test('the cache shows its tiers', async (t) => {

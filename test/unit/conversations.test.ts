@@ -2,11 +2,10 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
-import { AnswerHash, chainNext, chainOf, chainStart } from '../../ts/conversations/chain.js'
+import { AnswerHash, chainNext, chainOf, chainStart, type ChainMessage } from '../../ts/conversations/chain.js'
 import { Conversations, type ConversationOptions, type Resolution } from '../../ts/conversations/conversations.js'
 import { messageSecret } from '../../ts/conversations/secret.js'
 import { openDatabase } from '../../ts/directory/database.js'
-import type { TurnMessage } from '../../ts/service/types.js'
 
 const DAY = 86_400_000
 const SECRET = Buffer.alloc(32, 7)
@@ -25,8 +24,8 @@ function conversations(given: Partial<ConversationOptions> = {}) {
     now: () => clock.now,
     ...given,
   })
-  const resolve = (messages: readonly TurnMessage[] | null, rest: { conversation?: string; hint?: string; tenant?: string } = {}) =>
-    store.resolve({ tenant: rest.tenant ?? '', conversation: rest.conversation ?? null, hint: rest.hint ?? null, messages })
+  const resolve = (messages: readonly ChainMessage[] | null, rest: { conversation?: string; hint?: string; tenant?: string; salt?: string } = {}) =>
+    store.resolve({ tenant: rest.tenant ?? '', cacheSalt: rest.salt ?? '', conversation: rest.conversation ?? null, hint: rest.hint ?? null, messages })
   const answer = (resolution: Resolution, text: string, tokens = Uint32Array.of(1, 2, 3)) => {
     store.accept(resolution)
     const hash = new AnswerHash(resolution.parent as string)
@@ -36,8 +35,8 @@ function conversations(given: Partial<ConversationOptions> = {}) {
   return { store, clock, resolve, answer }
 }
 
-const user = (content: string): TurnMessage => ({ role: 'user', content })
-const assistant = (content: string): TurnMessage => ({ role: 'assistant', content })
+const user = (content: string): ChainMessage => ({ role: 'user', content })
+const assistant = (content: string): ChainMessage => ({ role: 'assistant', content })
 
 test('without an id, messages that end in a stored answer continue its conversation', t => {
   const { resolve, answer } = conversations()
@@ -69,6 +68,62 @@ test('an answer that was edited, or another tenant’s, matches nothing', t => {
   const stranger = resolve([user('hi'), assistant('hello'), user('x')], { tenant: 'other' })
   t.is(stranger.id, 'c3')
   t.deepEqual(stranger.stored, [undefined, undefined, undefined])
+})
+
+test('an answer is found with its cache salt only, and none is a salt too', t => {
+  const salts = ['', 'one', 'two']
+  for (const salt of salts) {
+    const { resolve, answer } = conversations()
+    answer(resolve([user('hi')], { salt }), 'hello')
+    const found = salts.map(other => resolve([user('hi'), assistant('hello'), user('x')], { salt: other }))
+    t.deepEqual(found.map(({ id }) => id === 'c1'), salts.map(other => other === salt))
+    t.deepEqual(found.map(({ continues }) => continues !== null), salts.map(other => other === salt))
+    t.deepEqual(found.map(({ stored }) => stored[1] !== undefined), salts.map(other => other === salt))
+  }
+})
+
+test('turns of one id with different salts share the id and nothing else', t => {
+  const { store, clock, resolve, answer } = conversations()
+  const salts = ['one', '', 'two']
+  for (const salt of salts) {
+    const first = resolve([user('hi')], { conversation: 'mine', salt })
+    t.is(first.date, new Date(clock.now).toISOString().slice(0, 10))
+    answer(first, `hello ${salt}`)
+    clock.now += DAY
+  }
+  t.is(store.size, 1)
+  t.is(store.get('', 'mine')?.turns, 3)
+  for (const [i, salt] of salts.entries()) {
+    const next = resolve([user('hi'), assistant(`hello ${salt}`), user('x')], { salt })
+    t.like(next, { id: 'mine', forkedFrom: null, date: `2026-03-0${1 + i}` })
+  }
+})
+
+test('branches that one salt makes of a conversation push out no tip of another', t => {
+  const { resolve, answer } = conversations()
+  answer(resolve([user('hi')], { conversation: 'mine' }), 'hello')
+  for (let branch = 0; branch < 100; branch++) answer(resolve([user(`hi ${branch}`)], { conversation: 'mine', salt: 'other' }), 'hello')
+  t.is(resolve([user('hi'), assistant('hello'), user('x')]).id, 'mine')
+  t.not(resolve([user('hi 0'), assistant('hello'), user('x')], { salt: 'other' }).id, 'mine')
+})
+
+test('of too many salts of one conversation, the longest unused is forgotten', t => {
+  const { clock, resolve, answer } = conversations()
+  for (let salt = 0; salt < 17; salt++) answer(resolve([user('hi')], { conversation: 'mine', salt: `${salt}` }), 'hello')
+  clock.now += DAY
+  const dateOf = (salt: string) => resolve([user('hi')], { conversation: 'mine', salt }).date
+  t.deepEqual(['0', '1', '16'].map(dateOf), ['2026-03-02', '2026-03-01', '2026-03-01'])
+})
+
+test('a fork that an operator makes goes on for the salt of the last turn', t => {
+  const { store, clock, resolve, answer } = conversations()
+  for (const salt of ['', 'one']) answer(resolve([user('hi')], { conversation: 'mine', salt }), 'hello')
+  const origin = store.get('', 'mine')
+  t.truthy(origin)
+  const fork = origin && store.fork(origin)
+  clock.now += DAY
+  const dates = ['', 'one', 'two'].map(salt => resolve([user('hi'), assistant('hello'), user('x')], { conversation: fork?.id ?? '', salt }).date)
+  t.deepEqual(dates, ['2026-03-01', '2026-03-01', '2026-03-02'])
 })
 
 test('an id names the conversation, whatever the messages match', t => {
@@ -159,12 +214,33 @@ test('conversations and answers survive a restart, and no text lies in the store
   await again.close()
 })
 
+test('what turns with a salt made of a conversation survives a restart, and no salt lies in the store', async t => {
+  const dir = mkdtempSync(join(tmpdir(), 'attentionstore-'))
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }))
+  const database = openDatabase(dir)
+  const { resolve, answer } = conversations({ database })
+  answer(resolve([user('hi')], { conversation: 'mine', salt: 'peculiar' }), 'hello')
+  await database.close()
+
+  const again = openDatabase(dir)
+  const found = conversations({ database: again })
+  found.clock.now += DAY
+  t.like(found.resolve([user('hi'), assistant('hello'), user('x')], { salt: 'peculiar' }), { id: 'mine', date: '2026-03-01' })
+  t.is(found.resolve([user('hi')], { conversation: 'mine' }).date, '2026-03-02')
+  for (const table of ['answers', 'conversations']) {
+    for (const { value } of again.table(table).entries()) t.false(Buffer.from(value).includes('peculiar'))
+  }
+  await again.close()
+})
+
 test('chains differ by everything that decides the tokens', t => {
   const starts = [
     chainStart(SECRET, '', 'text', ''),
     chainStart(SECRET, 'tenant', 'text', ''),
     chainStart(SECRET, '', 'other text', ''),
     chainStart(SECRET, '', 'text', 'tools'),
+    chainStart(SECRET, '', 'text', '', 'salt'),
+    chainStart(SECRET, '', 'text', '', 'tools'),
     chainStart(Buffer.alloc(32, 8), '', 'text', ''),
   ]
   t.is(new Set(starts).size, starts.length)

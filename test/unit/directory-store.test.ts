@@ -31,7 +31,7 @@ function stored(): { table: MemoryTable; keys: string[] } {
   const chain = [Uint32Array.from({ length: 64 }, (_, i) => i), Uint32Array.of(70_000, 2)]
   chain.forEach((tokens, index) => {
     const block = directory.obtain(keys[index] as string, index === 0 ? ROOT : (keys[0] as string), index, tokens)
-    directory.adopt(block, 'ssd', directory.reserve('ssd'), 'present')
+    directory.reserve('ssd')?.become(block, 'present')
     block.lastUse = 1000.5 + index
     store.put(block)
   })
@@ -96,10 +96,9 @@ test('a later last use is known after a restart, if the store was told', t => {
 
 test('a slot that is given up is no longer in the store', t => {
   const { table, keys } = stored()
-  const directory = new Directory({ hbm: 1, dram: 1, ssd: 4 })
   const store = new BlockStore(table)
+  const directory = new Directory({ hbm: 1, dram: 1, ssd: 4 }, { onSsdSlotLeft: slot => store.removed(slot) })
   store.restore(directory, 'this model')
-  directory.ssdListener = store
   const tail = directory.blocks.get(keys[1] as string)
   if (tail) directory.removeCopy(tail, 'ssd')
   t.is(reopen(table).report.restored, 1)
@@ -122,7 +121,7 @@ test('a wish that a turn should be kept outlives a restart, as often as there is
   store.restore(directory, 'this model')
   for (const [i, retention] of (['day', 'none'] as const).entries()) {
     const block = directory.obtain(String(i).repeat(32), ROOT, 0, Uint32Array.of(i))
-    directory.adopt(block, 'ssd', directory.reserve('ssd'), 'present')
+    directory.reserve('ssd')?.become(block, 'present')
     directory.use(block, directory.policy.begin({ atMs: 5000, newTokens: 1, retention }))
     block.lastUse = 1000 + i
     block.durable = true

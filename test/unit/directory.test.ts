@@ -22,7 +22,7 @@ function store(directory: Directory, tokens: readonly number[]): { blocks: Block
     const parent = keys.at(-1) ?? ROOT
     keys.push(keyOf(parent, own))
     const block = directory.obtain(keys.at(-1) as string, parent, from / BLOCK_TOKENS, own)
-    if (!block.has('hbm')) directory.adopt(block, 'hbm', directory.reserve('hbm'), 'present')
+    if (!block.has('hbm')) directory.reserve('hbm')?.become(block, 'present')
     blocks.push(block)
   }
   directory.checkIntegrity()
@@ -120,7 +120,7 @@ test('what is filling is not found', t => {
   const directory = fresh()
   const tokens = Uint32Array.from(count(64))
   const block = directory.obtain(keyOf(ROOT, tokens), ROOT, 0, tokens)
-  directory.adopt(block, 'hbm', directory.reserve('hbm'), 'filling')
+  directory.reserve('hbm')?.become(block, 'filling')
   t.is(matched(directory, count(70)).length, 0)
   directory.complete(block, 'hbm')
   t.is(matched(directory, count(70)).length, 64)
@@ -132,7 +132,7 @@ test('a block goes with its last copy', t => {
   const directory = fresh()
   const { blocks } = store(directory, count(64))
   const block = blocks[0] as Block
-  directory.adopt(block, 'dram', directory.reserve('dram'), 'present')
+  directory.reserve('dram')?.become(block, 'present')
   directory.removeCopy(block, 'hbm')
   t.is(matched(directory, count(70)).length, 64)
   directory.removeCopy(block, 'dram')
@@ -146,8 +146,8 @@ test('taking a block over leaves its slot with the sequence, and its other copie
   const directory = fresh()
   const { blocks } = store(directory, count(30))
   const block = blocks[0] as Block
-  directory.adopt(block, 'dram', directory.reserve('dram'), 'present')
-  const slot = directory.takeOver(block)
+  directory.reserve('dram')?.become(block, 'present')
+  const { slot } = directory.takeOver(block)
   directory.checkIntegrity()
   t.true(directory.reserved.hbm.has(slot))
   t.is(block.tier, 'dram')
@@ -197,6 +197,21 @@ test('every kind of broken table is found', t => {
     damage(directory, block)
     t.throws(() => directory.checkIntegrity(), undefined, `damage ${i}`)
   })
+})
+
+// Reservations
+
+test('a reservation ends once: as a copy, or given back', t => {
+  const directory = fresh()
+  const { free } = directory.pools.hbm
+  const [kept, given] = [directory.reserve('hbm'), directory.reserve('hbm')]
+  kept?.become(directory.obtain('key', 'parent', 0, new Uint32Array(64)), 'present')
+  kept?.dispose()
+  given?.dispose()
+  given?.dispose()
+  directory.checkIntegrity()
+  t.is(directory.pools.hbm.free, free - 1)
+  t.throws(() => given?.become(directory.obtain('other', 'parent', 0, new Uint32Array(64)), 'present'), { message: /not reserved/ })
 })
 
 // Slots

@@ -26,6 +26,7 @@ test('what is erased is gone from every tier, from the disk, and from the record
   const { blockBytes, hostSlotBytes } = served.engine.info
   t.is(receipt.erased.bytes, (blocks - 1) * blockBytes + 2 * blocks * hostSlotBytes)
   t.is(disk.extents.size, extents - blocks)
+  t.is(disk.afterPowerLoss().extents.size, extents - blocks, 'the receipt follows a flush')
   served.service.checkIntegrity()
   t.is(rowOf(served.service, 'a'), undefined)
   t.is(await codeOf(served.service.conversations.erase('a', null)), 'not_found')

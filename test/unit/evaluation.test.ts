@@ -203,7 +203,7 @@ test('the report has a row a method, and leaves out what was not asked for', asy
   const table = report({ model: 'm', device: 'cpu', prose: [result], answers: [], needles: [] })
   const rows = (heading: string): number => (table.split('###').find(part => part.includes(heading)) ?? '').split('\n').filter(line => line.startsWith('|')).length
   t.is(rows('Prose beyond the window'), 2 + METHODS.length)
-  t.is(rows('by how often'), 2 + result.epochs.length)
+  t.is(rows('Truncated KV, by epoch'), 2 + result.epochs.length)
   t.is(rows('the tokens that add most'), 2 + result.costliest.length)
   t.true(table.includes('| +0.5000 (+0.5000 … +0.5000) |'))
   t.is(report({ model: 'm', device: 'cpu', prose: [], answers: [], needles: [] }), '')

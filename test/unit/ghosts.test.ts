@@ -18,14 +18,14 @@ function withGhosts(): { directory: Directory; ghosts: Ghosts; at: (ms: number) 
 
 function stored(directory: Directory, key = 'k'): Block {
   const block = directory.obtain(key, 'root', 0, Uint32Array.of(1, 2, 3))
-  directory.adopt(block, 'hbm', directory.reserve('hbm'), 'present')
+  directory.reserve('hbm')?.become(block, 'present')
   return block
 }
 
 test('a block that loses its last copy is remembered with time, tier, cause and policy', t => {
   const { directory, ghosts, at } = withGhosts()
   const block = stored(directory)
-  directory.adopt(block, 'ssd', directory.reserve('ssd'), 'present')
+  directory.reserve('ssd')?.become(block, 'present')
   directory.removeCopy(block, 'hbm', 'evicted')
   t.is(ghosts.get('k'), undefined)
   at(7)

@@ -25,8 +25,8 @@ function playground(policy: PolicyName) {
     const block = directory.obtain(`${chain}.${index}`, parent, index, new Uint32Array(64))
     if (block.copies.hbm.state === 'absent') {
       const slot = directory.reserve('hbm')
-      if (slot < 0) return block
-      directory.adopt(block, 'hbm', slot, 'present')
+      if (!slot) return block
+      slot.become(block, 'present')
     }
     directory.use(block, turn)
     return block
@@ -37,9 +37,9 @@ function playground(policy: PolicyName) {
 const names = (blocks: readonly Block[]): string[] => blocks.map(({ key }) => key)
 
 function drained(directory: Directory, mayGo: (block: Block) => boolean = () => true): string[] {
-  const evictor = new Evictor(directory, 'hbm', mayGo)
+  const evictor = new Evictor(directory, 'hbm')
   const gone: Block[] = []
-  for (let block = evictor.next(); block; block = evictor.next()) {
+  for (let block = evictor.next(mayGo); block; block = evictor.next(mayGo)) {
     directory.removeCopy(block, 'hbm', 'evicted')
     directory.checkIntegrity()
     gone.push(block)
@@ -67,8 +67,8 @@ test('what a queued request wants goes last, and first again when it wants it no
   const [wanted] = store('a', 1)
   store('b', 1)
   wanted?.want(7)
-  const evictor = new Evictor(directory, 'hbm', () => true)
-  t.is(evictor.next()?.key, 'b.0')
+  const evictor = new Evictor(directory, 'hbm')
+  t.is(evictor.next(() => true)?.key, 'b.0')
   wanted?.unwant(7)
   store('c', 1)
   t.deepEqual(drained(directory).toSorted(), ['a.0', 'b.0', 'c.0'])

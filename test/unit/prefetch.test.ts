@@ -221,8 +221,8 @@ function roomWith(blocks: ReadonlyArray<{ dram: boolean; ssd: boolean; wantedBy:
   const { directory } = core
   const placed = blocks.map(({ dram, ssd, wantedBy }, i) => {
     const block = directory.obtain(`key ${i}`, `parent ${i}`, 0, new Uint32Array(64))
-    if (dram) directory.adopt(block, 'dram', directory.reserve('dram'), 'present')
-    if (ssd || !dram) directory.adopt(block, 'ssd', directory.reserve('ssd'), 'present')
+    if (dram) directory.reserve('dram')?.become(block, 'present')
+    if (ssd || !dram) directory.reserve('ssd')?.become(block, 'present')
     block.durable = block.has('ssd')
     block.releasable = !block.has('ssd')
     block.lastUse = i
@@ -241,11 +241,11 @@ test('what a request inside the eviction window wants is never dropped from its 
   fc.assert(
     fc.property(someBlocks, fc.constantFrom('dram' as const, 'ssd' as const), fc.integer({ min: -1, max: 10 }), (blocks, tier, windowEnd) => {
       const { core, room, placed } = roomWith(blocks, blocks.length)
-      room.windowEnd = windowEnd
+      room.protectUpTo(windowEnd)
       const given: Block[] = []
       for (;;) {
         const before = new Set(core.directory.inTier[tier])
-        if (room.take(tier) < 0) break
+        if (!room.take(tier)) break
         given.push(...[...before].filter(block => !block.has(tier)))
         core.directory.checkIntegrity()
       }
@@ -262,7 +262,7 @@ test('room for what a request will want is not made from what it or an older one
     fc.property(someBlocks, fc.integer({ min: 0, max: 9 }), (blocks, ticket) => {
       const { core, room, placed } = roomWith(blocks, blocks.length)
       const inDram = placed.filter(block => block.has('dram'))
-      while (room.takeAhead(ticket) >= 0) core.directory.checkIntegrity()
+      while (room.take('dram', { for: 'later', mayTake: block => block.firstWanted > ticket })) core.directory.checkIntegrity()
       for (const block of inDram) if (block.firstWanted <= ticket && !block.has('dram')) throw new Error('an older request lost a block')
     }),
   )

@@ -39,7 +39,7 @@ function randomSetting(random: Random, storeDir: string): Setting {
       disk: new SimulatedDisk('disk'),
       maxBatchTokens: random.pick([24, 64, 256]),
       faults: {
-        fails: transfer => (faulty && transfer.kind !== 'copy' && faults.below(25) === 0 ? 'kv_damaged' : undefined),
+        fails: () => (faulty && faults.below(25) === 0 ? 'kv_damaged' : undefined),
         slowdown: kind => (kind === 'read' ? slowReads : kind === 'write' || kind === 'load' ? slow : 1),
       },
     },

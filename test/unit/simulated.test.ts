@@ -3,6 +3,8 @@ import { SimulatedEngine } from '../../ts/engine/simulated/engine.js'
 import { ContractViolation } from '../../ts/engine/simulated/hazards.js'
 import { VirtualClock } from '../../ts/engine/simulated/virtual-clock.js'
 import { encodeText, decodeTokens } from '../../ts/engine/simulated/vocabulary.js'
+import type { EngineEvent } from '../../ts/engine/types.js'
+import type { EngineError } from '../../ts/protocol/errors.js'
 import { EngineDriver, generate, tablesOf } from '../contracts/driver.js'
 
 const slots = { hbm: 8, dram: 4, ssd: 4 }
@@ -76,6 +78,31 @@ test('a failed load makes the rows that need it void, until the table is emptied
   fails = false
   const whole = { sequence, from: 0, count: 100, sample: true }
   t.is((await driver.step({ resets: [sequence], tables: tablesOf(sequence, [2, 3]), rows: [whole] })).rows[0]?.status, 'ok')
+})
+
+test('an engine that fails says so once, reports nothing more, refuses every call and closes', async t => {
+  const clock = new VirtualClock()
+  const engine = new SimulatedEngine({ clock, slots })
+  const driver = new EngineDriver(engine)
+  const { sequence } = driver.add(prompt)
+  const events: EngineEvent[] = []
+  engine.onEvents = batch => void events.push(...batch)
+  void driver.step({ tables: tablesOf(sequence, [0]), rows: [{ sequence, from: 0, count: 64, sample: false }] })
+  engine.transfer([{ id: 9, kind: 'save', hbmSlot: 3, dramSlot: 0, valid: 1 }])
+  engine.fail('device_lost', 'the device is gone')
+  engine.fail('device_lost', 'again')
+  await clock.advance(10_000)
+  t.deepEqual(events, [{ kind: 'failed', code: 'device_lost', message: 'the device is gone' }])
+  const calls = [() => driver.add(prompt), () => engine.dropSequence(sequence), () => engine.transfer([]), () => driver.step({})]
+  for (const call of calls) t.is((t.throws(call) as EngineError).code, 'engine_closed')
+  await engine.close()
+})
+
+test('a failure before anybody listens is told to the one who does', async t => {
+  const engine = new SimulatedEngine({ clock: new VirtualClock(), slots })
+  engine.fail('device_lost', 'the device is gone')
+  const events = await new Promise<readonly EngineEvent[]>(resolve => (engine.onEvents = resolve))
+  t.deepEqual(events, [{ kind: 'failed', code: 'device_lost', message: 'the device is gone' }])
 })
 
 test('a step waits for the loads that it needs, and says how long', async t => {

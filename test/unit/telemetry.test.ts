@@ -3,6 +3,7 @@ import type { ServerInfo } from '../../ts/protocol/index.js'
 import { createLogger } from '../../ts/telemetry/logger.js'
 import { VirtualClock } from '../../ts/engine/simulated/virtual-clock.js'
 import { PrefillModel } from '../../ts/scheduler/costs/prefill-model.js'
+import { FaultLog } from '../../ts/telemetry/fault-log.js'
 import { Feed } from '../../ts/telemetry/feed.js'
 import { BandwidthLimits } from '../../ts/telemetry/limits.js'
 import { RecentTimes } from '../../ts/telemetry/recent-times.js'
@@ -67,7 +68,10 @@ test('counters and gauges are scraped with their units', async (t) => {
     attentionstore_compute_seconds_total: 1.5,
     'attentionstore_schedule_seconds{quantile="0.5"}': 0.00025,
     'attentionstore_tier_capacity_bytes{tier="dram"}': 3000,
+    'attentionstore_abandoned_blocks_total{kind="save"}': 29,
+    'attentionstore_abandoned_blocks_total{kind="write"}': 30,
     attentionstore_damaged_reads_total: 1,
+    'attentionstore_failed_transfers_total{kind="load",code="kv_io"}': 29,
     'attentionstore_info{version="1.2.3",model="m",device="d",io_engine="none",policy="lru"}': 1,
   }
   for (const [name, value] of Object.entries(expected)) t.is(metrics.get(name), value, name)
@@ -228,4 +232,21 @@ test('the request log appends a line a request and is whole when closed', async 
     { ...record, tenant: 'second' },
   ])
   t.throws(() => new RequestLogFile(join(folder, 'none/x'), silent), { code: 'invalid_option' })
+})
+
+test('a fault that repeats has a line every ten seconds, which says how many were left out', async (t) => {
+  const clock = new VirtualClock()
+  const lines: Record<string, unknown>[] = []
+  const faults = new FaultLog(createLogger('warn', (line) => lines.push(JSON.parse(line) as Record<string, unknown>)), clock)
+  const fault = { message: 'a save failed', code: 'cuda', context: { slot: 3 } }
+  for (let i = 0; i < 5; i++) faults.add(fault)
+  faults.add({ ...fault, code: 'kv_io' })
+  t.deepEqual(lines.map(({ msg, code, slot, left_out: leftOut }) => [msg, code, slot, leftOut]), [
+    ['a save failed', 'cuda', 3, undefined],
+    ['a save failed', 'kv_io', 3, undefined],
+  ])
+  await new Promise<void>((resolve) => clock.after(10_000, resolve))
+  faults.add(fault)
+  faults.add({ ...fault, code: 'kv_io' })
+  t.deepEqual(lines.slice(2).map(({ code, left_out: leftOut }) => [code, leftOut]), [['cuda', 4], ['kv_io', undefined]])
 })

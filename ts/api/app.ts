@@ -5,12 +5,15 @@ import express, { type ErrorRequestHandler, type Express, type Request, type Req
 import helmet from 'helmet'
 import type { Caller, Credentials } from '../auth/access-control.js'
 import { ApiError } from '../protocol/errors.js'
-import { CONVERSATION_ID } from '../protocol/schemas/generation.js'
-import { ClientGone, errorBody, errorHeaders, statusOf, toApiError } from './errors.js'
+import { CONVERSATION_ID } from '../protocol/schemas/conversations.js'
+import type { Reply, Surface } from '../surfaces/surface.js'
+import { ClientGone } from '../surfaces/turns.js'
+import { errorBody, errorHeaders, statusOf, toApiError } from './errors.js'
 import { checkContentType, checkHost, checkOrigin, type AccessRules } from './guards.js'
 import { logFailure, requestLog } from './log.js'
-import type { ApiContext, Reply, Route } from './route.js'
+import type { ApiContext, Route } from './route.js'
 import { STREAM_HEADERS, writeEventStream, type StreamBounds } from './sse.js'
+import { OWN_SHAPE } from './surfaces.js'
 import { webPage } from './web-page.js'
 
 export interface AppOptions {
@@ -29,6 +32,7 @@ export function createApp(routes: readonly Route[], context: ApiContext, options
   app.set('etag', false)
   app.set('query parser', false)
   app.use(takeRequestId, requestLog(context.log, routes), securityHeaders())
+  for (const { path, shape } of routes) app.all(path, takeShape(shape))
   app.use(guardHost(options.access))
   // The page holds no data, so a link from anywhere may open it.
   app.use(webPage(options.webDirectory))
@@ -47,6 +51,18 @@ const takeRequestId: RequestHandler = (request, response, next) => {
   request.id = REQUEST_ID.test(given) ? given : `req_${randomUUID()}`
   response.set('x-request-id', String(request.id))
   next()
+}
+
+/** Before the guards: what they refuse is told in the shape of the path's surface. */
+function takeShape(shape: Route['shape']): RequestHandler {
+  return (_, response, next) => {
+    response.locals['shape'] = shape
+    next()
+  }
+}
+
+function shapeOf({ locals }: Response): Route['shape'] {
+  return (locals['shape'] as Surface | undefined) ?? OWN_SHAPE
 }
 
 function securityHeaders(): RequestHandler {
@@ -151,26 +167,26 @@ async function send(reply: Reply, request: Request, response: Response, context:
       return
     case 'stream': {
       response.set({ ...STREAM_HEADERS, ...reply.headers }).flushHeaders()
-      const onError = (error: ApiError): void => logFailure(context.log, String(request.id), error)
-      const end = await writeEventStream(response, reply.events, options.stream, onError)
+      const onError = (error: ApiError): void => logFailure(context.log, String(request.id), error, context.service)
+      const end = await writeEventStream(response, reply.events, shapeOf(response), options.stream, onError)
       if (end === 'cut off') context.telemetry.streamCutOff()
     }
   }
 }
 
 const notFound: RequestHandler = () => {
-  throw new ApiError('not_found', 'there is no such route; GET /openapi.json lists them')
+  throw new ApiError('not_found', 'The server has no such route. GET /openapi.json lists the routes.')
 }
 
-function answerError({ log }: ApiContext): ErrorRequestHandler {
+function answerError({ log, service }: ApiContext): ErrorRequestHandler {
   return (thrown: unknown, request, response, _next) => {
     if (response.destroyed || thrown instanceof ClientGone) return
     const error = toApiError(thrown)
-    logFailure(log, String(request.id), error)
+    logFailure(log, String(request.id), error, service)
     if (response.headersSent) {
       response.destroy()
       return
     }
-    response.status(statusOf(error)).set(errorHeaders(error)).json(errorBody(error))
+    response.status(statusOf(error)).set(errorHeaders(error)).json(errorBody(error, shapeOf(response)))
   }
 }

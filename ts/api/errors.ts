@@ -1,28 +1,25 @@
 // The only way error text leaves the server: one function makes every error body, one table every status.
 
 import { ApiError, AttentionStoreError, EngineError, type ApiErrorCode } from '../protocol/errors.js'
-import type { ErrorBody } from '../protocol/index.js'
+import type { Surface } from '../surfaces/surface.js'
 
-type ErrorType = ErrorBody['error']['type']
-
-const CLIENT: ErrorType = 'invalid_request_error'
-
-const KINDS: Readonly<Record<ApiErrorCode, readonly [status: number, type: ErrorType]>> = {
-  invalid_value: [400, CLIENT],
-  context_length_exceeded: [400, CLIENT],
-  unsupported_parameter: [400, CLIENT],
-  invalid_api_key: [401, CLIENT],
-  forbidden: [403, CLIENT],
-  model_not_found: [404, CLIENT],
-  not_found: [404, CLIENT],
-  tier_disabled: [409, CLIENT],
-  in_use: [409, CLIENT],
-  body_too_large: [413, CLIENT],
-  misdirected: [421, CLIENT],
-  queue_full: [429, 'rate_limit_error'],
-  too_many_attempts: [429, 'rate_limit_error'],
-  engine_error: [500, 'server_error'],
-  draining: [503, 'server_error'],
+const STATUSES: Readonly<Record<ApiErrorCode, number>> = {
+  invalid_value: 400,
+  context_length_exceeded: 400,
+  unsupported_parameter: 400,
+  invalid_api_key: 401,
+  forbidden: 403,
+  model_not_found: 404,
+  not_found: 404,
+  tier_disabled: 409,
+  in_use: 409,
+  body_too_large: 413,
+  misdirected: 421,
+  queue_full: 429,
+  too_many_attempts: 429,
+  engine_error: 500,
+  engine_stopped: 503,
+  draining: 503,
 }
 
 /** Seconds after which a client may try again, where the error itself does not say. */
@@ -32,7 +29,7 @@ const RETRY_AFTER_S: Partial<Record<ApiErrorCode, number>> = { queue_full: 1, dr
 const TEMPLATE_CODE = 'template'
 
 export function statusOf(error: ApiError): number {
-  return KINDS[error.code][0]
+  return STATUSES[error.code]
 }
 
 export function errorHeaders(error: ApiError): Readonly<Record<string, string>> {
@@ -41,13 +38,9 @@ export function errorHeaders(error: ApiError): Readonly<Record<string, string>> 
   return seconds === undefined ? {} : { 'retry-after': String(seconds) }
 }
 
-export function errorBody(error: ApiError): ErrorBody {
-  return { error: { message: error.message, type: KINDS[error.code][1], param: error.param, code: error.code } }
-}
-
-/** The request's client has gone: there is nobody to answer. */
-export class ClientGone extends Error {
-  override readonly name = 'ClientGone'
+/** `error` in a surface's shape. */
+export function errorBody(error: ApiError, { errors }: Pick<Surface, 'errors'>): unknown {
+  return errors.body(error, statusOf(error))
 }
 
 /** Any thrown thing as what a client may see of it: nothing of an unexpected error but that it happened. */
@@ -58,7 +51,7 @@ export function toApiError(thrown: unknown): ApiError {
     return new ApiError('invalid_value', `messages: ${thrown.message}`, 'messages', thrown.context)
   }
   const code = thrown instanceof AttentionStoreError ? ` (${thrown.code})` : ''
-  return new ApiError('engine_error', `the server failed to answer${code}; its log says more`, null, {}, { cause: thrown })
+  return new ApiError('engine_error', `The server failed to answer${code}. Its log has the reason.`, null, {}, { cause: thrown })
 }
 
 interface BodyError extends Error {
@@ -73,13 +66,13 @@ function isBodyError(thrown: unknown): thrown is BodyError {
 
 function bodyError(error: BodyError): ApiError {
   if (error.type === 'entity.too.large') {
-    return new ApiError('body_too_large', 'the request body is larger than --max-body-bytes allows')
+    return new ApiError('body_too_large', 'The request body is larger than --max-body-bytes allows.')
   }
   const sentences: Readonly<Record<string, string>> = {
-    'entity.parse.failed': 'the request body is not JSON',
-    'request.aborted': 'the request body ended early',
-    'encoding.unsupported': 'the content encoding of the request body is not supported',
-    'charset.unsupported': 'the charset of the request body is not supported; use UTF-8',
+    'entity.parse.failed': 'The request body is not JSON.',
+    'request.aborted': 'The request body ended early.',
+    'encoding.unsupported': 'The content encoding of the request body is not supported.',
+    'charset.unsupported': 'The charset of the request body is not supported. Use UTF-8.',
   }
-  return new ApiError('invalid_value', sentences[error.type] ?? 'the request body could not be read')
+  return new ApiError('invalid_value', sentences[error.type] ?? 'The request body could not be read.')
 }

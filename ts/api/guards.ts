@@ -19,7 +19,7 @@ export interface AccessRules {
 export function checkHost(headers: IncomingHttpHeaders, { allowedHosts }: AccessRules): void {
   const name = hostNameOf(headers.host)
   if (name !== null && (isLoopback(name) || allowedHosts.includes(name.replace(/^\[(.*)\]$/, '$1')))) return
-  throw new ApiError('misdirected', 'the Host header is neither loopback nor in --allowed-hosts')
+  throw new ApiError('misdirected', 'The Host header is neither loopback nor in --allowed-hosts.')
 }
 
 /** The origin of a page on another site that may make this request; null for requests that are not cross-site. */
@@ -31,7 +31,7 @@ export function checkOrigin(headers: IncomingHttpHeaders, path: string, { corsOr
   const site = headers['sec-fetch-site']
   const isForeignFetch = site !== undefined && site !== 'same-origin' && site !== 'none'
   if (isForeignOrigin || isForeignFetch) {
-    throw new ApiError('forbidden', 'requests of pages from elsewhere are refused; --cors-origin allows an origin for /v1')
+    throw new ApiError('forbidden', 'The request comes from a page of another origin. --cors-origin allows an origin for /v1.')
   }
   return null
 }
@@ -52,6 +52,6 @@ export function checkContentType(method: string | undefined, headers: IncomingHt
   if (method === 'GET' || method === 'HEAD') return
   const type = headers['content-type']?.split(';')[0]?.trim().toLowerCase()
   if (type !== 'application/json') {
-    throw new ApiError('invalid_value', 'the content type must be application/json', 'content-type')
+    throw new ApiError('invalid_value', 'The content type must be application/json.', 'content-type')
   }
 }

@@ -3,11 +3,13 @@
 import { createServer, type Server } from 'node:http'
 import { isIPv6, type AddressInfo } from 'node:net'
 import { ExitError } from '../protocol/errors.js'
+import type { Surface } from '../surfaces/surface.js'
 import { createApp, type AppOptions } from './app.js'
 import { openApiDocument } from './openapi.js'
 import type { ApiContext } from './route.js'
-import { ROUTES } from './routes.js'
+import { routesOf } from './routes.js'
 import { attachSockets } from './sockets.js'
+import { SURFACES } from './surfaces.js'
 
 /** Whole requests must have arrived within this time. */
 const REQUEST_TIMEOUT_MS = 60_000
@@ -20,6 +22,8 @@ export interface ListenOptions extends Omit<AppOptions, 'stream'> {
   /** 0: any free port. */
   readonly port: number
   readonly stream?: Partial<AppOptions['stream']>
+  /** @default all that the server has */
+  readonly surfaces?: readonly Surface[]
 }
 
 export interface HttpApi {
@@ -34,9 +38,10 @@ const STREAM_BOUNDS = { keepAliveMs: 10_000, maxBufferedBytes: 1024 * 1024 }
  * @throws ExitError with exit code 2 if the address cannot be listened on.
  */
 export async function openHttpApi(context: Omit<ApiContext, 'description'>, options: ListenOptions): Promise<HttpApi> {
-  const description = openApiDocument(ROUTES, context.version)
+  const routes = routesOf(options.surfaces ?? SURFACES)
+  const description = openApiDocument(routes, context.version)
   const stream = { ...STREAM_BOUNDS, ...options.stream }
-  const server = createServer(createApp(ROUTES, { ...context, description }, { ...options, stream }))
+  const server = createServer(createApp(routes, { ...context, description }, { ...options, stream }))
   server.requestTimeout = REQUEST_TIMEOUT_MS
   server.maxConnections = MAX_CONNECTIONS
   const sockets = attachSockets(server, context, options.access)
@@ -60,10 +65,10 @@ function listen(server: Server, { host, port }: ListenOptions): Promise<void> {
 
 function listenError(cause: NodeJS.ErrnoException, host: string, port: number): ExitError {
   const sentences: Readonly<Record<string, string>> = {
-    EADDRINUSE: `--port: ${port} is in use on ${host}; give another one, or 0 for any free one`,
-    EACCES: `--port: ${port} may not be listened on by this user`,
+    EADDRINUSE: `--port: ${port} is in use on ${host}; give another port, or 0 for any free one`,
+    EACCES: `--port: this user may not listen on ${port}`,
     EADDRNOTAVAIL: `--host: ${host} is not an address of this machine`,
-    ENOTFOUND: `--host: ${host} is not known`,
+    ENOTFOUND: `--host: no address is known for ${host}`,
   }
   const message = sentences[cause.code ?? ''] ?? `--host: cannot listen on ${host}:${port}: ${cause.code}`
   return new ExitError(2, 'cannot_listen', message, { host, port }, { cause })

@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
 import { pinoHttp, type HttpLogger } from 'pino-http'
 import { AttentionStoreError, type ApiError } from '../protocol/errors.js'
+import type { InferenceService } from '../service/types.js'
 import type { Route } from './route.js'
 
 /** One line a request. */
@@ -33,13 +34,32 @@ export function requestLog(log: Logger, routes: readonly Route[]): HttpLogger {
   })
 }
 
-/** Logs why a request failed, unless the request itself was wrong. */
-export function logFailure(log: Logger, requestId: string, error: ApiError): void {
+/**
+ * Logs why a request failed, unless the request itself was wrong, or the engine has ended: that has one line of its own,
+ * not one for each request that it ended.
+ */
+export function logFailure(log: Logger, requestId: string, error: ApiError, { failure }: Pick<InferenceService, 'failure'>): void {
   if (error.code !== 'engine_error') {
     log.debug({ requestId, code: error.code }, 'request refused')
     return
   }
+  if (error === failure) {
+    log.debug({ requestId, code: error.code }, 'request ended with the engine')
+    return
+  }
   log.error({ requestId, failure: describeError(error) }, 'request failed')
+}
+
+/** Logs that the engine has ended, once, and that the process will. */
+export function logEngineEnd(log: Logger, failure: ApiError): void {
+  const { engine_code: code, ...context } = failure.context
+  const cause = failure.cause === undefined ? {} : { cause: describeError(failure.cause) }
+  log.fatal({ code, ...context, ...cause }, failure.message)
+}
+
+/** Logs what could not be closed any more after the engine has ended. */
+export function logAfterEngineEnd(log: Logger, thrown: unknown): void {
+  log.error({ failure: describeError(thrown) }, 'closing after the end of the engine failed in part')
 }
 
 /** Messages of our own errors name no user's text; of others only the kind and the place are logged. */

@@ -2,7 +2,6 @@
 
 import { OpenApiGeneratorV31, OpenAPIRegistry, type RouteConfig } from '@asteasolutions/zod-to-openapi'
 import type { z } from 'zod'
-import { ErrorBody } from '../protocol/schemas/error.js'
 import type { Route } from './route.js'
 
 export type OpenApiDocument = ReturnType<OpenApiGeneratorV31['generateDocument']>
@@ -20,7 +19,7 @@ export function openApiPath(path: string): string {
 const SECURITY = [{ bearer: [] }, { apiKey: [] }]
 
 function routeConfig(route: Route): RouteConfig {
-  const { method, path, summary, access, params, query, request, response, chunk } = route
+  const { method, path, summary, access, params, query, request, response, chunk, shape } = route
   const content = {
     ...(response ? jsonContent(response) : {}),
     ...(chunk ? { 'text/event-stream': { schema: chunk } } : {}),
@@ -37,7 +36,7 @@ function routeConfig(route: Route): RouteConfig {
     },
     responses: {
       200: Object.keys(content).length > 0 ? { description: summary, content } : { description: summary },
-      default: { description: 'An error', content: jsonContent(ErrorBody) },
+      default: { description: 'An error', content: jsonContent(shape.errors.schema) },
     },
   }
 }

@@ -1,16 +1,11 @@
-// The route table.
+// The route table: the routes of the surfaces, then the server's own.
 
 import * as admin from '../protocol/schemas/admin.js'
-import { ChatChunk, ChatRequest, ChatResponse } from '../protocol/schemas/chat.js'
 import * as conversations from '../protocol/schemas/conversations.js'
-import { CompletionChunk, CompletionRequest, CompletionResponse } from '../protocol/schemas/completions.js'
-import { ModelList } from '../protocol/schemas/models.js'
 import * as session from '../protocol/schemas/session.js'
 import * as requests from '../protocol/schemas/requests.js'
-import * as tokens from '../protocol/schemas/tokenize.js'
+import type { Surface } from '../surfaces/surface.js'
 import { cacheStatus, demoteCache, resetCache } from './handlers/cache.js'
-import { chatCompletions } from './handlers/chat-completions.js'
-import { completions } from './handlers/completions.js'
 import {
   demoteConversation,
   eraseConversation,
@@ -20,54 +15,14 @@ import {
 } from './handlers/conversations.js'
 import { health, ready } from './handlers/health.js'
 import { metrics } from './handlers/metrics.js'
-import { models } from './handlers/models.js'
 import { openapi } from './handlers/openapi.js'
 import { listRequests } from './handlers/requests.js'
 import { beginSession, endSession, sessionState } from './handlers/session.js'
-import { detokenize, tokenize } from './handlers/tokenize.js'
-import type { Route } from './route.js'
+import type { OwnRoute, Route } from './route.js'
+import { OWN_SHAPE, SURFACES } from './surfaces.js'
 
-export const ROUTES: readonly Route[] = [
-  {
-    method: 'post',
-    path: '/v1/chat/completions',
-    access: 'api',
-    handler: chatCompletions,
-    summary: 'Answer a conversation',
-    request: ChatRequest,
-    response: ChatResponse,
-    chunk: ChatChunk,
-  },
-  {
-    method: 'post',
-    path: '/v1/completions',
-    access: 'api',
-    handler: completions,
-    summary: 'Continue prompts',
-    request: CompletionRequest,
-    response: CompletionResponse,
-    chunk: CompletionChunk,
-  },
-  { method: 'get', path: '/v1/models', access: 'api', handler: models, summary: 'The model under its names', response: ModelList },
-  {
-    method: 'post',
-    path: '/tokenize',
-    access: 'api',
-    handler: tokenize,
-    summary: 'Tokens of a text or of messages',
-    request: tokens.TokenizeRequest,
-    response: tokens.TokenizeResponse,
-  },
-  {
-    method: 'post',
-    path: '/detokenize',
-    access: 'api',
-    handler: detokenize,
-    summary: 'Text of tokens',
-    request: tokens.DetokenizeRequest,
-    response: tokens.DetokenizeResponse,
-  },
-  { method: 'get', path: '/health', access: 'open', handler: health, summary: 'The process is alive', response: admin.HealthResponse },
+const OWN_ROUTES: readonly OwnRoute[] = [
+  { method: 'get', path: '/health', access: 'open', handler: health, summary: 'The process and its engine are alive', response: admin.HealthResponse },
   { method: 'get', path: '/ready', access: 'open', handler: ready, summary: 'New requests are taken', response: admin.ReadyResponse },
   { method: 'get', path: '/metrics', access: 'metrics', handler: metrics, summary: 'Prometheus metrics' },
   { method: 'get', path: '/openapi.json', access: 'open', handler: openapi, summary: 'This description' },
@@ -76,7 +31,7 @@ export const ROUTES: readonly Route[] = [
     path: '/admin/cache',
     access: 'admin',
     handler: cacheStatus,
-    summary: 'The tiers and what is in them',
+    summary: 'The tiers and their contents',
     response: admin.CacheStatusBody,
   },
   {
@@ -110,7 +65,7 @@ export const ROUTES: readonly Route[] = [
     path: '/admin/session',
     access: 'open',
     handler: sessionState,
-    summary: 'Whether a login is needed, and whose session this is',
+    summary: 'The need for a login, and the owner of the session',
     response: session.SessionState,
   },
   {
@@ -144,7 +99,7 @@ export const ROUTES: readonly Route[] = [
     path: '/admin/conversations/:id/warm',
     access: 'admin',
     handler: warmConversation,
-    summary: 'Bring its blocks up to dram, and to hbm where it has free slots',
+    summary: 'Bring its blocks up to dram, and to hbm where hbm has free slots',
     params: conversations.ConversationParams,
     query: conversations.ConversationTarget,
     response: conversations.WarmResponse,
@@ -165,7 +120,7 @@ export const ROUTES: readonly Route[] = [
     path: '/admin/conversations/:id/fork',
     access: 'admin',
     handler: forkConversation,
-    summary: 'A new conversation that goes on where its last turn ended',
+    summary: 'A new conversation that continues after its last turn',
     params: conversations.ConversationParams,
     query: conversations.ConversationTarget,
     response: conversations.ForkResponse,
@@ -175,9 +130,16 @@ export const ROUTES: readonly Route[] = [
     path: '/admin/conversations/:id',
     access: 'admin',
     handler: eraseConversation,
-    summary: 'Forget it, and erase the blocks that it alone uses in all tiers',
+    summary: 'Forget the conversation, and erase the blocks that it alone uses, in all tiers',
     params: conversations.ConversationParams,
     query: conversations.ConversationTarget,
     response: conversations.EraseReceipt,
   },
 ]
+
+export function routesOf(surfaces: readonly Surface[]): readonly Route[] {
+  const theirs = surfaces.flatMap((surface) => surface.routes.map((route): Route => ({ ...route, access: 'api', shape: surface })))
+  return [...theirs, ...OWN_ROUTES.map((route): Route => ({ ...route, shape: OWN_SHAPE }))]
+}
+
+export const ROUTES = routesOf(SURFACES)

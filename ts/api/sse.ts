@@ -2,10 +2,11 @@
 
 import type { ServerResponse } from 'node:http'
 import type { ApiError } from '../protocol/errors.js'
+import type { Surface } from '../surfaces/surface.js'
 import { errorBody, toApiError } from './errors.js'
 
 export interface StreamBounds {
-  /** Milliseconds between `: keep-alive` comments. */
+  /** Milliseconds between signs of life. */
   readonly keepAliveMs: number
   /** Bytes that may wait for a client that does not read. */
   readonly maxBufferedBytes: number
@@ -14,34 +15,35 @@ export interface StreamBounds {
 export type StreamEnd = 'done' | 'failed' | 'cut off' | 'gone'
 
 /**
- * Writes each event as one `data:` line of JSON (which has no line breaks), then `[DONE]`. An error after the first
- * byte becomes a `data:` line with an error body, and the stream closes without `[DONE]`. A client with more than the
- * bound unread is disconnected.
+ * Writes each event, then the end, as the surface writes them. An error after the first byte becomes an event in the place
+ * of the end. A client with more than the bound unread is disconnected.
  */
 export async function writeEventStream(
   response: ServerResponse,
-  events: AsyncIterable<unknown>,
+  items: AsyncIterable<unknown>,
+  shape: Pick<Surface, 'errors' | 'events'>,
   bounds: StreamBounds,
   onError: (error: ApiError) => void,
 ): Promise<StreamEnd> {
-  const timer = setInterval(() => response.write(': keep-alive\n\n'), bounds.keepAliveMs)
+  const { events } = shape
+  const timer = setInterval(() => response.write(events.keepAlive), bounds.keepAliveMs)
   try {
-    for await (const event of events) {
+    for await (const item of items) {
       if (response.destroyed) return 'gone'
-      response.write(`data: ${JSON.stringify(event)}\n\n`)
+      response.write(events.event(item))
       if (response.writableLength > bounds.maxBufferedBytes) {
         response.destroy()
         return 'cut off'
       }
     }
     if (response.destroyed) return 'gone'
-    response.end('data: [DONE]\n\n')
+    response.end(events.end)
     return 'done'
   } catch (thrown) {
     if (response.destroyed) return 'gone'
     const error = toApiError(thrown)
     onError(error)
-    response.end(`data: ${JSON.stringify(errorBody(error))}\n\n`)
+    response.end(events.failure(errorBody(error, shape)))
     return 'failed'
   } finally {
     clearInterval(timer)

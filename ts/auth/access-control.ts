@@ -9,7 +9,7 @@ import { KeyFileError, type KeyRecord } from './key-file.js'
 import type { Keyring } from './keyring.js'
 import { Sessions, type SessionRecord } from './sessions.js'
 
-/** What a route asks of its caller. `metrics`: as `admin`, but open to this machine. */
+/** The permission that a route asks of its caller. `metrics`: as `admin`, but open to this machine. */
 export type Access = 'open' | 'api' | 'admin' | 'metrics'
 
 export interface AccessOptions {
@@ -52,7 +52,7 @@ export class AccessControl {
   }
 
   /**
-   * Lets a request through, as somebody.
+   * Lets a request through, as a caller.
    * @throws ApiError `invalid_api_key`, or `forbidden` for a key that opens something else.
    */
   authorize(access: Access, credentials: Credentials): Caller {
@@ -83,16 +83,16 @@ export class AccessControl {
    */
   login(key: string, headers: IncomingHttpHeaders, address: string): Login & { readonly cookie: string } {
     const { adminKeys } = this.#options
-    if (adminKeys === null) throw new ApiError('not_found', 'the server has no admin key (--admin-key-file): there is nothing to log in to')
+    if (adminKeys === null) throw new ApiError('not_found', 'The server has no admin key (--admin-key-file), so it has no login.')
     const wait = this.#attempts.waitSeconds(address)
     if (wait > 0) {
-      const message = `too many logins failed from this address; the next may come in ${wait} s`
+      const message = `Too many logins failed from this address. The next attempt may come in ${wait} s.`
       throw new ApiError('too_many_attempts', message, null, { retry_after: wait })
     }
     const record = adminKeys.find(key)
     if (record === null) {
       this.#attempts.failed(address)
-      throw new ApiError('invalid_api_key', 'key: this is not the admin key', 'key')
+      throw new ApiError('invalid_api_key', 'key: This is not the admin key.', 'key')
     }
     this.#attempts.succeeded(address)
     const { token, session } = this.#sessions.begin(record.id)
@@ -105,7 +105,7 @@ export class AccessControl {
     return { ended: token !== null && this.#sessions.end(token), cookie: endedCookie(headers) }
   }
 
-  /** Reads the key files again. What is broken keeps the keys before, and is returned. */
+  /** Reads the key files again. A broken file keeps the keys before, and its error is returned. */
   reload(): readonly KeyFileError[] {
     const rings = [this.#options.apiKeys, this.#options.adminKeys]
     return rings.flatMap((ring) => {
@@ -125,7 +125,7 @@ export class AccessControl {
     const key = presentedKey(credentials.headers)
     const record = key === null ? this.sessionOf(credentials)?.record : (apiKeys.find(key) ?? adminKeys?.find(key))
     if (record) return { tenant: record.tenant }
-    throw refused(key === null ? 'an API key is needed' : 'this API key is not known')
+    throw refused(key === null ? 'This route needs an API key.' : 'The server does not know this API key.')
   }
 
   #authorizeAdmin(credentials: Credentials): Caller {
@@ -133,9 +133,9 @@ export class AccessControl {
     const key = presentedKey(credentials.headers)
     const record = key === null ? this.sessionOf(credentials)?.record : adminKeys?.find(key)
     if (record) return { tenant: record.tenant }
-    if (key !== null && apiKeys?.find(key)) throw new ApiError('forbidden', 'an API key does not open this; the admin key does')
-    if (adminKeys === null) throw refused('the admin key is needed, and this server has none; --admin-key-file gives it one')
-    throw refused(key === null ? 'the admin key is needed, or a login' : 'this is not the admin key')
+    if (key !== null && apiKeys?.find(key)) throw new ApiError('forbidden', 'An API key does not open this route; the admin key does.')
+    if (adminKeys === null) throw refused('This route needs the admin key, and the server has none. --admin-key-file gives it one.')
+    throw refused(key === null ? 'This route needs the admin key or a login.' : 'This is not the admin key.')
   }
 
   /** Without an admin key: open on a server without keys, else to this machine. Metrics are open to this machine. */
@@ -156,5 +156,5 @@ export class AccessControl {
 const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via'] as const
 
 function refused(message: string): ApiError {
-  return new ApiError('invalid_api_key', `${message}: send Authorization: Bearer KEY or x-api-key`)
+  return new ApiError('invalid_api_key', `${message} Send Authorization: Bearer KEY or x-api-key.`)
 }

@@ -1,4 +1,4 @@
-// What a request's headers say about who sent it: a key, or the cookie of a session. Never the query: addresses end up
+// The sender of a request, by its headers: a key, or the cookie of a session. Never the query: addresses end up
 // in logs and histories.
 
 import type { IncomingHttpHeaders } from 'node:http'
@@ -44,7 +44,7 @@ function cookie(headers: IncomingHttpHeaders, value: string, maxAgeS: number): s
 
 /**
  * The server itself speaks plain HTTP; a proxy before it may not. That the browser did is said by the page's own Origin,
- * or by the proxy. Whoever forges this only restricts his own cookie.
+ * or by the proxy. A client that forges this only restricts its own cookie.
  */
 function cameOverHttps(headers: IncomingHttpHeaders): boolean {
   const forwarded = headers['x-forwarded-proto']

@@ -5,6 +5,7 @@ import { Command } from 'commander'
 import { API_KEY_VARIABLE } from '../config/resolve.js'
 import { invalidOption, oneOf, wholeNumber } from '../config/units.js'
 import type { ChatChunk, Usage } from '../protocol/index.js'
+import type { OpenEngine } from '../engine-choice.js'
 import { startResolvedServer, type RunningServer } from '../server.js'
 import { postStream, RequestFailed } from './client.js'
 import { addServeOptions, givenOptions, resolveFromCommand } from './options.js'
@@ -27,26 +28,32 @@ interface ChatSettings {
 
 const MAX_TOKENS = 2 ** 31 - 1
 
-export function chatCommand(terminal: Terminal, setExitCode: (code: number) => void): Command {
+/** @param open Opens the engine of its own server; a test gives one that it can make fail. */
+export function chatCommand(terminal: Terminal, setExitCode: (code: number) => void, open?: OpenEngine): Command {
   const command = new Command('chat')
-    .description('talk to a model in the terminal; after each answer: time to first token, and where the prompt came from')
+    .description('talk to a model in the terminal; each answer prints its time to first token and the sources of its prompt')
     .option('--url <url>', `a running server, with the key in ${API_KEY_VARIABLE} if it asks for one (default: one is started in this process, with the options below)`)
     .option('--system <text>', 'system message')
     .option('--temperature <number>', "0: always the likeliest token (default: the model's)")
-    .option('--max-tokens <count>', 'longest answer (default: what fits)')
+    .option('--max-tokens <count>', 'longest answer (default: the room left in the context)')
     .option('--seed <number>', 'the same seed gives the same answers')
-    .option('--truncation <auto|disabled>', 'auto: a conversation longer than the context goes on with a part of it (default: disabled)')
-  return addServeOptions(command).action(async (values: Record<string, unknown>) => setExitCode(await chat(values, terminal)))
+    .option('--truncation <auto|disabled>', 'auto: a conversation longer than the context continues with its head and latest part (default: disabled)')
+  return addServeOptions(command).action(async (values: Record<string, unknown>) => setExitCode(await chat(values, terminal, open)))
 }
 
-async function chat(values: Record<string, unknown>, terminal: Terminal): Promise<number> {
+async function chat(values: Record<string, unknown>, terminal: Terminal, open: OpenEngine | undefined): Promise<number> {
   const fields = fieldsOf(values)
   const stop = stopSignal(terminal)
-  const own = values['url'] === undefined ? await startOwn(values, terminal) : null
+  const own = values['url'] === undefined ? await startOwn(values, terminal, open) : null
+  // A server of its own whose engine has ended answers nothing more.
+  void own?.service.failed.then(() => stop.abort())
   try {
     const url = own?.url ?? serverUrl(values)
     const system = typeof values['system'] === 'string' ? values['system'] : null
-    return await converse({ url, apiKey: terminal.env[API_KEY_VARIABLE] ?? null, system, fields, stop: stop.signal }, terminal)
+    const exitCode = await converse({ url, apiKey: terminal.env[API_KEY_VARIABLE] ?? null, system, fields, stop: stop.signal }, terminal)
+    if (!own?.service.failure) return exitCode
+    terminal.err(`\nerror: ${own.service.failure.message}\n`)
+    return 1
   } finally {
     await own?.close(0)
     stop.forget()
@@ -54,19 +61,19 @@ async function chat(values: Record<string, unknown>, terminal: Terminal): Promis
 }
 
 /** The first SIGINT or SIGTERM ends the conversation, a second one the process. */
-function stopSignal(terminal: Terminal): { signal: AbortSignal; forget: () => void } {
+function stopSignal(terminal: Terminal): { signal: AbortSignal; abort: () => void; forget: () => void } {
   const controller = new AbortController()
   const forget = terminal.onStop(() => {
     if (controller.signal.aborted) process.exit(130)
     controller.abort()
   })
-  return { signal: controller.signal, forget }
+  return { signal: controller.signal, abort: () => controller.abort(), forget }
 }
 
-function startOwn(values: Record<string, unknown>, terminal: Terminal): Promise<RunningServer> {
+function startOwn(values: Record<string, unknown>, terminal: Terminal, open: OpenEngine | undefined): Promise<RunningServer> {
   const options = resolveFromCommand({ port: '0', logLevel: 'warn', ...values }, terminal.env)
   const onNotice = (sentence: string): void => terminal.err(`${sentence}\n`)
-  return startResolvedServer(options, { env: terminal.env, onNotice, onProgress: loadingProgress(terminal) })
+  return startResolvedServer(options, { env: terminal.env, onNotice, onProgress: loadingProgress(terminal) }, open)
 }
 
 function serverUrl(values: Readonly<Record<string, unknown>>): string {

@@ -52,7 +52,7 @@ Exit code 1: with 95 % certainty, truncated KV may cost more than ${GOAL} nats a
 export function evalCommand(terminal: Terminal, setExitCode: (code: number) => void): Command {
   const collect = (value: string, previous: readonly string[]): string[] => [...previous, value]
   return new Command('eval')
-    .description('what truncation costs: perplexity beyond the window, and whether what was said is found')
+    .description('measure the cost of truncation: perplexity beyond the window, and numbers found again')
     .option('--model <path|name>', 'a GGUF file or a Hugging Face directory (default: SmolLM2-135M-Instruct, downloaded once)')
     .option('--corpus <file>', 'prose; may be repeated', collect, [])
     .option('--dialogues <file>', 'dialogues; may be repeated', collect, [])
@@ -60,10 +60,10 @@ export function evalCommand(terminal: Terminal, setExitCode: (code: number) => v
     .option('--sections <count>', 'sections of each prose, conversations of each file of dialogues', '4')
     .option('--length <windows>', 'length of each of them, in windows', '4')
     .option('--truncation-ratio <share>', 'share of the window that leaves it at a time', '0.5')
-    .option('--head <tokens>', 'tokens of each prose that are kept as a system prompt is', '0')
-    .option('--no-ablations', 'leave out what is known to break: no kept head, coupled positions')
+    .option('--head <tokens>', 'tokens at the start of each prose that are kept, as a system prompt is', '0')
+    .option('--no-ablations', 'leave out the ways that are known to break: no kept head, coupled positions')
     .option('--needles <count>', 'texts with numbers to find, a window; 0: none', '8')
-    .option('--seed <number>', 'of what is drawn', '1')
+    .option('--seed <number>', 'seed of the random draws', '1')
     .option('--device <device>', 'cpu, cuda or cuda:n', 'cpu')
     .option('--threads <count>', 'threads that compute', String(availableParallelism()))
     .option('--json <file>', 'write the results there too')
@@ -99,7 +99,7 @@ async function evaluate(values: EvalValues, terminal: Terminal): Promise<number>
   const seed = wholeNumber(0, 2 ** 32 - 1)(values.seed, '--seed')
   const device = computingDevice(values.device)
   if (values.corpus.length + values.dialogues.length + cases === 0) {
-    throw new ExitError(2, 'invalid_option', 'nothing to evaluate: neither --corpus nor --dialogues, and --needles is 0')
+    throw new ExitError(2, 'invalid_option', 'no texts to evaluate: give --corpus, --dialogues or --needles above 0')
   }
   // Before anything takes long: a file may be missing.
   const texts = await Promise.all(values.corpus.map(readTexts))
@@ -159,7 +159,7 @@ async function answers(job: Job, paths: readonly string[], dialogues: ReadonlyAr
   return results
 }
 
-/** `subject` makes what is scored, in sections of so many tokens. */
+/** `subject` makes the scored texts, in sections of the given number of tokens. */
 async function atWindows(
   { scorer, engine, windows, length, ratio, random, progress }: Job,
   subject: (length: number) => Promise<Subject>,

@@ -34,8 +34,8 @@ export function keysCommand(terminal: Terminal, setExitCode: (code: number) => v
   command
     .addCommand(
       withFile(new Command('add').description('print a new key, once, and append its hash to the file'))
-        .requiredOption('--name <name>', 'whose key it is, for people')
-        .requiredOption('--tenant <tenant>', 'whom it lets in')
+        .requiredOption('--name <name>', 'name of the key\'s owner, for people')
+        .requiredOption('--tenant <tenant>', 'tenant that the key opens')
         .action((values: AddValues) => add(values, terminal)),
     )
     .addCommand(
@@ -46,7 +46,7 @@ export function keysCommand(terminal: Terminal, setExitCode: (code: number) => v
     .addCommand(
       withFile(new Command('remove').description('take a key out of the file (exit 1: there is none of this id)'))
         .alias('revoke')
-        .argument('<id>', 'as keys list shows it')
+        .argument('<id>', 'id of the key, as keys list shows it')
         .action((id: string, values: FileValues) => setExitCode(remove(id, values, terminal))),
     )
   return command
@@ -72,7 +72,7 @@ function add(values: AddValues, terminal: Terminal): void {
   }
   checked(() => appendKey(path, record))
   terminal.out(`${key}\n`)
-  terminal.err(`${record.id} was added to ${path}; the key is shown this once\n`)
+  terminal.err(`${record.id} was added to ${path}; the key is shown only this once\n`)
 }
 
 function list(values: FileValues, terminal: Terminal): void {
@@ -86,10 +86,10 @@ function remove(id: string, values: FileValues, terminal: Terminal): number {
   const path = fileOf(values, terminal)
   const removed = checked(() => removeKey(path, id))
   if (removed === null) {
-    terminal.err(`${path} has no key ${JSON.stringify(id)}; keys list shows those it has\n`)
+    terminal.err(`${path} has no key ${JSON.stringify(id)}; keys list shows the keys that it has\n`)
     return 1
   }
-  terminal.out(`${id} (${removed.name}) was removed from ${path}; a server that runs knows it until it gets SIGHUP\n`)
+  terminal.out(`${id} (${removed.name}) was removed from ${path}; a running server accepts it until SIGHUP\n`)
   return 0
 }
 

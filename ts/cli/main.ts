@@ -2,6 +2,7 @@
 
 import { Command, CommanderError } from 'commander'
 import { AttentionStoreError, ExitError } from '../protocol/errors.js'
+import type { OpenEngine } from '../engine-choice.js'
 import { VERSION } from '../version.js'
 import { benchCommand } from './bench/command.js'
 import { chatCommand } from './chat.js'
@@ -15,10 +16,11 @@ const DESCRIPTION = 'A self-hosted LLM inference server that never computes the 
 
 /**
  * Runs a command line.
- * @returns the exit code: 0 done, 1 found what it was asked to look for, 2 wrong usage, configuration or model, 3
- * something outside is missing.
+ * @param open Opens the engine of `serve` and `chat`; a test gives one that it can make fail.
+ * @returns the exit code: 0 done, 1 found what it was asked to look for, or the engine ended, 2 wrong usage, configuration
+ * or model, 3 something outside is missing.
  */
-export async function main(args: readonly string[], terminal: Terminal = processTerminal): Promise<number> {
+export async function main(args: readonly string[], terminal: Terminal = processTerminal, open?: OpenEngine): Promise<number> {
   let exitCode = 0
   const program = new Command('attentionstore')
     .description(DESCRIPTION)
@@ -26,7 +28,7 @@ export async function main(args: readonly string[], terminal: Terminal = process
     .exitOverride()
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.err })
   for (const create of [serveCommand, chatCommand, benchCommand, simulateCommand, keysCommand, evalCommand]) {
-    program.addCommand(inheriting(create(terminal, (code) => (exitCode = code)), program))
+    program.addCommand(inheriting(create(terminal, (code) => (exitCode = code), open), program))
   }
   try {
     await program.parseAsync([...args], { from: 'user' })

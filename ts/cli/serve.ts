@@ -2,6 +2,7 @@
 
 import { Command } from 'commander'
 import { formatBytes } from '../config/units.js'
+import type { OpenEngine } from '../engine-choice.js'
 import { startResolvedServer, type RunningServer } from '../server.js'
 import { addServeOptions, resolveFromCommand } from './options.js'
 import { loadingProgress } from './progress.js'
@@ -9,32 +10,31 @@ import type { Terminal } from './terminal.js'
 
 type SetExitCode = (code: number) => void
 
-export function serveCommand(terminal: Terminal, setExitCode: SetExitCode): Command {
+/** @param open Opens the engine; a test gives one that it can make fail. */
+export function serveCommand(terminal: Terminal, setExitCode: SetExitCode, open?: OpenEngine): Command {
   return addServeOptions(new Command('serve'))
     .description('serve a model over HTTP')
-    .action(async (values: Record<string, unknown>) => setExitCode(await serve(values, terminal)))
+    .action(async (values: Record<string, unknown>) => setExitCode(await serve(values, terminal, open)))
 }
 
-async function serve(values: Record<string, unknown>, terminal: Terminal): Promise<number> {
+/** Answers the exit code: 0 where it was told to stop, 1 where the engine has ended, before that or meanwhile. */
+async function serve(values: Record<string, unknown>, terminal: Terminal, open: OpenEngine | undefined): Promise<number> {
   const options = resolveFromCommand(values, terminal.env)
   const stop = stopRequest(terminal)
   void stop.second.then(stopAtOnce)
   try {
     const progress = loadingProgress(terminal)
-    const server = await startResolvedServer(options, {
-      env: terminal.env,
-      onNotice: (sentence) => terminal.out(`${sentence}\n`),
-      onProgress: progress,
-    })
+    const listeners = { onNotice: (sentence: string) => terminal.out(`${sentence}\n`), onProgress: progress }
+    const server = await startResolvedServer(options, { env: terminal.env, ...listeners }, open)
     // Without keys SIGHUP keeps its usual meaning: the terminal is gone, and with it the server.
     const usesKeys = options.apiKeys !== null || options.adminKeyFile !== null
     const forget = usesKeys ? terminal.onHangup(() => server.reloadKeys()) : () => {}
     terminal.out(startLines(server).join(''))
-    await stop.first
-    terminal.out('stopping: running answers have 10 s; a second signal stops at once\n')
+    await Promise.race([stop.first, server.service.failed])
+    if (!server.service.failure) terminal.out('stopping: running answers have 10 s; a second signal stops at once\n')
     await server.close()
     forget()
-    return 0
+    return server.service.failure ? 1 : 0
   } finally {
     stop.forget()
   }
@@ -50,7 +50,7 @@ function startLines({ info, tiers, url }: RunningServer): string[] {
   return [
     `model    ${info.models.join(', ')}\n`,
     `device   ${info.device}\n`,
-    `tiers    ${info.reuse ? sizes.join('; ') : `${sizes[0]}; no reuse: nothing is kept`}\n`,
+    `tiers    ${info.reuse ? sizes.join('; ') : `${sizes[0]}; no reuse: no KV is kept`}\n`,
     `context  ${contextLine(info)}\n`,
     `listening on ${url}\n`,
   ]
@@ -76,7 +76,7 @@ function stopRequest(terminal: Terminal): StopRequest {
   return { first, second, forget }
 }
 
-/** Shell convention for an end by a signal. What was not flushed is a miss later, never a wrong answer. */
+/** Shell convention for an end by a signal. A block that was not flushed is a miss later, never a wrong answer. */
 function stopAtOnce(): never {
   process.exit(130)
 }

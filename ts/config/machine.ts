@@ -1,4 +1,4 @@
-// What this machine has, and the tier sizes that fit it.
+// The memory and disk of this machine, and the tier sizes that fit it.
 
 import { existsSync } from 'node:fs'
 import { readdir, stat, statfs } from 'node:fs/promises'
@@ -17,7 +17,7 @@ export interface Machine {
   readonly memoryLimit: number
   readonly availableMemory: number
   readonly freeDisk: number
-  /** What the disk tier takes already: its own, not somebody else's, or its default would shrink at every start. */
+  /** Bytes that the disk tier takes already: they count as free, or its default would shrink at every start. */
   readonly storedBytes: number
 }
 

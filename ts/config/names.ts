@@ -37,12 +37,12 @@ export const SERVER_POLICIES = ['fifo', 'lru', 'scheduler-aware', 'adaptive'] as
 
 export const policy: Parser<(typeof SERVER_POLICIES)[number]> = (value, option) => {
   if (value === 'belady') {
-    throw invalidOption(option, 'belady knows the future: it is a bound for simulations, not a policy of a server; use adaptive')
+    throw invalidOption(option, 'belady knows the future, so it is a bound for simulations and no policy of a server; use adaptive')
   }
   return oneOf(SERVER_POLICIES)(value, option)
 }
 
-/** What computes: `auto` is a GPU if there is a usable one, else the CPU; `cuda` is the first GPU. */
+/** The device that computes: `auto` is a GPU if there is a usable one, else the CPU; `cuda` is the first GPU. */
 export type DeviceName = 'auto' | 'cpu' | 'simulated' | 'cuda' | `cuda:${number}`
 
 export const device: Parser<DeviceName> = (value, option) => {

@@ -8,7 +8,7 @@ import { device, host, hostName, origin, policy, servedName } from './names.js'
 import { bytes, duration, flag, list, oneOf, rate, share, text, wholeNumber, type Parser } from './units.js'
 
 export interface OptionSpec<T, D> {
-  /** What stands after the flag in the help; undefined: a switch. */
+  /** The argument after the flag in the help; undefined: a switch. */
   readonly argument?: string
   readonly help: string
   readonly parse: Parser<T>
@@ -78,7 +78,7 @@ export const SERVE_OPTIONS = {
     help: 'fastest tier',
     parse: bytes(1),
     default: null,
-    defaultText: '1/8 of memory, 256 MiB to 4 GiB; on a GPU what is left',
+    defaultText: '1/8 of memory, 256 MiB to 4 GiB; on a GPU the memory left',
   }),
   dramBytes: option({
     argument: '<size>',
@@ -96,7 +96,7 @@ export const SERVE_OPTIONS = {
   }),
   dataDir: option({
     argument: '<path>',
-    help: 'what outlives the server',
+    help: 'directory of the data that outlive the server',
     parse: text,
     default: null,
     defaultText: '$XDG_DATA_HOME/attentionstore',
@@ -108,7 +108,7 @@ export const SERVE_OPTIONS = {
     default: null,
     defaultText: 'ssd/ in the data directory',
   }),
-  policy: option({ argument: '<name>', help: 'which blocks are given up first: adaptive, lru, fifo or scheduler-aware', parse: policy, default: 'adaptive' }),
+  policy: option({ argument: '<name>', help: 'order in which blocks are evicted: adaptive, lru, fifo or scheduler-aware', parse: policy, default: 'adaptive' }),
   maxContext: option({
     argument: '<tokens>',
     help: 'longest prompt and answer',
@@ -118,14 +118,14 @@ export const SERVE_OPTIONS = {
   }),
   contextWindow: option({
     argument: '<tokens>',
-    help: 'what conversations that ask for truncation see at most',
+    help: 'most tokens that a conversation with truncation sees',
     parse: wholeNumber(MIN_WINDOW, 2 ** 30),
     default: null,
     defaultText: 'the longest context',
   }),
   truncationRatio: option({
     argument: '<share>',
-    help: 'share of the window that leaves it at a time',
+    help: 'share of the window that leaves the window at a time',
     parse: share,
     default: 0.5,
   }),
@@ -159,37 +159,37 @@ export const SERVE_OPTIONS = {
   noPreload: switched('wait for a whole load before computing'),
   preloadLayers: option({
     argument: '<count>',
-    help: 'layers that are loaded ahead',
+    help: 'layers that are loaded ahead of the running one',
     parse: wholeNumber(0, 1024),
     default: null,
-    defaultText: 'by prediction',
+    defaultText: 'all',
   }),
-  noPrefetch: switched('fetch from disk only when it is a request\'s turn'),
+  noPrefetch: switched('read from disk only when a request\'s turn comes'),
   history: option({
     argument: '<way>',
-    help: 'what to do about history on disk: auto, load, recompute or split',
+    help: 'way to get history that lies on disk: auto, load, recompute or split',
     parse: oneOf(['auto', 'load', 'recompute', 'split']),
     default: 'auto',
   }),
   syncSave: switched('wait for saves after each step'),
   reuseAfterTruncation: option({
     argument: '<on|off>',
-    help: 'off: what was computed before a truncation is computed again after it',
+    help: 'off: tokens computed before a truncation are computed again after it',
     parse: oneOf(['on', 'off']),
     default: 'on',
   }),
   sessionTtl: option({
     argument: '<duration>',
-    help: 'drop the KV of conversations idle that long, e.g. 30m',
+    help: 'drop the KV of conversations that were idle for this long, e.g. 30m',
     parse: duration,
     default: null,
     defaultText: 'none',
   }),
-  ssdReadLimit: option({ argument: '<rate>', help: 'e.g. 200MB/s', parse: rate, default: null, defaultText: 'none' }),
-  ssdWriteLimit: option({ argument: '<rate>', help: 'e.g. 200MB/s', parse: rate, default: null, defaultText: 'none' }),
+  ssdReadLimit: option({ argument: '<rate>', help: 'most bytes read from disk a second, e.g. 200MB/s', parse: rate, default: null, defaultText: 'none' }),
+  ssdWriteLimit: option({ argument: '<rate>', help: 'most bytes written to disk a second, e.g. 200MB/s', parse: rate, default: null, defaultText: 'none' }),
   requestLog: option({
     argument: '<file>',
-    help: 'append a JSON line a request, without text',
+    help: 'append one JSON line a request, without text',
     parse: text,
     default: null,
     defaultText: 'none',
@@ -238,7 +238,7 @@ export type OptionKey = keyof typeof SERVE_OPTIONS
 /** Every option with its value; null where the default depends on the machine or the model. */
 export type ServeOptions = { readonly [K in OptionKey]: ValueOf<(typeof SERVE_OPTIONS)[K]> }
 
-/** What a user may give: texts as on the command line, or values as in TOML. */
+/** Options as a user may give them: texts as on the command line, or values as in TOML. */
 export type RawOptions = { readonly [K in OptionKey]?: unknown }
 
 export const OPTION_KEYS = Object.keys(SERVE_OPTIONS) as OptionKey[]

@@ -26,7 +26,7 @@ const NVRTC_VARIABLE = 'ATTENTIONSTORE_NVRTC_DIR'
 
 interface Given {
   readonly value: unknown
-  /** What the user wrote: the name in messages. */
+  /** The option as the user wrote it: its name in messages. */
   readonly label: string
 }
 
@@ -74,14 +74,14 @@ function refuseUnknown({ flags, env, file }: OptionSources): void {
 
 function checkTogether(options: ServeOptions): void {
   if (!isLoopback(options.host) && options.apiKeys === null && !options.allowUnauthenticated) {
-    const why = 'others could reach it, and it asks for no key; give it --api-keys, or --allow-unauthenticated if that is meant'
+    const why = 'other machines could use the server without a key; give --api-keys, or --allow-unauthenticated to permit that'
     throw invalidOption('--host', `${options.host} is not a loopback address: ${why}`)
   }
   if (options.profile !== null && options.device !== 'simulated') {
     throw invalidOption('--profile', 'only --device simulated has a profile')
   }
   if (options.randomWeights !== null && options.model !== null) {
-    throw invalidOption('--random-weights', 'stands in place of --model; give one of them')
+    throw invalidOption('--random-weights', 'replaces --model; give one of them')
   }
   if (options.randomWeights !== null && options.device === 'simulated') {
     throw invalidOption('--random-weights', 'the simulated device has no weights')

@@ -11,14 +11,20 @@ export interface ChainMessage {
   readonly name?: string
 }
 
+/** A cache salt as it is stored: it tells salts apart and says none. Empty: no salt. */
+export type SaltName = string
+
 /**
- * The start of every chain of one tenant: keyed with a secret, so that the store does not tell who said what, and over
- * everything besides the messages that decides how they are rendered and tokenised.
+ * The start of every chain of one tenant and one cache salt: keyed with a secret, so that the store does not tell who said
+ * what, and over everything besides the messages that decides how they are rendered and tokenised, and who may find them.
  */
-export function chainStart(secret: Uint8Array, tenant: string, textFingerprint: string, tools: string): ChainHash {
-  const hmac = createHmac('sha256', secret)
-  for (const part of [tenant, textFingerprint, tools]) hmac.update(framed(part))
-  return hmac.digest('binary')
+export function chainStart(secret: Uint8Array, tenant: string, textFingerprint: string, tools: string, cacheSalt = ''): ChainHash {
+  return keyed(secret, [tenant, textFingerprint, tools, cacheSalt])
+}
+
+/** The name of a tenant's cache salt: keyed as the chains are, so that a salt cannot be guessed from the store. */
+export function saltName(secret: Uint8Array, tenant: string, cacheSalt: string): SaltName {
+  return cacheSalt === '' ? '' : Buffer.from(keyed(secret, [tenant, cacheSalt]), 'latin1').toString('base64url')
 }
 
 /** The chain hash after one more message. */
@@ -56,6 +62,13 @@ export class AnswerHash {
 
 function link(before: ChainHash, role: string, name: string, content: Uint8Array): ChainHash {
   return createHash('sha256').update(before, 'latin1').update(framed(role)).update(framed(name)).update(content).digest('binary')
+}
+
+/** Lists of different lengths never give the same hash, because each part is framed. */
+function keyed(secret: Uint8Array, parts: readonly string[]): string {
+  const hmac = createHmac('sha256', secret)
+  for (const part of parts) hmac.update(framed(part))
+  return hmac.digest('binary')
 }
 
 /** Length first, so that no two lists of parts give the same bytes. */

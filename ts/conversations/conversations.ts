@@ -1,10 +1,11 @@
 // Which conversation a request belongs to, and which of its messages are answers whose token ids are known.
 
 import type { BlockKey } from '../engine/types.js'
-import { chainOf, chainStart, type ChainHash, type ChainMessage } from './chain.js'
+import { chainOf, chainStart, saltName, type ChainHash, type ChainMessage, type SaltName } from './chain.js'
+import type { PageQuery } from './query.js'
 import { AnswerRecords, type AnswerRecord } from './records.js'
 import { ConversationRegistry, conversationKey, type Conversation, type Page } from './registry.js'
-import type { PageQuery } from './query.js'
+import { forkStrand, strandOf, useStrand } from './strand.js'
 import type { Tables } from './table.js'
 
 export interface ConversationOptions {
@@ -17,10 +18,14 @@ export interface ConversationOptions {
   readonly maxConversations: number
   readonly newId: () => string
   readonly now: () => number
+  /** Told of the key of a conversation that is no longer known. @default nobody */
+  readonly onForgotten?: (key: string) => void
 }
 
 export interface ConversationQuery {
   readonly tenant: string
+  /** Turns with different ones find nothing of one another. @default none */
+  readonly cacheSalt?: string
   /** The id that the client gave, or null. */
   readonly conversation: string | null
   /** Names a new conversation if no other rule does. */
@@ -33,6 +38,7 @@ export interface ConversationQuery {
 export interface Resolution {
   readonly tenant: string
   readonly id: string
+  readonly salt: SaltName
   readonly date: string
   readonly forkedFrom: string | null
   /** Chain hash after the request's messages; null for a raw prompt. */
@@ -67,7 +73,7 @@ export class Conversations {
   constructor(options: ConversationOptions) {
     this.#options = options
     this.#records = new AnswerRecords(options.database?.table('answers') ?? null, options.maxRecordBytes)
-    this.#registry = new ConversationRegistry(options.database?.table('conversations') ?? null, options.maxConversations)
+    this.#registry = new ConversationRegistry(options.database?.table('conversations') ?? null, options.maxConversations, options.onForgotten)
   }
 
   get size(): number {
@@ -81,29 +87,34 @@ export class Conversations {
   /**
    * With an id, the id names the conversation, and messages that continue none of its tips make a branch of it.
    * Without, the longest chain of messages that ends in a stored answer is the match: at a tip it continues that
-   * conversation, elsewhere it forks it.
+   * conversation, elsewhere it forks it. Answers of another tenant or another cache salt are not found.
    */
   resolve(query: ConversationQuery): Resolution {
-    const { tenant, messages } = query
-    const start = chainStart(this.#options.secret, tenant, this.#options.textFingerprint, '')
+    const { tenant, messages, cacheSalt = '' } = query
+    const { secret, textFingerprint, now } = this.#options
+    const start = chainStart(secret, tenant, textFingerprint, '', cacheSalt)
+    const salt = saltName(secret, tenant, cacheSalt)
     const chain = messages ? chainOf(start, messages) : []
     const stored = chain.map((hash, i) => (messages?.[i]?.role === 'assistant' ? this.#records.get(hash) : undefined))
     const last = stored.findLastIndex(record => record !== undefined)
     const continues = last < 0 ? null : (chain[last] as ChainHash)
     const matched = last < 0 ? undefined : this.#registry.byKey(stored[last]?.conversation ?? '')
-    const { id, forkedFrom } = this.#name(query, matched, continues)
-    const date = (this.#registry.get(tenant, id) ?? matched)?.date ?? isoDay(this.#options.now())
-    return { tenant, id, date, forkedFrom, parent: messages ? (chain.at(-1) ?? start) : null, continues, stored }
+    const matchedStrand = matched && strandOf(matched, salt)
+    const isAtTip = continues !== null && (matchedStrand?.tips.includes(continues) ?? false)
+    const { id, forkedFrom } = this.#name(query, matched, isAtTip)
+    const known = this.#registry.get(tenant, id)
+    const date = (known && strandOf(known, salt))?.date ?? matchedStrand?.date ?? isoDay(now())
+    return { tenant, id, salt, date, forkedFrom, parent: messages ? (chain.at(-1) ?? start) : null, continues, stored }
   }
 
   /** The request was taken: its conversation exists from now on. */
   accept(resolution: Resolution): void {
-    this.#registry.touch(this.#conversationOf(resolution))
+    this.#registry.touch(this.#use(resolution))
   }
 
   /** The answer is complete. */
   answered(resolution: Resolution, { hash, tokens, bytes, length, leftOut, leaf }: Answer): void {
-    const conversation = this.#conversationOf(resolution)
+    const conversation = this.#use(resolution)
     conversation.tokens = length
     conversation.leftOut = leftOut
     conversation.leaf = leaf
@@ -139,37 +150,35 @@ export class Conversations {
   /** A conversation with a new id that goes on where the last turn of this one ended. */
   fork(origin: Readonly<Conversation>): Readonly<Conversation> {
     const now = this.#options.now()
-    const { tenant, date, turns, tokens, leftOut, leaf, tips } = origin
-    const fork = { id: this.#options.newId(), tenant, date, forkedFrom: origin.id, createdAt: now, lastUse: now, turns, tokens, leftOut, leaf }
-    const conversation: Conversation = { ...fork, tips: tips.slice(-1) }
+    const { tenant, turns, tokens, leftOut, leaf } = origin
+    const fork = { id: this.#options.newId(), tenant, forkedFrom: origin.id, createdAt: now, lastUse: now, turns, tokens, leftOut, leaf }
+    const conversation: Conversation = { ...fork, ...forkStrand(origin) }
     this.#registry.touch(conversation)
     return conversation
   }
 
-  /** Calls `listener` with the key of each conversation that is no longer known. */
-  set onForgotten(listener: (key: string) => void) {
-    this.#registry.onForgotten = listener
-  }
-
-  #name(query: ConversationQuery, matched: Conversation | undefined, continues: ChainHash | null): { id: string; forkedFrom: string | null } {
+  #name(query: ConversationQuery, matched: Conversation | undefined, isAtTip: boolean): { id: string; forkedFrom: string | null } {
     const forkedFrom = matched?.id ?? null
     if (query.conversation !== null) {
       return { id: query.conversation, forkedFrom: forkedFrom === query.conversation ? null : forkedFrom }
     }
-    if (matched && continues !== null && matched.tips.includes(continues)) return { id: matched.id, forkedFrom: null }
+    if (matched && isAtTip) return { id: matched.id, forkedFrom: null }
     if (!matched && query.hint !== null && NAME.test(query.hint)) return { id: query.hint, forkedFrom: null }
     return { id: this.#options.newId(), forkedFrom }
   }
 
-  #conversationOf({ tenant, id, date, forkedFrom }: Resolution): Conversation {
-    const known = this.#registry.get(tenant, id)
+  /** Its conversation, made if need be, and its strand of it: both are used now. */
+  #use({ tenant, id, salt, date, forkedFrom }: Resolution): Conversation {
     const now = this.#options.now()
-    if (known) {
-      known.lastUse = now
-      return known
-    }
-    return { id, tenant, date, forkedFrom, createdAt: now, lastUse: now, turns: 0, tokens: 0, leftOut: 0, leaf: null, tips: [] }
+    const conversation = this.#registry.get(tenant, id) ?? newConversation(tenant, id, forkedFrom, now)
+    conversation.lastUse = now
+    useStrand(conversation, salt, date)
+    return conversation
   }
+}
+
+function newConversation(tenant: string, id: string, forkedFrom: string | null, now: number): Conversation {
+  return { id, tenant, date: null, forkedFrom, createdAt: now, lastUse: now, turns: 0, tokens: 0, leftOut: 0, leaf: null, tips: [] }
 }
 
 function isoDay(now: number): string {

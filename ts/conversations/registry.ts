@@ -1,16 +1,15 @@
 // Conversations: ids, the points where each can go on, and where it was forked from. No text.
 
 import type { BlockKey } from '../engine/types.js'
-import type { ChainHash } from './chain.js'
+import type { ChainHash, SaltName } from './chain.js'
 import type { PageQuery } from './query.js'
 import { RecencyList } from './recency.js'
+import { advanceStrand, type Strand, type Stranded } from './strand.js'
 import type { Table } from './table.js'
 
-export interface Conversation {
+export interface Conversation extends Stranded {
   readonly id: string
   readonly tenant: string
-  /** ISO day: the date that a template asks for stays the same as long as the conversation lives. */
-  readonly date: string
   /** null: none, or that one was erased. */
   forkedFrom: string | null
   /** Milliseconds since the Unix epoch. */
@@ -21,12 +20,7 @@ export interface Conversation {
   tokens: number
   leftOut: number
   leaf: BlockKey | null
-  /** Chain hashes of the answers that no further turn continues, oldest first. */
-  tips: ChainHash[]
 }
-
-/** Branches of one conversation that are remembered; the oldest is forgotten first. */
-const MOST_TIPS = 64
 
 export function conversationKey(tenant: string, id: string): string {
   return `${tenant}\0${id}`
@@ -46,12 +40,13 @@ export class ConversationRegistry {
   readonly #countByTenant = new Map<string, number>()
   readonly #table: Table | null
   readonly #most: number
-  /** Told of a conversation that is no longer known. */
-  onForgotten: (key: string) => void = () => {}
+  readonly #onForgotten: (key: string) => void
 
-  constructor(table: Table | null, most: number) {
+  /** @param onForgotten Told of the key of a conversation that is no longer known. */
+  constructor(table: Table | null, most: number, onForgotten: (key: string) => void = () => {}) {
     this.#table = table
     this.#most = most
+    this.#onForgotten = onForgotten
     const stored: Conversation[] = []
     for (const { key, value } of table?.entries() ?? []) {
       const conversation = decode(value)
@@ -110,11 +105,9 @@ export class ConversationRegistry {
     this.#trim()
   }
 
-  /** An answer ends at `tip`; it continued `before`, if that was a tip. */
+  /** The last turn's answer ends at `tip`; it continued `before`, if that was a tip. */
   advance(conversation: Conversation, before: ChainHash | null, tip: ChainHash, now: number): void {
-    conversation.tips = conversation.tips.filter(hash => hash !== before && hash !== tip)
-    conversation.tips.push(tip)
-    conversation.tips.splice(0, conversation.tips.length - MOST_TIPS)
+    advanceStrand(conversation, before, tip)
     conversation.turns++
     conversation.lastUse = now
     this.touch(conversation)
@@ -125,7 +118,7 @@ export class ConversationRegistry {
     this.#table?.remove(Buffer.from(key, 'utf8'))
     if (!this.#conversations.delete(key)) return false
     this.#count(tenant, -1)
-    this.onForgotten(key)
+    this.#onForgotten(key)
     return true
   }
 
@@ -164,27 +157,38 @@ export class ConversationRegistry {
 }
 
 /** Hashes and keys in base64. */
-interface Stored extends Omit<Conversation, 'tips' | 'leaf'> {
+interface Stored extends Omit<Conversation, 'tips' | 'leaf' | 'salted'> {
   readonly tips: string[]
   readonly leaf: string | null
+  readonly salted?: ReadonlyArray<readonly [SaltName, Strand]>
 }
 
-function encode(conversation: Conversation): Buffer {
-  const tips = conversation.tips.map(tip => Buffer.from(tip, 'latin1').toString('base64'))
-  const leaf = conversation.leaf === null ? null : Buffer.from(conversation.leaf, 'latin1').toString('base64')
-  return Buffer.from(JSON.stringify({ ...conversation, tips, leaf } satisfies Stored))
+function encode({ tips, leaf, salted, ...rest }: Conversation): Buffer {
+  const stored: Stored = { ...rest, tips: tips.map(inBase64), leaf: leaf === null ? null : inBase64(leaf) }
+  const strands = [...(salted ?? [])].map(([salt, strand]) => [salt, { date: strand.date, tips: strand.tips.map(inBase64) }] as const)
+  return Buffer.from(JSON.stringify(strands.length === 0 ? stored : { ...stored, salted: strands }))
 }
 
 /** null: not a record of this layout. */
 function decode(value: Uint8Array): Conversation | null {
   try {
-    const stored = JSON.parse(Buffer.from(value).toString('utf8')) as Stored
-    if (typeof stored.id !== 'string' || typeof stored.date !== 'string' || !Array.isArray(stored.tips)) return null
-    const tips = stored.tips.map(tip => Buffer.from(tip, 'base64').toString('latin1'))
+    const { salted, ...stored } = JSON.parse(Buffer.from(value).toString('utf8')) as Stored
+    if (typeof stored.id !== 'string' || stored.date === undefined || !Array.isArray(stored.tips)) return null
+    const tips = stored.tips.map(fromBase64)
     // Records of before there was a leaf have none.
-    const leaf = typeof stored.leaf === 'string' ? Buffer.from(stored.leaf, 'base64').toString('latin1') : null
-    return { ...stored, tokens: stored.tokens ?? 0, leftOut: stored.leftOut ?? 0, tips, leaf }
+    const leaf = typeof stored.leaf === 'string' ? fromBase64(stored.leaf) : null
+    const conversation: Conversation = { ...stored, tokens: stored.tokens ?? 0, leftOut: stored.leftOut ?? 0, tips, leaf }
+    if (salted) conversation.salted = new Map(salted.map(([salt, strand]) => [salt, { date: strand.date, tips: strand.tips.map(fromBase64) }]))
+    return conversation
   } catch {
     return null
   }
+}
+
+function inBase64(hash: ChainHash | BlockKey): string {
+  return Buffer.from(hash, 'latin1').toString('base64')
+}
+
+function fromBase64(text: string): string {
+  return Buffer.from(text, 'base64').toString('latin1')
 }

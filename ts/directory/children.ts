@@ -1,69 +1,90 @@
 // Blocks by parent key, with their token ids, so that a match can end inside a block.
 
-import type { BlockKey } from '../engine/types.js'
+import type { BlockKey, TierName } from '../engine/types.js'
 import type { Block } from './block.js'
-
-/** Leading tokens that `tokens` and `block` have in common. */
-export function commonTokens(block: Uint32Array, tokens: Uint32Array): number {
-  const most = Math.min(block.length, tokens.length)
-  let same = 0
-  while (same < most && block[same] === tokens[same]) same++
-  return same
-}
+import type { Pace } from './pace.js'
+import { SiblingTree, type Found } from './sibling-tree.js'
+import { commonTokens } from './token-order.js'
 
 export class ChildIndex {
-  readonly #children = new Map<BlockKey, Set<Block>>()
+  /** Most blocks have no sibling, and need no tree. */
+  readonly #children = new Map<BlockKey, Block | SiblingTree>()
 
   add(block: Block): void {
-    const siblings = this.#children.get(block.parent)
-    if (siblings) siblings.add(block)
-    else this.#children.set(block.parent, new Set([block]))
+    const known = this.#children.get(block.parent)
+    if (known instanceof SiblingTree) return known.add(block)
+    if (known === block) return
+    const siblings = known ? new SiblingTree() : block
+    if (siblings instanceof SiblingTree) for (const sibling of [known as Block, block]) siblings.add(sibling)
+    this.#children.set(block.parent, siblings)
   }
 
   remove(block: Block): void {
-    const siblings = this.#children.get(block.parent)
-    siblings?.delete(block)
-    if (siblings?.size === 0) this.#children.delete(block.parent)
+    const known = this.#children.get(block.parent)
+    if (known === block) this.#children.delete(block.parent)
+    if (!(known instanceof SiblingTree)) return
+    known.remove(block)
+    const [last] = known.size === 1 ? known : []
+    if (last) this.#children.set(block.parent, last)
   }
 
-  of(parent: BlockKey): Iterable<Block> {
-    return this.#children.get(parent) ?? []
+  *of(parent: BlockKey): Iterable<Block> {
+    const known = this.#children.get(parent)
+    if (known instanceof SiblingTree) yield* known
+    else if (known) yield known
+  }
+
+  /** The bytes of one of the block's copies are complete, or no longer there. */
+  review(block: Block): void {
+    const known = this.#children.get(block.parent)
+    if (known instanceof SiblingTree) known.review(block)
+  }
+
+  /** A copy of the block came (1) or went (-1). */
+  count(block: Block, tier: TierName, change: 1 | -1): void {
+    const known = this.#children.get(block.parent)
+    if (known instanceof SiblingTree) known.count(tier, change)
+  }
+
+  /** Children with a copy in the tier, filling or present. */
+  copies(parent: BlockKey, tier: TierName): number {
+    const known = this.#children.get(parent)
+    if (known instanceof SiblingTree) return known.copies(tier)
+    return known && known.copies[tier].state !== 'absent' ? 1 : 0
   }
 
   /**
    * The child with complete bytes that shares the most leading tokens; at equal length the one in the faster tier.
-   * `isUsable` is asked last: whether its rows were computed from what the asker sees.
+   * `isUsable` is asked last, of a few at most: whether its rows were computed from what the asker sees.
    */
-  best(parent: BlockKey, tokens: Uint32Array, isUsable: (block: Block) => boolean): { block: Block; rows: number } | null {
-    let best: { block: Block; rows: number } | null = null
-    for (const block of this.of(parent)) {
-      if (block.tier === null) continue
-      const rows = commonTokens(block.tokens, tokens)
-      if (rows === 0 || !isUsable(block)) continue
-      if (best === null || rows > best.rows || (rows === best.rows && isBetterSource(block, best.block))) best = { block, rows }
-    }
-    return best
+  best(parent: BlockKey, tokens: Uint32Array, isUsable: (block: Block) => boolean): Found | null {
+    const known = this.#children.get(parent)
+    if (known instanceof SiblingTree) return known.best(tokens, isUsable)
+    if (!known || known.tier === null) return null
+    const rows = commonTokens(known.tokens, tokens)
+    return rows > 0 && isUsable(known) ? { block: known, rows } : null
   }
 
-  /** Throws unless exactly `blocks` are indexed, each under its parent. */
-  checkIntegrity(blocks: ReadonlyMap<BlockKey, Block>): void {
+  /** Siblings of the block that are shorter, and that it begins with; the longest first. */
+  beginningsOf(block: Block): Block[] {
+    const known = this.#children.get(block.parent)
+    if (known instanceof SiblingTree) return known.beginningsOf(block.tokens)
+    const isBeginning = known && known.valid < block.valid && commonTokens(known.tokens, block.tokens) === known.valid
+    return isBeginning ? [known] : []
+  }
+
+  /** Throws unless exactly `blocks` are indexed, each under its parent. Stops after every piece. */
+  *check(blocks: ReadonlyMap<BlockKey, Block>, pace: Pace): Iterable<void> {
     let count = 0
     for (const [parent, siblings] of this.#children) {
-      for (const block of siblings) {
+      if (siblings instanceof SiblingTree) yield* siblings.check(pace)
+      for (const block of this.of(parent)) {
         count++
         if (block.parent !== parent) throw new Error('a block is indexed under a key that is not its parent')
         if (blocks.get(block.key) !== block) throw new Error('a child is not in the directory')
+        if (pace.isOver) yield
       }
     }
     if (count !== blocks.size) throw new Error(`${blocks.size} blocks, but ${count} children`)
   }
-}
-
-/** A partly filled block in hbm can be extended in place, so at equal length the one with fewer rows is preferred. */
-function isBetterSource(a: Block, b: Block): boolean {
-  const aIsHot = a.has('hbm')
-  if (aIsHot !== b.has('hbm')) return aIsHot
-  const aIsWarm = a.has('dram')
-  if (aIsWarm !== b.has('dram')) return aIsWarm
-  return a.valid < b.valid
 }

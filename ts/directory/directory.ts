@@ -5,25 +5,27 @@ import { BLOCK_TOKENS, type BlockKey, type TierName } from '../engine/types.js'
 import { lru } from '../placement/lru.js'
 import type { Experienced, PlacementPolicy, TurnUse } from '../placement/types.js'
 import { Block, TIERS } from './block.js'
-import { ChildIndex, commonTokens } from './children.js'
+import { ChildIndex } from './children.js'
 import { ghostCapacity, Ghosts, type LossCause } from './ghosts.js'
 import { checkDirectory } from './integrity.js'
 import { LeafOrder } from './leaf-order.js'
 import { matchTokens, type Match } from './match.js'
-import { Remains } from './remains.js'
+import { walkAll } from './pace.js'
+import { ANYONE, Remains } from './remains.js'
+import { Reservation, type SlotKeeper } from './reservation.js'
 import { SlotPool } from './slots.js'
+import { BlockUsers } from './users.js'
 import type { View } from './view.js'
-
-/** Told when an ssd copy is there for good, and when it is no longer. */
-export interface SsdListener {
-  removed(slot: number): void
-}
 
 export interface DirectoryOptions {
   /** Which blocks go first. @default lru */
   readonly policy: PlacementPolicy<Experienced>
   /** Milliseconds. @default the machine's clock */
   readonly now: () => number
+  /** Told of an ssd slot that holds its block no longer. @default nobody */
+  readonly onSsdSlotLeft: (slot: number) => void
+  /** Name of the conversation that used the block last, which may refer to nothing yet; null: none is known. @default none */
+  readonly lastUserOf: (block: Block) => string | null
 }
 
 /**
@@ -33,7 +35,7 @@ export interface DirectoryOptions {
 /** Share of the lowest tier's slots. */
 const FULL_FROM = 15 / 16
 
-export class Directory {
+export class Directory implements SlotKeeper {
   readonly pools: Readonly<Record<TierName, SlotPool>>
   readonly blocks = new Map<BlockKey, Block>()
   /** Blocks with a copy, filling or present, by tier. */
@@ -51,17 +53,18 @@ export class Directory {
   readonly now: () => number
   /** What lies in ssd slots that were given up. */
   readonly remains = new Remains()
-  ssdListener: SsdListener | null = null
-  /** Names of the conversations that use the block, or used it last. */
-  usersOf: (block: Block) => readonly string[] = () => []
-  /** Told of a block that has no copy left. */
-  onForgotten: (block: Block) => void = () => {}
+  /** Which conversations use which blocks. */
+  readonly users = new BlockUsers()
+  readonly #onSsdSlotLeft: (slot: number) => void
+  readonly #lastUserOf: (block: Block) => string | null
   #born = 0
 
   constructor(slots: Readonly<Record<TierName, number>>, options: Partial<DirectoryOptions> = {}) {
-    const { policy = lru, now = () => systemClock.now() } = options
+    const { policy = lru, now = () => systemClock.now(), onSsdSlotLeft = () => {}, lastUserOf = () => null } = options
     this.policy = policy
     this.now = now
+    this.#onSsdSlotLeft = onSsdSlotLeft
+    this.#lastUserOf = lastUserOf
     this.pools = { hbm: new SlotPool(slots.hbm), dram: new SlotPool(slots.dram), ssd: new SlotPool(slots.ssd) }
     this.orders = { hbm: new LeafOrder('hbm', policy), dram: new LeafOrder('dram', policy), ssd: new LeafOrder('ssd', policy) }
     this.ghosts = new Ghosts({ capacity: ghostCapacity(slots), policy: policy.name, now })
@@ -93,18 +96,15 @@ export class Directory {
     return matchTokens(this.blocks, this.children, root, keys, tokens, view, isUsable)
   }
 
-  /** Takes a free slot for bytes that have no key yet; -1: none is free. */
-  reserve(tier: TierName): number {
+  /** Takes a free slot for bytes that have no key yet; null: none is free. */
+  reserve(tier: TierName): Reservation | null {
     const slot = this.pools[tier].take()
-    if (slot >= 0) this.reserved[tier].add(slot)
-    return slot
+    return slot < 0 ? null : this.#reservation(tier, slot)
   }
 
-  /** Takes those of the slots that are free, and answers which these are. */
-  reserveFree(tier: TierName, slots: ReadonlySet<number>): number[] {
-    const taken = this.pools[tier].takeFree(slots)
-    for (const slot of taken) this.reserved[tier].add(slot)
-    return taken
+  /** Takes those of the slots that are free. */
+  reserveFree(tier: TierName, slots: ReadonlySet<number>): Reservation[] {
+    return this.pools[tier].takeFree(slots).map(slot => this.#reservation(tier, slot))
   }
 
   /** Gives a reserved slot back; it cools while something in flight names it. */
@@ -125,9 +125,7 @@ export class Directory {
     if (ghost) Object.assign(block, ghost.history, { isBack: true })
     this.blocks.set(key, block)
     this.children.add(block)
-    for (const child of this.children.of(key)) {
-      for (const tier of TIERS) if (child.copies[tier].state !== 'absent') block.copies[tier].children++
-    }
+    for (const tier of TIERS) block.copies[tier].children = this.children.copies(key, tier)
     return block
   }
 
@@ -156,6 +154,7 @@ export class Directory {
     if (!block.reachable) this.leftBehind[tier].add(block)
     this.pools[tier].version++
     this.orders[tier].review(block)
+    if (state === 'present') this.children.review(block)
     this.#countChild(block, tier, 1)
   }
 
@@ -163,17 +162,17 @@ export class Directory {
   complete(block: Block, tier: TierName): void {
     if (block.copies[tier].state !== 'filling') throw new Error(`the ${tier} copy is not filling`)
     block.copies[tier].state = 'present'
+    this.children.review(block)
     this.pools[tier].version++
-    if (tier === 'ssd') this.remains.overwritten(block.copies.ssd.slot)
+    if (tier === 'ssd') this.remains.rewritten(block.copies.ssd.slot)
   }
 
   /** The sole owner extends a block in place: its hbm slot is a reserved one again. */
-  takeOver(block: Block): number {
+  takeOver(block: Block): Reservation {
     const slot = block.copies.hbm.slot
     this.#detach(block, 'hbm')
-    this.reserved.hbm.add(slot)
     this.#forgetIfEmpty(block)
-    return slot
+    return this.#reservation('hbm', slot)
   }
 
   /**
@@ -188,8 +187,8 @@ export class Directory {
     this.#detach(block, tier)
     this.pools[tier].give(slot)
     if (tier === 'ssd') {
-      this.ssdListener?.removed(slot)
       this.remains.left(slot, users)
+      this.#onSsdSlotLeft(slot)
     }
     if (this.#forgetIfEmpty(block) && cause) this.ghosts.left(block.key, tier, cause, block, users)
   }
@@ -212,19 +211,22 @@ export class Directory {
 
   /**
    * Takes a block that nobody may find again out of sight, with all its copies, also those that are being filled.
-   * Returns its ssd slot, reserved, for its bytes to be overwritten; -1: it had none. No sequence may use the block.
+   * Returns its ssd slot, reserved, for its bytes to be overwritten; null: it had none. Until they are, the slot holds
+   * remains of anyone: its conversation may be forgotten by then. No sequence may use the block.
    */
-  withdraw(block: Block): number {
+  withdraw(block: Block): Reservation | null {
     if (block.refs > 0 || block.wants > 0) throw new Error('a block that is in use cannot be withdrawn')
     const { state, slot } = block.copies.ssd
+    let own: Reservation | null = null
     if (state !== 'absent') {
       this.#detach(block, 'ssd')
-      this.reserved.ssd.add(slot)
-      this.ssdListener?.removed(slot)
+      own = this.#reservation('ssd', slot)
+      this.remains.left(slot, [ANYONE])
+      this.#onSsdSlotLeft(slot)
     }
     for (const tier of TIERS) this.removeCopy(block, tier)
     this.#forgetIfEmpty(block)
-    return state === 'absent' ? -1 : slot
+    return own
   }
 
   /** A sequence's block table names the hbm copy. */
@@ -246,21 +248,36 @@ export class Directory {
 
   /** Siblings that `block` makes superfluous: partly filled, with the same beginning, used by nobody. */
   superseded(block: Block): Block[] {
-    const old: Block[] = []
-    for (const sibling of this.children.of(block.parent)) {
-      const isPrefix = sibling.valid < block.valid && commonTokens(sibling.tokens, block.tokens) === sibling.valid
-      if (isPrefix && sibling.valid < BLOCK_TOKENS && sibling.refs === 0) old.push(sibling)
-    }
-    return old
+    return this.children.beginningsOf(block).filter(sibling => sibling.refs === 0)
   }
 
   /** Throws if used + free ≠ total, a slot is owned twice, a key has no bytes, or a count is wrong. */
   checkIntegrity(): void {
-    checkDirectory(this)
+    walkAll(this.checks())
+  }
+
+  /** The same a piece at a time, as long as nothing changes. */
+  checks(): Iterable<void> {
+    return checkDirectory(this)
+  }
+
+  #reservation(tier: TierName, slot: number): Reservation {
+    this.reserved[tier].add(slot)
+    return new Reservation(this, tier, slot)
+  }
+
+  /** Names of the conversations that use the block, or used it last. */
+  usersOf(block: Block): readonly string[] {
+    const users = new Set(this.users.of(block))
+    const last = this.#lastUserOf(block)
+    if (last !== null) users.add(last)
+    return [...users]
   }
 
   #detach(block: Block, tier: TierName): void {
+    const wasFound = block.has(tier)
     block.copies[tier].state = 'absent'
+    if (wasFound) this.children.review(block)
     this.inTier[tier].delete(block)
     this.leftBehind[tier].delete(block)
     if (tier === 'ssd') block.durable = false
@@ -271,6 +288,7 @@ export class Directory {
 
   /** A copy of the block came or went: the block that it continues may be a leaf no longer, or again. */
   #countChild(block: Block, tier: TierName, change: 1 | -1): void {
+    this.children.count(block, tier, change)
     const parent = this.blocks.get(block.parent)
     if (!parent) return
     parent.copies[tier].children += change
@@ -283,7 +301,7 @@ export class Directory {
     block.gone = true
     this.blocks.delete(block.key)
     this.children.remove(block)
-    this.onForgotten(block)
+    this.users.forgetBlock(block)
     return true
   }
 }

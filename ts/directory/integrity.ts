@@ -4,31 +4,40 @@ import { BLOCK_TOKENS, type BlockKey, type TierName } from '../engine/types.js'
 import { TIERS, type Block } from './block.js'
 import type { ChildIndex } from './children.js'
 import type { LeafOrder } from './leaf-order.js'
+import { Pace } from './pace.js'
 import type { SlotPool } from './slots.js'
+import type { BlockUsers } from './users.js'
 
 /** The directory's tables, those by tier for each of them. */
 export interface Tables {
   readonly blocks: ReadonlyMap<BlockKey, Block>
   readonly children: ChildIndex
+  readonly users: BlockUsers
   readonly pools: Readonly<Record<TierName, SlotPool>>
   readonly inTier: Readonly<Record<TierName, ReadonlySet<Block>>>
   readonly reserved: Readonly<Record<TierName, ReadonlySet<number>>>
   readonly orders: Readonly<Record<TierName, LeafOrder>>
 }
 
-/** Throws an Error that names the first equation that does not hold. */
-export function checkDirectory(directory: Tables): void {
-  for (const tier of TIERS) checkTier(directory, tier)
+/**
+ * Throws an Error that names the first equation that does not hold. Stops after every piece, so that a caller may look
+ * after other things before it goes on; nothing may change in between.
+ */
+export function* checkDirectory(directory: Tables): Iterable<void> {
+  const pace = new Pace()
+  for (const tier of TIERS) yield* checkTier(directory, tier, pace)
   for (const [key, block] of directory.blocks) {
     if (block.key !== key || block.gone) throw new Error('a key names a block that is not its own')
     checkBlock(block)
+    if (pace.isOver) yield
   }
-  directory.children.checkIntegrity(directory.blocks)
-  for (const tier of TIERS) checkLeaves(directory, tier)
+  yield* directory.children.check(directory.blocks, pace)
+  for (const tier of TIERS) yield* checkLeaves(directory, tier, pace)
+  yield* directory.users.check(directory.blocks, pace)
 }
 
 /** free + cooling + reserved + copies = total, and every used slot has one owner. */
-function checkTier(directory: Tables, tier: TierName): void {
+function* checkTier(directory: Tables, tier: TierName, pace: Pace): Iterable<void> {
   const pool = directory.pools[tier]
   const owned = new Set<number>(directory.reserved[tier])
   for (const block of directory.inTier[tier]) {
@@ -37,8 +46,12 @@ function checkTier(directory: Tables, tier: TierName): void {
     if (directory.blocks.get(block.key) !== block) throw new Error(`${tier}: slot ${slot} belongs to no key`)
     if (owned.has(slot)) throw new Error(`${tier}: slot ${slot} is owned twice`)
     owned.add(slot)
+    if (pace.isOver) yield
   }
-  for (const slot of owned) if (!pool.isUsed(slot)) throw new Error(`${tier}: slot ${slot} is owned but not in use`)
+  for (const slot of owned) {
+    if (!pool.isUsed(slot)) throw new Error(`${tier}: slot ${slot} is owned but not in use`)
+    if (pace.isOver) yield
+  }
   const sum = pool.free + pool.cooling + owned.size
   if (sum !== pool.total) {
     throw new Error(`${tier}: ${pool.free} free + ${pool.cooling} cooling + ${owned.size} owned ≠ ${pool.total}`)
@@ -46,14 +59,14 @@ function checkTier(directory: Tables, tier: TierName): void {
 }
 
 /** Children are counted where they have a copy, and the order is over leaves. */
-function checkLeaves(directory: Tables, tier: TierName): void {
+function* checkLeaves(directory: Tables, tier: TierName, pace: Pace): Iterable<void> {
   for (const block of directory.blocks.values()) {
-    let children = 0
-    for (const child of directory.children.of(block.key)) if (child.copies[tier].state !== 'absent') children++
+    const children = directory.children.copies(block.key, tier)
     const counted = block.copies[tier].children
     if (counted !== children) throw new Error(`${tier}: ${counted} children are counted, there are ${children}`)
+    if (pace.isOver) yield
   }
-  directory.orders[tier].checkIntegrity(directory.inTier[tier])
+  yield* directory.orders[tier].check(directory.inTier[tier], pace)
 }
 
 function checkBlock(block: Block): void {
@@ -61,6 +74,6 @@ function checkBlock(block: Block): void {
   if (TIERS.every(tier => block.copies[tier].state === 'absent')) throw new Error('a key has no bytes')
   if (block.refs < 0 || block.wants < 0) throw new Error('a negative count of references')
   if (block.refs > 0 && block.copies.hbm.state === 'absent') throw new Error('a sequence refers to a block outside hbm')
-  if (block.wants === 0 && block.firstWanted !== Infinity) throw new Error('nobody wants a block that is marked as wanted')
+  if (block.wants === 0 && block.firstWanted !== Infinity) throw new Error('no request wants a block that is marked as wanted')
   if (block.durable && !block.has('ssd')) throw new Error('a block is durable without an ssd copy')
 }

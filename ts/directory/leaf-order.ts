@@ -7,6 +7,7 @@ import type { Cohort } from '../placement/adaptive/cohorts.js'
 import { BlockHeap, type Heaped } from '../placement/heap.js'
 import type { Experienced, PlacementPolicy } from '../placement/types.js'
 import type { Block } from './block.js'
+import type { Pace } from './pace.js'
 
 /** All ranks are made anew when this share of the leaves has been given up, or this many. */
 const RENEW_SHARE = 1 / 8
@@ -81,10 +82,11 @@ export class LeafOrder {
     return this.#heap.firstOfAll(leaf => mayGo(leaf.block))?.block ?? null
   }
 
-  /** Throws unless exactly the leaves are in the order. */
-  checkIntegrity(residents: ReadonlySet<Block>): void {
+  /** Throws unless exactly the leaves are in the order. Stops after every piece. */
+  *check(residents: ReadonlySet<Block>, pace: Pace): Iterable<void> {
     let count = 0
     for (const block of residents) {
+      if (pace.isOver) yield
       if (!this.#isLeaf(block)) continue
       count++
       if (!this.#leaves.has(block)) throw new Error(`${this.#tier}: a leaf is not in the order`)

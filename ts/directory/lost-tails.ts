@@ -2,7 +2,7 @@
 // found by what they follow and what they begin with.
 
 import type { BlockKey } from '../engine/types.js'
-import { commonTokens } from './children.js'
+import { commonTokens } from './token-order.js'
 
 interface LostTail {
   readonly key: BlockKey

@@ -6,7 +6,8 @@
 import { BLOCK_TOKENS, type BlockKey } from '../engine/types.js'
 import type { Block } from './block.js'
 import type { Table } from './database.js'
-import type { Directory, SsdListener } from './directory.js'
+import type { Directory } from './directory.js'
+import type { Reservation } from './reservation.js'
 
 const META = Buffer.from('meta')
 const KEY_BYTES = 32
@@ -34,7 +35,7 @@ export interface RestoreReport {
   readonly damaged: number
 }
 
-export class BlockStore implements SsdListener {
+export class BlockStore {
   readonly #table: Table
   /** As the records say it. */
   readonly #lastUse = new WeakMap<Block, number>()
@@ -63,12 +64,13 @@ export class BlockStore implements SsdListener {
       else damaged++
       this.#table.remove(key)
     }
-    directory.reserveFree('ssd', slots)
+    const reserved = new Map(directory.reserveFree('ssd', slots).map(own => [own.slot, own]))
     let restored = 0
     for (const { key, value } of records) {
       const entry = META.equals(key) || isForeign ? null : decodeEntry(value)
-      if (!entry || !slots.has(entry.slot)) continue
-      const block = restoreEntry(entry, directory)
+      const own = entry && reserved.get(entry.slot)
+      if (!own) continue
+      const block = restoreEntry(entry, own, directory)
       if (block) restored++
       else {
         damaged++
@@ -110,13 +112,13 @@ function isUsable(entry: Entry, key: Uint8Array, directory: Directory, slots: Re
 }
 
 /** null: another record has the block already. */
-function restoreEntry(entry: Entry, directory: Directory): Block | null {
+function restoreEntry(entry: Entry, own: Reservation, directory: Directory): Block | null {
   if (directory.blocks.has(entry.key)) {
-    directory.unreserve('ssd', entry.slot)
+    own.dispose()
     return null
   }
   const block = directory.obtain(entry.key, entry.parent, entry.index, entry.tokens)
-  directory.adopt(block, 'ssd', entry.slot, 'present')
+  own.become(block, 'present')
   block.durable = true
   block.lastUse = entry.lastUse
   return block

@@ -142,7 +142,11 @@ export type Transfer =
   /** Completes when every write and erasure enqueued before it is durable. */
   | { readonly id: number; readonly kind: 'flush' }
 
-export type FinishReason = 'stop' | 'length'
+/**
+ * Why an answer ended: an end token or a stop, its limit, or that no token may come next. The list is open: whatever tells a
+ * reason on has a word for those that it does not know.
+ */
+export type FinishReason = 'stop' | 'length' | 'none_allowed' | (string & Record<never, never>)
 
 export interface TokenLogprob {
   readonly token: number
@@ -157,7 +161,7 @@ export interface RowResult {
    * `noop`: the sequence had finished before; `void`: its load failed, nothing was sampled, saved or made visible.
    */
   readonly status: 'ok' | 'noop' | 'void'
-  /** The sampled token, where the plan asked for one. Absent when an end or stop token ended the answer. */
+  /** The sampled token, where the plan asked for one. Absent where an end or stop token ended the answer, or no token may come next. */
   readonly token?: number
   readonly logprob?: TokenLogprob
   /** Text that can be shown now; held back while it might be the beginning of a stop string. */
@@ -191,11 +195,13 @@ export interface TransferDone {
   readonly id: number
   /** undefined: done. `kv_damaged`: the bytes are not the block asked for. */
   readonly error?: string
+  /** With `error`: the sentence that says what failed. */
+  readonly detail?: string
   readonly bytes: number
   readonly ms: number
 }
 
-/** The engine can do no more: every request gets `engine_error`. */
+/** The engine can do no more: nothing under way is reported any more, and every call throws. */
 export interface EngineFailed {
   readonly kind: 'failed'
   readonly code: string
@@ -264,7 +270,10 @@ export interface EngineStats {
 export interface Engine {
   readonly info: EngineInfo
   readonly text: EngineText
-  /** Batches of events, in order, on the event loop. Set once, before the first plan. */
+  /**
+   * Batches of events, in order, on the event loop. Set once, before the first plan; what happened before is told then,
+   * after the setter has returned.
+   */
   onEvents: (events: readonly EngineEvent[]) => void
   addSequence(spec: SequenceSpec): void
   /** Forgets a sequence. Only after the reply of the last step that names it. */

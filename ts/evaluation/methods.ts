@@ -17,7 +17,7 @@ const COUPLED: Method = { name: 'KV truncated, positions coupled', truncation: '
 export const COMPARED: readonly Method[] = [REFERENCE, OURS]
 export const METHODS: readonly Method[] = [...COMPARED, HEADLESS, COUPLED]
 
-/** What a server is set to. */
+/** A server's settings for truncation. */
 export interface Setting {
   /** In tokens. */
   readonly window: number

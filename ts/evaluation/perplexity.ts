@@ -111,7 +111,7 @@ function differences({ tokens, epochs, nll }: ScoredSection, method: number, ref
   return tokens.map((token, i) => ({ token, epoch: epochs[i] as number, nats: (nll[method]?.[i] as number) - (nll[reference]?.[i] as number) }))
 }
 
-/** What ours costs at most, in nats a token, as far as 95 % are sure. */
+/** The upper bound (95 %) of the cost of our way, in nats a token. */
 export function upperBound({ methods }: PerplexityResult): number {
   return methods.find(({ method }) => method === OURS.name)?.difference?.high ?? 0
 }

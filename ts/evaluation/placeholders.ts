@@ -1,4 +1,4 @@
-// What a corpus writes in place of the words that it leaves out: nothing that anybody would say, so it is told apart.
+// Placeholders of a corpus, in place of the words that it leaves out: no person says them, so they are told apart.
 
 import type { EngineText } from '../engine/types.js'
 

@@ -31,7 +31,7 @@ function perplexityTable(title: string, results: readonly PerplexityResult[]): s
     ...methodRows(subject, `${window}`, all),
     ...(withoutPlaceholders === null ? [] : methodRows(`without its \`${PLACEHOLDER}\``, '', withoutPlaceholders)),
   ])
-  return table(title, ['text', 'window', 'tokens', 'what happens at the edge', 'perplexity', 'nats a token more than the first, 95 %'], rows)
+  return table(title, ['text', 'window', 'tokens', 'way at the edge', 'perplexity', 'nats a token more than the first, 95 %'], rows)
 }
 
 function methodRows(subject: string, window: string, { tokens, methods }: TokensResult): string[] {
@@ -45,7 +45,7 @@ function epochTable(results: readonly PerplexityResult[]): string {
   const rows = results.flatMap(({ subject, window, epochs }) =>
     epochs.map(({ epoch, tokens, mean }, i) => row([...(i === 0 ? [subject, `${window}`] : ['', '']), `${epoch}`, `${tokens}`, signed(mean)])),
   )
-  return table('Truncated KV, by how often something had left the view', ['text', 'window', 'epoch', 'tokens', 'nats a token more'], rows)
+  return table('Truncated KV, by epoch', ['text', 'window', 'epoch', 'tokens', 'nats a token more'], rows)
 }
 
 function tokenTable(results: readonly PerplexityResult[]): string {

@@ -1,4 +1,4 @@
-// What is scored: sections of prose, or dialogues strung together into long conversations.
+// The scored texts: sections of prose, or dialogues strung together into long conversations.
 
 import type { ChatMessageText, EngineText } from '../engine/types.js'
 import type { Dialogue } from './corpus.js'

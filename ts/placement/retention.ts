@@ -1,4 +1,4 @@
-// What the sender of a turn wishes for the blocks that it uses.
+// The wish of a turn's sender for the blocks that it uses.
 
-/** `day`: whoever sent the turn expects to come back within one. */
+/** `day`: the sender of the turn expects to come back within one. */
 export type Retention = 'none' | 'day'

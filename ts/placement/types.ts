@@ -3,7 +3,7 @@
 import type { Cohort } from './adaptive/cohorts.js'
 import type { Retention } from './retention.js'
 
-/** What a policy knows of a block that may leave a tier. A smaller `lastUse` is longer ago. */
+/** A block that may leave a tier, as a policy knows it. A smaller `lastUse` is longer ago. */
 export interface Resident {
   /** Milliseconds: the last time a turn used the block. All blocks of one turn carry the same stamp. */
   readonly lastUse: number
@@ -15,7 +15,7 @@ export interface Resident {
   readonly born: number
 }
 
-/** What a policy that learns keeps of a block, also after it has left: a return is learnt from. */
+/** The history of a block that a learning policy keeps, also after the block has left: a return is learnt from. */
 export interface History {
   /** Turns that used it. */
   uses: number

@@ -16,6 +16,7 @@ export type ApiErrorCode =
   | 'queue_full'
   | 'too_many_attempts'
   | 'engine_error'
+  | 'engine_stopped'
   | 'draining'
 
 /** An error with a stable code, a sentence that names the thing and the limit, and named context. */

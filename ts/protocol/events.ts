@@ -99,6 +99,8 @@ export interface Sample {
     readonly demoted: number
     /** By cause: `evicted`, `write_queue_full`, `damaged`, … */
     readonly dropped: Readonly<Record<string, number>>
+    /** Blocks whose save or write failed again and again, and is not tried any more. */
+    readonly abandoned: Readonly<Record<'save' | 'write', number>>
   }
   /** Blocks: promoted ssd → dram before a request's turn, loaded into the read buffer; of the former, used and lost unused. */
   readonly prefetches: Readonly<Record<'fetched' | 'buffered' | 'used' | 'wasted', number>>
@@ -119,6 +121,8 @@ export interface Sample {
   /** load: dram → hbm, save: hbm → dram, read: ssd → dram, write: dram → ssd. */
   readonly transfers: Readonly<Record<'load' | 'save' | 'read' | 'write', TransferSample>>
   readonly damagedReads: number
+  /** By kind of transfer and code of the error. */
+  readonly failedTransfers: ReadonlyArray<{ readonly kind: string; readonly code: string; readonly count: number }>
   /** Event-loop delay since the last sample, milliseconds. */
   readonly eventLoopDelayMs: { readonly p50: number; readonly p99: number }
   readonly residentBytes: number

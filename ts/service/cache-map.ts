@@ -112,8 +112,8 @@ function ageOf(ms: number): number {
   return Math.min(NO_AGE - 1, Math.floor(Math.log2(1 + Math.max(0, ms) / 1000)))
 }
 
-function queueOf({ clock }: Core, { waiting, prefetcher }: Scheduler): Queue {
-  const window = Math.min(waiting.length, prefetcher.length)
+function queueOf({ clock }: Core, { waiting, moves }: Scheduler): Queue {
+  const window = Math.min(waiting.length, moves.prefetcher.length)
   const front: QueuedRequest[] = []
   for (const sequence of waiting) {
     if (front.length === MOST_QUEUED) break

@@ -24,14 +24,22 @@ export class CacheControls {
    * Removes copies above `to`, of some blocks or of all, once they are durable at or below it. Blocks in use are skipped.
    */
   async demote(to: 'dram' | 'ssd', blocks: Iterable<Block> = this.#core.directory.blocks.values()): Promise<DemoteReceipt> {
-    if (!this.#core.tiers[to]) throw new ApiError('tier_disabled', `the ${to} tier is off`, 'to', { tier: to })
+    if (!this.#core.tiers[to]) throw new ApiError('tier_disabled', `The ${to} tier is off.`, 'to', { tier: to })
     const above: readonly TierName[] = to === 'dram' ? ['hbm'] : ['hbm', 'dram']
     const pending = new Set<Block>()
     for (const block of blocks) if (above.some(tier => block.copies[tier].state !== 'absent')) pending.add(block)
+    const endHurry = this.#scheduler.moves.hurry()
+    try {
+      return await this.#demoteAll(pending, to, above)
+    } finally {
+      endHurry()
+    }
+  }
+
+  async #demoteAll(pending: Set<Block>, to: 'dram' | 'ssd', above: readonly TierName[]): Promise<DemoteReceipt> {
     let demotedBlocks = 0
     let skippedInUse = 0
     for (;;) {
-      this.#scheduler.writer.isUrgent = true
       for (const block of pending) {
         const outcome = this.#demoteNow(block, to, above)
         if (outcome === 'pending') continue
@@ -44,7 +52,6 @@ export class CacheControls {
       if (pending.size === 0 || !this.#scheduler.isMoving) break
       await this.#nextChange()
     }
-    this.#scheduler.writer.isUrgent = false
     return { demotedBlocks, skippedInUse: skippedInUse + pending.size }
   }
 
@@ -80,8 +87,7 @@ export class CacheControls {
     if (block.gone || isInUse(block)) return isFilling(block) && block.refs === 0 ? 'pending' : 'skipped'
     const isBelow = block.durable || (to === 'dram' && block.has('dram'))
     if (!isBelow) {
-      this.#scheduler.saver.want(block)
-      this.#scheduler.writer.want(block)
+      this.#scheduler.moves.lower(block)
       return block.releasable ? 'skipped' : 'pending'
     }
     for (const tier of above) this.#core.directory.removeCopy(block, tier)

@@ -70,10 +70,10 @@ export class ConversationControls implements ConversationAdmin {
 
   async warm(id: string, tenant: string | null): Promise<ConversationWarming> {
     const conversation = this.#find(id, tenant)
-    if (!this.#core.tiers.dram) throw new ApiError('tier_disabled', 'the dram tier is off: there is nothing to bring blocks up to', null, { tier: 'dram' })
+    if (!this.#core.tiers.dram) throw new ApiError('tier_disabled', 'The dram tier is off, so blocks cannot be brought up to it.', null, { tier: 'dram' })
     const blocks = this.#blocksOf(conversation).toSorted((a, b) => a.index - b.index)
     const { scheduler, nextChange } = this.#parts
-    const warmed = await scheduler.warmer.warm(blocks, async () => {
+    const warmed = await scheduler.moves.warmer.warm(blocks, async () => {
       scheduler.pump()
       if (!scheduler.isMoving) return false
       await nextChange()
@@ -132,12 +132,12 @@ export class ConversationControls implements ConversationAdmin {
     const { conversations } = this.#parts
     const tenants = tenant === null ? conversations.tenantsOf(id) : [tenant]
     if (tenants.length > 1) {
-      const message = `tenant: ${tenants.length} tenants have a conversation of this id; say which is meant`
+      const message = `tenant: ${tenants.length} tenants have a conversation of this id. Name the tenant.`
       throw new ApiError('invalid_value', message, 'tenant')
     }
     const found = tenants[0] === undefined ? undefined : conversations.get(tenants[0], id)
     if (found) return found
-    throw new ApiError('not_found', 'there is no conversation of this id')
+    throw new ApiError('not_found', 'The server has no conversation of this id.')
   }
 
   #blocksOf({ tenant, id }: Known): Block[] {
@@ -156,7 +156,7 @@ export class ConversationControls implements ConversationAdmin {
       const own = [...this.#sequences()].filter(sequence => keyOf(sequence) === key)
       if (own.length === 0) return
       if (own.some(sequence => sequence.leaving !== 'cancelled')) {
-        throw new ApiError('in_use', 'a turn of the conversation waits or runs; erase it when that has ended')
+        throw new ApiError('in_use', 'A turn of the conversation waits or runs. Erase the conversation when the turn has ended.')
       }
       await this.#parts.nextChange()
     }

@@ -2,14 +2,15 @@
 
 import { AnswerHash } from '../conversations/chain.js'
 import type { Conversations, Resolution } from '../conversations/conversations.js'
-import type { EncodedPrompt, SequenceSpec, ViewParameters } from '../engine/types.js'
 import { PromptTooLong } from '../engine/too-long.js'
+import type { ChatMessageText, EncodedPrompt, SequenceSpec, ViewParameters } from '../engine/types.js'
 import { MIN_WINDOW, viewParameters } from '../engine/view.js'
 import { ApiError } from '../protocol/errors.js'
 import { MAX_TRUNCATED } from '../protocol/limits.js'
 import type { Core } from '../scheduler/core/core.js'
 import { Sequence } from '../scheduler/sequence/sequence.js'
 import type { StartFinder } from '../scheduler/sequence/start-finder.js'
+import { messageTexts } from './messages.js'
 import { TurnOutput } from './turn.js'
 import type { TurnRequest } from './types.js'
 
@@ -36,13 +37,15 @@ export class IntakeDesk {
   async take(request: TurnRequest, onCancel: (sequence: Sequence) => void): Promise<Intake> {
     const acceptedAt = this.#core.clock.now()
     const ticket = this.#nextTicket++
+    const messages = request.prompt.kind === 'chat' ? messageTexts(request.prompt.messages) : null
     const resolution = this.#conversations.resolve({
       tenant: request.tenant,
+      cacheSalt: request.cacheSalt,
       conversation: request.conversation,
       hint: request.conversationHint,
-      messages: request.prompt.kind === 'chat' ? request.prompt.messages : null,
+      messages,
     })
-    const prompt = await this.#encode(request, resolution)
+    const prompt = await this.#encode(request, messages, resolution)
     const spec = this.#specOf(request, prompt, ticket)
     const starts = await this.#starts.find(spec)
     const turn = new TurnOutput(resolution.id, () => onCancel(sequence))
@@ -53,21 +56,26 @@ export class IntakeDesk {
     return { sequence, resolution, turn }
   }
 
-  /** A prompt that is too long is refused before the whole of it is tokenised. */
-  async #encode(request: TurnRequest, resolution: Resolution): Promise<EncodedPrompt> {
+  /** `texts`: the messages of a chat. A prompt that is too long is refused before the whole of it is tokenised. */
+  async #encode(request: TurnRequest, texts: readonly ChatMessageText[] | null, resolution: Resolution): Promise<EncodedPrompt> {
     try {
-      return await this.#encodeUpTo(this.#mostTokens(request), request, resolution)
+      return await this.#encodeUpTo(this.#mostTokens(request), request.prompt, texts, resolution)
     } catch (error) {
       if (error instanceof PromptTooLong) throw this.#tooLong(request, `at least ${error.atLeast}`, error.atLeast)
       throw error
     }
   }
 
-  async #encodeUpTo(mostTokens: number, { prompt }: TurnRequest, resolution: Resolution): Promise<EncodedPrompt> {
+  async #encodeUpTo(
+    mostTokens: number,
+    prompt: TurnRequest['prompt'],
+    texts: readonly ChatMessageText[] | null,
+    resolution: Resolution,
+  ): Promise<EncodedPrompt> {
     const { text, info } = this.#core.engine
     if (prompt.kind === 'text') return { tokens: await text.encodePrompt(prompt.text, mostTokens), systemTokens: 0 }
     if (prompt.kind === 'chat') {
-      const messages = prompt.messages.map((message, i) => {
+      const messages = (texts ?? []).map((message, i) => {
         const stored = resolution.stored[i]
         return stored ? { ...message, stored: { tokens: stored.tokens, bytes: stored.bytes } } : message
       })
@@ -75,7 +83,7 @@ export class IntakeDesk {
     }
     const unknown = prompt.tokens.find(token => token >= info.vocabSize)
     if (unknown !== undefined) {
-      throw new ApiError('invalid_value', `token ${unknown} is not in the vocabulary of ${info.vocabSize} tokens`, 'prompt', {
+      throw new ApiError('invalid_value', `prompt: Token ${unknown} is not in the vocabulary of ${info.vocabSize} tokens.`, 'prompt', {
         token: unknown,
         vocab_size: info.vocabSize,
       })
@@ -85,7 +93,7 @@ export class IntakeDesk {
 
   #specOf(request: TurnRequest, { tokens, systemTokens }: EncodedPrompt, ticket: number): SequenceSpec {
     const { engine, options } = this.#core
-    if (tokens.length === 0) throw new ApiError('invalid_value', 'the prompt has no tokens', 'prompt')
+    if (tokens.length === 0) throw new ApiError('invalid_value', 'The prompt has no tokens.', 'prompt')
     const view = request.truncation === 'auto' ? this.#viewOf(systemTokens) : null
     if (view === null) this.#checkLength(request, tokens.length)
     // With truncation an answer does not end with the context, but is as long as one at most.
@@ -107,7 +115,7 @@ export class IntakeDesk {
   #viewOf(systemTokens: number): ViewParameters {
     const { contextWindow, truncationRatio, maxContext } = this.#core.options
     if (contextWindow !== null) return viewParameters(contextWindow, truncationRatio, systemTokens)
-    const message = `truncation needs a window of at least ${MIN_WINDOW} tokens, and the context is ${maxContext}`
+    const message = `Truncation needs a window of at least ${MIN_WINDOW} tokens; the context has ${maxContext}.`
     throw new ApiError('unsupported_parameter', message, 'truncation', { max_model_len: maxContext, min_window: MIN_WINDOW })
   }
 
@@ -125,9 +133,9 @@ export class IntakeDesk {
     const { maxContext } = this.#core.options
     const isTruncated = request.truncation === 'auto'
     const limit = isTruncated ? this.#mostTokens(request) : maxContext
-    const advice = isTruncated ? `The limit with truncation "auto" is ${limit}.` : `The context limit is ${limit}. Set truncation to "auto" to continue.`
+    const advice = isTruncated ? `the limit with truncation "auto" is ${limit}.` : `the context limit, prompt and answer, is ${limit}. Set truncation to "auto" to continue.`
     const param = request.prompt.kind === 'chat' ? 'messages' : 'prompt'
     const counts = { prompt_tokens: length, max_model_len: limit }
-    return new ApiError('context_length_exceeded', `The prompt has ${counted} tokens. ${advice}`, param, counts)
+    return new ApiError('context_length_exceeded', `The prompt has ${counted} tokens; ${advice}`, param, counts)
   }
 }

@@ -2,9 +2,8 @@
 // those before it.
 
 import { Conversations } from '../conversations/conversations.js'
-import { conversationKey } from '../conversations/registry.js'
 import { Aliases } from '../directory/aliases.js'
-import { openDatabase, type Database } from '../directory/database.js'
+import type { Database } from '../directory/database.js'
 import { BlockStore } from '../directory/store.js'
 import type { Core } from '../scheduler/core/core.js'
 import { Referrers } from './referrers.js'
@@ -24,8 +23,8 @@ export interface Kept {
  * database cannot be opened.
  */
 export function restoreKept(core: Core, dataDir: string | null, secret: Uint8Array): Kept {
-  const { options, engine, clock, directory } = core
-  const database = dataDir === null ? null : openDatabase(dataDir)
+  const { options, engine, clock, directory, events } = core
+  const database = dataDir === null ? null : options.openDatabase(dataDir)
   const conversations = new Conversations({
     database,
     secret,
@@ -34,35 +33,25 @@ export function restoreKept(core: Core, dataDir: string | null, secret: Uint8Arr
     maxConversations: options.maxConversations,
     newId: options.newConversationId,
     now: () => clock.now(),
+    onForgotten: key => events.emit('conversationForgotten', key),
   })
   const store = database && core.tiers.ssd ? restoreBlocks(core, database) : null
   const isKnown = (key: string): boolean => conversations.byKey(key) !== undefined
   // After the blocks: it refers to those that are there.
   const referrers = new Referrers(directory, database?.table('referrers') ?? null, isKnown)
-  conversations.onForgotten = key => referrers.forget(key)
-  followRemains(core, database, referrers, isKnown)
+  events.on('conversationForgotten', key => referrers.forget(key))
+  const remains = database && { left: database.table('remains'), writing: database.table('writing'), committed: () => database.flushed() }
+  if (remains) directory.remains.keepIn(remains, { slot: slot => directory.pools.ssd.isFree(slot), conversation: isKnown })
   const aliases = new Aliases(database?.table('aliases') ?? null, () => clock.now())
   return { database, conversations, store, referrers, aliases }
 }
 
 /** Blocks on ssd from before; what belongs to another model or layout is dropped. */
-function restoreBlocks({ directory, engine, counters }: Core, database: Database): BlockStore {
+function restoreBlocks({ directory, engine, counters, events }: Core, database: Database): BlockStore {
   const store = new BlockStore(database.table('blocks'))
   const report = store.restore(directory, engine.info.fingerprint)
   counters.dropped.foreign += report.foreign
   counters.dropped.damaged += report.damaged
-  directory.ssdListener = store
+  events.on('ssdSlotLeft', slot => store.removed(slot))
   return store
-}
-
-/** A turn that is not released yet refers to nothing, but may have left something already. */
-function followRemains({ directory, journal }: Core, database: Database | null, referrers: Referrers, isKnown: (conversation: string) => boolean): void {
-  const table = database?.table('remains')
-  if (table) directory.remains.keepIn(table, { slot: slot => directory.pools.ssd.isFree(slot), conversation: isKnown })
-  directory.usersOf = block => {
-    const users = new Set(referrers.of(block))
-    const owner = journal.ownerOf(block)
-    if (owner) users.add(conversationKey(owner.tenant, owner.conversation))
-    return [...users]
-  }
 }

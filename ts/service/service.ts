@@ -13,6 +13,7 @@ import { CacheControls } from './controls.js'
 import { ConversationControls } from './conversation-controls.js'
 import { createCore, type Core } from '../scheduler/core/core.js'
 import { IntakeDesk, type Intake } from './intake.js'
+import { IntegrityWatch } from './integrity-watch.js'
 import { restoreKept, type Kept } from './kept.js'
 import { contextThatFits, serviceOptions, type ServiceOptions } from '../scheduler/core/options.js'
 import type { RequestRecords } from './records/records.js'
@@ -35,7 +36,7 @@ export function createInferenceService(engine: Engine, given: Partial<ServiceOpt
   const options = serviceOptions(engine.info, given)
   const mostContext = Math.min(engine.info.modelContext, contextThatFits(engine.info.slots.hbm))
   if (options.maxContext > mostContext || options.maxContext < 2) {
-    const message = `a context of ${options.maxContext} tokens does not fit: model and hbm tier allow ${mostContext}`
+    const message = `the context of ${options.maxContext} tokens is too long: the model and the hbm tier allow ${mostContext}`
     throw new ExitError(2, 'context_does_not_fit', message, { max_context: options.maxContext, fits: mostContext })
   }
   checkWindow(options)
@@ -45,7 +46,7 @@ export function createInferenceService(engine: Engine, given: Partial<ServiceOpt
 function checkWindow({ contextWindow, maxContext, truncationRatio }: ServiceOptions): void {
   const isWindow = contextWindow === null || (contextWindow >= MIN_WINDOW && contextWindow <= maxContext)
   if (isWindow && truncationRatio > 0 && truncationRatio <= 1) return
-  const message = `no window of ${contextWindow} tokens with a ratio of ${truncationRatio}: it has ${MIN_WINDOW} to ${maxContext}, the ratio lies above 0 and is at most 1`
+  const message = `the window of ${contextWindow} tokens or the ratio of ${truncationRatio} is out of range: a window has ${MIN_WINDOW} to ${maxContext} tokens, a ratio is above 0 and at most 1`
   throw new ExitError(2, 'window_does_not_fit', message, { context_window: contextWindow, truncation_ratio: truncationRatio })
 }
 
@@ -58,18 +59,22 @@ class Service implements InferenceService {
   readonly #intake: IntakeDesk
   readonly #controls: CacheControls
   readonly #accounts: Accounts
-  /** Requests whose client still waits. */
+  /** Of the turns that have not ended: what leaves here is counted and recorded, once. */
   readonly #intakes = new Map<Sequence, Intake>()
   /** Requests that are being tokenised: they count as queued. */
   #arriving = 0
   #state: 'open' | 'draining' | 'failed' = 'open'
   #failure: ApiError | null = null
+  readonly failed: Promise<ApiError>
+  #announceFailure: (failure: ApiError) => void = () => {}
   #closed: Promise<void> | null = null
   readonly #changes = new Changes()
+  readonly #watch: IntegrityWatch
   #cancelHousekeeping: () => void = () => {}
 
   constructor(core: Core) {
     const { options } = core
+    this.failed = new Promise(resolve => (this.#announceFailure = resolve))
     const dataDir = options.noReuse ? null : options.dataDir
     const secret = messageSecret(dataDir)
     const accounts = new Accounts(core, options.onRequestLogged ? new RequestLog(core, secret, options.onRequestLogged) : null)
@@ -77,11 +82,11 @@ class Service implements InferenceService {
     const scheduler = new Scheduler(core, kept.store, {
       released: (sequence, keys) => this.#released(sequence, keys),
       finished: (sequence, row) => this.#finished(sequence, row),
-      failed: (code, message) => this.#failed(code, message),
+      failed: (code, message, cause) => this.#failed(code, message, cause),
       settled: () => this.#changes.announce(),
     })
     const starts = new StartFinder(core, kept.aliases)
-    const nextChange = () => this.#changes.next()
+    const nextChange = () => this.#nextChange()
     const controls = new CacheControls(core, scheduler, nextChange)
     this.conversations = new ConversationControls(core, {
       scheduler,
@@ -100,6 +105,13 @@ class Service implements InferenceService {
     this.#starts = starts
     this.#intake = new IntakeDesk(core, kept.conversations, starts)
     this.#controls = controls
+    const { directory } = core
+    this.#watch = new IntegrityWatch(core.clock, {
+      isIdle: () => scheduler.isIdle,
+      version: () => directory.version + directory.users.version,
+      check: () => directory.checks(),
+      broken: thrown => this.#booksAreWrong(thrown),
+    })
     this.#scheduleHousekeeping()
   }
 
@@ -113,6 +125,10 @@ class Service implements InferenceService {
 
   get ready(): boolean {
     return this.#state === 'open'
+  }
+
+  get failure(): ApiError | null {
+    return this.#failure
   }
 
   async start(request: TurnRequest): Promise<Turn> {
@@ -162,7 +178,6 @@ class Service implements InferenceService {
 
   checkIntegrity(): void {
     this.#core.directory.checkIntegrity()
-    this.#kept.referrers.checkIntegrity()
   }
 
   close(graceMs: number): Promise<void> {
@@ -181,13 +196,13 @@ class Service implements InferenceService {
 
   #checkOpen(): void {
     if (this.#failure) throw this.#failure
-    if (this.#state === 'draining') throw new ApiError('draining', 'the server is shutting down')
+    if (this.#state === 'draining') throw new ApiError('draining', 'The server is shutting down.')
   }
 
   #checkQueue(): void {
     const queued = this.#scheduler.waiting.length + this.#arriving
     if (queued < this.#core.options.maxQueue) return
-    const message = `${queued} requests wait, which is the most that may`
+    const message = `The queue is full: ${queued} requests are waiting (limit ${this.#core.options.maxQueue}).`
     throw new ApiError('queue_full', message, null, { queued, max_queue: this.#core.options.maxQueue, retry_after: this.#retryAfter() })
   }
 
@@ -207,33 +222,42 @@ class Service implements InferenceService {
 
   #finished(sequence: Sequence, row: RowResult): void {
     const intake = this.#intakes.get(sequence)
+    if (!intake) return
     this.#intakes.delete(sequence)
     const inside = sequence.tokens.copy(sequence.promptLength, sequence.promptLength + (row.insideTokens ?? 0))
     const hash = sequence.answer?.end() ?? null
     const { leftOut } = sequence.start
     const shape = { length: leftOut + sequence.tokens.length, leftOut, leaf: sequence.leaf }
-    if (intake) this.#kept.conversations.answered(intake.resolution, { hash, tokens: inside, bytes: row.insideBytes ?? 0, ...shape })
+    this.#kept.conversations.answered(intake.resolution, { hash, tokens: inside, bytes: row.insideBytes ?? 0, ...shape })
     this.#starts.answered(sequence)
     const usage = this.#accounts.usageOf(sequence)
-    intake?.turn.finish({ type: 'done', finish: row.finish ?? 'stop', stopReason: row.stopped ?? null, usage })
+    intake.turn.finish({ type: 'done', finish: row.finish ?? 'stop', stopReason: row.stopped ?? null, usage })
     this.#accounts.answered(sequence, usage, row.finish ?? null)
   }
 
   #cancelled(sequence: Sequence): void {
-    this.#intakes.delete(sequence)
-    if (this.#state === 'failed') return
+    if (!this.#intakes.delete(sequence)) return
     this.#accounts.cancelled(sequence)
     this.#scheduler.cancel(sequence)
     this.#changes.announce()
   }
 
-  #failed(code: string, message: string): void {
+  /** From here on nothing is computed, moved or remembered. The first reason is the one that is told. */
+  #failed(code: string, message: string, cause?: unknown): void {
+    if (this.#failure) return
     this.#state = 'failed'
-    this.#failure = new ApiError('engine_error', `the engine stopped: ${message}`, null, { engine_code: code })
+    this.#failure = new ApiError('engine_error', `The engine stopped: ${message} (${code})`, null, { engine_code: code }, { cause })
     for (const sequence of this.#intakes.keys()) this.#accounts.failed(sequence, this.#failure.code)
     this.#scheduler.failAll(this.#failure)
     this.#intakes.clear()
     this.#changes.announce()
+    this.#announceFailure(this.#failure)
+  }
+
+  /** Resolves at the next end of a step or transfer; rejects where there will be none, because the engine has ended. */
+  async #nextChange(): Promise<void> {
+    if (!this.#failure) await this.#changes.next()
+    if (this.#failure) throw this.#failure
   }
 
   #scheduleHousekeeping(): void {
@@ -241,20 +265,33 @@ class Service implements InferenceService {
     const { sessionTtlMs } = options
     const period = sessionTtlMs === null ? HOUSEKEEPING_MS : Math.max(100, Math.min(HOUSEKEEPING_MS, sessionTtlMs / 4))
     const run = (): void => {
-      if (sessionTtlMs !== null) this.#controls.dropIdle(clock.now() - sessionTtlMs)
-      if (this.#scheduler.isIdle) this.checkIntegrity()
+      this.#keepHouse(sessionTtlMs)
       this.#cancelHousekeeping = clock.after(period, run, { background: true })
     }
     this.#cancelHousekeeping = clock.after(period, run, { background: true })
   }
 
+  #keepHouse(sessionTtlMs: number | null): void {
+    try {
+      if (sessionTtlMs !== null) this.#controls.dropIdle(this.#core.clock.now() - sessionTtlMs)
+      this.#watch.begin()
+    } catch (thrown) {
+      this.#booksAreWrong(thrown)
+    }
+  }
+
+  #booksAreWrong(thrown: unknown): void {
+    this.#failed('internal', 'the books of blocks and slots do not add up', thrown)
+  }
+
   async #close(graceMs: number): Promise<void> {
     this.#cancelHousekeeping()
+    this.#watch.stop()
     if (this.#state === 'open') this.#state = 'draining'
-    const draining = new ApiError('draining', 'the server is shutting down')
+    const draining = new ApiError('draining', 'The server is shutting down.')
     for (const sequence of [...this.#scheduler.waiting]) if (!sequence.isAdded) this.#refuse(sequence, draining)
     await this.#drain(graceMs, draining)
-    this.#scheduler.writer.isUrgent = true
+    this.#scheduler.moves.hurry()
     while (this.#state !== 'failed' && !this.#scheduler.isIdle) {
       this.#scheduler.pump()
       if (!this.#scheduler.isMoving) break
@@ -262,7 +299,7 @@ class Service implements InferenceService {
     }
     this.#scheduler.stop()
     await this.#accounts.close()
-    this.#kept.store?.refresh(this.#core.directory.inTier.ssd)
+    if (!this.#failure) this.#kept.store?.refresh(this.#core.directory.inTier.ssd)
     await this.#kept.database?.close()
   }
 
@@ -281,8 +318,8 @@ class Service implements InferenceService {
   }
 
   #refuse(sequence: Sequence, error: ApiError): void {
+    if (!this.#intakes.delete(sequence)) return
     sequence.turn.fail(error)
-    this.#intakes.delete(sequence)
     this.#accounts.failed(sequence, error.code)
     this.#scheduler.cancel(sequence)
   }

@@ -61,7 +61,7 @@ export function serviceCounters(core: Core, scheduler: Scheduler): ServiceCounte
   let preparing = 0
   for (const sequence of scheduler.active) if (sequence.state === 'preparing') preparing++
   const fetching = scheduler.admission.preparing
-  const prefetches = scheduler.prefetcher.ledger.counts()
+  const prefetches = scheduler.moves.prefetches.counts()
   return {
     requestsTotal: { ...counters.requests },
     queued: scheduler.waiting.length - fetching,
@@ -76,7 +76,9 @@ export function serviceCounters(core: Core, scheduler: Scheduler): ServiceCounte
     savedMs: counters.savedMs,
     prefillTokensPerS: prefillSpeed(core),
     preemptions: counters.preemptions,
+    failedTransfers: counters.failedTransfers.list(),
     droppedBlocks: { ...counters.dropped },
+    abandonedBlocks: { ...counters.abandoned },
     savedBlocks: counters.savedBlocks,
     loadedBlocks: counters.loadedBlocks,
     promotedBlocks: counters.promotedBlocks,

@@ -3,24 +3,37 @@
 import type { PageQuery } from '../conversations/query.js'
 import type { Retention } from '../placement/retention.js'
 import type { FinishReason, SamplingParams, TierName, TokenLogprob } from '../engine/types.js'
-import type { CacheMap, RequestRecord, WhatIf } from '../protocol/index.js'
+import type { ApiError, CacheMap, RequestRecord, WhatIf } from '../protocol/index.js'
 
+/** A piece of a message. Templates render text; a further kind joins this union where something reads it. */
+export interface TextPart {
+  readonly kind: 'text'
+  readonly text: string
+}
+
+export type TurnPart = TextPart
+
+/** A message whichever wire format it came in. */
 export interface TurnMessage {
   readonly role: string
-  readonly content: string
+  /** A text is short for one text part; texts of several parts follow each other without a separator. */
+  readonly content: string | readonly TurnPart[]
   readonly name?: string
 }
 
 export type Truncation = 'auto' | 'disabled'
 
-/** A validated request. The API has applied defaults; the service resolves conversation, tokens and reuse. */
+/**
+ * The neutral turn: a validated request, the same whichever surface it came through. The surface has applied defaults; the
+ * service resolves conversation, tokens and reuse.
+ */
 export interface TurnRequest {
   readonly requestId: string
   readonly tenant: string
   readonly cacheSalt: string
   /** null: found by the message chain, or made new. */
   readonly conversation: string | null
-  /** `prompt_cache_key`: a hint that names the conversation if no other rule does. */
+  /** Names the conversation if no other rule does. */
   readonly conversationHint: string | null
   /** A wish how long what the turn uses is kept; placement prefers, and never promises. @default none */
   readonly retention?: Retention
@@ -64,6 +77,7 @@ export type MissedPrompt = Readonly<Record<'neverSeen' | 'evicted' | 'damaged' |
 
 export type TurnEvent =
   | { readonly type: 'delta'; readonly text: string; readonly tokens: readonly number[]; readonly logprobs: readonly TokenLogprob[] }
+  /** `finish`: any word of the engine's; surfaces map those that their format has, and have a word for the others. */
   | { readonly type: 'done'; readonly finish: FinishReason; readonly stopReason: string | number | null; readonly usage: TurnUsage }
 
 /** One running turn. Iterating yields deltas and one `done`; a failure throws an ApiError. */
@@ -110,8 +124,12 @@ export interface ServiceCounters {
   /** Estimated tokens a second of computing a prompt of 1,024 tokens; null: not measured yet. */
   readonly prefillTokensPerS: number | null
   readonly preemptions: number
+  /** Transfers that failed, by kind (of `Transfer`) and code, in the order in which they first did. */
+  readonly failedTransfers: ReadonlyArray<{ readonly kind: string; readonly code: string; readonly count: number }>
   /** Blocks given up, by cause: `evicted`, `write_queue_full`, `damaged`, `reset`, `ttl`, `foreign`. */
   readonly droppedBlocks: Readonly<Record<string, number>>
+  /** Blocks whose save or write failed again and again, and is not tried any more. */
+  readonly abandonedBlocks: Readonly<Record<'save' | 'write', number>>
   readonly savedBlocks: number
   readonly loadedBlocks: number
   readonly promotedBlocks: number
@@ -277,6 +295,13 @@ export interface InferenceService {
   readonly conversations: ConversationAdmin
   /** Able to take work. */
   readonly ready: boolean
+  /**
+   * Why the engine has ended, with its code as `engine_code`; null: it has not. From then on every turn, and every wait
+   * for the engine, ends with this error.
+   */
+  readonly failure: ApiError | null
+  /** Resolves with `failure` when the engine has ended. */
+  readonly failed: Promise<ApiError>
   /** Throws if used + free ≠ total, a slot is owned twice, or a key has no bytes. */
   checkIntegrity(): void
   /** New work gets `draining`; running answers have `graceMs`; saves are flushed; the directory is written. */

@@ -1,4 +1,4 @@
-// Something that is computed at an interval, for whoever listens, and not at all while nobody does.
+// A value that is computed at an interval for its listeners, and not at all while there are none.
 
 import type { Clock } from '../engine/clock.js'
 

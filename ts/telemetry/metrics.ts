@@ -65,16 +65,22 @@ const METRICS: readonly Metric[] = [
   counter('blocks_moved_total', 'Blocks copied between tiers', ({ blocks: { saved, loaded, promoted, demoted } }) =>
     by('move', { saved, loaded, promoted, demoted }),
   ),
-  counter('prefetched_blocks_total', 'Blocks brought nearer before they were needed, by what became of them', ({ prefetches }) =>
+  counter('prefetched_blocks_total', 'Blocks brought nearer before they were needed, by outcome', ({ prefetches }) =>
     by('outcome', prefetches),
   ),
-  counter('history_choices_total', 'Requests that found history on disk, by what was done about it', ({ history }) => by('choice', history)),
+  counter('history_choices_total', 'Requests that found history on disk, by the way chosen', ({ history }) => by('choice', history)),
   counter('blocks_dropped_total', 'Blocks given up, by cause', ({ blocks }) => by('cause', blocks.dropped)),
-  counter('damaged_reads_total', 'Blocks read from disk that were not what was asked for', ({ damagedReads }) => damagedReads),
+  counter('abandoned_blocks_total', 'Blocks whose save or write failed three times and is not tried again', ({ blocks }) =>
+    by('kind', blocks.abandoned),
+  ),
+  counter('damaged_reads_total', 'Blocks read from disk that were not the blocks asked for', ({ damagedReads }) => damagedReads),
+  counter('failed_transfers_total', 'Transfers that failed, by kind and code', ({ failedTransfers }) =>
+    failedTransfers.map(({ kind, code, count }) => ({ labels: { kind, code }, value: count })),
+  ),
   counter('transfer_bytes_total', 'Bytes moved', transfers(({ bytes }) => bytes)),
   counter('transfer_seconds_total', 'Time in which bytes were moved', transfers(({ ms }) => ms / SECONDS)),
   gauge('transfer_queue_depth', 'Transfers that wait or run', transfers(({ queueDepth }) => queueDepth)),
-  gauge('transfer_limit_bytes_per_second', 'Fastest that bytes have moved, or may', ({ transfers }) =>
+  gauge('transfer_limit_bytes_per_second', 'Fastest rate at which bytes have moved, or may move', ({ transfers }) =>
     Object.entries(transfers).flatMap(([kind, { limit }]) => (limit ? [{ labels: { kind }, value: limit.bytesPerS }] : [])),
   ),
   counter('steps_total', 'Steps of the engine', ({ steps }) => steps.count),
@@ -104,13 +110,13 @@ export function registerMetrics(registry: Registry, info: ServerInfo, current: (
   for (const metric of METRICS) register(registry, metric, current)
   const labelNames = ['version', 'model', 'device', 'io_engine', 'policy'] as const
   const { version, device, ioEngine, policy, models } = info
-  new Gauge({ name: 'attentionstore_info', help: 'What runs', labelNames, registers: [registry] })
+  new Gauge({ name: 'attentionstore_info', help: 'The running server: version, model, device, disk engine, policy', labelNames, registers: [registry] })
     .labels({ version, model: models[0] ?? '', device, io_engine: ioEngine, policy })
     .set(1)
 }
 
-/** Label names must be known at registration: a metric has at most one. */
-const LABEL_NAMES = ['outcome', 'state', 'tier', 'move', 'cause', 'kind', 'quantile', 'reason', 'choice']
+/** Label names must be known at registration. */
+const LABEL_NAMES = ['outcome', 'state', 'tier', 'move', 'cause', 'kind', 'quantile', 'reason', 'choice', 'code']
 
 function register(registry: Registry, metric: Metric, current: () => Sample): void {
   const common = { name: `attentionstore_${metric.name}`, help: metric.help, labelNames: LABEL_NAMES, registers: [registry] }

@@ -1,4 +1,4 @@
-// New request records for whoever follows them, in bounded batches. Each follower has its own place: one that reads slowly
+// New request records for their followers, in bounded batches. Each follower has its own place: one that reads slowly
 // gets fewer and larger batches, and is told how many records a batch left out.
 
 import type { Clock } from '../engine/clock.js'
@@ -25,7 +25,7 @@ export class RecordFeed {
     this.#ticks = new Feed(clock, INTERVAL_MS, () => {})
   }
 
-  /** What is added or changed from now on; the returned function ends that. */
+  /** Sends the records that are added or changed from now on; the returned function ends that. */
   follow(follower: RecordFollower): () => void {
     let { mark } = this.#records
     return this.#ticks.listen(() => {

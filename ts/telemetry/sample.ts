@@ -10,7 +10,7 @@ export interface SampleSources {
   readonly stats: () => EngineStats
 }
 
-/** What the telemetry itself measured. */
+/** The measurements of the telemetry itself. */
 export type OwnMeasures = Pick<Sample, 'uptimeMs' | 'eventLoopDelayMs' | 'ttftMs' | 'ttft'>
 
 export function takeSample({ service, stats }: SampleSources, limits: BandwidthLimits, own: OwnMeasures): Sample {
@@ -37,6 +37,7 @@ export function takeSample({ service, stats }: SampleSources, limits: BandwidthL
       promoted: counters.promotedBlocks,
       demoted: counters.demotedBlocks,
       dropped: counters.droppedBlocks,
+      abandoned: counters.abandonedBlocks,
     },
     prefetches: {
       fetched: counters.prefetchedBlocks,
@@ -55,6 +56,7 @@ export function takeSample({ service, stats }: SampleSources, limits: BandwidthL
     },
     transfers: transferSamples(engine, limits),
     damagedReads: engine.damagedReads,
+    failedTransfers: counters.failedTransfers,
     residentBytes: process.memoryUsage.rss(),
   }
 }

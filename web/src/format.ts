@@ -11,7 +11,7 @@ export function formatBytes(bytes: number): string {
 
 export function formatNumber(value: number, digits = 0): string {
   const text = value.toLocaleString('en', { maximumFractionDigits: digits })
-  // What rounds to nothing has no sign.
+  // A number that rounds to 0 has no sign.
   return /^-0(\.0+)?$/.test(text) ? text.slice(1) : text
 }
 

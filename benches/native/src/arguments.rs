@@ -86,7 +86,7 @@ pub struct Arguments {
     pub no_ceilings: bool,
 }
 
-/// What a command line asks for.
+/// The request of a command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     Help,

@@ -1,4 +1,4 @@
-//! What machine this is, without names of hosts or places.
+//! The description of this machine, without names of hosts or places.
 
 use std::fmt;
 use std::fs;
@@ -13,7 +13,7 @@ pub struct Machine {
     pub cpu: String,
     pub processors: usize,
     pub memory_bytes: u64,
-    /// What the measured directory lies on, as far as the kernel says.
+    /// The disk below the measured directory, as far as the kernel says.
     pub disk: String,
     pub devices: Vec<String>,
 }

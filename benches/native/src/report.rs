@@ -1,4 +1,4 @@
-//! What was measured: a line each as it comes, a table at the end, JSON for others.
+//! The report: a line a measurement as it comes, a table at the end, JSON for other programs.
 
 use std::fs;
 use std::io;
@@ -34,7 +34,7 @@ impl Unit {
     }
 }
 
-/// What a figure is held against.
+/// The limit that a figure is held against.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limit {
     /// In words: which ceiling, or which sum of them.

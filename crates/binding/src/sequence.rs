@@ -78,6 +78,7 @@ impl BindingSequence {
             stop_tokens: self.stop_tokens,
             ignore_eos: self.ignore_eos,
             max_tokens: self.max_tokens,
+            constraint: None,
         };
         Ok((spec, self.stop))
     }

@@ -34,11 +34,11 @@ __device__ __forceinline__ Best warp_best(Best best) {
     return best;
 }
 
-// The best of a row of numbers; −∞ where there is none but −∞ and NaN.
-template <u32 THREADS>
-__device__ __forceinline__ Best block_best(const float* row, u32 count, Best* parts) {
+// The best of `count` numbers; −∞ where there is none but −∞ and NaN.
+template <u32 THREADS, class Numbers>
+__device__ __forceinline__ Best block_best_of(const Numbers& numbers, u32 count, Best* parts) {
     Best best{negative_infinity(), threadIdx.x < count ? threadIdx.x : count - 1};
-    for (u32 i = threadIdx.x; i < count; i += THREADS) best = better(best, Best{row[i], i});
+    for (u32 i = threadIdx.x; i < count; i += THREADS) best = better(best, Best{numbers(i), i});
     best = warp_best(best);
     if (threadIdx.x % WARP == 0) parts[threadIdx.x / WARP] = best;
     __syncthreads();
@@ -46,4 +46,10 @@ __device__ __forceinline__ Best block_best(const float* row, u32 count, Best* pa
 #pragma unroll
     for (u32 warp = 1; warp < THREADS / WARP; ++warp) best = better(best, parts[warp]);
     return best;
+}
+
+// The best of a row.
+template <u32 THREADS>
+__device__ __forceinline__ Best block_best(const float* row, u32 count, Best* parts) {
+    return block_best_of<THREADS>([&](u32 i) { return row[i]; }, count, parts);
 }

@@ -31,7 +31,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
         if (threadIdx.x == 0) answer.known = 0;
         return;
     }
-    const Row row{logits_row, vocabulary, finite(best.value), 1.0f};
+    const Row row{{logits_row, nullptr}, vocabulary, finite(best.value), 1.0f};
     const float sum = logf(float(total_weight(row, 0.0f, ranking.parts)) / UNIT);
     if (request.top > 0) rank_row(row, ranking);
     if (threadIdx.x == 0) {

@@ -15,13 +15,24 @@ __device__ __forceinline__ float finite(float logit) {
     return logit != logit ? negative_infinity() : fminf(logit, 3.402823466e38f);
 }
 
-struct Row {
+// Logits of which a mask may leave a part: a bit a token; none: all are left.
+struct Masked {
     const float* logits;
+    const u32* mask;
+
+    __device__ __forceinline__ float operator()(u32 token) const {
+        const bool left = mask == nullptr || (mask[token / 32] >> (token % 32) & 1) != 0;
+        return left ? logits[token] : negative_infinity();
+    }
+};
+
+struct Row {
+    Masked logits;
     u32 vocabulary;
     float top, temperature;
 
     __device__ __forceinline__ float distance(u32 token) const {
-        return (top - finite(logits[token])) / temperature;
+        return (top - finite(logits(token))) / temperature;
     }
 };
 

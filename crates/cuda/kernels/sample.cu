@@ -1,4 +1,4 @@
-// One token of each row: greedy, or by a given random number among what top-k, top-p and min-p leave. The CPU
+// One token of each row: greedy, or by a given random number among what the mask, top-k, top-p and min-p leave. The CPU
 // sampler's rules and order: likeliest first where top-k or top-p is on, else by token id.
 // One CTA of 1,024 a request.
 #include "ranking.cuh"
@@ -9,12 +9,12 @@ struct Request {
     u32 top_k;          // 0: off
     float top_p;        // 1: off
     float min_p;        // 0: off
-    u32 unused;
+    u32 mask;           // its number among the masks; NONE: every token may come
     double random;      // in [0, 1)
 };
 
 // Answers that are no token.
-constexpr u32 NOTHING = NONE;         // every logit is −∞ or NaN
+constexpr u32 NOTHING = NONE;         // every logit that the mask leaves is −∞ or NaN
 constexpr u32 TOO_WIDE = NONE - 1;    // more candidates than are ranked here
 
 __device__ __forceinline__ u64 target_of(double random, u64 total) {
@@ -99,11 +99,13 @@ __device__ __forceinline__ void pick_by_rank(const Row& row, const Request& requ
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
-    sample(const float* logits, const Request* requests, u32* tokens, u32 vocabulary) {
+    sample(const float* logits, const Request* requests, const u32* masks, u32* tokens, u32 vocabulary) {
     __shared__ Ranking ranking;
     const Request request = requests[blockIdx.x];
-    const float* row = logits + u64(request.row) * vocabulary;
-    const Best best = block_best<THREADS>(row, vocabulary, ranking.best);
+    const u32 words = (vocabulary + 31) / 32;
+    const Masked row{logits + u64(request.row) * vocabulary,
+                     request.mask == NONE ? nullptr : masks + u64(request.mask) * words};
+    const Best best = block_best_of<THREADS>(row, vocabulary, ranking.best);
     u32* token = tokens + blockIdx.x;
     const bool nothing = best.value == negative_infinity();
     if (nothing || !(request.temperature > 0.0f)) {

@@ -22,6 +22,8 @@ pub enum Finish {
     StopString(String),
     /// `max_tokens`.
     Length,
+    /// No token may come next: what the answer is held to, bans and bias leave none.
+    NoneAllowed,
 }
 
 /// The end of an answer: what the token record and the last block are made of.
@@ -41,7 +43,7 @@ pub struct Finished {
 pub struct RowResult {
     pub sequence: u32,
     pub status: RowStatus,
-    /// The sampled token; none where an end or stop token ended the answer.
+    /// The sampled token; none where an end or stop token ended the answer, or no token may come next.
     pub sampled: Option<Sampled>,
     /// Text that can be shown now.
     pub text: String,

@@ -1,6 +1,7 @@
 //! A step: runs the model over KV blocks, with layer-wise loads and asynchronous saves around each layer.
 //! Owns the threads. `docs/design/engine.md` says why it is as it is.
 
+mod constraint;
 mod device;
 mod disk;
 mod engine;
@@ -25,8 +26,9 @@ mod view;
 pub mod wire;
 mod worker;
 
-pub use attentionstore_model::sampling::SamplingParams;
+pub use attentionstore_model::sampling::{SamplingParams, TokenMask};
 pub use attentionstore_model::text::{ChatDate, ChatMessage, StoredAnswer};
+pub use constraint::MaskSource;
 pub use engine::{Engine, EventSource};
 pub use error::EngineError;
 pub use info::{EngineInfo, EngineStats};

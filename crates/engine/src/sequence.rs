@@ -2,9 +2,10 @@
 
 use attentionstore_kv::BLOCK_TOKENS;
 use attentionstore_kv::key::{BlockKey, KeyHasher, ViewParameters};
-use attentionstore_model::sampling::{Sampled, SamplingParams, TokenCounts};
+use attentionstore_model::sampling::{SampleOutcome, Sampled, SamplingParams, TokenCounts, TokenMask};
 use attentionstore_model::text::AnswerText;
 
+use crate::constraint::{Constraint, MaskSource};
 use crate::error::EngineError;
 use crate::event::{Finish, Finished, RowResult, RowStatus};
 use crate::plan::PlanRow;
@@ -25,6 +26,8 @@ pub struct SequenceSpec {
     pub ignore_eos: bool,
     /// Most tokens to sample.
     pub max_tokens: u32,
+    /// Says which tokens may come; none: any may.
+    pub constraint: Option<Box<dyn MaskSource>>,
 }
 
 pub struct Sequence {
@@ -33,6 +36,7 @@ pub struct Sequence {
     tokens: Vec<u32>,
     prompt_len: usize,
     counts: TokenCounts,
+    constraint: Option<Constraint>,
     /// Until the answer ends.
     answer: Option<AnswerText>,
     /// hbm slot of each block, by its index in the sequence; blocks outside the view may have none.
@@ -46,7 +50,7 @@ pub struct Sequence {
 impl Sequence {
     /// # Errors
     /// An empty prompt, or no token to sample.
-    pub fn new(spec: SequenceSpec, answer: AnswerText) -> Result<Self, EngineError> {
+    pub fn new(mut spec: SequenceSpec, answer: AnswerText) -> Result<Self, EngineError> {
         if spec.tokens.is_empty() || spec.max_tokens == 0 {
             let detail = format!("sequence {}: nothing to compute or to sample", spec.sequence);
             return Err(EngineError::Protocol { detail });
@@ -58,6 +62,7 @@ impl Sequence {
         }
         Ok(Self {
             prompt_len: tokens.len(),
+            constraint: spec.constraint.take().map(Constraint::new),
             spec,
             tokens,
             counts,
@@ -93,6 +98,18 @@ impl Sequence {
     /// Whether the model's end tokens must not be sampled.
     pub fn ignores_end(&self) -> bool {
         self.spec.ignore_eos
+    }
+
+    /// Makes the mask over `vocabulary` tokens for the token to be sampled, where the answer is held to something.
+    pub fn prepare_mask(&mut self, vocabulary: usize) {
+        if let Some(constraint) = &mut self.constraint {
+            constraint.prepare(vocabulary);
+        }
+    }
+
+    /// The mask that was prepared last.
+    pub fn mask(&self) -> Option<&TokenMask> {
+        self.constraint.as_ref().map(Constraint::mask)
     }
 
     /// Begins a new table, and with it a new chance for a sequence that was void.
@@ -194,11 +211,11 @@ impl Sequence {
         Some(keys.block(&parent, index, &self.tokens[start..end], self.view_parameters()))
     }
 
-    /// The rows of `row` were computed; `sampled` is the token that followed, if one was asked for.
+    /// The rows of `row` were computed; `outcome` is what came of sampling the token that follows, if it was asked for.
     pub fn advance(
         &mut self,
         row: &PlanRow,
-        sampled: Option<Sampled>,
+        outcome: Option<SampleOutcome>,
         keys: &KeyHasher,
         end_tokens: &[u32],
     ) -> RowResult {
@@ -207,39 +224,37 @@ impl Sequence {
             .map(|index| (index as u32, self.key(keys, index)))
             .collect();
         let mut result = RowResult { filled, ..RowResult::without_work(row.sequence, RowStatus::Ok) };
-        if let Some(sampled) = sampled {
-            self.judge(sampled, computed, keys, end_tokens, &mut result);
+        let reason = match outcome {
+            Some(SampleOutcome::Token(sampled)) => self.judge(sampled, end_tokens, &mut result),
+            Some(SampleOutcome::NoneAllowed) => Some(Finish::NoneAllowed),
+            None => None,
+        };
+        if let Some(reason) = reason {
+            result.finished = Some(self.finish(reason, computed, keys, &mut result));
         }
         result
     }
 
-    /// Takes a sampled token into the answer and decides whether the answer ends with it.
-    fn judge(
-        &mut self,
-        sampled: Sampled,
-        computed: usize,
-        keys: &KeyHasher,
-        end_tokens: &[u32],
-        result: &mut RowResult,
-    ) {
+    /// Takes a sampled token into the answer; the reason if the answer ends with it.
+    fn judge(&mut self, sampled: Sampled, end_tokens: &[u32], result: &mut RowResult) -> Option<Finish> {
         let token = sampled.token;
-        let reason = if self.spec.stop_tokens.contains(&token) {
+        if self.spec.stop_tokens.contains(&token) {
             Some(Finish::StopToken(token))
         } else if end_tokens.contains(&token) && !self.spec.ignore_eos {
             Some(Finish::EndToken)
         } else {
             self.accept(sampled, result)
-        };
-        if let Some(reason) = reason {
-            result.finished = Some(self.finish(reason, computed, keys, result));
         }
     }
 
-    /// The token belongs to the answer: text, counts, and the reasons to end that it may bring.
+    /// The token belongs to the answer: text, counts, constraint, and the reasons to end that it may bring.
     fn accept(&mut self, sampled: Sampled, result: &mut RowResult) -> Option<Finish> {
         let token = sampled.token;
         self.tokens.push(token);
         *self.counts.answer.entry(token).or_default() += 1;
+        if let Some(constraint) = &mut self.constraint {
+            constraint.accept(token);
+        }
         self.sampled += 1;
         result.sampled = Some(sampled);
         let answer = self.answer.as_mut()?;
@@ -271,5 +286,77 @@ impl Sequence {
             computed_tokens: kept as u32,
             tail_key: self.partial_key(keys, kept),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use attentionstore_model::text::{StopStrings, Tokenizer};
+
+    use super::*;
+
+    const TOKENIZER: &[u8] = include_bytes!("../../../test/fixtures/models/llama/hf/tokenizer.json");
+    const ROOT: BlockKey = [7; 32];
+
+    /// The token of one printable ASCII character.
+    fn token(character: char) -> u32 {
+        let tokenizer = Tokenizer::from_json(Path::new("tokenizer.json"), TOKENIZER).unwrap();
+        tokenizer.token_id(&character.to_string()).unwrap()
+    }
+
+    /// Answers a prompt of `prompt` tokens with the tokens of `answer`, one a step, until the stop string ends it.
+    /// Returns the tokens of the prompt and the end.
+    fn stopped(prompt: u32, answer: &str, stop: &str, keys: &KeyHasher) -> (Vec<u32>, Finished) {
+        let tokenizer = Arc::new(Tokenizer::from_json(Path::new("tokenizer.json"), TOKENIZER).unwrap());
+        let stops = Arc::new(StopStrings::new(&[stop]).unwrap());
+        let tokens: Vec<u32> = (0..prompt).map(|index| 3 + index % 90).collect();
+        let spec = SequenceSpec {
+            sequence: 1,
+            tokens: tokens.clone(),
+            root: ROOT,
+            view: None,
+            sampling: SamplingParams::greedy(),
+            stop_tokens: Vec::new(),
+            ignore_eos: false,
+            max_tokens: 100,
+            constraint: None,
+        };
+        let mut sequence = Sequence::new(spec, AnswerText::new(tokenizer, stops)).unwrap();
+        let mut row = PlanRow { sequence: 1, from: 0, count: prompt, sample: true };
+        for character in answer.chars() {
+            let sampled = Sampled { token: token(character), logprob: None, top: Vec::new() };
+            if let Some(finished) =
+                sequence.advance(&row, Some(SampleOutcome::Token(sampled)), keys, &[]).finished
+            {
+                return (tokens, finished);
+            }
+            row = PlanRow { from: row.from + row.count, count: 1, ..row };
+        }
+        panic!("the answer does not end");
+    }
+
+    #[test]
+    fn a_tail_ends_where_the_answer_ends_before_its_stop_string() {
+        let keys = KeyHasher::new([1; 32]);
+        let (mut kept, finished) = stopped(50, "abXYZ", "XYZ", &keys);
+        assert_eq!(finished.reason, Finish::StopString("XYZ".into()));
+        assert_eq!(finished.inside_tokens, 2);
+        assert_eq!(
+            finished.computed_tokens, 52,
+            "the KV of X and Y was computed, and no turn will ask for it"
+        );
+        kept.extend(['a', 'b'].map(token));
+        assert_eq!(finished.tail_key, Some(keys.block(&ROOT, 0, &kept, None)));
+    }
+
+    #[test]
+    fn a_block_that_was_filled_before_the_stop_string_was_complete_stays_whole() {
+        let keys = KeyHasher::new([1; 32]);
+        let (_, finished) = stopped(62, "aXYZ", "XYZ", &keys);
+        assert_eq!(finished.inside_tokens, 1);
+        assert_eq!((finished.computed_tokens, finished.tail_key), (64, None));
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use attentionstore_kv::BLOCK_TOKENS;
 use attentionstore_model::backend::{BatchSequence, LogitsWanted, Stream};
-use attentionstore_model::sampling::{SampleRequest, Sampled};
+use attentionstore_model::sampling::{SampleOutcome, SampleRequest};
 use crossbeam_channel::RecvTimeoutError;
 
 use crate::error::EngineError;
@@ -119,13 +119,13 @@ impl Worker {
         Ok(saves)
     }
 
-    /// The forward pass and sampling. Sampled tokens are in the order of the rows that asked for one.
+    /// The forward pass and sampling. Outcomes are in the order of the rows that asked for a token.
     fn compute(
         &mut self,
         work: &[PlanRow],
         saves: &[Save],
         stalls: &mut Stalls,
-    ) -> Result<Vec<Sampled>, EngineError> {
+    ) -> Result<Vec<SampleOutcome>, EngineError> {
         let seen: Vec<(u32, Vec<u32>)> =
             work.iter().map(|row| self.sequences[&row.sequence].seen_by(row)).collect();
         let slots = seen.iter().flat_map(|(_, slots)| slots.iter().copied());
@@ -180,9 +180,14 @@ impl Worker {
         }
     }
 
-    fn sample(&mut self, work: &[PlanRow]) -> Result<Vec<Sampled>, EngineError> {
-        let sampling = work.iter().filter(|row| row.sample);
+    fn sample(&mut self, work: &[PlanRow]) -> Result<Vec<SampleOutcome>, EngineError> {
+        let sampling: Vec<&PlanRow> = work.iter().filter(|row| row.sample).collect();
+        let vocabulary = self.backend.config().vocab_size;
+        for planned in &sampling {
+            self.sequence_mut(planned.sequence)?.prepare_mask(vocabulary);
+        }
         let requests: Vec<SampleRequest<'_>> = sampling
+            .iter()
             .enumerate()
             .map(|(row, planned)| {
                 let sequence = &self.sequences[&planned.sequence];
@@ -192,6 +197,7 @@ impl Worker {
                     counts: sequence.counts(),
                     token_index: sequence.tokens().len() as u64,
                     banned: if sequence.ignores_end() { &self.end_tokens } else { &[] },
+                    mask: sequence.mask(),
                 }
             })
             .collect();
@@ -205,7 +211,7 @@ impl Worker {
         &mut self,
         rows: &[PlanRow],
         (planned, fates): (&[RowStatus], &[RowStatus]),
-        sampled: Vec<Sampled>,
+        sampled: Vec<SampleOutcome>,
     ) -> Vec<RowResult> {
         let mut sampled = sampled.into_iter();
         let mut results = Vec::with_capacity(rows.len());

@@ -194,6 +194,7 @@ fn encode_finished(finished: &Finished, out: &mut Vec<u8>) {
         Finish::StopToken(token) => (1, *token, ""),
         Finish::StopString(stop) => (2, 0, stop.as_str()),
         Finish::Length => (3, 0, ""),
+        Finish::NoneAllowed => (4, 0, ""),
     };
     word(out, kind);
     word(out, token);

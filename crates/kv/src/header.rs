@@ -85,7 +85,7 @@ impl BlockHeader {
 
     fn check_bounds(&self, page: &[u8], payload: &[u8]) -> Result<(), &'static str> {
         if page.len() != HEADER_BYTES || payload.len() != self.layout.block_bytes() {
-            return Err("page or payload has not the block's length");
+            return Err("the page or the payload does not have the block's length");
         }
         if !(1..=BLOCK_TOKENS).contains(&self.valid) {
             return Err("the valid length is out of range");

@@ -192,6 +192,7 @@ fn run(backend: &mut CpuBackend, sequences: &[BatchSequence<'_>]) {
             counts: &counts,
             token_index: u64::from(sequence.position),
             banned: &[],
+            mask: None,
         })
         .collect();
     if !requests.is_empty() {

@@ -156,6 +156,7 @@ impl Bench {
                 counts: &self.counts,
                 token_index: 0,
                 banned: &[],
+                mask: None,
             })
             .collect();
         self.backend.sample(&requests)?;

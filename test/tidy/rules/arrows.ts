@@ -6,7 +6,7 @@ import type { Finding, SourceFile } from './tree.js'
 
 /**
  * Folder of ts/ → the other folders it may import. Those of ts/scheduler are told by room; `scheduler` stands for all of
- * them. Folders that are not named (cli, and files beside) may import all.
+ * them. Each folder of ts/surfaces is a surface: it may import what all of them share, and nothing of another. Folders that are not named (cli, and files beside) may import all.
  */
 const TS_ARROWS: Readonly<Record<string, readonly string[]>> = {
   protocol: [],
@@ -17,7 +17,7 @@ const TS_ARROWS: Readonly<Record<string, readonly string[]>> = {
   conversations: ['engine', 'protocol'],
   'scheduler/costs': ['engine'],
   'scheduler/accounts': ['scheduler/costs', 'directory', 'engine', 'protocol'],
-  'scheduler/core': ['scheduler/accounts', 'scheduler/costs', 'directory', 'placement', 'engine'],
+  'scheduler/core': ['scheduler/accounts', 'scheduler/costs', 'conversations', 'directory', 'placement', 'engine', 'protocol'],
   'scheduler/sequence': ['scheduler/core', 'scheduler/accounts', 'conversations', 'directory', 'placement', 'engine', 'protocol'],
   'scheduler/moves': ['scheduler/sequence', 'scheduler/core', 'scheduler/accounts', 'scheduler/costs', 'directory', 'placement', 'engine', 'protocol'],
   'scheduler/loop': ['scheduler', 'directory', 'engine', 'protocol'],
@@ -26,14 +26,19 @@ const TS_ARROWS: Readonly<Record<string, readonly string[]>> = {
   evaluation: ['engine', 'protocol'],
   telemetry: ['service', 'scheduler/core', 'engine', 'protocol'],
   auth: ['config', 'protocol'],
-  api: ['auth', 'service', 'telemetry', 'config', 'engine', 'protocol'],
+  surfaces: ['service', 'engine', 'protocol'],
+  api: ['surfaces', 'auth', 'service', 'telemetry', 'config', 'engine', 'protocol'],
 }
 
 /** The contract between the API and the service: what it imports holds types, or belongs to the protocol. */
 const CONTRACT = 'ts/service/types.ts'
 const CONTRACT_MAY = new Set(['ts/engine/types.ts', 'ts/placement/retention.ts', 'ts/conversations/query.ts', 'ts/protocol/index.ts'])
 /** Of the service these folders see the contract alone. */
-const SEES_CONTRACT_ONLY = new Set(['api', 'telemetry'])
+const SEES_CONTRACT_ONLY = new Set(['api', 'surfaces', 'telemetry'])
+
+/** The published types: it may import the bodies of surfaces, which lie with the surfaces. */
+const PUBLISHED = 'ts/protocol/index.ts'
+const SURFACE_BODIES = /^ts\/surfaces\/[\w-]+\/schemas\//
 
 /** Crate → crates of this workspace that it may depend on. */
 const CRATE_ARROWS: Readonly<Record<string, readonly string[]>> = {
@@ -45,33 +50,48 @@ const CRATE_ARROWS: Readonly<Record<string, readonly string[]>> = {
   binding: ['engine', 'model', 'kv', 'uring', 'cuda'],
 }
 
-/** What the page may import besides its own files. */
+/** Packages that the page may import besides its own files. */
 const WEB_PACKAGES = /^(attentionstore\/protocol|vue|vue-router|reka-ui|@tanstack\/vue-virtual|uplot(\/.*)?|socket\.io-client|vite|@vitejs\/.*|node:.*)$/
 
-/** The folder of ts/ that a path lies in; of ts/scheduler the room, or `scheduler` where it lies in none. */
+/** The folder of ts/ that a path lies in; of ts/scheduler the room, of ts/surfaces the surface, where it lies in one. */
 function partOf(path: string): string | undefined {
-  return /^ts\/(scheduler\/\w+(?=\/)|\w+(?=\/))/.exec(path)?.[1]
+  return /^ts\/((?:scheduler|surfaces)\/[\w-]+(?=\/)|\w+(?=\/))/.exec(path)?.[1]
+}
+
+/** `surfaces` of `surfaces/openai`. */
+const folderOf = (part: string) => part.replace(/\/.*/, '')
+
+function allowedFor(part: string): readonly string[] | undefined {
+  if (!part.startsWith('surfaces/')) return TS_ARROWS[part]
+  return ['surfaces', ...(TS_ARROWS['surfaces'] ?? [])]
+}
+
+/** `to` is named, or the folder that it is a room of; of another surface nothing is seen. */
+function isAllowed(from: string, to: string, allowed: readonly string[]): boolean {
+  if (from.startsWith('surfaces/') && to.startsWith('surfaces/')) return false
+  return allowed.includes(to) || allowed.includes(folderOf(to))
 }
 
 function tsFinding(file: SourceFile, specifier: string, line: number): Finding[] {
   const from = partOf(file.path)
   if (from === undefined || !specifier.startsWith('.')) return []
   const target = posix.join(posix.dirname(file.path), specifier).replace(/\.js$/, '.ts')
+  if (file.path === PUBLISHED && SURFACE_BODIES.test(target)) return []
   const message = contractMessage(file.path, from, target) ?? arrowMessage(from, target)
   return message === null ? [] : [{ path: file.path, line, message }]
 }
 
 function arrowMessage(from: string, target: string): string | null {
-  const allowed = TS_ARROWS[from]
+  const allowed = allowedFor(from)
   const to = partOf(target) ?? target
   if (allowed === undefined || to === from || to === 'native') return null
-  if (allowed.includes(to) || allowed.includes(to.replace(/\/.*/, ''))) return null
+  if (isAllowed(from, to, allowed)) return null
   return `${from}/ may import ${allowed.join(', ') || 'nothing'}; not ${to}`
 }
 
 function contractMessage(path: string, from: string, target: string): string | null {
   if (path === CONTRACT && !CONTRACT_MAY.has(target)) return `the contract imports types alone; not ${target}`
-  if (!SEES_CONTRACT_ONLY.has(from) || partOf(target) !== 'service' || target === CONTRACT) return null
+  if (!SEES_CONTRACT_ONLY.has(folderOf(from)) || partOf(target) !== 'service' || target === CONTRACT) return null
   return `${from}/ sees ${CONTRACT} of the service; not ${target}`
 }
 

@@ -1,4 +1,4 @@
-// Files stay small enough to be read at once. What is already too long may only get shorter.
+// Files stay small enough to be read at once. A file that is too long already may only get shorter.
 
 import type { Finding, SourceFile } from './tree.js'
 

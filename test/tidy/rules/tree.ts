@@ -13,7 +13,7 @@ export interface SourceFile {
   readonly text: string
 }
 
-/** What a rule found: where, and what to do about it. */
+/** One breach of a rule: its place, and the remedy. */
 export interface Finding {
   readonly path: string
   /** From 1; 0: the whole file. */

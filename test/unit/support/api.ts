@@ -1,10 +1,12 @@
-// The HTTP API over a fake service, on a port of its own.
+// The HTTP API over a fake service or a given one, on a port of its own.
 
 import { request, type IncomingHttpHeaders } from 'node:http'
 import OpenAI from 'openai'
 import { openHttpApi, type ListenOptions } from '../../../ts/api/listen.js'
-import type { ServerInfo } from '../../../ts/protocol/events.js'
 import { AccessControl } from '../../../ts/auth/access-control.js'
+import type { Engine } from '../../../ts/engine/types.js'
+import type { ServerInfo } from '../../../ts/protocol/events.js'
+import type { InferenceService } from '../../../ts/service/types.js'
 import { createLogger } from '../../../ts/telemetry/logger.js'
 import { Telemetry } from '../../../ts/telemetry/telemetry.js'
 import { fakeInfo, FakeService, fakeStats, fakeText } from './fake-service.js'
@@ -27,14 +29,17 @@ const info: ServerInfo = {
   ttftEstimate: 'guessed',
 }
 
-export interface TestApi {
+export interface OpenedApi {
   readonly url: string
-  readonly service: FakeService
   readonly client: OpenAI
   /** Lines of the log, at the most talkative level. */
   readonly log: readonly string[]
   post(path: string, body: unknown, headers?: Readonly<Record<string, string>>): Promise<Response>
   close(): Promise<void>
+}
+
+export interface TestApi extends OpenedApi {
+  readonly service: FakeService
 }
 
 /** As a server without keys. */
@@ -48,6 +53,17 @@ export async function openTestApi(
   auth: AccessControl = openToAll(),
 ): Promise<TestApi> {
   const service = new FakeService()
+  const api = await openApiOver(service, { info: { ...fakeInfo, ...engine }, text: fakeText }, options, auth)
+  return { ...api, service }
+}
+
+/** The API alone: the service and the engine stay the caller's to close. */
+export async function openApiOver(
+  service: InferenceService,
+  engine: Pick<Engine, 'info' | 'text'>,
+  options: Partial<ListenOptions> = {},
+  auth: AccessControl = openToAll(),
+): Promise<OpenedApi> {
   const log: string[] = []
   const telemetry = new Telemetry(info, { service, stats: () => fakeStats })
   const http = await openHttpApi(
@@ -55,7 +71,7 @@ export async function openTestApi(
       service,
       telemetry,
       auth,
-      engine: { info: { ...fakeInfo, ...engine }, text: fakeText },
+      engine,
       log: createLogger('debug', (line) => log.push(line)),
       models: info.models,
       startedAtS: 1,
@@ -72,7 +88,6 @@ export async function openTestApi(
   )
   return {
     url: http.url,
-    service,
     log,
     client: new OpenAI({ baseURL: `${http.url}/v1`, apiKey: 'none', maxRetries: 0 }),
     post: (path, body, headers = {}) =>

@@ -161,7 +161,7 @@ const fakeConversation: ConversationInfo = {
 function fakeConversations(called: (call: string) => void): ConversationAdmin {
   const act = (verb: string, id: string, tenant: string | null): void => {
     called(`${verb} ${id} ${tenant}`)
-    if (id !== fakeConversation.id) throw new ApiError('not_found', 'there is no conversation of this id')
+    if (id !== fakeConversation.id) throw new ApiError('not_found', 'The server has no conversation of this id.')
   }
   const conversation = fakeConversation.id
   return {
@@ -192,6 +192,8 @@ function fakeConversations(called: (call: string) => void): ConversationAdmin {
 export class FakeService implements InferenceService {
   readonly modelContext = 2048
   ready = true
+  failure: ApiError | null = null
+  readonly failed = new Promise<ApiError>(() => {})
   readonly turns: FakeTurn[] = []
   /** What each turn answers; replaced by tests. An ApiError refuses the request. */
   answer: (request: TurnRequest) => ReadonlyArray<TurnEvent | Error> | ApiError = () => [delta('Hello'), delta(' you'), done()]
@@ -209,7 +211,7 @@ export class FakeService implements InferenceService {
   #onStarted: Array<(turn: FakeTurn) => void> = []
 
   async start(request: TurnRequest): Promise<Turn> {
-    if (!this.ready) throw new ApiError('draining', 'the server is shutting down')
+    if (!this.ready) throw new ApiError('draining', 'The server is shutting down.')
     const answer = this.answer(request)
     if (answer instanceof ApiError) throw answer
     const turn = new FakeTurn(request, answer)
@@ -257,7 +259,9 @@ export class FakeService implements InferenceService {
       savedMs: 2500,
       prefillTokensPerS: 1234,
       preemptions: 15,
+      failedTransfers: [{ kind: 'load', code: 'kv_io', count: 29 }],
       droppedBlocks: { evicted: 16, reset: 17 },
+      abandonedBlocks: { save: 29, write: 30 },
       savedBlocks: 18,
       loadedBlocks: 19,
       promotedBlocks: 20,

@@ -3,6 +3,7 @@
 import { EventEmitter, once } from 'node:events'
 import { PassThrough } from 'node:stream'
 import { main } from '../../../ts/cli/main.js'
+import type { OpenEngine } from '../../../ts/engine-choice.js'
 import type { Terminal } from '../../../ts/cli/terminal.js'
 
 export class FakeTerminal implements Terminal {
@@ -13,7 +14,11 @@ export class FakeTerminal implements Terminal {
   stderr = ''
   readonly #events = new EventEmitter()
 
-  constructor(readonly env: Readonly<Record<string, string>> = {}) {}
+  constructor(
+    readonly env: Readonly<Record<string, string>> = {},
+    /** How `serve` comes by its engine. @default as usual */
+    readonly open?: OpenEngine,
+  ) {}
 
   readonly out = (text: string): void => {
     this.stdout += text
@@ -60,6 +65,6 @@ export class FakeTerminal implements Terminal {
   }
 
   run(...args: readonly string[]): Promise<number> {
-    return main(args, this)
+    return main(args, this, this.open)
   }
 }

@@ -1,7 +1,8 @@
 import type { CacheStatusBody, DemoteResponse, ResetResponse } from '../../protocol/index.js'
 import { DemoteRequest } from '../../protocol/schemas/admin.js'
-import { json, type Handler } from '../route.js'
-import { validate } from '../validate.js'
+import { json } from '../../surfaces/surface.js'
+import { validate } from '../../surfaces/validate.js'
+import type { Handler } from '../route.js'
 
 /** GET /admin/cache */
 export const cacheStatus: Handler = (_, { service }) => {

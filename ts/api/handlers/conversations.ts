@@ -11,8 +11,9 @@ import type {
 import { DemoteRequest } from '../../protocol/schemas/admin.js'
 import { ConversationParams, ConversationQuery, ConversationTarget } from '../../protocol/schemas/conversations.js'
 import type { ConversationInfo } from '../../service/types.js'
-import { json, type ApiRequest, type Handler } from '../route.js'
-import { validate } from '../validate.js'
+import { json } from '../../surfaces/surface.js'
+import { validate } from '../../surfaces/validate.js'
+import type { ApiRequest, Handler } from '../route.js'
 
 /** GET /admin/conversations */
 export const listConversations: Handler = ({ query }, { service }) => {

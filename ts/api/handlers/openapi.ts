@@ -1,4 +1,5 @@
-import { json, type Handler } from '../route.js'
+import { json } from '../../surfaces/surface.js'
+import type { Handler } from '../route.js'
 
 /** GET /openapi.json */
 export const openapi: Handler = (_, { description }) => json(description)

@@ -1,7 +1,8 @@
 import type { RequestList } from '../../protocol/index.js'
 import { RequestQuery } from '../../protocol/schemas/requests.js'
-import { json, type Handler } from '../route.js'
-import { validate } from '../validate.js'
+import { json } from '../../surfaces/surface.js'
+import { validate } from '../../surfaces/validate.js'
+import type { Handler } from '../route.js'
 
 /** GET /admin/requests */
 export const listRequests: Handler = ({ query }, { service }) => {

@@ -3,8 +3,9 @@
 import type { Login } from '../../auth/access-control.js'
 import type { Session, SessionEnded, SessionState } from '../../protocol/index.js'
 import { SessionRequest } from '../../protocol/schemas/session.js'
-import { json, type Handler } from '../route.js'
-import { validate } from '../validate.js'
+import { json } from '../../surfaces/surface.js'
+import { validate } from '../../surfaces/validate.js'
+import type { Handler } from '../route.js'
 
 function sessionBody({ record, session }: Login): Session {
   return { name: record.name, tenant: record.tenant, expires_at_ms: session.expiresAt }

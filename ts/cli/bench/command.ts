@@ -25,7 +25,7 @@ const HELP = `
 A trace is any that simulate reads: the log of serve --request-log, Mooncake's, sessions of ShareGPT or of agents, Azure's;
 plain, xz or tar. Prompts are token ids made from the block ids, the same on every run; answers have the length of the
 trace's.
-Answers are the server's own, so a later prompt shares with an earlier one what their prompts share.
+Answers are the server's own, so a later prompt shares with an earlier one only the part that their prompts share.
 Exit code 1: some request failed.
 `
 
@@ -36,7 +36,7 @@ export function benchCommand(terminal: Terminal, setExitCode: (code: number) => 
     .requiredOption('--trace <file>', 'the trace')
     .option('--speed <factor>', '2 sends twice as fast as the trace', '1')
     .option('--limit <count>', 'only the first requests of the trace (default: all)')
-    .option('--block-tokens <count>', "tokens a block id stands for; scales lengths along (default: the trace's)")
+    .option('--block-tokens <count>', "tokens that one block id stands for; scales lengths with it (default: the trace's)")
     .option('--json <file>', 'write the report there too')
     .addHelpText('after', HELP)
     .action(async (values: BenchValues) => setExitCode(await bench(values, terminal)))

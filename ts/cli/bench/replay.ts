@@ -29,7 +29,7 @@ export type Outcome =
     }
   | { readonly ok: false; readonly message: string }
 
-/** What is read of a chunk; servers differ in the rest. */
+/** The fields that are read of a chunk; servers differ in the rest. */
 const Chunk = z.object({
   choices: z.array(z.object({ text: z.string().nullish() })),
   usage: z

@@ -1,4 +1,4 @@
-// What a replay found, as data and as text.
+// The results of a replay, as data and as text.
 
 import type { Outcome } from './replay.js'
 

@@ -57,17 +57,17 @@ export function simulateCommand(terminal: Terminal, setExitCode: (code: number) 
   return new Command('simulate')
     .description('replay a trace through a simulated cache: hit rates, times and costs, a policy and capacity at a time')
     .requiredOption('--trace <file>', 'the trace')
-    .option('--policy <name,…>', 'which blocks are given up first', 'lru')
+    .option('--policy <name,…>', 'order in which blocks are evicted', 'lru')
     .option('--profile <name>', `the machine and model (default: ${RECORDED} where the trace says it, else ${cpu2.name})`)
     .option('--capacity <size,…>', "one tier: 5% of the trace's unique blocks, or 4GiB")
     .option('--look-ahead <count>', 'with --capacity: requests to come that the policy is shown (default: 0)')
-    .option('--hbm-bytes <size>', "all tiers: that of hbm (default: the profile's)")
-    .option('--dram-bytes <size>', "that of dram, 0 for none (default: the profile's)")
-    .option('--ssd-bytes <size>', "that of ssd, 0 for none (default: the profile's)")
+    .option('--hbm-bytes <size>', "all tiers: size of hbm (default: the profile's)")
+    .option('--dram-bytes <size>', "all tiers: size of dram, 0 for none (default: the profile's)")
+    .option('--ssd-bytes <size>', "all tiers: size of ssd, 0 for none (default: the profile's)")
     .option('--warm-up <count>', 'all tiers: first requests that are served and not counted (default: 0)')
-    .option('--context-window <tokens>', 'all tiers: conversations go on beyond it and see so much (default: they end with the context)')
-    .option('--truncation-ratio <share>', 'share of the window that leaves it at a time (default: 0.5)')
-    .option('--reuse-after-truncation <on|off>', 'off: what was computed before a truncation is computed again after it (default: on)')
+    .option('--context-window <tokens>', 'all tiers: conversations continue beyond it and see at most this many tokens (default: they end with the context)')
+    .option('--truncation-ratio <share>', 'share of the window that leaves the window at a time (default: 0.5)')
+    .option('--reuse-after-truncation <on|off>', 'off: tokens computed before a truncation are computed again after it (default: on)')
     .option('--limit <count>', 'only the first requests of the trace (default: all)')
     .option('--json <file>', 'write the results there too')
     .option('--report <file>', 'write a page with plots there: HTML that needs nothing else')
@@ -109,7 +109,7 @@ function profileChoice(named: string | undefined): (trace: Trace) => HardwarePro
   return ({ machine }) => {
     const profile = name === RECORDED ? machine : profileNamed(name)
     if (profile) return profile
-    throw invalidOption('--profile', 'the trace does not say what machine served it: only request logs do')
+    throw invalidOption('--profile', 'the trace does not name the machine that served it; only request logs do')
   }
 }
 
@@ -123,7 +123,7 @@ function capacitiesOf(values: SimulateValues, sizes: string, policies: readonly 
 function tiersOf(values: SimulateValues, policies: readonly SimulatedPolicy[]): Simulation {
   refuse(values, ['lookAhead'], 'is for --capacity; with all tiers, the policy sees the queue')
   const server = policies.filter((policy) => policy !== 'belady')
-  if (server.length < policies.length) throw invalidOption('--policy', 'belady is the bound for one tier: give --capacity')
+  if (server.length < policies.length) throw invalidOption('--policy', 'belady is the bound for one tier; give --capacity')
   const size = (value: string | undefined, option: string) => optional<number | null>(value, option, bytes(0), null)
   const sizes = {
     hbm: size(values.hbmBytes, '--hbm-bytes'),

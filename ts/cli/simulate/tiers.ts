@@ -39,7 +39,7 @@ export async function simulateTiers(runs: TierRuns, onProgress: (share: number) 
 }
 
 function summary(results: readonly TieredResult[]): string {
-  // What no view holds is no hit to be had.
+  // Tokens outside every view cannot be hit.
   const isTruncated = results.some(({ truncation }) => truncation !== null)
   const ofView = (cell: string): string[] => (isTruncated ? [cell] : [])
   const heading = ['policy', 'token hits', ...ofView('of the view'), 'hbm', 'dram', 'ssd', 'ttft p50', 'p95', 'p99 ms', 'prefill/s', 'busy h', '$/M tokens']

@@ -24,10 +24,11 @@ export type ProgressListener = (share: number) => void
 /** Most plans without a reply: the running one and the one ahead. */
 const PLANS_IN_FLIGHT = 2
 
-class NativeEngine implements Engine {
+/** `createNativeEngine` makes it; tests give it a binding of their own. */
+export class NativeEngine implements Engine {
   readonly info: EngineInfo
   readonly text: EngineText
-  onEvents: (events: readonly EngineEvent[]) => void = () => {}
+  #listener: ((events: readonly EngineEvent[]) => void) | null = null
   readonly #binding: BindingEngine
   readonly #writer = new WireWriter()
   #inbox = Buffer.alloc(64 * 1024)
@@ -38,6 +39,16 @@ class NativeEngine implements Engine {
     this.#binding = binding
     this.info = engineInfo(binding.info())
     this.text = new NativeText(binding)
+  }
+
+  get onEvents(): (events: readonly EngineEvent[]) => void {
+    return this.#listener ?? (() => {})
+  }
+
+  /** What was posted meanwhile is still in the outbox, and its wake-up has been. */
+  set onEvents(listener: (events: readonly EngineEvent[]) => void) {
+    this.#listener = listener
+    queueMicrotask(() => this.takeEvents())
   }
 
   addSequence(spec: SequenceSpec): void {
@@ -60,7 +71,7 @@ class NativeEngine implements Engine {
   }
 
   stats(): EngineStats {
-    return this.#binding.stats()
+    return this.#call(() => this.#binding.stats())
   }
 
   close(): Promise<void> {
@@ -78,11 +89,22 @@ class NativeEngine implements Engine {
     this.takeEvents()
   }
 
-  /** Called on the event loop when the addon's outbox stops being empty. */
+  /** Called on the event loop when the addon's outbox stops being empty. Without a listener they stay there. */
   takeEvents(): void {
-    const events = this.#readInbox()
+    if (this.#listener === null) return
+    const events = this.#readEvents()
     this.#unanswered -= events.filter((event): event is StepReply => event.kind === 'step').length
-    if (events.length > 0) this.onEvents(events)
+    if (events.length > 0) this.#listener(events)
+  }
+
+  /** Events that were lost leave slots and answers of which nothing is known: the engine is of no use any more. */
+  #readEvents(): EngineEvent[] {
+    try {
+      return this.#readInbox()
+    } catch (thrown) {
+      const { code, message } = engineError(thrown)
+      return [{ kind: 'failed', code, message }]
+    }
   }
 
   #readInbox(): EngineEvent[] {
@@ -93,9 +115,9 @@ class NativeEngine implements Engine {
     }
   }
 
-  #call(work: () => void): void {
+  #call<T>(work: () => T): T {
     try {
-      work()
+      return work()
     } catch (thrown) {
       throw engineError(thrown)
     }

@@ -16,6 +16,8 @@ import type {
 
 const TRANSFER_WORDS = 13
 const TRANSFER_KINDS = { load: 0, save: 1, read: 2, write: 3, copy: 4, flush: 5, erase: 6 } as const
+/** By number; the first three differ in what the stop was. */
+const FINISH_REASONS: readonly FinishReason[] = ['stop', 'stop', 'stop', 'length', 'none_allowed']
 const ROW_STATUS = ['ok', 'noop', 'void'] as const
 const HAS_TOKEN = 1 << 2
 const HAS_LOGPROB = 1 << 3
@@ -223,7 +225,7 @@ function readFinished(cursor: Cursor, hasTailKey: boolean): Finished {
   const kind = cursor.word()
   const stopToken = cursor.word()
   const stopString = cursor.text()
-  const finish: FinishReason = kind === 3 ? 'length' : 'stop'
+  const finish = FINISH_REASONS[kind] ?? 'stop'
   const stopped = kind === 1 ? stopToken : kind === 2 ? stopString : null
   const insideTokens = cursor.word()
   const insideBytes = cursor.word()

@@ -5,6 +5,7 @@ import {
   BLOCK_TOKENS,
   type Engine,
   type EngineEvent,
+  type EngineFailed,
   type EngineInfo,
   type EngineStats,
   type PlanRow,
@@ -13,6 +14,7 @@ import {
   type StepPlan,
   type Transfer,
 } from '../types.js'
+import { EngineError } from '../../protocol/errors.js'
 import { computeRows, type SlotContent } from './content.js'
 import { ContractViolation } from './hazards.js'
 import { simulatedOptions, type SimulatedOptions } from './options.js'
@@ -20,7 +22,7 @@ import { logprobOf, sampleToken } from './sampler.js'
 import { SimulatedSequence } from './sequence.js'
 import { blockSizes } from './slots.js'
 import { SimulatedText } from './text.js'
-import { Transfers } from './transfers.js'
+import { failureOf, Transfers } from './transfers.js'
 import { TURN_END } from './vocabulary.js'
 import { attendedBy, stepMs } from '../step-costs.js'
 import { leftOut, nextEdge } from '../view.js'
@@ -34,7 +36,7 @@ const COPY_MS = 0.02
 export class SimulatedEngine implements Engine {
   readonly info: EngineInfo
   readonly text: SimulatedText
-  onEvents: (events: readonly EngineEvent[]) => void = () => {}
+  #listener: ((events: readonly EngineEvent[]) => void) | null = null
   readonly #options: SimulatedOptions
   readonly #transfers: Transfers
   readonly #sequences = new Map<number, SimulatedSequence>()
@@ -43,6 +45,7 @@ export class SimulatedEngine implements Engine {
   #unanswered = 0
   #lastStep = -1
   #isClosed = false
+  #failure: EngineFailed | null = null
   #onIdle: Array<() => void> = []
   readonly #totals = { steps: 0, computeMs: 0, loadStallMs: 0, stalledLayers: 0 }
 
@@ -53,17 +56,41 @@ export class SimulatedEngine implements Engine {
     this.#transfers = new Transfers(this.#options, this.info.blockBytes, done => this.#emit(done))
   }
 
+  get onEvents(): (events: readonly EngineEvent[]) => void {
+    return this.#listener ?? (() => {})
+  }
+
+  set onEvents(listener: (events: readonly EngineEvent[]) => void) {
+    const failure = this.#listener === null ? this.#failure : null
+    this.#listener = listener
+    if (failure) queueMicrotask(() => listener([failure]))
+  }
+
+  /**
+   * Ends the engine as a lost device does: it says so once, reports nothing of what is under way, and every later call
+   * throws.
+   */
+  fail(code: string, message: string): void {
+    if (this.#failure) return
+    this.#failure = { kind: 'failed', code, message }
+    this.#listener?.([this.#failure])
+    for (const resolve of this.#onIdle.splice(0)) resolve()
+  }
+
   addSequence(spec: SequenceSpec): void {
+    this.#checkAlive()
     if (this.#sequences.has(spec.sequence)) throw new ContractViolation(`sequence ${spec.sequence} is there already`)
     this.#sequences.set(spec.sequence, new SimulatedSequence(spec, this.text))
   }
 
   dropSequence(sequence: number): void {
+    this.#checkAlive()
     if (this.#sequenceOf(sequence).plans > 0) throw new ContractViolation(`sequence ${sequence} is dropped while a step names it`)
     this.#sequences.delete(sequence)
   }
 
   submit(plan: StepPlan): void {
+    this.#checkAlive()
     if (this.#isClosed) throw new ContractViolation('the engine is closed')
     if (this.#unanswered === 2) throw new ContractViolation('a third plan while two are unanswered')
     if (plan.step <= this.#lastStep) throw new ContractViolation(`step ${plan.step} after step ${this.#lastStep}`)
@@ -79,6 +106,7 @@ export class SimulatedEngine implements Engine {
   }
 
   transfer(transfers: readonly Transfer[]): void {
+    this.#checkAlive()
     if (this.#isClosed) throw new ContractViolation('the engine is closed')
     for (const transfer of transfers) {
       if (transfer.kind !== 'copy') {
@@ -116,8 +144,12 @@ export class SimulatedEngine implements Engine {
     while (!this.#isIdle) await new Promise<void>(resolve => this.#onIdle.push(resolve))
   }
 
+  #checkAlive(): void {
+    if (this.#failure) throw new EngineError('engine_closed', 'the engine is closed')
+  }
+
   get #isIdle(): boolean {
-    return this.#work.length === 0 && !this.#isComputing && this.#transfers.isIdle
+    return this.#failure !== null || this.#work.length === 0 && !this.#isComputing && this.#transfers.isIdle
   }
 
   #sequenceOf(id: number): SimulatedSequence {
@@ -146,7 +178,7 @@ export class SimulatedEngine implements Engine {
 
   #computeNext(): void {
     const work = this.#work[0]
-    if (this.#isComputing || !work) return
+    if (this.#isComputing || !work || this.#failure) return
     this.#isComputing = true
     const { clock } = this.#options
     const { ms, stallMs } = 'copy' in work ? { ms: COPY_MS, stallMs: 0 } : this.#stepTime(work.plan)
@@ -186,9 +218,12 @@ export class SimulatedEngine implements Engine {
   #endCopy(copy: Copy, ends: ReadonlyArray<() => void>): void {
     for (const end of ends) end()
     const [from, to] = [this.#transfers.hbm[copy.fromHbmSlot], this.#transfers.hbm[copy.toHbmSlot]]
-    if (from && to) to.copyRows(from.rows, copy.valid)
-    this.#transfers.failedLoads.delete(copy.toHbmSlot)
-    this.#emit({ kind: 'transfer', id: copy.id, bytes: this.info.blockBytes, ms: COPY_MS })
+    const error = this.#options.faults.fails?.(copy)
+    if (error === undefined && from && to) to.copyRows(from.rows, copy.valid)
+    // A slot that nothing was copied into is as void as one that nothing was loaded into.
+    if (error === undefined) this.#transfers.failedLoads.delete(copy.toHbmSlot)
+    else this.#transfers.failedLoads.add(copy.toHbmSlot)
+    this.#emit({ kind: 'transfer', id: copy.id, bytes: this.info.blockBytes, ms: COPY_MS, ...failureOf(error) })
   }
 
   #endStep(plan: StepPlan, ends: ReadonlyArray<() => void>, stepMs: number, loadStallMs: number): void {
@@ -249,6 +284,7 @@ export class SimulatedEngine implements Engine {
   }
 
   #emit(event: EngineEvent): void {
+    if (this.#failure) return
     this.onEvents([event])
     if (!this.#isIdle) return
     for (const resolve of this.#onIdle.splice(0)) resolve()

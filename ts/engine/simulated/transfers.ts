@@ -20,6 +20,11 @@ interface HostSlot {
   valid: number
 }
 
+/** What a transfer's end says of an error. */
+export function failureOf(error: string | undefined): Pick<TransferDone, 'error' | 'detail'> {
+  return error === undefined ? {} : { error, detail: `simulated: ${error}` }
+}
+
 export class Transfers {
   readonly hbm: readonly SlotContent[]
   readonly hbmUse: SlotUse
@@ -69,7 +74,7 @@ export class Transfers {
       case 'erase':
         return this.#erase(transfer)
       case 'flush':
-        return this.#run('write', transfer, 0, this.#options.profile.flushMs, () => undefined)
+        return this.#flush(transfer)
     }
   }
 
@@ -123,7 +128,7 @@ export class Transfers {
     this.#run('write', transfer, this.#bytes, diskLatencyMs + this.#bytes / writeRate, error => {
       for (const end of ends) end()
       const source = this.#dram[dramSlot] as HostSlot
-      if (error === undefined) this.#options.disk.extents.set(ssdSlot, { key, valid, rows: source.rows.slice() })
+      if (error === undefined) this.#options.disk.write(ssdSlot, { key, valid, rows: source.rows.slice() })
       return error
     })
   }
@@ -133,7 +138,15 @@ export class Transfers {
     const { writeRate, diskLatencyMs } = this.#options.profile
     this.#run('write', transfer, this.#bytes, diskLatencyMs + this.#bytes / writeRate, error => {
       end()
-      if (error === undefined) this.#options.disk.extents.delete(transfer.ssdSlot)
+      if (error === undefined) this.#options.disk.write(transfer.ssdSlot, undefined)
+      return error
+    })
+  }
+
+  /** The stream is in order: what was written before it is on the disk when it ends. */
+  #flush(transfer: Extract<Transfer, { kind: 'flush' }>): void {
+    this.#run('write', transfer, 0, this.#options.profile.flushMs, error => {
+      this.#options.disk.flushed(error !== undefined)
       return error
     })
   }
@@ -157,7 +170,7 @@ export class Transfers {
       stream.ms += taken
       stream.bytes += bytes
       const error = apply(faults.fails?.(transfer))
-      this.#emit({ kind: 'transfer', id: transfer.id, bytes, ms: taken, ...(error === undefined ? {} : { error }) })
+      this.#emit({ kind: 'transfer', id: transfer.id, bytes, ms: taken, ...failureOf(error) })
     })
   }
 }

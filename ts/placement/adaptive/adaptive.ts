@@ -1,5 +1,5 @@
 // Our own policy: expected hits a block-second, from chances of the next use that are learnt online, a class of blocks.
-// What the queue wants is the certain case and goes last. docs/design/placement.md says why.
+// A block that the queue wants is the certain case and goes last. docs/design/placement.md says why.
 
 import { usedBefore } from '../lru.js'
 import { selectFirst } from '../select.js'
@@ -16,7 +16,7 @@ const REFRESH_EVERY = 2048
 const AWAITED_BONUS = Math.log(4)
 const AWAITED_MS = 86_400_000
 
-/** What all turns of one policy share. */
+/** The state that all turns of one policy share. */
 class Lessons {
   readonly table = new LifeTable()
   readonly queue = new CohortQueue(this.table)

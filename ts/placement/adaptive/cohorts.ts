@@ -9,12 +9,12 @@ const LAST_BIN = AGE_BINS - 1
 export class Cohort {
   /** The bin of their age. */
   bin = 0
-  /** Blocks that joined, and those of them that nobody has used since. */
+  /** Blocks that joined, and those of them that were not used since. */
   size = 0
   waiting = 0
   /** Orders of the contest under which the blocks would be gone by now, one bit each. */
   lostUnder = 0
-  /** What one of the blocks counts; 0: none has been counted yet. */
+  /** The weight of one of the blocks; 0: none has been counted yet. */
   #weight = 0
 
   constructor(

@@ -1,4 +1,4 @@
-// What the tier would still hold under each of several orders, a cohort at a time: so that it is known, while one of them
+// The blocks that the tier would still hold under each of several orders, a cohort at a time: so that it is known, while one of them
 // rules, how many more of the returning blocks another one would have kept. No bytes, no second cache: cohorts know their size.
 
 import { AGE_BINS } from './ages.js'
@@ -7,7 +7,7 @@ import type { Cohort } from './cohorts.js'
 /** Of a cohort: the lowest goes first, among equals the longest unused. */
 export type Level = (cohort: Cohort) => number
 
-/** What one order lets the tier hold. */
+/** The blocks that one order lets the tier hold. */
 class Holding {
   readonly #level: Level
   readonly #bit: number
@@ -23,7 +23,7 @@ class Holding {
     this.#cohorts.push(cohort)
   }
 
-  /** What does not fit is lost. Beyond the last age nothing is told apart any more, nor counted. */
+  /** Blocks that do not fit are lost. Beyond the last age nothing is told apart any more, nor counted. */
   shrinkTo(blocks: number): void {
     this.#cohorts = this.#cohorts.filter(({ waiting, bin }) => waiting > 0 && bin < AGE_BINS - 1)
     let excess = -blocks
@@ -62,7 +62,7 @@ export class Contest {
   readonly #holdings: readonly Holding[]
   readonly #leads: Float64Array
   readonly #variances: Float64Array
-  /** What the turn under way has added. */
+  /** The counts that the turn under way has added. */
   readonly #turn: Float64Array
 
   /** Orders by level; the first is the one that the others are held against. */
@@ -84,7 +84,7 @@ export class Contest {
     for (let order = 1; order < this.#turn.length; order++) this.#turn[order] = (this.#turn[order] ?? 0) + first - ((lostUnder >> order) & 1)
   }
 
-  /** What comes next is another turn's: blocks of one come back together, and count as one observation. */
+  /** The next uses are another turn's: blocks of one come back together, and count as one observation. */
   nextTurn(): void {
     for (let order = 1; order < this.#turn.length; order++) {
       const added = this.#turn[order] ?? 0

@@ -1,6 +1,6 @@
 // How far what was learnt is trusted: altogether, in its large differences only, or not at all, which is LRU. The three run
-// against each other (contest.ts), and what was learnt rules if it kept more of what came back than LRU would have. What
-// it has to show for that depends on what there is to lose: where most of what comes back is gone it may even fall a little
+// against each other (contest.ts), and what was learnt rules if it kept more of what came back than LRU would have. The
+// proof that it needs depends on the blocks that can be lost: where most of what comes back is gone it may even fall a little
 // behind, where nearly all is still there a few old blocks decide, and only a clear lead counts.
 
 import type { Cohort } from './cohorts.js'
@@ -20,11 +20,11 @@ const MOST_DEMAND = 2
 const MOST_BEHIND = 0.02
 /** Share of the returning blocks by which it has to lead besides: a cohort goes in one piece here, and in the tier it does not. */
 const MARGIN = 0.004
-/** What a refresh leaves of what was counted before it. */
+/** The part of the counts that a refresh leaves. */
 const MEMORY = 0.995
 /** Returns before which nothing is concluded. */
 const FEW = 1000
-/** Uses between two looks at what the orders would hold: at least so many, and a part of the capacity. */
+/** Uses between two looks at what the orders would hold: at least this number, and a part of the capacity. */
 const LOOK_EVERY = 2048
 const LOOK_SHARE = 1 / 8
 

@@ -3,10 +3,11 @@
 
 import { z } from 'zod'
 import { TIER_NAMES } from '../tiers.js'
-import { CONVERSATION_ID } from './generation.js'
 
 /** Most rows of a page. */
 export const MAX_CONVERSATION_ROWS = 1000
+
+export const CONVERSATION_ID = /^[A-Za-z0-9._:-]{1,128}$/
 
 /** Tenants are named in key files. The empty name is the tenant of a server without keys. */
 export const TENANT_NAME = /^[A-Za-z0-9._:-]{0,64}$/

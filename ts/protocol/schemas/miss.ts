@@ -7,7 +7,7 @@ export const MissReasons = z
   .object({
     never_seen: count.meta({ description: 'new here, or another tenant’s; the token that the answer is sampled from' }),
     evicted: count.meta({ description: 'were here and were given up, or dropped on request' }),
-    damaged: count.meta({ description: 'were here and did not read back as what was written' }),
+    damaged: count.meta({ description: 'were here and did not read back as written' }),
     outside_view: count.meta({ description: 'not needed: no token that is computed sees them' }),
     unknown: count.meta({ description: 'were here, and left longer ago than is remembered' }),
   })

@@ -37,7 +37,7 @@ export const Eviction = z
     at_ms: z.number().meta({ description: 'when the block left, milliseconds since the Unix epoch' }),
     cause: z.enum(['evicted', 'write_queue_full', 'damaged', 'reset', 'ttl', 'foreign']),
     tier: z.enum(TIER_NAMES).meta({ description: 'the tier it was in last' }),
-    policy: z.string().nullable().meta({ description: 'the policy that chose it; null: nobody chose' }),
+    policy: z.string().nullable().meta({ description: 'the policy that chose it; null: no policy did' }),
   })
   .meta({ id: 'Eviction' })
 
@@ -62,7 +62,7 @@ export const RequestRecord = z
     recomputed_tokens: count,
     outside_view_tokens: count,
     miss: MissReasons,
-    evictions: z.array(Eviction).max(MOST_EVICTIONS).meta({ description: 'what became of the tokens in `evicted` and `damaged`' }),
+    evictions: z.array(Eviction).max(MOST_EVICTIONS).meta({ description: 'the end of the blocks in `evicted` and `damaged`' }),
     ttft_ms: milliseconds.nullable().meta({ description: 'null: it ended before its first token' }),
     estimated_ttft_ms: milliseconds
       .nullable()

@@ -12,6 +12,22 @@ export function perTier(): Record<TierName, number> {
   return { hbm: 0, dram: 0, ssd: 0 }
 }
 
+/** Counts by kind and code; both come from closed lists of the engine, so they are few. */
+export class FailureCounts {
+  readonly #counts = new Map<string, { readonly kind: string; readonly code: string; count: number }>()
+
+  add(kind: string, code: string): void {
+    const name = `${kind} ${code}`
+    const known = this.#counts.get(name)
+    if (known) known.count++
+    else this.#counts.set(name, { kind, code, count: 1 })
+  }
+
+  list(): Array<{ readonly kind: string; readonly code: string; readonly count: number }> {
+    return [...this.#counts.values()].map(counted => ({ ...counted }))
+  }
+}
+
 export class Counters {
   readonly requests: Record<Outcome, number> = { ok: 0, cancelled: 0, failed: 0, rejected: 0 }
   readonly dropped: Record<DropCause, number> = {
@@ -23,8 +39,11 @@ export class Counters {
     erased: 0,
     foreign: 0,
   }
+  /** Blocks whose save or write failed again and again, and is not tried any more. */
+  readonly abandoned = { save: 0, write: 0 }
   readonly reused = perTier()
   readonly missed = { neverSeen: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 }
+  readonly failedTransfers = new FailureCounts()
   savedMs = 0
   promptTokens = 0
   completionTokens = 0

@@ -1,11 +1,14 @@
 // What the scheduler's parts share: the engine, the directory, the clock and the counters.
 
 import type { Clock } from '../../engine/clock.js'
-import type { Engine } from '../../engine/types.js'
+import type { Engine, Transfer } from '../../engine/types.js'
 import type { Block } from '../../directory/block.js'
 import { Directory } from '../../directory/directory.js'
+import { conversationKey } from '../../conversations/registry.js'
 import { createPolicy } from '../../placement/registry.js'
 import { Counters } from '../accounts/counters.js'
+import { EventBus } from './events.js'
+import { Flushes } from './flushes.js'
 import { TransferDesk } from './transfer-desk.js'
 import { MachineMeter } from '../costs/machine.js'
 import type { ServiceOptions } from './options.js'
@@ -29,6 +32,7 @@ export interface Core {
   readonly engine: Engine
   readonly options: ServiceOptions
   readonly clock: Clock
+  readonly events: EventBus
   readonly directory: Directory
   readonly counters: Counters
   readonly rates: Rates
@@ -37,7 +41,16 @@ export interface Core {
   readonly journal: Journal
   readonly curve: HitRateCurve
   readonly desk: TransferDesk
+  readonly flushes: Flushes
   readonly tiers: Tiers
+}
+
+/** What the log says of one that failed. Saves, writes and flushes are tried again; who gives them up says so. */
+const FAILED: Readonly<Partial<Record<Transfer['kind'], string>>> = {
+  load: 'a load failed',
+  read: 'a read failed',
+  copy: 'a copy failed',
+  erase: 'an erasure failed',
 }
 
 export function createCore(engine: Engine, options: ServiceOptions): Core {
@@ -45,18 +58,40 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
   const keeps = !options.noReuse
   const dram = keeps && slots.dram > 0 && !dramStagingOnly
   const ssd = keeps && slots.ssd > 0 && slots.dram > 0
+  const now = () => options.clock.now()
+  const events = new EventBus()
+  const counters = new Counters()
+  events.on('transferFailed', (kind, code, detail) => {
+    counters.failedTransfers.add(kind, code)
+    const message = FAILED[kind]
+    if (message !== undefined) options.onFault({ message, code, context: detail === undefined ? {} : { detail } })
+  })
+  const journal = new Journal(now)
+  // A turn that is not released yet refers to nothing, but may have left something already.
+  const lastUserOf = (block: Block): string | null => {
+    const owner = journal.ownerOf(block)
+    return owner ? conversationKey(owner.tenant, owner.conversation) : null
+  }
+  const desk = new TransferDesk(engine, events)
   return {
     engine,
     options,
     clock: options.clock,
-    directory: new Directory(slots, { policy: createPolicy(options.policy), now: () => options.clock.now() }),
-    counters: new Counters(),
+    events,
+    directory: new Directory(slots, {
+      policy: createPolicy(options.policy),
+      now,
+      onSsdSlotLeft: slot => events.emit('ssdSlotLeft', slot),
+      lastUserOf,
+    }),
+    counters,
     rates: new Rates(),
     prefill: new PrefillModel(),
     machine: new MachineMeter(engine, options),
-    journal: new Journal(() => options.clock.now()),
+    journal,
     curve: new HitRateCurve(),
-    desk: new TransferDesk(engine),
+    desk,
+    flushes: new Flushes(desk),
     tiers: { keeps, dram, ssd, saves: dram || ssd },
   }
 }

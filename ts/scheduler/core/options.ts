@@ -1,9 +1,11 @@
 // What createInferenceService can be told, and the defaults that fit an engine.
 
+import { openDatabase, type Database } from '../../directory/database.js'
 import { systemClock, type Clock } from '../../engine/clock.js'
 import { BLOCK_TOKENS, type EngineInfo } from '../../engine/types.js'
 import { MIN_WINDOW } from '../../engine/view.js'
 import type { PolicyName } from '../../placement/types.js'
+import type { Fault } from '../../protocol/fault.js'
 import type { HistoryChoice } from '../costs/load-or-recompute.js'
 import type { MachineRecord } from '../costs/machine.js'
 
@@ -29,6 +31,8 @@ export interface RequestLogRecord {
 export interface ServiceOptions {
   /** Directory that holds `store/`. null: directory and conversations live in memory only. @default null */
   readonly dataDir: string | null
+  /** Opens the store of a data directory; tests replace it. @default lmdb */
+  readonly openDatabase: (dataDir: string) => Database
   /** Longest sequence in tokens; `max_model_len`. At most `contextThatFits(hbm slots)`. @default what fits */
   readonly maxContext: number
   /**
@@ -75,6 +79,8 @@ export interface ServiceOptions {
   readonly newConversationId: () => string
   /** @default null */
   readonly onRequestLogged: ((record: RequestLogRecord) => void) | null
+  /** Told of every fault that was handled where it was met; whoever writes them down bounds the lines. @default none */
+  readonly onFault: (fault: Fault) => void
 }
 
 /**
@@ -116,9 +122,11 @@ export function serviceOptions(info: EngineInfo, given: Partial<ServiceOptions>)
     commitIntervalMs: 250,
     maxRecordBytes: 64 * 1024 * 1024,
     maxConversations: 100_000,
+    openDatabase,
     clock: systemClock,
     newConversationId: () => `conv_${crypto.randomUUID()}`,
     onRequestLogged: null,
+    onFault: () => {},
     ...given,
   }
 }

@@ -7,6 +7,7 @@ import type { Core } from '../core/core.js'
 import type { Pacer } from './pacer.js'
 import type { Room } from '../moves/room.js'
 import type { PlannedSave, Saver } from '../moves/saver.js'
+import { ownEntry } from '../sequence/block-table.js'
 import type { Sequence } from '../sequence/sequence.js'
 
 /** A plan, and what its reply is judged by. */
@@ -67,9 +68,9 @@ export class Planner {
     const from = sequence.planned
     for (let index = Math.floor(from / BLOCK_TOKENS); index * BLOCK_TOKENS < from + count; index++) {
       if (sequence.table[index]) continue
-      const slot = this.#room.take('hbm')
-      if (slot < 0) return Math.max(0, index * BLOCK_TOKENS - from)
-      sequence.table[index] = { slot, block: null }
+      const own = this.#room.take('hbm')
+      if (!own) return Math.max(0, index * BLOCK_TOKENS - from)
+      sequence.table[index] = ownEntry(own)
     }
     return count
   }

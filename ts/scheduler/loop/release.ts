@@ -1,21 +1,27 @@
 // The one door through which a sequence leaves hbm: finished, cancelled, preempted or with a failed load.
 
 import type { Block } from '../../directory/block.js'
+import type { Reservation } from '../../directory/reservation.js'
 import { BLOCK_TOKENS, type BlockKey } from '../../engine/types.js'
 import { hiddenBlocks } from '../../engine/view.js'
 import type { Core } from '../core/core.js'
 import type { Saver } from '../moves/saver.js'
-import type { Sequence, TableEntry } from '../sequence/sequence.js'
+import type { Sequence } from '../sequence/sequence.js'
+
+export interface ReleaseListener {
+  /** A sequence left hbm: the keys of the blocks that it used. */
+  released(sequence: Sequence, keys: readonly BlockKey[]): void
+}
 
 export class Releaser {
   readonly #core: Core
   readonly #saver: Saver
-  /** Told of a sequence that left, and the keys of the blocks that it used. */
-  onReleased: (sequence: Sequence, keys: readonly BlockKey[]) => void = () => {}
+  readonly #listener: ReleaseListener
 
-  constructor(core: Core, saver: Saver) {
+  constructor(core: Core, saver: Saver, listener: ReleaseListener) {
     this.#core = core
     this.#saver = saver
+    this.#listener = listener
   }
 
   /**
@@ -28,9 +34,9 @@ export class Releaser {
     const keys = [...sequence.keys]
     sequence.table.forEach((entry, index) => {
       if (!entry) return
-      if (entry.block) this.#leaveShared(sequence, entry, now)
-      else if (index === tail) keys[index] = this.#keepTail(sequence, entry.slot, index)
-      else this.#giveBack(sequence, entry.slot)
+      if (entry.block) this.#leaveShared(sequence, entry.block, now)
+      else if (index === tail) keys[index] = this.#keepTail(sequence, entry.own, index)
+      else this.#giveBack(sequence, entry.own)
     })
     sequence.front = null
     for (const block of sequence.sources) this.#core.journal.used(sequence.trail, block)
@@ -40,7 +46,7 @@ export class Releaser {
     sequence.tableSent = 0
     sequence.needsReset = sequence.isAdded
     sequence.loading.leave()
-    this.onReleased(sequence, keys)
+    this.#listener.released(sequence, keys)
   }
 
   /** Gives up what no further row of a running sequence sees. A block whose rows are still being computed stays. */
@@ -51,19 +57,18 @@ export class Releaser {
     for (let index = Math.max(hidden.from, sequence.leftUpTo); index < end; index++) {
       const entry = sequence.table[index]
       sequence.table[index] = undefined
-      if (entry?.block) this.#leaveBehind(sequence, entry, entry.block, now)
-      else if (entry) this.#giveBack(sequence, entry.slot)
+      if (entry?.block) this.#leaveBehind(sequence, entry.block, now)
+      else if (entry) this.#giveBack(sequence, entry.own)
       sequence.leftUpTo = index + 1
     }
   }
 
-  #leaveBehind(sequence: Sequence, entry: TableEntry, block: Block, now: number): void {
-    this.#leaveShared(sequence, entry, now)
+  #leaveBehind(sequence: Sequence, block: Block, now: number): void {
+    this.#leaveShared(sequence, block, now)
     this.#core.directory.leaveBehind(block)
   }
 
-  #leaveShared(sequence: Sequence, { block }: TableEntry, now: number): void {
-    if (!block) return
+  #leaveShared(sequence: Sequence, block: Block, now: number): void {
     block.lastUse = now
     const { gone } = block
     this.#core.directory.unref(block, sequence.lastStep)
@@ -78,7 +83,7 @@ export class Releaser {
     return isUsable && sequence.computed % BLOCK_TOKENS > 0 ? Math.floor(sequence.computed / BLOCK_TOKENS) : -1
   }
 
-  #keepTail(sequence: Sequence, slot: number, index: number): BlockKey {
+  #keepTail(sequence: Sequence, own: Reservation, index: number): BlockKey {
     const { directory, engine, journal } = this.#core
     const tokens = sequence.tokens.copy(index * BLOCK_TOKENS, sequence.computed)
     const parent = sequence.parentKey(index)
@@ -86,18 +91,18 @@ export class Releaser {
     const block = directory.obtain(key, parent, index, tokens)
     if (sequence.turnUse) directory.use(block, sequence.turnUse)
     if (block.copies.hbm.state !== 'absent') {
-      this.#giveBack(sequence, slot)
+      this.#giveBack(sequence, own)
       return key
     }
-    directory.pools.hbm.nameInStep(slot, sequence.lastStep)
-    directory.adopt(block, 'hbm', slot, 'present')
+    directory.pools.hbm.nameInStep(own.slot, sequence.lastStep)
+    own.become(block, 'present')
     journal.filled(sequence.trail, block)
     this.#saver.want(block)
     return key
   }
 
-  #giveBack(sequence: Sequence, slot: number): void {
-    this.#core.directory.pools.hbm.nameInStep(slot, sequence.lastStep)
-    this.#core.directory.unreserve('hbm', slot)
+  #giveBack(sequence: Sequence, own: Reservation): void {
+    this.#core.directory.pools.hbm.nameInStep(own.slot, sequence.lastStep)
+    own.dispose()
   }
 }

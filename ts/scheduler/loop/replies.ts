@@ -5,6 +5,7 @@ import { BLOCK_TOKENS, type PlanRow, type RowResult, type StepReply } from '../.
 import { leftOut } from '../../engine/view.js'
 import type { Core } from '../core/core.js'
 import type { Draft } from './planner.js'
+import { sharedEntry } from '../sequence/block-table.js'
 import { countComputed } from '../sequence/prompt-split.js'
 import type { PlannedSave, Saver } from '../moves/saver.js'
 import type { Sequence } from '../sequence/sequence.js'
@@ -82,16 +83,16 @@ export class ReplyReader {
   #register(sequence: Sequence, index: number): void {
     const { directory, journal } = this.#core
     const entry = sequence.table[index]
-    if (!entry || entry.block) return
+    if (!entry?.own) return
     const tokens = sequence.tokens.copy(index * BLOCK_TOKENS, (index + 1) * BLOCK_TOKENS)
     const block = directory.obtain(sequence.keys[index] as string, sequence.parentKey(index), index, tokens)
     if (sequence.turnUse) directory.use(block, sequence.turnUse)
     // Computed twice at the same time: the second one stays the sequence's own, and goes with it.
     if (block.copies.hbm.state !== 'absent') return
-    directory.adopt(block, 'hbm', entry.slot, 'present')
+    entry.own.become(block, 'present')
     journal.filled(sequence.trail, block)
     directory.ref(block)
-    entry.block = block
+    sequence.table[index] = sharedEntry(block)
   }
 
   #answerSave(save: PlannedSave, row: RowResult | undefined): void {

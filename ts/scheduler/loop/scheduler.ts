@@ -1,31 +1,22 @@
 // The step loop: admit, join, plan one step ahead, read the reply.
 
-import type { BlockKey, EngineEvent, RowResult, StepReply } from '../../engine/types.js'
-import type { AttentionStoreError } from '../../protocol/errors.js'
-import { Acquirer } from '../moves/acquire.js'
-import { Admission } from './admission.js'
+import type { EngineEvent, RowResult, StepReply } from '../../engine/types.js'
+import { AttentionStoreError } from '../../protocol/errors.js'
+import type { BlockStore } from '../../directory/store.js'
 import { Samples } from '../accounts/counters.js'
-import { HistoryChooser } from '../costs/chooser.js'
 import type { Core } from '../core/core.js'
-import { FrontRunner } from '../moves/front-runner.js'
-import { Joiner } from './joiner.js'
-import { Loader } from '../moves/loader.js'
 import { LookAhead } from '../costs/look-ahead.js'
+import { Traffic } from '../costs/traffic.js'
+import { Moves } from '../moves/moves.js'
+import type { LeaveReason, Sequence } from '../sequence/sequence.js'
+import { Admission } from './admission.js'
+import { Joiner } from './joiner.js'
 import { Pacer } from './pacer.js'
 import { Planner, type Draft } from './planner.js'
-import { Prefetcher } from '../moves/prefetcher.js'
 import { WaitingQueue } from './queue.js'
-import { Reads } from '../moves/reads.js'
-import { Releaser } from './release.js'
+import { Releaser, type ReleaseListener } from './release.js'
 import { ReplyReader } from './replies.js'
-import { Room } from '../moves/room.js'
 import { Roster } from './roster.js'
-import { Saver } from '../moves/saver.js'
-import type { LeaveReason, Sequence } from '../sequence/sequence.js'
-import type { BlockStore } from '../../directory/store.js'
-import { Traffic } from '../costs/traffic.js'
-import { Warmer } from '../moves/warmer.js'
-import { Writer } from '../moves/writer.js'
 
 /**
  * Slots left free when a request is admitted beside others. More would keep the batch small for growth that mostly does
@@ -33,37 +24,27 @@ import { Writer } from '../moves/writer.js'
  */
 const GROWTH_SLOTS = 1
 
-export interface SchedulerListener {
-  /** A sequence left hbm: the keys of the blocks that it used. */
-  released(sequence: Sequence, keys: readonly BlockKey[]): void
+export interface SchedulerListener extends ReleaseListener {
   /** The answer is complete, and the sequence's blocks are released. */
   finished(sequence: Sequence, row: RowResult): void
-  /** The engine can do no more. */
-  failed(code: string, message: string): void
+  /** The engine can do no more, refused a call, or a round broke off, which `cause` explains. Maybe more than once. */
+  failed(code: string, message: string, cause?: unknown): void
   /** Something ended: a step, a transfer, a sequence. */
   settled(): void
 }
 
 export class Scheduler {
   readonly waiting = new WaitingQueue()
-  readonly saver: Saver
-  readonly writer: Writer
-  readonly reads: Reads
-  readonly loader: Loader
-  readonly prefetcher: Prefetcher
+  readonly moves: Moves
   readonly admission: Admission
-  readonly warmer: Warmer
   /** Milliseconds of this code a step. */
   readonly stepCost = new Samples(1024)
   readonly #core: Core
   readonly #listener: SchedulerListener
-  readonly #room: Room
   readonly #roster: Roster
   readonly #lookAhead = new LookAhead()
   readonly #traffic: Traffic
-  readonly #fronts: FrontRunner
   readonly #joiner: Joiner
-  readonly #acquirer: Acquirer
   readonly #pacer: Pacer
   readonly #planner: Planner
   readonly #replies: ReplyReader
@@ -76,31 +57,19 @@ export class Scheduler {
   constructor(core: Core, store: BlockStore | null, listener: SchedulerListener) {
     this.#core = core
     this.#listener = listener
-    const room = new Room(core)
-    this.#room = room
     this.#roster = new Roster(core.engine)
     this.#traffic = new Traffic(core.clock, () => this.#present)
-    this.writer = new Writer(core, room, store)
-    this.saver = new Saver(core, room, this.writer)
-    this.reads = new Reads(core, room)
-    this.loader = new Loader(core, this.reads)
-    this.loader.onSourceReleased = block => this.writer.releaseStaging(block)
-    const chooser = new HistoryChooser(core, this.reads, this.#traffic)
-    this.prefetcher = new Prefetcher(core, { room, reads: this.reads, loader: this.loader, lookAhead: this.#lookAhead, writer: this.writer, chooser })
-    this.admission = new Admission(this.waiting, this.prefetcher, core.clock)
+    const moves = new Moves(core, store, this.#traffic, this.#lookAhead)
+    this.moves = moves
+    this.admission = new Admission(this.waiting, moves.prefetcher, core.clock)
     this.#joiner = new Joiner(core)
-    this.warmer = new Warmer(core, room, this.reads, this.loader)
-    this.#acquirer = new Acquirer(core, room, this.loader)
-    this.#fronts = new FrontRunner(core, this.reads, this.loader, this.#traffic)
-    this.#fronts.onImpatient = () => this.pump()
-    this.#acquirer.onChoice = blocks => chooser.choose(blocks)
-    this.#acquirer.onUsed = block => this.prefetcher.ledger.used(block)
     this.#pacer = new Pacer(this.#traffic, core.rates, core.prefill, () => this.waiting.length)
-    this.#planner = new Planner(core, room, this.saver, this.#pacer)
-    this.#replies = new ReplyReader(core, this.saver, { finished: (sequence, row) => this.#finish(sequence, row) })
-    this.#releaser = new Releaser(core, this.saver)
-    this.#releaser.onReleased = (sequence, keys) => listener.released(sequence, keys)
-    core.engine.onEvents = events => this.#onEvents(events)
+    this.#planner = new Planner(core, moves.room, moves.saver, this.#pacer)
+    this.#replies = new ReplyReader(core, moves.saver, { finished: (sequence, row) => this.#finish(sequence, row) })
+    this.#releaser = new Releaser(core, moves.saver, listener)
+    core.events.on('frontWaited', () => this.pump())
+    core.events.on('engineRefused', thrown => this.#broke(thrown))
+    core.engine.onEvents = events => this.#guard(() => this.#onEvents(events))
   }
 
   get active(): readonly Sequence[] {
@@ -115,11 +84,7 @@ export class Scheduler {
   /** Nothing waits, runs or moves. */
   get isIdle(): boolean {
     const hasWork = this.#present > 0 || this.#drafts.size > 0
-    return !hasWork && this.areTransfersIdle
-  }
-
-  get areTransfersIdle(): boolean {
-    return this.saver.isIdle && this.writer.isIdle && this.reads.isIdle && this.loader.isIdle && this.#core.desk.inFlight === 0
+    return !hasWork && this.moves.isIdle
   }
 
   /** A step or a transfer is under way: something will be reported. */
@@ -130,55 +95,70 @@ export class Scheduler {
   /** Nothing is planned or read any more. */
   stop(): void {
     this.#isStopped = true
-    this.writer.close()
-    this.#fronts.close()
+    this.moves.close()
   }
 
   enqueue(sequence: Sequence): void {
-    this.#acquirer.noteWants(sequence)
-    this.#lookAhead.queued(sequence.wanted.length)
-    this.#traffic.arrives()
-    this.waiting.add(sequence)
-    this.pump()
+    this.#guard(() => {
+      this.moves.noteWants(sequence)
+      this.#lookAhead.queued(sequence.wanted.length)
+      this.#traffic.arrives()
+      this.waiting.add(sequence)
+      this.pump()
+    })
   }
 
   /** Nobody wants the answer any more: no plan after the next unsent one names the sequence. */
   cancel(sequence: Sequence): void {
     if (sequence.state === 'ended') return
-    if (sequence.state === 'waiting') {
-      this.waiting.remove(sequence)
-      this.#acquirer.dropWants(sequence)
-      this.#end(sequence)
-    } else {
-      sequence.leaving = 'cancelled'
-    }
-    this.pump()
+    this.#guard(() => {
+      if (sequence.state === 'waiting') {
+        this.waiting.remove(sequence)
+        this.moves.dropWants(sequence)
+        this.#end(sequence)
+      } else {
+        sequence.leaving = 'cancelled'
+      }
+      this.pump()
+    })
   }
 
   /** Everything that can be decided now, is. */
   pump(): void {
     if (this.#isPumping || this.#isStopped) return
     this.#isPumping = true
-    try {
+    this.#guard(() => {
       this.#decide()
       if (this.#isStuck) this.#decideAtLast()
-    } finally {
-      this.#isPumping = false
+    })
+    this.#isPumping = false
+  }
+
+  /** A round that breaks off leaves books that nothing may rely on, whether the engine refused a call or we have a bug. */
+  #guard(work: () => void): void {
+    try {
+      work()
+    } catch (thrown) {
+      this.#broke(thrown)
     }
   }
 
+  /** The message of an error that is not ours might hold a user's text. */
+  #broke(thrown: unknown): void {
+    if (thrown instanceof AttentionStoreError) return this.#listener.failed(thrown.code, thrown.message, thrown)
+    const name = thrown instanceof Error ? thrown.name : typeof thrown
+    this.#listener.failed('internal', `a round of the scheduler broke off with a ${name}`, thrown)
+  }
+
   #decide(): void {
-    this.#room.windowEnd = this.#windowEnd
+    this.moves.room.protectUpTo(this.#windowEnd)
     do {
       const isPreempted = this.#settleLeavers()
-      // Before anything is evicted: what can be saved need not be dropped.
-      this.saver.pump()
-      this.writer.pump()
+      this.moves.pumpDown()
       if (!isPreempted) this.#admit()
-      for (const sequence of this.active) if (sequence.leaving === null && !sequence.loading.hasFailed) this.#fronts.advance(sequence)
+      for (const sequence of this.active) if (sequence.leaving === null && !sequence.loading.hasFailed) this.moves.advanceFront(sequence)
       this.#join()
-      this.reads.pump()
-      this.prefetcher.pump(this.waiting)
+      this.moves.pumpUp(this.waiting)
     } while (this.#submitNext())
     this.#core.desk.flush()
   }
@@ -189,10 +169,8 @@ export class Scheduler {
   }
 
   #decideAtLast(): void {
-    this.#room.isLastResort = true
     for (const sequence of this.waiting) sequence.refusedAt = -1
-    this.#decide()
-    this.#room.isLastResort = false
+    this.moves.room.asLastResort(() => this.#decide())
   }
 
   /** The eviction window: requests whose conversations fit dram and ssd together. */
@@ -204,19 +182,21 @@ export class Scheduler {
 
   /** Fails everything that waits or runs. */
   failAll(error: AttentionStoreError): void {
-    this.#isStopped = true
+    this.stop()
     for (const sequence of [...this.waiting, ...this.active]) sequence.turn.fail(error)
   }
 
   #onEvents(events: readonly EngineEvent[]): void {
-    if (this.#isStopped) return
     const start = performance.now()
     let steps = 0
     for (const event of events) {
+      // Also of a scheduler that has stopped: the process must not end as if all were well.
+      if (event.kind === 'failed') return this.#listener.failed(event.code, event.message)
+      if (this.#isStopped) continue
       if (event.kind === 'transfer') this.#core.desk.ended(event)
-      else if (event.kind === 'step') steps += this.#readReply(event)
-      else return this.#listener.failed(event.code, event.message)
+      else steps += this.#readReply(event)
     }
+    if (this.#isStopped) return
     this.pump()
     if (steps > 0) this.stepCost.add((performance.now() - start) / steps)
     this.#listener.settled()
@@ -235,7 +215,7 @@ export class Scheduler {
   #submitNext(): boolean {
     const { options, desk, engine } = this.#core
     if (this.#drafts.size >= (options.overlap ? 2 : 1)) return false
-    if (options.syncSave && this.saver.inFlight > 0) return false
+    if (options.syncSave && this.moves.saver.inFlight > 0) return false
     let hasPreempted = false
     const running = this.active.filter(sequence => sequence.state === 'running')
     if (this.#drafts.size > 0 && this.#pacer.isHeavy(running)) return false
@@ -252,7 +232,7 @@ export class Scheduler {
   #makeRoomFor(starved: Sequence): boolean {
     const youngest = this.active.at(-1)
     if (!youngest || youngest === starved || this.active.some(sequence => sequence.leaving !== null)) return false
-    if (this.#room.isHbmOnItsWay) return false
+    if (this.moves.room.isHbmOnItsWay) return false
     youngest.leaving = 'preempted'
     this.#core.counters.preemptions++
     return true
@@ -279,7 +259,7 @@ export class Scheduler {
     sequence.state = 'waiting'
     sequence.queuedAt = this.#core.clock.now()
     sequence.refusedAt = -1
-    this.#acquirer.noteWants(sequence)
+    this.moves.noteWants(sequence)
     this.waiting.add(sequence)
   }
 
@@ -298,7 +278,7 @@ export class Scheduler {
   #acquire(sequence: Sequence, reserve: number): boolean {
     const { directory } = this.#core
     if (sequence.refusedAt === directory.version) return false
-    if (this.#acquirer.acquire(sequence, reserve)) return true
+    if (this.moves.acquire(sequence, reserve)) return true
     sequence.refusedAt = directory.version
     return false
   }
@@ -324,14 +304,16 @@ export class Scheduler {
     this.#roster.add(sequence)
   }
 
+  /** A turn that was cancelled while its last step ran has been accounted for already. */
   #finish(sequence: Sequence, row: RowResult): void {
     if (sequence.state === 'ended') return
+    const isCancelled = sequence.leaving === 'cancelled'
     sequence.computed = row.computedTokens ?? sequence.computed
     sequence.tailKey = row.tailKey ?? null
     this.#releaser.release(sequence)
     this.#roster.deactivate(sequence)
     this.#end(sequence)
-    this.#listener.finished(sequence, row)
+    if (!isCancelled) this.#listener.finished(sequence, row)
   }
 
   #end(sequence: Sequence): void {

@@ -1,46 +1,37 @@
-// Gives a waiting sequence its blocks: what is in hbm is shared, what is below is loaded, a partly used block is
-// extended in place by its sole owner and copied for everyone else.
+// Gives a waiting sequence its blocks: finds what is there of its history, has it planned (`acquire-plan.ts`), and does what
+// the plan says if there is room.
 
 import { TIERS, type Block } from '../../directory/block.js'
 import type { Match, Source } from '../../directory/match.js'
+import type { Reservation } from '../../directory/reservation.js'
 import type { SlotPool } from '../../directory/slots.js'
 import { viewOf } from '../../directory/view.js'
 import { BLOCK_TOKENS, type ViewParameters } from '../../engine/types.js'
 import type { TurnUse } from '../../placement/types.js'
-import { hiddenBlocks, MIN_WINDOW } from '../../engine/view.js'
+import { hiddenBlocks, keyedView, MIN_WINDOW } from '../../engine/view.js'
 import type { Core } from '../core/core.js'
+import type { HistoryChooser } from '../costs/chooser.js'
 import type { HistoryChoice } from '../costs/load-or-recompute.js'
+import { isOnDisk, needsSlot, planAcquisition, type AcquirePlan, type Step, type Way } from './acquire-plan.js'
 import type { Loader } from './loader.js'
 import { Front } from '../sequence/front.js'
+import { ownEntry, sharedEntry } from '../sequence/block-table.js'
 import { splitOf } from '../sequence/prompt-split.js'
 import type { Room } from './room.js'
 import type { Sequence } from '../sequence/sequence.js'
 import { mostRolled } from '../sequence/start.js'
 
-/** No slot is needed. (-1 says that none could be had.) */
-const NONE = -2
-
-/** How one source gets into the block table; `defer`: it is read or computed, whichever comes first. */
-type Way = 'share' | 'load' | 'take over' | 'copy' | 'load own' | 'defer'
-
-interface Step {
-  readonly source: Source
-  readonly way: Way
-}
-
 export class Acquirer {
   readonly #core: Core
   readonly #room: Room
   readonly #loader: Loader
-  /** A sequence takes the block. */
-  onUsed: (block: Block) => void = () => {}
-  /** What is to be done about history of which so many blocks lie on ssd. */
-  onChoice: (blocks: number) => HistoryChoice = () => 'load'
+  readonly #chooser: HistoryChooser
 
-  constructor(core: Core, room: Room, loader: Loader) {
+  constructor(core: Core, room: Room, loader: Loader, chooser: HistoryChooser) {
     this.#core = core
     this.#room = room
     this.#loader = loader
+    this.#chooser = chooser
   }
 
   /** Marks the blocks that a waiting sequence will want, and remembers in which tiers they are. */
@@ -68,12 +59,19 @@ export class Acquirer {
     this.dropWants(sequence)
     const onDisk = found.sources.filter(isOnDisk).length
     const choice = this.#choose(found, onDisk)
-    const match = choice === 'recompute' ? withoutTail(found) : found
-    const steps = match.sources.map(source => ({ source, way: this.#wayOf(source, choice) }))
-    const unprotect = this.#protect(steps)
-    const fits = this.#room.hasHbm(slotsNeeded(sequence, match, steps) + reserve)
-    const slots = fits ? this.#takeSlots(steps) : null
-    if (slots) this.#build(sequence, match, steps, slots)
+    const { hbm } = this.#core.directory.pools
+    const { tokens, spec } = sequence
+    const plan = planAcquisition({
+      found,
+      choice,
+      tokens: tokens.length,
+      window: spec.view?.window ?? Infinity,
+      isPinned: slot => hbm.isPinned(slot),
+    })
+    const unprotect = this.#protect(plan.steps)
+    const fits = this.#room.hasHbm(plan.slots + reserve)
+    const slots = fits ? this.#takeSlots(plan.steps) : null
+    if (slots) this.#apply(sequence, plan, slots)
     if (slots && onDisk > 0) this.#core.counters.history[choice]++
     if (slots && choice === 'recompute') sequence.front?.giveUp()
     unprotect()
@@ -99,27 +97,19 @@ export class Acquirer {
     throw new Error('the last start of a sequence computes more than its view holds')
   }
 
-  /** From the window on, rows depend on what was seen when they were computed; then the view is part of a block's key. */
+  /**
+   * From the window on, rows depend on what was seen when they were computed; then the view is part of a block's key. What
+   * continues such a block was computed under its view.
+   */
   #isOfView({ key, parent, index, tokens }: Block, view: ViewParameters | null): boolean {
-    if (index * BLOCK_TOKENS < MIN_WINDOW) return true
+    if (index * BLOCK_TOKENS < MIN_WINDOW || keyedView(view, index - 1) !== null) return true
     return this.#core.engine.text.blockKey(parent, index, tokens, view) === key
   }
 
   /** What is left out of the view could not be computed from. */
   #choose({ length, sources }: Match, onDisk: number): HistoryChoice {
     const isWhole = sources.length === Math.ceil(length / BLOCK_TOKENS)
-    return onDisk === 0 || !isWhole ? 'load' : this.onChoice(onDisk)
-  }
-
-  #wayOf(source: Source, choice: HistoryChoice): Way {
-    const { block, rows } = source
-    const inHbm = block.has('hbm')
-    if (choice !== 'load' && isOnDisk(source)) return 'defer'
-    if (rows === BLOCK_TOKENS) return inHbm || block.copies.hbm.state === 'filling' ? 'share' : 'load'
-    if (!inHbm) return 'load own'
-    const isPinned = this.#core.directory.pools.hbm.isPinned(block.copies.hbm.slot)
-    const isSoleOwner = block.valid === rows && block.refs === 0 && block.wants === 0 && !isPinned
-    return isSoleOwner ? 'take over' : 'copy'
+    return onDisk === 0 || !isWhole ? 'load' : this.#chooser.choose(onDisk)
   }
 
   /** While room is made, none of the sources may be chosen as a victim. Returns what ends the protection. */
@@ -135,13 +125,13 @@ export class Acquirer {
     }
   }
 
-  /** One hbm slot for each step that needs one; null, and nothing taken, if there are not enough. */
-  #takeSlots(steps: readonly Step[]): number[] | null {
-    const slots: number[] = []
+  /** An hbm slot for each step that needs one; null, and nothing taken, if there are not enough. */
+  #takeSlots(steps: readonly Step[]): Array<Reservation | null> | null {
+    const slots: Array<Reservation | null> = []
     for (const { way } of steps) {
-      const slot = way === 'share' || way === 'take over' ? NONE : this.#room.take('hbm')
-      if (slot < 0 && slot !== NONE) {
-        for (const taken of slots) if (taken !== NONE) this.#core.directory.unreserve('hbm', taken)
+      const slot = needsSlot(way) ? this.#room.take('hbm') : null
+      if (!slot && needsSlot(way)) {
+        for (const taken of slots) taken?.dispose()
         return null
       }
       slots.push(slot)
@@ -149,7 +139,7 @@ export class Acquirer {
     return slots
   }
 
-  #build(sequence: Sequence, match: Match, steps: readonly Step[], slots: readonly number[]): void {
+  #apply(sequence: Sequence, { match, steps }: AcquirePlan, slots: ReadonlyArray<Reservation | null>): void {
     sequence.loading.begin(this.#core.clock.now())
     sequence.isTailSettled = false
     sequence.sources = match.sources.map(({ block }) => block)
@@ -160,9 +150,9 @@ export class Acquirer {
     sequence.front = firstDeferred ? new Front(match.length) : null
     steps.forEach(({ source, way }, i) => {
       this.#core.directory.use(source.block, turnUse)
-      this.onUsed(source.block)
+      this.#core.events.emit('blockTaken', source.block)
       this.#core.journal.taken(sequence.trail, source.block)
-      this.#enter(sequence, source, way, slots[i] as number)
+      this.#enter(sequence, source, way, slots[i] ?? null)
     })
     this.#leaveBehind(sequence, match.length)
     const there = firstDeferred ? firstDeferred.source.index * BLOCK_TOKENS : match.length
@@ -189,66 +179,45 @@ export class Acquirer {
     }
   }
 
-  #enter(sequence: Sequence, { index, block, rows }: Source, way: Way, slot: number): void {
+  /** `own`: the slot of a step that needs one. */
+  #enter(sequence: Sequence, { index, block, rows }: Source, way: Way, own: Reservation | null): void {
     const { directory } = this.#core
-    switch (way) {
-      case 'share':
-        sequence.table[index] = { slot: block.copies.hbm.slot, block }
-        directory.ref(block)
-        if (!block.has('hbm')) this.#loader.joinShared(sequence.loading, block)
-        return
-      case 'load':
-        directory.adopt(block, 'hbm', slot, 'filling')
-        sequence.table[index] = { slot, block }
-        directory.ref(block)
-        return this.#loader.loadShared(sequence.loading, block)
-      case 'take over':
-        sequence.table[index] = { slot: directory.takeOver(block), block: null }
-        sequence.isTailSettled = true
-        return
-      case 'copy':
-        sequence.table[index] = { slot, block: null }
-        return this.#copy(block.copies.hbm.slot, slot, rows)
-      case 'load own':
-        sequence.table[index] = { slot, block: null }
-        return this.#loader.loadOwn(sequence.loading, block, slot)
-      case 'defer':
-        sequence.table[index] = { slot, block: null }
-        sequence.front?.missing.set(index, block)
+    if (way === 'share') {
+      sequence.table[index] = sharedEntry(block)
+      directory.ref(block)
+      if (!block.has('hbm')) this.#loader.joinShared(sequence.loading, block)
+      return
     }
+    const slot = own ?? directory.takeOver(block)
+    if (way === 'load') {
+      slot.become(block, 'filling')
+      sequence.table[index] = sharedEntry(block)
+      directory.ref(block)
+      return this.#loader.loadShared(sequence.loading, block)
+    }
+    sequence.table[index] = ownEntry(slot)
+    if (way === 'take over') sequence.isTailSettled = true
+    else if (way === 'copy') this.#copy(sequence, index, block, rows)
+    else if (way === 'load own') this.#loader.loadOwn(sequence.loading, block, slot.slot)
+    else sequence.front?.missing.set(index, block)
   }
 
   /** Runs before the next step, so nobody waits for it; both slots stay as they are until it is done. */
-  #copy(fromHbmSlot: number, toHbmSlot: number, valid: number): void {
-    const { hbm } = this.#core.directory.pools
+  #copy(sequence: Sequence, index: number, source: Block, valid: number): void {
+    const { directory, desk, counters } = this.#core
+    const { hbm } = directory.pools
+    const fromHbmSlot = source.copies.hbm.slot
+    const toHbmSlot = sequence.table[index]?.slot as number
     hbm.pin(fromHbmSlot)
     hbm.pin(toHbmSlot)
-    this.#core.desk.send({ kind: 'copy', fromHbmSlot, toHbmSlot, valid }, () => {
+    desk.send({ kind: 'copy', fromHbmSlot, toHbmSlot, valid }, ({ error }) => {
       hbm.unpin(fromHbmSlot)
       hbm.unpin(toHbmSlot)
+      if (error === undefined) return
+      // As with a load: a source that cannot be copied would be tried again for ever.
+      if (!source.gone) counters.dropped.damaged++
+      directory.orphan(source)
+      if (sequence.table[index]?.slot === toHbmSlot) sequence.loading.failed()
     })
   }
-}
-
-/** The bytes would have to be read first. */
-function isOnDisk({ block }: Source): boolean {
-  return block.copies.hbm.state === 'absent' && !block.has('dram')
-}
-
-/** Whoever computes everything does not read the last, partly used block either. */
-function withoutTail(match: Match): Match {
-  const last = match.sources.at(-1)
-  if (!last || last.rows === BLOCK_TOKENS || !isOnDisk(last)) return match
-  return { length: last.index * BLOCK_TOKENS, sources: match.sources.slice(0, -1) }
-}
-
-/**
- * Slots for everything that is seen of what is known and the token to come, without those that are there. What a view
- * leaves out on the way gives its slots back, so no more than the window is ever needed.
- */
-function slotsNeeded({ tokens, spec }: Sequence, { length, sources }: Match, steps: readonly Step[]): number {
-  const there = steps.filter(step => step.way === 'share' || step.way === 'take over').length
-  const toCome = Math.ceil((tokens.length + 1) / BLOCK_TOKENS) - Math.ceil(length / BLOCK_TOKENS)
-  const most = spec.view === null ? Infinity : spec.view.window / BLOCK_TOKENS
-  return Math.min(sources.length + toCome, most) - there
 }

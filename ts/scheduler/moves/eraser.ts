@@ -1,10 +1,11 @@
 // Erasure: blocks vanish from the directory at once, in all tiers; then their ssd slots are overwritten and flushed, so
 // that nobody finds the bytes on the disk either; with them the slots that they left earlier and nobody has used since. A
-// slot is given back when its zeros are written.
+// slot is given back when its zeros are flushed.
 
 import type { Block } from '../../directory/block.js'
 import { TIERS } from '../../directory/block.js'
-import type { TierName, TransferDone } from '../../engine/types.js'
+import type { Reservation } from '../../directory/reservation.js'
+import type { TierName } from '../../engine/types.js'
 import { ApiError } from '../../protocol/errors.js'
 import type { Core } from '../core/core.js'
 import { perTier } from '../accounts/counters.js'
@@ -41,12 +42,12 @@ export class Eraser {
     const { directory, counters, engine } = this.#core
     const copies = perTier()
     const left = new Set(directory.remains.of(conversation))
-    const slots: number[] = []
+    const slots: Reservation[] = []
     let erased = 0
     for (const block of blocks) {
       for (const tier of TIERS) if (block.copies[tier].state !== 'absent') copies[tier]++
       const slot = directory.withdraw(block)
-      if (slot >= 0) slots.push(slot)
+      if (slot) slots.push(slot)
       erased++
     }
     counters.dropped.erased += erased
@@ -58,11 +59,13 @@ export class Eraser {
 
   /**
    * A slot waits until nothing in flight names it any more. One of the `left` ones may be in use again: it is done with
-   * when that write has ended. Answers how many of these had to be overwritten.
+   * when that write has ended. The flush at the end covers it. Answers how many of these had to be overwritten.
    */
-  async #overwrite(slots: readonly number[], left: Set<number>, conversation: string): Promise<number> {
-    const { pools } = this.#core.directory
+  async #overwrite(slots: readonly Reservation[], left: Set<number>, conversation: string): Promise<number> {
+    const { directory, flushes, desk } = this.#core
+    const { failures } = flushes
     const waiting = new Set(slots)
+    const overwritten: Reservation[] = []
     const failed: string[] = []
     let remains = 0
     let inFlight = 0
@@ -73,49 +76,63 @@ export class Eraser {
       }
       for (const slot of waiting) {
         if (inFlight >= MOST_OVERWRITES) break
-        if (!pools.ssd.isIdle(slot)) continue
+        if (!directory.pools.ssd.isIdle(slot.slot)) continue
         waiting.delete(slot)
         inFlight++
         this.#send(slot, error => {
           inFlight--
-          if (error !== undefined) failed.push(error)
+          if (error === undefined) overwritten.push(slot)
+          else failed.push(error)
         })
       }
-      this.#core.desk.flush()
+      desk.flush()
       if (waiting.size + inFlight + left.size === 0) break
       await this.#nextChange()
     }
-    const all = slots.length + remains
-    const flushed = all > 0 ? await this.#flush() : undefined
-    const [error] = flushed === undefined ? failed : [...failed, flushed]
+    const mustFlush = overwritten.length > 0 || directory.remains.awaitsFlush(conversation)
+    const unflushed = mustFlush ? await this.#flush(overwritten, failures) : undefined
+    const error = failed[0] ?? unflushed
     if (error === undefined) return remains
-    const message = `the blocks are no longer found, but ${failed.length} of ${all} slots could not be overwritten on the disk`
-    throw new ApiError('engine_error', message, null, { failed: failed.length, engine_code: error })
+    const lost = failed.length + (unflushed === undefined ? 0 : overwritten.length)
+    const message = `The blocks are gone from the directory, but the disk failed to overwrite ${lost} of ${slots.length + remains} slots.`
+    throw new ApiError('engine_error', message, null, { failed: lost, engine_code: error })
   }
 
   /** Reserves those of the slots that are free, and lets go of those that hold nothing of the conversation any more. */
-  #claim(left: Set<number>, conversation: string): readonly number[] {
+  #claim(left: Set<number>, conversation: string): readonly Reservation[] {
     const { directory } = this.#core
     for (const slot of left) if (!directory.remains.has(slot, conversation)) left.delete(slot)
     const claimed = directory.reserveFree('ssd', left)
-    for (const slot of claimed) left.delete(slot)
+    for (const { slot } of claimed) left.delete(slot)
     return claimed
   }
 
-  #send(slot: number, ended: (error: string | undefined) => void): void {
+  /** A slot that was written stays reserved until that is flushed; what it held is remembered as long. */
+  #send(own: Reservation, ended: (error: string | undefined) => void): void {
     const { directory, desk } = this.#core
+    const { slot } = own
     directory.pools.ssd.pin(slot)
     desk.send({ kind: 'erase', ssdSlot: slot }, done => {
       directory.pools.ssd.unpin(slot)
-      if (done.error === undefined) directory.remains.overwritten(slot)
-      directory.unreserve('ssd', slot)
+      if (done.error !== undefined) own.dispose()
       ended(done.error)
     })
   }
 
-  async #flush(): Promise<string | undefined> {
-    const done = new Promise<TransferDone>(resolve => this.#core.desk.send({ kind: 'flush' }, resolve))
-    this.#core.desk.flush()
-    return (await done).error
+  /** Answers the error code. `failures`: failed flushes before the first of the slots was written. */
+  async #flush(slots: readonly Reservation[], failures: number): Promise<string | undefined> {
+    const { directory, desk, flushes } = this.#core
+    const flush: { isDone: boolean; error?: string } = { isDone: false }
+    flushes.send(errorSince => {
+      const error = errorSince(failures)
+      for (const slot of slots) {
+        if (error === undefined) directory.remains.overwritten(slot.slot)
+        slot.dispose()
+      }
+      Object.assign(flush, { isDone: true, error })
+    })
+    desk.flush()
+    while (!flush.isDone) await this.#nextChange()
+    return flush.error
   }
 }

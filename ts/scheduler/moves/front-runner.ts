@@ -7,6 +7,7 @@ import type { Core } from '../core/core.js'
 import { frontBlocks, NO_COMPANY } from '../costs/load-or-recompute.js'
 import type { Loader } from './loader.js'
 import type { Reads } from './reads.js'
+import { sharedEntry } from '../sequence/block-table.js'
 import type { Front } from '../sequence/front.js'
 import type { Sequence } from '../sequence/sequence.js'
 import type { Traffic } from '../costs/traffic.js'
@@ -22,8 +23,6 @@ export class FrontRunner {
   readonly #reads: Reads
   readonly #loader: Loader
   readonly #traffic: Traffic
-  /** A front has waited in vain: it may have to begin. */
-  onImpatient: () => void = () => {}
   #cancelTimer: (() => void) | null = null
 
   constructor(core: Core, reads: Reads, loader: Loader, traffic: Traffic) {
@@ -56,7 +55,7 @@ export class FrontRunner {
     const { clock, rates } = this.#core
     this.#cancelTimer ??= clock.after(rates.prefillMs(BLOCK_TOKENS) || PATIENCE_MS, () => {
       this.#cancelTimer = null
-      this.onImpatient()
+      this.#core.events.emit('frontWaited')
     })
   }
 
@@ -114,7 +113,6 @@ export class FrontRunner {
       promoted: () => {
         front.asked--
         if (isWanted()) this.#take(sequence, front, index, block)
-        else this.#loader.onSourceReleased(block)
       },
       lost: () => {
         front.asked--
@@ -125,20 +123,19 @@ export class FrontRunner {
 
   /** The block is in memory: it becomes part of the table, and what has to be loaded is. */
   #take(sequence: Sequence, front: Front, index: number, block: Block): void {
-    const { directory } = this.#core
-    const own = sequence.table[index]
+    const own = sequence.table[index]?.own
     if (!own) throw new Error('a block of the front without a slot')
     front.missing.delete(index)
     if (index === front.tail) return this.#loader.loadOwn(sequence.loading, block, own.slot)
     const { hbm } = block.copies
     if (hbm.state === 'absent') {
-      directory.adopt(block, 'hbm', own.slot, 'filling')
+      own.become(block, 'filling')
       this.#loader.loadShared(sequence.loading, block)
     } else {
-      directory.unreserve('hbm', own.slot)
+      own.dispose()
       if (hbm.state === 'filling') this.#loader.joinShared(sequence.loading, block)
     }
-    sequence.table[index] = { slot: hbm.slot, block }
-    directory.ref(block)
+    sequence.table[index] = sharedEntry(block)
+    this.#core.directory.ref(block)
   }
 }

@@ -1,6 +1,7 @@
 // Loads: dram → hbm, after a promotion where the bytes are on ssd only.
 
 import type { Block } from '../../directory/block.js'
+import type { Reservation } from '../../directory/reservation.js'
 import type { TransferDone } from '../../engine/types.js'
 import type { Core } from '../core/core.js'
 import type { Reads } from './reads.js'
@@ -12,8 +13,6 @@ export class Loader {
   /** Loads that fill a block's own hbm copy, so that a second sequence waits for the same one. */
   readonly #shared = new Map<Block, Load>()
   #inFlight = 0
-  /** dram copies that a load has let go of. */
-  onSourceReleased: (block: Block) => void = () => {}
 
   constructor(core: Core, reads: Reads) {
     this.#core = core
@@ -32,9 +31,9 @@ export class Loader {
   }
 
   /** Fills the hbm copy of a block that lies in dram, in a reserved slot, before anybody's turn. */
-  loadAhead(block: Block, slot: number): void {
-    this.#core.directory.adopt(block, 'hbm', slot, 'filling')
-    const load: Load = { source: block, slot, isShared: true, users: new Set(), stage: 'loading' }
+  loadAhead(block: Block, hbm: Reservation): void {
+    hbm.become(block, 'filling')
+    const load: Load = { source: block, slot: hbm.slot, isShared: true, users: new Set(), stage: 'loading' }
     this.#shared.set(block, load)
     this.#send(load)
   }
@@ -69,7 +68,7 @@ export class Loader {
 
   #promoted(load: Load): void {
     // A sequence's own slot was given back if the sequence went away before the load began.
-    if (!load.isShared && load.users.size === 0) return this.onSourceReleased(load.source)
+    if (!load.isShared && load.users.size === 0) return
     load.stage = 'loading'
     for (const user of load.users) user.promoted()
     this.#send(load)
@@ -103,7 +102,7 @@ export class Loader {
       this.#shared.delete(load.source)
     }
     this.#release(load)
-    this.onSourceReleased(load.source)
+    this.#core.events.emit('dramLetGo', load.source)
   }
 
   #failed(load: Load): void {

@@ -3,12 +3,13 @@
 // loads end, and the scheduler looks at the queue again.
 
 import type { Block } from '../../directory/block.js'
+import type { Reservation } from '../../directory/reservation.js'
 import { BLOCK_TOKENS } from '../../engine/types.js'
 import type { HistoryChooser } from '../costs/chooser.js'
 import type { Core } from '../core/core.js'
 import type { Loader } from './loader.js'
 import type { LookAhead } from '../costs/look-ahead.js'
-import { PrefetchLedger } from '../accounts/prefetch-ledger.js'
+import type { PrefetchLedger } from '../accounts/prefetch-ledger.js'
 import { readBufferBytes } from '../costs/rates.js'
 import type { ReadWaiter, Reads } from './reads.js'
 import type { Room } from './room.js'
@@ -27,10 +28,11 @@ export interface PrefetcherParts {
   readonly lookAhead: LookAhead
   readonly writer: Writer
   readonly chooser: HistoryChooser
+  /** Told what is brought into dram. */
+  readonly ledger: PrefetchLedger
 }
 
 export class Prefetcher {
-  readonly ledger = new PrefetchLedger()
   readonly #core: Core
   readonly #room: Room
   readonly #reads: Reads
@@ -38,7 +40,10 @@ export class Prefetcher {
   readonly #lookAhead: LookAhead
   readonly #writer: Writer
   readonly #chooser: HistoryChooser
+  readonly #ledger: PrefetchLedger
   readonly #isOn: boolean
+  /** Versions of the tiers at which they had no slot for what is fetched. */
+  readonly #refusedAt = { hbm: -1, dram: -1 }
 
   constructor(core: Core, parts: PrefetcherParts) {
     this.#core = core
@@ -48,6 +53,8 @@ export class Prefetcher {
     this.#lookAhead = parts.lookAhead
     this.#writer = parts.writer
     this.#chooser = parts.chooser
+    this.#ledger = parts.ledger
+    core.events.on('blockTaken', block => parts.ledger.used(block))
     // Staging slots are for what is under way; nothing can wait there for its turn.
     this.#isOn = core.options.prefetch && core.tiers.dram && core.options.history !== 'recompute'
   }
@@ -96,16 +103,17 @@ export class Prefetcher {
     const { ticket, ahead } = sequence
     const isFew = lacksFew(sequence)
     if (!this.#reads.hasRoomAhead(isFew)) return false
-    const slot = this.#room.takeAhead(ticket)
-    ahead.isStuck = slot < 0
-    if (slot < 0) return false
-    this.#reads.startAhead(block, slot, { promoted: () => this.#fetched(block), lost: () => {} }, isFew)
+    // Nothing that this request or an older one wants is given up for it.
+    const dram = this.#take('dram', other => other.firstWanted > ticket)
+    ahead.isStuck = dram === null
+    if (!dram) return false
+    this.#reads.startAhead(block, dram, { promoted: () => this.#fetched(block), lost: () => {} }, isFew)
     return this.#reads.join(block, waiter)
   }
 
   #fetched(block: Block): void {
     this.#core.counters.prefetchedBlocks++
-    this.ledger.fetched(block)
+    this.#ledger.fetched(block)
   }
 
   /** Moves on over blocks that need no read: they are in memory, or gone. */
@@ -126,11 +134,20 @@ export class Prefetcher {
     })
     for (const block of history.slice(0, Math.ceil(bytes / blockBytes))) {
       if (block.copies.hbm.state !== 'absent' || !block.has('dram')) continue
-      const slot = this.#room.takeSpare()
-      if (slot < 0) return
+      const hbm = this.#take('hbm', other => other.wants === 0)
+      if (!hbm) return
       this.#core.counters.bufferedBlocks++
-      this.#loader.loadAhead(block, slot)
+      this.#loader.loadAhead(block, hbm)
     }
+  }
+
+  /** Walking a tier in vain again before it changes would be in vain too. */
+  #take(tier: 'hbm' | 'dram', mayTake: (block: Block) => boolean): Reservation | null {
+    const pool = this.#core.directory.pools[tier]
+    if (pool.free === 0 && this.#refusedAt[tier] === pool.version) return null
+    const taken = this.#room.take(tier, { for: 'later', mayTake })
+    if (!taken) this.#refusedAt[tier] = pool.version
+    return taken
   }
 }
 

@@ -2,6 +2,7 @@
 // what the queue will need takes what is left of the disk.
 
 import type { Block } from '../../directory/block.js'
+import type { Reservation } from '../../directory/reservation.js'
 import type { TransferDone } from '../../engine/types.js'
 import type { Core } from '../core/core.js'
 import type { Room } from './room.js'
@@ -90,8 +91,8 @@ export class Reads {
   }
 
   /** Reads a block that lies on ssd only into the reserved dram slot, ahead of need. */
-  startAhead(block: Block, dramSlot: number, waiter: ReadWaiter, isFew = false): void {
-    this.#start(this.#open(block, waiter, isFew), dramSlot)
+  startAhead(block: Block, dram: Reservation, waiter: ReadWaiter, isFew = false): void {
+    this.#start(this.#open(block, waiter, isFew), dram)
   }
 
   /** Starts what may start. */
@@ -99,9 +100,9 @@ export class Reads {
     const most = this.#mostReads
     while (this.#inFlight < most && this.#queue.length > 0) {
       if (this.#dropUnwanted()) continue
-      const slot = this.#room.take('dram')
-      if (slot < 0) return
-      this.#start(this.#queue.shift() as Read, slot)
+      const dram = this.#room.take('dram')
+      if (!dram) return
+      this.#start(this.#queue.shift() as Read, dram)
     }
   }
 
@@ -121,15 +122,16 @@ export class Reads {
     return read
   }
 
-  #start(read: Read, slot: number): void {
+  #start(read: Read, dram: Reservation): void {
     const { directory, desk, clock } = this.#core
     const { block, ssdSlot } = read
     if (block.gone || block.copies.dram.state !== 'absent') {
-      directory.unreserve('dram', slot)
+      dram.dispose()
       this.#settle(read, !block.gone && block.has('dram'))
       return
     }
-    directory.adopt(block, 'dram', slot, 'filling')
+    const { slot } = dram
+    dram.become(block, 'filling')
     directory.pools.dram.pin(slot)
     this.#inFlight++
     if (read.isFew) this.#fewInFlight++
@@ -158,11 +160,20 @@ export class Reads {
   }
 
   #settle(read: Read, isPromoted: boolean): void {
-    this.#reads.delete(read.block)
-    for (const waiter of read.waiters) {
-      if (isPromoted) waiter.promoted()
-      else waiter.lost()
-    }
-    this.#core.directory.pools.ssd.unpin(read.ssdSlot)
+    const { block, ssdSlot, waiters } = read
+    this.#reads.delete(block)
+    if (isPromoted) this.#tell(block, waiters)
+    else for (const waiter of waiters) waiter.lost()
+    this.#core.directory.pools.ssd.unpin(ssdSlot)
+  }
+
+  /** The bytes stay in dram until the last waiter was told: the first may have no use for them, and the next one may. */
+  #tell(block: Block, waiters: readonly ReadWaiter[]): void {
+    const { dram } = this.#core.directory.pools
+    const { slot } = block.copies.dram
+    dram.pin(slot)
+    for (const waiter of waiters) waiter.promoted()
+    dram.unpin(slot)
+    this.#core.events.emit('dramLetGo', block)
   }
 }

@@ -2,93 +2,84 @@
 
 import { TIERS, type Block } from '../../directory/block.js'
 import { Evictor } from '../../directory/evictor.js'
+import type { Reservation } from '../../directory/reservation.js'
 import type { TierName } from '../../engine/types.js'
 import { isSaved, type Core } from '../core/core.js'
 
+type MayGo = (block: Block) => boolean
+
+/** For what a slot is taken. */
+export interface Claim {
+  /**
+   * `now`: something cannot go on without it. `later`: it would only be good to have, so of hbm nothing goes that is not
+   * saved, and a refusal of dram hurries nobody.
+   */
+  readonly for: 'now' | 'later'
+  /** Which of the blocks that may go may go for this. @default all of them */
+  readonly mayTake?: MayGo
+}
+
+const NOW: Claim = { for: 'now' }
+
 export class Room {
   readonly #core: Core
-  /** In order of preference: the next list is asked only when the one before has nothing. */
-  readonly #evictors: Readonly<Record<TierName, readonly Evictor[]>>
+  readonly #evictors: Readonly<Record<TierName, Evictor>>
+  /** What may go for a claim; in order of preference: the next rule is asked only when nothing may go by the one before. */
+  readonly #rules: Readonly<Record<Claim['for'], Readonly<Record<TierName, readonly MayGo[]>>>>
   /** A dram slot was asked for in vain since the last flush of the ssd tier. */
-  isDramShort = false
+  #isDramShort = false
   /** Arrival number of the last request inside the eviction window: what it or an older one wants is not lost. */
-  windowEnd = Infinity
-  /** Nothing else can go on: what the window wants may be lost after all. */
-  isLastResort = false
-  readonly #ahead: Evictor
-  readonly #spare: Evictor
-  readonly #beside: Evictor
-  /** For whom `#ahead` looks. */
-  #ticket = Infinity
-  /** Not given up by `#beside`. */
-  #spared: ReadonlySet<Block> = new Set()
-  /** Versions at which `#ahead` and `#spare` had nothing: walking a tier again before it changes would be in vain. */
-  #aheadRefusedAt = -1
-  #spareRefusedAt = -1
+  #windowEnd = Infinity
+  /** Decisions under way for which what the window wants may be lost. */
+  #lastResorts = 0
 
   constructor(core: Core) {
     this.#core = core
-    const evictor = (tier: TierName, mayGo: (block: Block) => boolean) => new Evictor(core.directory, tier, mayGo)
-    this.#evictors = {
-      hbm: [
-        evictor('hbm', block => this.#isIdle(block, 'hbm') && this.#isSafeToDrop(block)),
-        evictor('hbm', block => this.#isIdle(block, 'hbm') && this.#mayGoUnsaved(block)),
-      ],
-      dram: [evictor('dram', block => this.#mayLeaveDram(block))],
-      ssd: [evictor('ssd', block => this.#isIdle(block, 'ssd') && !this.#isProtected(block, 'ssd'))],
-    }
-    this.#ahead = evictor('dram', block => block.firstWanted > this.#ticket && this.#mayLeaveDram(block))
-    this.#beside = evictor('dram', block => block.wants === 0 && !this.#spared.has(block) && this.#mayLeaveDram(block))
-    this.#spare = evictor('hbm', block => block.wants === 0 && this.#isIdle(block, 'hbm') && isSaved(block))
+    const { directory } = core
+    this.#evictors = { hbm: new Evictor(directory, 'hbm'), dram: new Evictor(directory, 'dram'), ssd: new Evictor(directory, 'ssd') }
+    const dram: readonly MayGo[] = [block => this.#mayLeaveDram(block)]
+    const ssd: readonly MayGo[] = [block => this.#isIdle(block, 'ssd') && !this.#isProtected(block, 'ssd')]
+    const safe: MayGo = block => this.#isIdle(block, 'hbm') && this.#isSafeToDrop(block)
+    const unsaved: MayGo = block => this.#isIdle(block, 'hbm') && this.#mayGoUnsaved(block)
+    const saved: MayGo = block => this.#isIdle(block, 'hbm') && isSaved(block)
+    this.#rules = { now: { hbm: [safe, unsaved], dram, ssd }, later: { hbm: [saved], dram, ssd } }
+    core.events.on('dramRefused', () => (this.#isDramShort = true))
+    core.events.on('flushing', () => (this.#isDramShort = false))
   }
 
-  /** A reserved slot of the tier, by eviction if need be; -1: nothing may go now. */
-  take(tier: TierName): number {
+  get isDramShort(): boolean {
+    return this.#isDramShort
+  }
+
+  /** From now on nothing is lost that request `ticket` or an older one wants. */
+  protectUpTo(ticket: number): void {
+    this.#windowEnd = ticket
+  }
+
+  /** Nothing else can go on: while `decide` runs, what the window wants may be lost after all. */
+  asLastResort(decide: () => void): void {
+    this.#lastResorts++
+    try {
+      decide()
+    } finally {
+      this.#lastResorts--
+    }
+  }
+
+  /** A slot of the tier, by eviction if need be; null: nothing may go for it now. */
+  take(tier: TierName, claim: Claim = NOW): Reservation | null {
     const free = this.#core.directory.reserve(tier)
-    if (free >= 0) return free
-    for (const evictor of this.#evictors[tier]) {
-      const victim = evictor.next()
+    if (free) return free
+    const { mayTake } = claim
+    for (const rule of this.#rules[claim.for][tier]) {
+      const victim = this.#evictors[tier].next(mayTake ? block => mayTake(block) && rule(block) : rule)
       if (!victim) continue
       this.#evict(victim, tier)
       const slot = this.#core.directory.reserve(tier)
-      if (slot >= 0) return slot
+      if (slot) return slot
     }
-    if (tier === 'dram') this.isDramShort = true
-    return -1
-  }
-
-  /** A dram slot for what request `ticket` will want; nothing that it or an older one wants is given up for it. */
-  takeAhead(ticket: number): number {
-    const { directory } = this.#core
-    const free = directory.reserve('dram')
-    if (free >= 0 || this.#aheadRefusedAt === directory.pools.dram.version) return free
-    this.#ticket = ticket
-    const victim = this.#ahead.next()
-    if (victim) this.#evict(victim, 'dram')
-    else this.#aheadRefusedAt = directory.pools.dram.version
-    return victim ? directory.reserve('dram') : -1
-  }
-
-  /** A dram slot for what no request has asked for: nothing that one wants is given up for it, nor any of `spared`. */
-  takeBeside(spared: ReadonlySet<Block>): number {
-    const { directory } = this.#core
-    const free = directory.reserve('dram')
-    if (free >= 0) return free
-    this.#spared = spared
-    const victim = this.#beside.next()
-    if (victim) this.#evict(victim, 'dram')
-    return victim ? directory.reserve('dram') : -1
-  }
-
-  /** An hbm slot that neither a running nor a waiting request needs; -1: there is none. */
-  takeSpare(): number {
-    const { directory } = this.#core
-    const free = directory.reserve('hbm')
-    if (free >= 0 || this.#spareRefusedAt === directory.pools.hbm.version) return free
-    const victim = this.#spare.next()
-    if (victim) this.#evict(victim, 'hbm')
-    else this.#spareRefusedAt = directory.pools.hbm.version
-    return victim ? directory.reserve('hbm') : -1
+    if (tier === 'dram' && claim.for === 'now') this.#core.events.emit('dramRefused')
+    return null
   }
 
   /** Whether `count` slots of hbm could be had now. */
@@ -109,7 +100,7 @@ export class Room {
     for (const block of inTier.hbm) {
       if (block.refs > 0) continue
       const isBusy = !pools.hbm.isIdle(block.copies.hbm.slot)
-      if (isBusy || (!this.isDramShort && !this.#isSafeToDrop(block))) return true
+      if (isBusy || (!this.#isDramShort && !this.#isSafeToDrop(block))) return true
     }
     return false
   }
@@ -136,7 +127,7 @@ export class Room {
 
   /** Compute never waits for the ssd: what nobody wants is dropped, but only while dram cannot take it. */
   #mayGoUnsaved(block: Block): boolean {
-    return this.isDramShort && (block.wants === 0 || this.isLastResort)
+    return this.#isDramShort && (block.wants === 0 || this.#lastResorts > 0)
   }
 
   /** Nothing leaves dram before its copy on ssd is durable. */
@@ -147,7 +138,7 @@ export class Room {
 
   /** A request inside the eviction window wants the block, and no other tier has it. */
   #isProtected(block: Block, tier: TierName): boolean {
-    if (block.wants === 0 || block.firstWanted > this.windowEnd || this.isLastResort) return false
+    if (block.wants === 0 || block.firstWanted > this.#windowEnd || this.#lastResorts > 0) return false
     return TIERS.every(other => other === tier || !block.has(other))
   }
 }

@@ -2,6 +2,7 @@
 // are saved in the background.
 
 import type { Block } from '../../directory/block.js'
+import type { Reservation } from '../../directory/reservation.js'
 import { BLOCK_TOKENS, type PlanSave, type TransferDone } from '../../engine/types.js'
 import { isSaved, type Core } from '../core/core.js'
 import type { Room } from './room.js'
@@ -16,7 +17,7 @@ const MOST_FAILURES = 3
 export interface PlannedSave {
   readonly sequence: number
   readonly index: number
-  readonly dramSlot: number
+  readonly dram: Reservation
   block: Block | null
   isAnswered: boolean
   done: TransferDone | null
@@ -48,9 +49,10 @@ export class Saver {
 
   /** A save of view block `index`, which this plan fills; null: dram has no room now, the block is saved later. */
   plan(sequence: number, index: number, hbmSlot: number): { save: PlanSave; record: PlannedSave } | null {
-    const dramSlot = this.#takeDram()
-    if (dramSlot < 0) return null
-    const record: PlannedSave = { sequence, index, dramSlot, block: null, isAnswered: false, done: null }
+    const dram = this.#takeDram()
+    if (!dram) return null
+    const dramSlot = dram.slot
+    const record: PlannedSave = { sequence, index, dram, block: null, isAnswered: false, done: null }
     const id = this.#core.desk.expect(done => {
       this.#unpin(hbmSlot, dramSlot)
       record.done = done
@@ -78,47 +80,52 @@ export class Saver {
     for (const block of this.#unsaved) {
       if (this.#inFlight >= MOST_SAVES) return
       const isPending = !block.gone && block.has('hbm') && block.copies.dram.state === 'absent' && !block.has('ssd')
-      const dramSlot = isPending ? this.#takeDram() : -1
-      if (isPending && dramSlot < 0) return
+      const dram = isPending ? this.#takeDram() : null
+      if (isPending && !dram) return
       this.#unsaved.delete(block)
-      if (isPending) this.#save(block, dramSlot)
+      if (dram) this.#save(block, dram)
     }
   }
 
-  #save(block: Block, dramSlot: number): void {
+  #save(block: Block, dram: Reservation): void {
     const hbmSlot = block.copies.hbm.slot
+    const dramSlot = dram.slot
     this.#pin(hbmSlot, dramSlot)
     this.#saving.add(block)
     this.#core.desk.send({ kind: 'save', hbmSlot, dramSlot, valid: block.valid }, done => {
       this.#unpin(hbmSlot, dramSlot)
-      this.#arrived(block, dramSlot, done)
+      this.#arrived(block, dram, done)
     })
   }
 
   #settle(record: PlannedSave): void {
-    if (record.isAnswered && record.done) this.#arrived(record.block, record.dramSlot, record.done)
+    if (record.isAnswered && record.done) this.#arrived(record.block, record.dram, record.done)
   }
 
-  #arrived(block: Block | null, dramSlot: number, done: TransferDone): void {
-    const { directory, counters, journal, tiers } = this.#core
+  #arrived(block: Block | null, dram: Reservation, done: TransferDone): void {
+    const { counters, journal, tiers } = this.#core
     if (block) this.#saving.delete(block)
     if (done.error !== undefined || block === null || block.gone || block.copies.dram.state !== 'absent') {
-      directory.unreserve('dram', dramSlot)
-      if (block && done.error !== undefined) this.#retry(block)
+      dram.dispose()
+      if (block && done.error !== undefined) this.#retry(block, done.error, done.detail)
       return
     }
-    directory.adopt(block, 'dram', dramSlot, 'present')
+    dram.become(block, 'present')
     journal.left('save', block, done.ms, !tiers.ssd)
     counters.savedBlocks++
     this.#writer.want(block)
     this.#dropSuperseded(block)
   }
 
-  #retry(block: Block): void {
+  #retry(block: Block, code: string, detail: string | undefined): void {
+    const { counters, options } = this.#core
     const failures = (this.#failures.get(block) ?? 0) + 1
     this.#failures.set(block, failures)
-    if (failures >= MOST_FAILURES) block.releasable = true
-    else this.want(block)
+    if (failures < MOST_FAILURES) return this.want(block)
+    block.releasable = true
+    if (failures > MOST_FAILURES) return
+    counters.abandoned.save++
+    options.onFault({ message: 'a block is no longer saved to dram', code, context: { failures, block: block.index, tokens: block.valid, ...(detail === undefined ? {} : { detail }) } })
   }
 
   /** What the block continues is no longer needed in memory; on ssd it stays until the block is durable there. */
@@ -131,12 +138,12 @@ export class Saver {
   }
 
   /** Staging slots are shared with promotion: saves and writes take at most half of them. */
-  #takeDram(): number {
+  #takeDram(): Reservation | null {
     const { directory, tiers } = this.#core
     const held = this.#inFlight + this.#writer.backlog
     if (!tiers.dram && held >= Math.max(1, directory.pools.dram.total >> 1)) {
-      this.#room.isDramShort = true
-      return -1
+      this.#core.events.emit('dramRefused')
+      return null
     }
     return this.#room.take('dram')
   }

@@ -67,9 +67,11 @@ export class Warmer {
   #read(block: Block, own: ReadonlySet<Block>, waiter: ReadWaiter, started: () => void): boolean {
     if (!isOnDiskOnly(block)) return true
     if (!this.#reads.join(block, waiter)) {
-      const slot = this.#reads.hasRoomAhead() ? this.#room.takeBeside(own) : -1
-      if (slot < 0) return false
-      this.#reads.startAhead(block, slot, waiter)
+      // Nothing that a request wants is given up for it, nor any of the blocks that are warmed.
+      const mayTake = (other: Block): boolean => other.wants === 0 && !own.has(other)
+      const dram = this.#reads.hasRoomAhead() ? this.#room.take('dram', { for: 'later', mayTake }) : null
+      if (!dram) return false
+      this.#reads.startAhead(block, dram, waiter)
     }
     started()
     return true
@@ -77,9 +79,9 @@ export class Warmer {
 
   #load(block: Block): boolean {
     if (block.valid < BLOCK_TOKENS || !block.has('dram') || block.copies.hbm.state !== 'absent') return false
-    const slot = this.#core.directory.reserve('hbm')
-    if (slot < 0) return false
-    this.#loader.loadAhead(block, slot)
+    const hbm = this.#core.directory.reserve('hbm')
+    if (!hbm) return false
+    this.#loader.loadAhead(block, hbm)
     return true
   }
 }

@@ -1,15 +1,28 @@
-// Write-through: dram → ssd in the background, then a flush, then the commit that names the block.
+// Write-through: dram → ssd in the background. The store says for whom a slot is written before its bytes are; then the
+// write, then a flush, then the commit that names the block.
 
-import type { Block } from '../../directory/block.js'
+import type { Block, CopyState } from '../../directory/block.js'
+import type { Reservation } from '../../directory/reservation.js'
 import type { BlockStore } from '../../directory/store.js'
 import type { TransferDone } from '../../engine/types.js'
 import type { Core } from '../core/core.js'
+import type { HeldTransfer } from '../core/transfer-desk.js'
 import type { Room } from './room.js'
 
 /** Writes under way at once. */
 const MOST_WRITES = 8
+/** Writes that have a slot, where the store is told of each first: while it commits, the disk has others to write. */
+const MOST_BEGUN = 2 * MOST_WRITES
 /** A block whose write failed this often is not tried again and may leave dram. */
 const MOST_FAILURES = 3
+
+/** One write. A block may leave the disk and be written again, to the same slot too, before the first write is flushed. */
+interface Write {
+  readonly block: Block
+  readonly slot: number
+  /** Flushes that had failed before it. */
+  readonly failures: number
+}
 
 export class Writer {
   readonly #core: Core
@@ -17,18 +30,25 @@ export class Writer {
   readonly #store: BlockStore | null
   readonly #dirty = new Set<Block>()
   readonly #failures = new WeakMap<Block, number>()
+  /** The last write of each block: what ends for an earlier one says nothing of the copy that is there. */
+  readonly #latest = new WeakMap<Block, Write>()
   /** Written, not flushed. */
-  #written: Block[] = []
+  #written: Write[] = []
+  /** Writes that have a slot and have not ended; of these, those that may be sent, and those that were. */
   #inFlight = 0
+  readonly #ready: HeldTransfer[] = []
+  readonly #sent = new Set<HeldTransfer>()
   #isFlushing = false
+  #isClosed = false
   #cancelTimer: (() => void) | null = null
-  /** Flush at every chance: something waits for it. */
-  isUrgent = false
+  /** Those that wait for a flush. */
+  #hurries = 0
 
   constructor(core: Core, room: Room, store: BlockStore | null) {
     this.#core = core
     this.#room = room
     this.#store = store
+    core.events.on('dramLetGo', block => this.releaseStaging(block))
   }
 
   /** Blocks that hold a dram slot until they are durable. */
@@ -48,18 +68,31 @@ export class Writer {
   }
 
   pump(): void {
+    const most = this.#core.directory.remains.isKept ? MOST_BEGUN : MOST_WRITES
     for (const block of this.#dirty) {
-      if (this.#inFlight >= MOST_WRITES) break
+      if (this.#inFlight >= most) break
       const isPending = !block.gone && block.has('dram') && block.copies.ssd.state === 'absent'
-      const slot = isPending ? this.#room.take('ssd') : -1
-      if (isPending && slot < 0) break
+      const ssd = isPending ? this.#room.take('ssd') : null
+      if (isPending && !ssd) break
       this.#dirty.delete(block)
-      if (isPending) this.#write(block, slot)
+      if (ssd) this.#write(block, ssd)
     }
     this.#pumpFlush()
   }
 
+  /** Flushes at every chance until the returned function is called. Others may hurry at the same time. */
+  hurry(): () => void {
+    this.#hurries++
+    let isOver = false
+    return () => {
+      if (!isOver) this.#hurries--
+      isOver = true
+    }
+  }
+
+  /** Nothing is sent any more. */
   close(): void {
+    this.#isClosed = true
     this.#cancelTimer?.()
     this.#cancelTimer = null
   }
@@ -71,43 +104,74 @@ export class Writer {
     if (directory.pools.dram.isIdle(block.copies.dram.slot)) directory.removeCopy(block, 'dram')
   }
 
-  #write(block: Block, slot: number): void {
-    const { directory, desk } = this.#core
+  #write(block: Block, ssd: Reservation): void {
+    const { slot } = ssd
+    const { directory, desk, engine } = this.#core
     const dramSlot = block.copies.dram.slot
-    directory.adopt(block, 'ssd', slot, 'filling')
+    ssd.become(block, 'filling')
     directory.pools.dram.pin(dramSlot)
     directory.pools.ssd.pin(slot)
     this.#inFlight++
     const { key, valid } = block
-    desk.send({ kind: 'write', dramSlot, ssdSlot: slot, key, valid }, done => {
+    const write: Write = { block, slot, failures: this.#core.flushes.failures }
+    this.#latest.set(block, write)
+    const held = desk.hold({ kind: 'write', dramSlot, ssdSlot: slot, key, valid }, done => {
       this.#inFlight--
+      if (this.#sent.delete(held)) this.#sendReady()
       directory.pools.dram.unpin(dramSlot)
       directory.pools.ssd.unpin(slot)
-      this.#ended(block, done)
+      this.#ended(write, done)
     })
+    const announced = directory.remains.writing(slot, directory.usersOf(block))
+    const send = (): void => {
+      this.#ready.push(held)
+      this.#sendReady()
+    }
+    if (!announced) return send()
+    const refuse = (): void => engine.onEvents([{ kind: 'transfer', id: held.id, error: 'store_failed', bytes: 0, ms: 0 }])
+    void announced.then(send, refuse).then(() => this.#isClosed || desk.flush())
   }
 
-  #ended(block: Block, done: TransferDone): void {
-    if (block.gone || block.copies.ssd.state !== 'filling') return
-    const { directory, counters, journal } = this.#core
-    if (done.error === undefined) {
-      journal.left('write', block, done.ms, true)
-      directory.complete(block, 'ssd')
-      counters.demotedBlocks++
-      this.#written.push(block)
-      return
+  #sendReady(): void {
+    while (this.#sent.size < MOST_WRITES && !this.#isClosed) {
+      const next = this.#ready.shift()
+      if (!next) return
+      this.#sent.add(next)
+      next.send()
     }
+  }
+
+  #ended(write: Write, done: TransferDone): void {
+    const { block } = write
+    if (!this.#isCopy(write, 'filling')) return
+    const { directory, counters, journal } = this.#core
+    if (done.error !== undefined) return this.#failed(write, done.error, done.detail)
+    journal.left('write', block, done.ms, true)
+    directory.complete(block, 'ssd')
+    counters.demotedBlocks++
+    this.#written.push(write)
+  }
+
+  /** It was not written, or not flushed: what a failed flush has lost is on the disk only if it is written again. */
+  #failed({ block, slot }: Write, code: string, detail?: string): void {
+    const { directory, counters, options } = this.#core
     const failures = (this.#failures.get(block) ?? 0) + 1
     this.#failures.set(block, failures)
     if (failures >= MOST_FAILURES) block.releasable = true
+    if (failures === MOST_FAILURES) {
+      counters.abandoned.write++
+      const context = { failures, block: block.index, tokens: block.valid, ssd_slot: slot, ...(detail === undefined ? {} : { detail }) }
+      options.onFault({ message: 'a block is no longer written to the ssd', code, context })
+    }
     directory.removeCopy(block, 'ssd', 'damaged')
+    if (block.gone) counters.dropped.damaged++
     this.want(block)
     this.releaseStaging(block)
   }
 
   #pumpFlush(): void {
     if (this.#isFlushing || this.#written.length === 0) return
-    if (this.isUrgent || this.#room.isDramShort || this.#written.length >= 64) return this.#flush()
+    if (this.#hurries > 0 || this.#room.isDramShort || this.#written.length >= 64) return this.#flush()
     this.#cancelTimer ??= this.#core.clock.after(this.#core.options.commitIntervalMs, () => {
       this.#cancelTimer = null
       this.#flush()
@@ -120,20 +184,31 @@ export class Writer {
     const batch = this.#written
     this.#written = []
     this.#isFlushing = true
-    this.#room.isDramShort = false
-    this.#core.desk.send({ kind: 'flush' }, done => {
+    this.#core.events.emit('flushing')
+    this.#core.flushes.send(errorSince => {
       this.#isFlushing = false
-      if (done.error === undefined) for (const block of batch) this.#becameDurable(block)
-      else for (const block of batch) this.#notDurable(block)
+      for (const write of batch) {
+        if (!this.#isCopy(write, 'present')) continue
+        const error = errorSince(write.failures)
+        if (error === undefined) this.#becameDurable(write.block)
+        else this.#failed(write, error)
+      }
     })
   }
 
+  /** The block's copy on ssd is the one that this write made, and in this state. */
+  #isCopy(write: Write, state: CopyState): boolean {
+    const { block, slot } = write
+    const { ssd } = block.copies
+    return !block.gone && this.#latest.get(block) === write && ssd.state === state && ssd.slot === slot
+  }
+
   #becameDurable(block: Block): void {
-    if (block.gone || !block.has('ssd')) return
     const { directory } = this.#core
     block.durable = true
     directory.pools.dram.version++
     this.#store?.put(block)
+    directory.remains.overwritten(block.copies.ssd.slot)
     for (const old of directory.superseded(block)) {
       const { hbm, dram, ssd } = old.copies
       if (hbm.state === 'filling' || dram.state === 'filling' || ssd.state === 'filling') continue
@@ -141,13 +216,6 @@ export class Writer {
       directory.removeCopy(old, 'dram')
       directory.removeCopy(old, 'ssd')
     }
-    this.releaseStaging(block)
-  }
-
-  /** The flush failed: the bytes can be read now, but nothing may rely on them after a crash. */
-  #notDurable(block: Block): void {
-    if (block.gone || !block.has('ssd')) return
-    block.releasable = true
     this.releaseStaging(block)
   }
 }

@@ -3,6 +3,7 @@
 import type { Block } from '../../directory/block.js'
 import { BLOCK_TOKENS, type BlockKey, type SequenceSpec, type TierName } from '../../engine/types.js'
 import type { AnswerHash } from '../../conversations/chain.js'
+import type { TableEntry } from './block-table.js'
 import type { Front } from './front.js'
 import { LoadWait } from './load-wait.js'
 import type { Retention } from '../../placement/retention.js'
@@ -19,12 +20,6 @@ import type { TurnSink } from './turn-sink.js'
  */
 export type SequenceState = 'waiting' | 'preparing' | 'running' | 'ended'
 export type LeaveReason = 'cancelled' | 'preempted' | 'void'
-
-/** Block i of the sequence: shared through the directory, or (block null) its own. */
-export interface TableEntry {
-  readonly slot: number
-  block: Block | null
-}
 
 export interface SequenceTimes {
   readonly accepted: number

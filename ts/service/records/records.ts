@@ -86,7 +86,7 @@ function recordOf(seq: number, sequence: Sequence, usage: TurnUsage, { status, f
     conversation: usage.conversation,
     tenant: sequence.tenant,
     status,
-    finish_reason: finish,
+    finish_reason: finish === null ? null : finish === 'length' ? 'length' : 'stop',
     error,
     accepted_at_ms: sequence.times.accepted,
     duration_ms: Math.max(0, endedAt - sequence.times.accepted),

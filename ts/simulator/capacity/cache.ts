@@ -1,4 +1,4 @@
-// One tier of so many blocks, replayed a request at a time. What was just served competes with the rest. Only blocks that
+// One tier of a number of blocks, replayed a request at a time. The blocks just served compete with the rest. Only blocks that
 // no resident block continues may go (a head without its tail still serves, a tail without its head never does), except
 // under a policy that knows nothing of chains.
 
@@ -14,7 +14,7 @@ export interface Served {
   readonly present: number
 }
 
-/** The order is made anew when so many blocks have gone for each that could go: drifting ranks are slow. */
+/** The order is made anew when this share of the blocks that could go has gone: drifting ranks are slow. */
 const DRIFT_SHARE = 1 / 8
 
 export class OneTierCache {

@@ -21,7 +21,7 @@ export class Future {
     for (let i = requests.length - 1; i >= 0; i--) this.#note(i, requests[i] as TraceRequest, soonest)
   }
 
-  /** After request `request`: who asks next for the block at `place` of its chain; Infinity: nobody. */
+  /** After request `request`: the request that asks next for the block at `place` of its chain; Infinity: none. */
   after(request: number, place: number): number {
     const next = this.#next[(this.#starts[request] ?? 0) + place] ?? NEVER
     return next === NEVER ? Infinity : next

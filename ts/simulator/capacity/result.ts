@@ -1,4 +1,4 @@
-// What a simulation of one tier reports: one object a policy and capacity.
+// The report of a simulation of one tier: one object a policy and capacity.
 
 import type { HardwareProfile } from '../../engine/simulated/profiles/profile.js'
 import { quantiles, type Quantiles } from '../quantiles.js'

@@ -14,10 +14,10 @@ const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(1)
 export function tiersPage(name: string, trace: Trace, results: readonly TieredResult[], curve: readonly CurvePoint[]): string {
   const [first] = results
   const sizes = first ? `hbm ${gigabytes(first.tier_bytes.hbm)}, dram ${gigabytes(first.tier_bytes.dram)}, ssd ${gigabytes(first.tier_bytes.ssd)} GB` : ''
-  const view = first?.truncation ? ` Conversations see ${first.truncation.context_window} tokens at most, and go on beyond.` : ''
+  const view = first?.truncation ? ` Conversations see ${first.truncation.context_window} tokens at most, and continue beyond.` : ''
   const about = `${trace.format}, ${trace.requests.length} requests, on ${first?.profile ?? 'no machine'}: ${sizes}. The first ${first?.warm_up_requests ?? 0} requests are not counted, ${first?.refused_requests ?? 0} did not fit.${view}`
   return page(name, about, [
-    { title: 'Where prompt tokens came from', body: sources(results) },
+    { title: 'Sources of prompt tokens', body: sources(results) },
     { title: 'Times', body: times(results) },
     { title: 'Work and cost', body: work(results) },
     { title: 'Miss ratio of one tier by capacity', body: missCurve(curve.map(({ policy, share, blocks, missRate }) => ({ line: policy, label: `${share} %`, blocks, missRate }))) },
@@ -30,7 +30,7 @@ function sources(results: readonly TieredResult[]): string {
     shares: [hit.hbm, hit.dram, hit.ssd, miss.never_seen, miss.evicted, miss.damaged, miss.outside_view, miss.unknown],
   }))
   const legend = ['hbm', 'dram', 'ssd', 'never seen', 'evicted', 'damaged', 'outside', 'unknown']
-  return bars(rows, legend, 'Where prompt tokens came from') + table(['policy', 'token hits', 'block hits', ...legend], results.map((result, i) => [
+  return bars(rows, legend, 'Sources of prompt tokens') + table(['policy', 'token hits', 'block hits', ...legend], results.map((result, i) => [
     result.policy,
     percent(result.token_hit_rate),
     percent(result.block_hit_rate),

@@ -1,4 +1,4 @@
-// What a million tokens cost: accelerators while they are busy, memory and disk for as long as they hold the cache.
+// The cost of a million tokens: accelerators while they are busy, memory and disk for as long as they hold the cache.
 
 import type { Prices } from '../../engine/simulated/profiles/profile.js'
 import type { TierName } from '../../engine/types.js'

@@ -43,7 +43,7 @@ export interface TieredRun {
 /** Told of each answer: the number of its request, and what it took. */
 export type AnswerListener = (index: number, usage: TurnUsage) => void
 
-/** Tokens of the longest sequence that the profile's model and an hbm of so many bytes take. */
+/** Tokens of the longest sequence that the profile's model and an hbm tier of these bytes take. */
 export function longestContext(profile: HardwareProfile, tierBytes: TieredSetting['tierBytes']): number {
   return Math.min(profile.modelContext, contextThatFits(slotsOf(profile, tierBytes).hbm))
 }

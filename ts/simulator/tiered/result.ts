@@ -1,4 +1,4 @@
-// What a simulation of all tiers reports: one object a policy.
+// The report of a simulation of all tiers: one object a policy.
 
 import type { HardwareProfile } from '../../engine/simulated/profiles/profile.js'
 import { BLOCK_TOKENS, type TierName } from '../../engine/types.js'

@@ -1,4 +1,4 @@
-// What can be wrong with a trace file.
+// The faults of a trace file.
 
 import { ExitError } from '../../protocol/errors.js'
 

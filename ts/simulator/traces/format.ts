@@ -1,10 +1,10 @@
-// What a trace format has to say: how a record is known, and the requests that it stands for.
+// The interface of a trace format: how a record is known, and the requests that it stands for.
 
 import type { HardwareProfile } from '../../engine/simulated/profiles/profile.js'
 import type { BlockIds } from './ids.js'
 import type { Beginning, TraceRequest } from './trace.js'
 
-/** What readers of one file share. */
+/** The state that readers of one file share. */
 export interface ReadContext {
   readonly ids: BlockIds
   /** Of the file's own name space: ids that all records share. */

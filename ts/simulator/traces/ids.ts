@@ -18,7 +18,7 @@ export class BlockIds {
     }
   }
 
-  /** `count` ids that nobody else has. */
+  /** `count` ids that no other block has. */
   fresh(count: number): Int32Array {
     const first = this.#count
     this.#count += count

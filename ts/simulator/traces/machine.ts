@@ -26,7 +26,7 @@ export const machineRecord: z.ZodType<MachineRecord> = z.object({
   bytes_per_ms: z.object({ load: rate, read: rate, write: rate }),
 })
 
-/** Saves are as fast as loads. What the record does not say is that of a profile of its kind: streams that had no work, and prices. */
+/** Saves are as fast as loads. Gaps of the record (streams that had no work, and prices) are filled from a profile of its kind. */
 export function profileOf({ device, tier_bytes, step_ms, bytes_per_ms, ...shape }: MachineRecord): HardwareProfile {
   const kind = device.startsWith('cuda') ? (hopper[0] ?? cpu2) : cpu2
   return {

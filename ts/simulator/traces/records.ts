@@ -1,4 +1,4 @@
-// What a trace file holds, record by record: lines of JSON, lines of CSV, or files of JSON in a tar archive.
+// The records of a trace file, one by one: lines of JSON, lines of CSV, or files of JSON in a tar archive.
 
 import { extract } from 'tar-stream'
 import { ExitError } from '../../protocol/errors.js'

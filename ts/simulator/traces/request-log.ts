@@ -26,7 +26,7 @@ const ROOT = -1
 
 /**
  * A hash says nothing of texts that share a part of a block. Two things do: a conversation that goes on fills its last
- * block on, and a request that reused so many tokens, or left them outside its view, shared those with something
+ * block on, and a request that reused N tokens, or left them outside its view, shared those N with a request
  * before it.
  */
 class Beginnings {
@@ -45,7 +45,7 @@ class Beginnings {
     const index = Math.floor(shared / BLOCK_TOKENS)
     if (blocks[index] !== undefined) this.#share(blocks, shared, this.#latest.get(blocks[index - 1] ?? ROOT))
     const last = end ? Math.floor(end.tokens / BLOCK_TOKENS) : 0
-    // What was reused says how far the two agree, unless it ends before.
+    // The reused tokens say how far the two agree, unless it ends before.
     if (end && index < last && blocks[last - 1] === end.blocks[last - 1]) this.#share(blocks, end.tokens, end.blocks[last])
     blocks.forEach((block, place) => this.#latest.set(blocks[place - 1] ?? ROOT, block))
     // The last token sampled was never computed.

@@ -13,7 +13,7 @@ export function shortened(trace: Trace, limit: number): Trace {
   const beginnings = new Map<number, Beginning>()
   for (const [block, { block: like, tokens }] of trace.beginnings) {
     const [id, likeId] = [idOf(block), idOf(like)]
-    // What got a new id here is no block of these requests.
+    // An id that is new here is no block of these requests.
     if (id < uniqueBlocks && likeId < uniqueBlocks) beginnings.set(id, { block: likeId, tokens })
   }
   return { ...trace, uniqueBlocks, beginnings, requests }

@@ -1,4 +1,4 @@
-// What a chart draws.
+// The content of a chart.
 
 export interface ChartSeries {
   readonly label: string
@@ -6,7 +6,7 @@ export interface ChartSeries {
   readonly colour: string
   /** Filled down to the axis: what lies in front hides what lies behind. */
   readonly fill?: boolean
-  /** What is estimated or a limit, not measured. */
+  /** A line that is estimated or a limit, not measured. */
   readonly dashed?: boolean
 }
 
@@ -20,7 +20,7 @@ export interface ChartBand {
   readonly colour?: string
 }
 
-/** What the chart shows, and what its legend tells where that differs, as with stacked series. */
+/** The drawn series, and the values in the legend where they differ, as with stacked series. */
 export interface ChartContent {
   readonly drawn: ChartData
   readonly told: ChartData

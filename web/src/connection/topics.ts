@@ -1,4 +1,4 @@
-// What the page has asked the server for: each topic as long as anyone on the page looks at it.
+// The topics that the page has asked for: each as long as anyone on the page looks at it.
 
 import type { Topic } from 'attentionstore/protocol'
 

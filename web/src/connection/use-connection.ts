@@ -11,7 +11,7 @@ export type ConnectionStatus = 'connecting' | 'live' | 'lost'
 /** Topics that single pages look at; samples come always. */
 export type PageTopic = 'requests' | 'map' | 'what-if'
 
-/** What the pages read. `history` is filled before `sample` changes, so watching `sample` is enough. */
+/** The live data that the pages read. `history` is filled before `sample` changes, so watching `sample` is enough. */
 export interface Live {
   readonly status: Readonly<ShallowRef<ConnectionStatus>>
   readonly info: Readonly<ShallowRef<ServerInfo | null>>
@@ -28,7 +28,7 @@ export const LIVE: InjectionKey<Live> = Symbol('live')
 
 type PageSocket = Socket<ServerToClientEvents, ClientToServerEvents>
 
-/** Not connected at first. @param onRefused A refused socket does not say why: whoever is told here may ask. */
+/** Not connected at first. @param onRefused A refused socket gives no reason: this callback may ask for it. */
 export function useConnection(onRefused: () => void): Live {
   const status = shallowRef<ConnectionStatus>('connecting')
   const info = shallowRef<ServerInfo | null>(null)

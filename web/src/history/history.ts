@@ -88,7 +88,7 @@ export class SampleHistory {
     })
   }
 
-  /** What a counter grew by in the window that ends at each time; null at the first. */
+  /** The growth of a counter in the window that ends at each time; null at the first. */
   private growth(column: CounterColumn, times: readonly number[]): Values {
     const values = this.ring.read(column)
     return values.map((value, index) => {

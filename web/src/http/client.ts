@@ -1,4 +1,4 @@
-// Requests to the server that served the page. A 401 is told to whoever shows the login.
+// Requests to the server that served the page. A 401 is told to the shell, which shows the login.
 
 import type { InjectionKey } from 'vue'
 import { failureOf, HttpFailure } from './failure.js'

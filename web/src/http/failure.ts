@@ -1,4 +1,4 @@
-// What a request that was refused, or that never arrived, is to the page.
+// A request that was refused, or that never arrived, as the page sees it.
 
 import type { ErrorBody } from 'attentionstore/protocol'
 

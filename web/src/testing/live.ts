@@ -9,7 +9,7 @@ export interface FakeLive extends Live {
   readonly status: ShallowRef<ConnectionStatus>
   readonly info: ShallowRef<ServerInfo | null>
   readonly sample: ShallowRef<Sample | null>
-  /** Sends what a topic brings to whoever listens; answers how many do. */
+  /** Sends an event of a topic to its listeners; returns their number. */
   bring<T extends PageTopic>(topic: T, ...what: Parameters<ServerToClientEvents[T]>): number
 }
 
@@ -35,7 +35,7 @@ export function fakeLive(): FakeLive {
   }
 }
 
-/** What of a server's description tells one start from another. */
+/** The part of a server's description that tells one start from another. */
 export const infoOf = (startedAtMs: number): ServerInfo => ({
   version: '0',
   models: [],

@@ -18,7 +18,7 @@ function storedTheme(): Theme {
 
 export interface ThemeChoice {
   readonly theme: Readonly<Ref<Theme>>
-  /** What is shown: the system's own where `theme` is `system`. */
+  /** The theme on the page: the system's own where `theme` is `system`. */
   readonly shown: Readonly<Ref<'light' | 'dark'>>
   choose(theme: Theme): void
 }

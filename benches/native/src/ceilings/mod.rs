@@ -1,4 +1,4 @@
-//! What this machine can do at most, whoever asks.
+//! The limits of this machine, apart from any engine.
 
 mod cpu;
 mod cuda;

@@ -40,7 +40,7 @@ pub struct Prompt<'a> {
     pub saving: Saving,
 }
 
-/// What becomes of the blocks that a prompt fills.
+/// The fate of the blocks that a prompt fills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Saving {
     Nothing,
@@ -61,7 +61,7 @@ impl Driver {
             &|_, _| {},
             Box::new(move || {
                 if let Ok(wake) = wake.lock() {
-                    // Nobody listens any more once the measurement is over.
+                    // The receiver is gone once the measurement is over.
                     let _ = wake.send(());
                 }
             }),
@@ -97,6 +97,7 @@ impl Driver {
             stop_tokens: Vec::new(),
             ignore_eos: true,
             max_tokens: answers as u32,
+            constraint: None,
         };
         self.engine.add_sequence(spec, Vec::new())?;
         Ok(sequence)

@@ -3,7 +3,7 @@
 use attentionstore_engine::plan::{StepPlan, Transfer, TransferKind};
 use attentionstore_engine::wire::TRANSFER_WORDS;
 
-/// What the engine told.
+/// An event of the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
     /// All rows of the step were computed, unless `whole` says otherwise.

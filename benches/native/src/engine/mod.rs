@@ -28,7 +28,7 @@ const MOVED_BLOCKS: u64 = 64;
 /// Of the memory that is free, what the tiers of a measurement may take on a CPU.
 const MEMORY_SHARE: f64 = 0.4;
 
-/// What is measured, and how often.
+/// The cases that are measured, and the number of rounds.
 struct Cases {
     prefill: Vec<usize>,
     decode: Vec<usize>,
@@ -73,7 +73,7 @@ impl Cases {
         (longest + NEW_TOKENS).div_ceil(BLOCK_TOKENS)
     }
 
-    /// Blocks that a batch of so many decoding sequences takes.
+    /// Blocks that `batch` decoding sequences take.
     fn decode_blocks(&self, batch: usize) -> usize {
         batch * (self.context + 2 * BLOCK_TOKENS + self.decode_steps).div_ceil(BLOCK_TOKENS)
     }
@@ -178,7 +178,7 @@ impl Session<'_> {
         })
     }
 
-    /// What the cases need, as far as it fits; what does not is skipped by name.
+    /// Bytes that the cases need, as far as they fit; a case that does not fit is skipped by name.
     fn hbm_bytes(&self) -> u64 {
         let needed = self.cases.hbm_blocks() as u64 * self.shape.block_bytes();
         if self.arguments.device != DeviceChoice::Cpu {

@@ -59,7 +59,7 @@ impl Shape {
         }
     }
 
-    /// Bytes of keys and values of so many tokens.
+    /// Bytes of the keys and values of `tokens` tokens.
     pub fn kv_bytes(&self, tokens: usize) -> f64 {
         let ModelConfig { layers, kv_heads, head_dim, .. } = self.config;
         (2 * layers * kv_heads * head_dim * KvDtype::Bf16.bytes() * tokens) as f64

@@ -41,7 +41,7 @@ pub fn measure(recorder: &mut Recorder, session: &Session<'_>, driver: &mut Driv
     figure("part/load, dram to hbm", &limits.loads, false, &load)?;
     figure("part/disk tier write, checksummed and durable", &limits.disk_writes, true, &write)?;
     if recorder.wants("part/disk tier read, verified") {
-        // What is read was written, also where only the read is asked for.
+        // Reads need written blocks, also where only the read is asked for.
         move_all(driver, blocks, true, &write)?;
         let samples = repeat(1, session.cases.rounds, || {
             move_all(driver, blocks, false, &read).map(|time| rate(moved, time))

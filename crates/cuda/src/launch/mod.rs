@@ -19,8 +19,8 @@ pub use prefill::{PrefillAttention, QueryTile, RotatedKeys, query_tiles};
 pub use rope::{RopeWrite, rope_table};
 pub use rows::{Argmax, CopyRows, ReadRate};
 pub use sample::{
-    AdjustLogits, Adjustment, LogProbabilities, LogProbabilityAnswer, LogProbabilityRequest, MOST_TOP,
-    NOTHING, Sample, SampleChoice, TOO_WIDE,
+    AdjustLogits, Adjustment, LogProbabilities, LogProbabilityAnswer, LogProbabilityRequest, MOST_TOP, Masks,
+    NO_MASK, NOTHING, Sample, SampleChoice, TOO_WIDE,
 };
 
 use crate::compile::{Compiler, KernelCache, KernelResources, KernelSource, parse_resources, source};

@@ -4,10 +4,12 @@ use super::Kernels;
 use crate::error::CudaError;
 use crate::runtime::{Arguments, DevicePointer, Grid, Plain, Stream};
 
-/// Answer of a row whose logits are all −∞ or NaN.
+/// Answer of a row whose logits, as far as its mask allows them, are all −∞ or NaN.
 pub const NOTHING: u32 = u32::MAX;
 /// Answer of a row that has more candidates than are ranked on the card.
 pub const TOO_WIDE: u32 = u32::MAX - 1;
+/// [`SampleChoice::mask`] of a choice among all tokens.
+pub const NO_MASK: u32 = u32::MAX;
 /// Most alternatives of [`LogProbabilities`].
 pub const MOST_TOP: usize = 64;
 
@@ -46,7 +48,8 @@ pub struct SampleChoice {
     pub top_p: f32,
     /// 0: off.
     pub min_p: f32,
-    pub unused: u32,
+    /// Number of its mask among [`Masks`], or [`NO_MASK`].
+    pub mask: u32,
     /// In [0, 1).
     pub random: f64,
 }
@@ -88,16 +91,25 @@ pub struct AdjustLogits {
     pub vocabulary: usize,
 }
 
+/// Which tokens choices may fall on: for each mask a bit a token of the vocabulary, in whole words.
+#[derive(Clone, Copy, Debug)]
+pub struct Masks {
+    /// u32 `[count][vocabulary / 32, rounded up]`.
+    pub words: DevicePointer,
+    pub count: usize,
+}
+
 /// One token for each request: an id, [`NOTHING`] or [`TOO_WIDE`].
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
-    /// [`SampleChoice`]s on the device, with rows in range.
+    /// [`SampleChoice`]s on the device, with rows and masks in range.
     pub requests: DevicePointer,
     pub count: usize,
     /// f32 `[rows][vocabulary]`.
     pub logits: DevicePointer,
     pub rows: usize,
     pub vocabulary: usize,
+    pub masks: Masks,
     /// u32 `[count]`.
     pub tokens: DevicePointer,
 }
@@ -161,6 +173,7 @@ impl Kernels {
         let arguments = Arguments::new()
             .address(logits(launch.logits, rows, vocabulary)?)
             .address(requests)
+            .address(launch.masks.words.holds("masks", launch.masks.count * vocabulary.div_ceil(32) * 4)?)
             .address(launch.tokens.holds("sampled tokens", count * 4)?)
             .u32(vocabulary as u32);
         let grid = Grid { ctas: (count, 1, 1), threads: SAMPLING_THREADS };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 
-use attentionstore_engine::{Engine, EngineOptions, SamplingParams, SequenceSpec};
+use attentionstore_engine::{Engine, EngineOptions, MaskSource, SamplingParams, SequenceSpec};
 use attentionstore_kv::HEADER_BYTES;
 
 use crate::support::subject::Subject;
@@ -37,12 +37,13 @@ pub enum Told {
     Failed { code: String },
 }
 
-/// Sequence, status (0 ok, 1 no-op, 2 void) and the sampled token.
+/// Sequence, status (0 ok, 1 no-op, 2 void), the sampled token, and why the answer ended, as the wire numbers it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     pub sequence: u32,
     pub status: u32,
     pub token: Option<u32>,
+    pub finish: Option<u32>,
 }
 
 impl Driver {
@@ -89,6 +90,11 @@ impl Driver {
     }
 
     pub fn add(&self, sequence: u32, tokens: &[u32]) {
+        self.add_held_to(sequence, tokens, None);
+    }
+
+    /// As `add`, with an answer that is held to something.
+    pub fn add_held_to(&self, sequence: u32, tokens: &[u32], constraint: Option<Box<dyn MaskSource>>) {
         let sampling = SamplingParams::greedy();
         let spec = SequenceSpec {
             sequence,
@@ -99,6 +105,7 @@ impl Driver {
             stop_tokens: Vec::new(),
             ignore_eos: true,
             max_tokens: 100,
+            constraint,
         };
         self.engine.add_sequence(spec, Vec::new()).unwrap();
     }
@@ -209,8 +216,15 @@ fn read_rows(event: &[u8]) -> Vec<Row> {
             text(event, &mut at);
             let token = (flags & 4 != 0).then(|| word(event, at));
             at += if token.is_some() { 4 } else { 0 };
-            assert_eq!(flags & !7, 0, "these tests ask for no log probabilities and finish nothing");
-            Row { sequence, status: flags & 3, token }
+            assert_eq!(flags & 8, 0, "these tests ask for no log probabilities");
+            let finish = (flags & 16 != 0).then(|| {
+                let reason = word(event, at);
+                at += 8;
+                text(event, &mut at);
+                at += 12 + if flags & 32 != 0 { 32 } else { 0 };
+                reason
+            });
+            Row { sequence, status: flags & 3, token, finish }
         })
         .collect()
 }

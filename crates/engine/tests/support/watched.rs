@@ -12,7 +12,7 @@ use attentionstore_model::backend::{
     Backend, BatchSequence, Completion, Event, LogitsWanted, SliceCopy, Stream,
 };
 use attentionstore_model::config::ModelConfig;
-use attentionstore_model::sampling::{SampleRequest, Sampled};
+use attentionstore_model::sampling::{SampleOutcome, SampleRequest};
 
 /// A backend that notes the layers of the loads it is given, refuses or disturbs loads while told to, and keeps logits.
 pub struct Watched {
@@ -84,7 +84,7 @@ impl Backend for Watched {
         }
         Ok(())
     }
-    fn sample(&mut self, requests: &[SampleRequest<'_>]) -> Result<Vec<Sampled>, ModelError> {
+    fn sample(&mut self, requests: &[SampleRequest<'_>]) -> Result<Vec<SampleOutcome>, ModelError> {
         if let Some(kept) = self.watch.logits.lock().unwrap().as_mut() {
             assert!(requests.is_empty(), "their rows would be numbered as the engine asked");
             for row in 0..self.rows {

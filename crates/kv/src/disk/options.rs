@@ -51,7 +51,7 @@ impl DiskOptions {
         if slots == 0 {
             return Err(KvError::Invalid {
                 what: "bytes of the ssd tier",
-                detail: format!("{} bytes, one slot has {slot_bytes}", self.capacity_bytes),
+                detail: format!("{} bytes are too few: one slot has {slot_bytes}", self.capacity_bytes),
             });
         }
         Ok(slots)

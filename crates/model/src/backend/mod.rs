@@ -17,7 +17,7 @@ use attentionstore_kv::arena::HostArena;
 
 use crate::config::ModelConfig;
 use crate::error::ModelError;
-use crate::sampling::{SampleRequest, Sampled};
+use crate::sampling::{SampleOutcome, SampleRequest};
 
 /// The three queues of a device. Work on one stream runs in the order it was enqueued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,7 +109,7 @@ pub trait Backend: Send {
     ///
     /// # Errors
     /// A row that is not there; whatever failed in the step.
-    fn sample(&mut self, requests: &[SampleRequest<'_>]) -> Result<Vec<Sampled>, ModelError>;
+    fn sample(&mut self, requests: &[SampleRequest<'_>]) -> Result<Vec<SampleOutcome>, ModelError>;
 
     /// The raw logits of the step's logit row `row` (`vocab_size` of f32), for tests and evaluation.
     fn read_logits(&mut self, row: usize, out: &mut [f32]) -> Result<(), ModelError>;

@@ -32,13 +32,16 @@ fn dimension_problem(config: &ModelConfig) -> Option<String> {
     if let Some((what, value)) =
         dimensions.into_iter().find(|&(_, value)| value == 0 || value > MAX_DIMENSION)
     {
-        return Some(format!("a {what} of {value}"));
+        return Some(format!("the {what} of {value} is out of range"));
     }
     if !config.heads.is_multiple_of(config.kv_heads) {
         return Some(format!("{} heads cannot share {} KV heads", config.heads, config.kv_heads));
     }
     if config.rotary_dim == 0 || !config.rotary_dim.is_multiple_of(2) || config.rotary_dim > config.head_dim {
-        return Some(format!("{} rotated elements in heads of {}", config.rotary_dim, config.head_dim));
+        return Some(format!(
+            "{} rotated elements do not fit heads of {}",
+            config.rotary_dim, config.head_dim
+        ));
     }
     None
 }
@@ -46,10 +49,10 @@ fn dimension_problem(config: &ModelConfig) -> Option<String> {
 fn rope_problem(config: &ModelConfig) -> Option<String> {
     let positive = |value: f32| value.is_finite() && value > 0.0;
     if !positive(config.rms_eps) {
-        return Some(format!("a norm epsilon of {}", config.rms_eps));
+        return Some(format!("the norm epsilon of {} is not a positive number", config.rms_eps));
     }
     if !positive(config.rope_theta) {
-        return Some(format!("a RoPE base of {}", config.rope_theta));
+        return Some(format!("the RoPE base of {} is not a positive number", config.rope_theta));
     }
     let sound = match &config.rope_scaling {
         RopeScaling::None => true,
@@ -61,5 +64,5 @@ fn rope_problem(config: &ModelConfig) -> Option<String> {
                 && (1..=MAX_DIMENSION).contains(original_max_position)
         }
     };
-    (!sound).then(|| "RoPE scaling with parameters that are no sensible numbers".to_owned())
+    (!sound).then(|| "RoPE scaling has parameters out of range".to_owned())
 }

@@ -1,11 +1,11 @@
-//! Penalties, bias and bans: what changes logits before a token is chosen.
+//! Penalties, bias, bans and the mask: what changes logits before a token is chosen.
 
 use std::borrow::Cow;
 
 use super::SamplingParams;
 use super::types::{SampleRequest, TokenCounts};
 
-/// The logits after penalties, bias and bans; as they are where nothing changes them.
+/// The logits after penalties, bias, bans and mask; as they are where nothing changes them.
 pub fn adjusted<'a>(logits: &'a [f32], request: &SampleRequest<'_>) -> Cow<'a, [f32]> {
     let mut adjusted = Cow::Borrowed(logits);
     penalise(&mut adjusted, request.params, request.counts);
@@ -14,6 +14,9 @@ pub fn adjusted<'a>(logits: &'a [f32], request: &SampleRequest<'_>) -> Cow<'a, [
     }
     for &token in request.banned {
         change(&mut adjusted, token, |_| f32::NEG_INFINITY);
+    }
+    if let Some(mask) = request.mask {
+        mask.apply(adjusted.to_mut());
     }
     adjusted
 }

@@ -1,7 +1,7 @@
 //! The sampler against a plain one that sorts everything, and its edge cases.
 
 use super::random::uniform;
-use super::{SampleRequest, Sampled, SamplingParams, TokenCounts, sample};
+use super::{SampleOutcome, SampleRequest, Sampled, SamplingParams, TokenCounts, TokenMask, sample};
 
 fn params() -> SamplingParams {
     SamplingParams { temperature: 1.0, ..SamplingParams::greedy() }
@@ -14,7 +14,8 @@ fn draw(
     banned: &[u32],
     index: u64,
 ) -> Sampled {
-    sample(logits, &SampleRequest { row: 0, params, counts, token_index: index, banned })
+    let request = SampleRequest { row: 0, params, counts, token_index: index, banned, mask: None };
+    sample(logits, &request).token().expect("a token is left")
 }
 
 fn plain(logits: &[f32], params: &SamplingParams, index: u64) -> u32 {
@@ -165,8 +166,16 @@ fn banned_tokens_are_never_chosen_even_when_a_bias_asks_for_them() {
         assert!((0..100).all(|index| draw(&[0.0; 4], &params, &counts, &[2], index).token != 2));
         assert_eq!(draw(&[0.0; 4], &params, &counts, &[], 0).token, 2);
     }
-    assert_eq!(draw(&[0.0; 2], &params, &counts, &[0, 1], 0).token, 0);
     assert_eq!(draw(&[f32::NEG_INFINITY; 3], &params, &counts, &[0], 0).token, 1);
+    let all = SampleRequest {
+        row: 0,
+        params: &params,
+        counts: &counts,
+        token_index: 0,
+        banned: &[0, 1],
+        mask: None,
+    };
+    assert_eq!(sample(&[0.0; 2], &all), SampleOutcome::NoneAllowed);
 }
 
 #[test]
@@ -207,4 +216,98 @@ fn a_large_vocabulary_keeps_exactly_the_nucleus() {
     let expected = oracle(&logits, &params, &TokenCounts::default(), &[]);
     let kept: std::collections::HashSet<u32> = expected.iter().map(|(token, _)| *token).collect();
     assert!((0..40).all(|index| kept.contains(&plain(&logits, &params, index))));
+}
+
+/// As [`draw`], of what `allowed` leaves.
+fn draw_masked(
+    logits: &[f32],
+    params: &SamplingParams,
+    banned: &[u32],
+    allowed: impl Fn(u32) -> bool,
+    index: u64,
+) -> SampleOutcome {
+    let mut mask = TokenMask::new(logits.len());
+    (0..logits.len() as u32).filter(|&token| allowed(token)).for_each(|token| mask.allow(token));
+    let counts = TokenCounts::default();
+    let request =
+        SampleRequest { row: 0, params, counts: &counts, token_index: index, banned, mask: Some(&mask) };
+    sample(logits, &request)
+}
+
+fn even(token: u32) -> bool {
+    token.is_multiple_of(2)
+}
+
+#[test]
+fn a_mask_is_the_same_as_a_ban_of_every_token_that_it_leaves_out() {
+    for seed in 0..200 {
+        let mut cases = Cases(seed, 0);
+        let n = 2 + cases.below(300);
+        let logits = cases.logits(n);
+        let params = SamplingParams {
+            temperature: cases.one_of(&[0.0, 0.3, 1.0, 2.0]),
+            top_k: cases.one_of(&[0, 0, 1, 5, 40, 1000]),
+            top_p: cases.one_of(&[1.0, 1.0, 0.37, 0.951]),
+            min_p: cases.one_of(&[0.0, 0.0, 0.21]),
+            logit_bias: vec![(cases.below(n) as u32, 100.0)],
+            logprobs: Some(4),
+            seed,
+            ..SamplingParams::greedy()
+        };
+        let odd: Vec<u32> = (0..n as u32).filter(|&token| !even(token)).collect();
+        for index in 0..20 {
+            let masked = draw_masked(&logits, &params, &[], even, index).token().expect("token 0 is left");
+            assert!(even(masked.token), "{params:?}");
+            assert_eq!(masked, draw(&logits, &params, &TokenCounts::default(), &odd, index), "{params:?}");
+        }
+    }
+}
+
+#[test]
+fn log_probabilities_of_a_masked_row_are_those_of_its_raw_logits() {
+    let params = SamplingParams { logprobs: Some(3), ..SamplingParams::greedy() };
+    let logits = [1.0, 4.0, 2.0, 3.0];
+    let masked = draw_masked(&logits, &params, &[], even, 0).token().unwrap();
+    let plain = draw(&logits, &params, &TokenCounts::default(), &[], 0);
+    assert_eq!((masked.token, plain.token), (2, 1));
+    assert_eq!(masked.top, plain.top, "tokens that may not come are listed too");
+    assert_eq!(masked.logprob, Some(plain.top[2].1));
+}
+
+#[test]
+fn where_mask_bans_and_bias_leave_no_token_none_is_sampled() {
+    let biased_away = vec![(0, f32::NEG_INFINITY), (2, f32::NEG_INFINITY)];
+    for temperature in [0.0, 1.0] {
+        let params = SamplingParams { temperature, ..SamplingParams::greedy() };
+        let none_left = |banned: &[u32], allowed: fn(u32) -> bool| {
+            draw_masked(&[0.0; 4], &params, banned, allowed, 0) == SampleOutcome::NoneAllowed
+        };
+        assert!(none_left(&[], |_| false));
+        assert!(none_left(&[0, 2], even));
+        assert!(none_left(&[0, 1, 2, 3], |_| true));
+        assert!(!none_left(&[0], even));
+        let biased = SamplingParams { logit_bias: biased_away.clone(), ..params.clone() };
+        assert_eq!(draw_masked(&[0.0; 4], &biased, &[], even, 0), SampleOutcome::NoneAllowed);
+    }
+}
+
+#[test]
+fn a_row_without_numbers_gives_the_lowest_token_that_is_left() {
+    let params = SamplingParams { temperature: 1.0, ..SamplingParams::greedy() };
+    for logits in [[f32::NAN; 6], [f32::NEG_INFINITY; 6]] {
+        let sampled = draw_masked(&logits, &params, &[0, 2], even, 0).token().unwrap();
+        assert_eq!(sampled.token, 4);
+    }
+}
+
+#[test]
+fn a_mask_allows_what_it_was_told_and_no_token_outside_its_vocabulary() {
+    let mut mask = TokenMask::new(40);
+    [0, 31, 32, 39, 40, 63, u32::MAX].into_iter().for_each(|token| mask.allow(token));
+    let allowed: Vec<u32> = (0..100).filter(|&token| mask.allows(token)).collect();
+    assert_eq!(allowed, [0, 31, 32, 39]);
+    assert!(!mask.allows(u32::MAX));
+    assert_eq!(mask.words(), [1 | 1 << 31, 1 | 1 << 7]);
+    mask.clear();
+    assert_eq!(mask, TokenMask::new(40));
 }

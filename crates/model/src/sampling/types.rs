@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::TokenMask;
+
 /// How a sequence samples. Defaults are OpenAI's; 0 or 1 turns a part off as noted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SamplingParams {
@@ -62,6 +64,8 @@ pub struct SampleRequest<'a> {
     pub token_index: u64,
     /// Tokens that must not be sampled now (`ignore_eos`: the end tokens).
     pub banned: &'a [u32],
+    /// Tokens that may be sampled now; none: all that are not banned.
+    pub mask: Option<&'a TokenMask>,
 }
 
 /// A sampled token; log probabilities are of the raw distribution (before temperature and truncation),
@@ -71,4 +75,22 @@ pub struct Sampled {
     pub token: u32,
     pub logprob: Option<f32>,
     pub top: Vec<(u32, f32)>,
+}
+
+/// What became of a [`SampleRequest`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum SampleOutcome {
+    Token(Sampled),
+    /// Mask, bans and bias leave no token: the answer cannot go on.
+    NoneAllowed,
+}
+
+impl SampleOutcome {
+    /// The token, where there is one.
+    pub fn token(self) -> Option<Sampled> {
+        match self {
+            Self::Token(sampled) => Some(sampled),
+            Self::NoneAllowed => None,
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 
 use attentionstore_model::ModelError;
 use attentionstore_model::backend::{Backend, BatchSequence, LogitsWanted, SliceCopy, Stream};
-use attentionstore_model::sampling::{SampleRequest, SamplingParams, TokenCounts};
+use attentionstore_model::sampling::{SampleOutcome, SampleRequest, SamplingParams, TokenCounts, TokenMask};
 
 pub const SLOTS: u32 = 16;
 pub const ROWS: usize = 192;
@@ -83,11 +83,19 @@ pub fn samples_come_in_the_order_of_the_requests_whatever_rows_they_name(backend
     run_layers(backend);
     let params = SamplingParams::greedy();
     let counts = TokenCounts::default();
-    let request = |row| SampleRequest { row, params: &params, counts: &counts, token_index: 0, banned: &[] };
+    let request = |row| SampleRequest {
+        row,
+        params: &params,
+        counts: &counts,
+        token_index: 0,
+        banned: &[],
+        mask: None,
+    };
     let rows = [39, 0, 17, 3, 17];
     let sampled = backend.sample(&rows.map(request)).unwrap();
     assert_eq!(sampled.len(), rows.len());
-    for (row, sampled) in rows.into_iter().zip(sampled) {
+    for (row, outcome) in rows.into_iter().zip(sampled) {
+        let sampled = outcome.token().expect("nothing is banned");
         let mut logits = vec![0.0; VOCABULARY];
         backend.read_logits(row, &mut logits).unwrap();
         let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -95,6 +103,48 @@ pub fn samples_come_in_the_order_of_the_requests_whatever_rows_they_name(backend
     }
     assert!(backend.sample(&[request(40)]).is_err());
     assert!(backend.sample(&[]).unwrap().is_empty());
+}
+
+pub fn a_mask_holds_for_its_request_alone_and_leaves_the_logits_raw(backend: &mut dyn Backend) {
+    let tokens: Vec<u32> = (0..40).collect();
+    let all = BatchSequence { tokens: &tokens, position: 0, slots: &[0], logits: LogitsWanted::All };
+    backend.begin_step(&[all]).unwrap();
+    run_layers(backend);
+    let (mut even, none) = (TokenMask::new(VOCABULARY), TokenMask::new(VOCABULARY));
+    (0..VOCABULARY as u32).step_by(2).for_each(|token| even.allow(token));
+    let counts = TokenCounts::default();
+    for temperature in [0.0, 1.0] {
+        let params = SamplingParams { temperature, logprobs: Some(3), ..SamplingParams::greedy() };
+        let rows = [0, 7, 7, 12, 39];
+        let mut with = |masks: [Option<&TokenMask>; 5]| -> Vec<SampleOutcome> {
+            let requests: Vec<_> = rows
+                .iter()
+                .zip(masks)
+                .map(|(&row, mask)| SampleRequest {
+                    row,
+                    params: &params,
+                    counts: &counts,
+                    token_index: 3,
+                    banned: &[],
+                    mask,
+                })
+                .collect();
+            backend.sample(&requests).unwrap()
+        };
+        let plain = with([None; 5]);
+        let mixed = with([Some(&even), Some(&even), None, Some(&none), None]);
+        assert_eq!(mixed[2], plain[2], "its neighbour's mask lies over the same row");
+        assert_eq!(mixed[3], SampleOutcome::NoneAllowed);
+        assert_eq!(mixed[4], plain[4]);
+        for at in [0, 1] {
+            let (masked, plain) = (mixed[at].clone().token().unwrap(), plain[at].clone().token().unwrap());
+            assert!(masked.token.is_multiple_of(2), "{masked:?}");
+            assert_eq!(masked.top, plain.top, "log probabilities are of the raw logits");
+        }
+        let evens = with([Some(&even); 5]);
+        assert!(evens.into_iter().all(|outcome| outcome.token().unwrap().token.is_multiple_of(2)));
+        assert_eq!(with([None; 5]), plain, "no logit was changed");
+    }
 }
 
 pub fn completions_come_in_order_and_tell_of_success(backend: &mut dyn Backend) {

@@ -1,4 +1,4 @@
-// What can be done with a conversation, and what came of it in a sentence.
+// The actions on a conversation, and the outcome of each in a sentence.
 
 import type { ConversationRow, DemoteConversationResponse, EraseReceipt, ForkResponse, WarmResponse } from 'attentionstore/protocol'
 import { formatBytes, formatCount, formatNumber } from '../../format.js'
@@ -44,7 +44,7 @@ export function erase(http: HttpClient, target: Target): Promise<EraseReceipt> {
   return http.json<EraseReceipt>(pathOf(target), { method: 'DELETE' })
 }
 
-/** What is gone, and what stays, a sentence each. */
+/** The erased blocks and those that stay, a sentence each. */
 export function receiptLines(receipt: EraseReceipt): readonly string[] {
   const { blocks_erased, bytes_erased, tiers, remains_overwritten, records_erased, requests_anonymised, kept_shared } = receipt
   const copies = Object.entries(tiers).map(([tier, count]) => `${formatNumber(count)} in ${tier}`)

@@ -44,7 +44,7 @@ export class ConversationList {
     return this.fetching
   }
 
-  /** Reads the first page again, as long as nobody has read on from it. */
+  /** Reads the first page again, as long as no later page was read. */
   async refresh(): Promise<void> {
     if (this.fetching !== null || this.pages !== 1) return
     const page = await this.fetchPage(null)

@@ -1,4 +1,4 @@
-// What a cell's colour tells, and its legend.
+// The meaning of a cell's colour, and its legend.
 
 import { NO_AGE, type CacheMap, type Owner } from 'attentionstore/protocol'
 import type { Cells } from './cells.js'

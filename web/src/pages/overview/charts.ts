@@ -24,7 +24,7 @@ const percent = (value: number) => `${formatNumber(value * 100, 0)} %`
 export const CHARTS: readonly OverviewChart[] = [
   {
     title: 'Hit rate by tier',
-    explain: 'Share of prompt tokens that came from each tier; what is left empty was computed. Over 8 seconds each.',
+    explain: 'Share of prompt tokens that came from each tier; the empty part was computed. Over 8 seconds each.',
     series: [
       { label: 'hbm', colour: '--hbm', fill: true },
       { label: 'dram', colour: '--dram', fill: true },
@@ -41,7 +41,7 @@ export const CHARTS: readonly OverviewChart[] = [
   },
   {
     title: 'Time to first token',
-    explain: 'How long answers took to begin, over the last minute; dashed: the median it would have been without reuse, estimated.',
+    explain: 'Time until answers began, over the last minute; dashed: the estimated median without reuse.',
     series: [
       { label: 'median', colour: '--dram' },
       { label: '95 % within', colour: '--hbm' },

@@ -1,4 +1,4 @@
-// What the overview's figures say of a sample.
+// The overview's figures of a sample.
 
 import test from 'ava'
 import type { Sample } from 'attentionstore/protocol'

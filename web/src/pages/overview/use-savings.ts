@@ -35,7 +35,7 @@ function toFigures({ tokens, saved, ttft, requests }: Sample, answerRate: number
     {
       label: 'Without reuse (estimated)',
       value: formatMs(without?.p50 ?? null),
-      hint: without ? `95 % within ${formatMs(without.p95)}` : 'nothing to estimate it from yet',
+      hint: without ? `95 % within ${formatMs(without.p95)}` : 'no measurements to estimate it from yet',
     },
     {
       label: 'Requests now',

@@ -16,7 +16,7 @@ export interface TierRow {
   readonly summary: string
 }
 
-/** What holds a tier's blocks, in the order in which they are drawn. */
+/** The holders of a tier's blocks, in the order in which they are drawn. */
 const HOLDERS = ['running', 'waiting', 'cached'] as const
 
 export function toTierRow(tier: TierSample): TierRow {

@@ -9,9 +9,9 @@ export interface Total {
 }
 
 export interface Totals {
-  /** What was done. */
+  /** Work done. */
   readonly work: readonly Total[]
-  /** What had to be given up, waited for or done again: better little of it. */
+  /** Losses, waits and work done again: better little of it. */
   readonly trouble: readonly Total[]
 }
 
@@ -35,7 +35,7 @@ function lost(dropped: Sample['blocks']['dropped'], words: Readonly<Record<strin
 }
 
 export function toTotals(sample: Sample): Totals {
-  const { tokens, requests, blocks, steps, preemptions, damagedReads, residentBytes, transfers, prefetches, history } = sample
+  const { tokens, requests, blocks, steps, preemptions, damagedReads, failedTransfers, residentBytes, transfers, prefetches, history } = sample
   return {
     work: [
       count('Requests answered', requests.ok),
@@ -56,6 +56,7 @@ export function toTotals(sample: Sample): Totals {
       { label: 'Waited for loads', value: formatMs(steps.loadStallMs) },
       count('Fetched ahead in vain', prefetches.wasted),
       count('Damaged reads', damagedReads),
+      count('Failed transfers', failedTransfers.reduce((sum, failed) => sum + failed.count, 0)),
       ...lost(blocks.dropped, TROUBLES),
     ],
   }

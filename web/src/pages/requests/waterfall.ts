@@ -45,7 +45,7 @@ export interface Waterfall {
   readonly overlapMs: number
 }
 
-/** What is thinner would not be seen. */
+/** A thinner bar would not be seen. */
 const LEAST_WIDTH = 0.003
 
 const length = (spans: readonly Span[]) => spans.reduce((total, [from, to]) => total + to - from, 0)

@@ -26,7 +26,7 @@ function between(knots: readonly Knot[], at: number): Estimate {
 
 /** The estimate at a capacity in bytes. */
 export function estimateAt({ points, current }: Pick<TierCurve, 'points' | 'current'>, bytes: number): Estimate {
-  // What the tier has now is a point of the curve too.
+  // The tier's present capacity is a point of the curve too.
   const all = [...points.filter((point) => point.bytes !== current.bytes), current]
   const knots = all.map(({ bytes: at, hitRate, error }) => ({ at, hitRate, error })).toSorted((a, b) => a.at - b.at)
   return between(knots, bytes)

@@ -1,4 +1,4 @@
-// What more capacity would bring, in words: a gain is only told as one where the estimate can tell it from nothing.
+// The gain from more capacity, in words: a gain is only told as one where the estimate can tell it from nothing.
 
 import { formatNumber } from '../../format.js'
 

@@ -23,7 +23,7 @@ use crate::backend::step::{Limits, Step};
 use crate::backend::{Backend, BatchSequence, Completion, Event, SliceCopy, Stream};
 use crate::config::ModelConfig;
 use crate::error::ModelError;
-use crate::sampling::{SampleRequest, Sampled, sample};
+use crate::sampling::{SampleOutcome, SampleRequest, sample};
 use crate::weights::ModelWeights;
 
 /// A model on the CPU. Its results are the same bits whatever else is in the batch, however a prompt was cut into
@@ -169,10 +169,10 @@ impl Backend for CpuBackend {
         Ok(pass.finish_step(&mut self.compute, &mut self.activations, &self.step)?)
     }
 
-    fn sample(&mut self, requests: &[SampleRequest<'_>]) -> Result<Vec<Sampled>, ModelError> {
+    fn sample(&mut self, requests: &[SampleRequest<'_>]) -> Result<Vec<SampleOutcome>, ModelError> {
         let mut order: Vec<usize> = (0..requests.len()).collect();
         order.sort_by_key(|&request| requests[request].row);
-        let sampled: Vec<OnceLock<Sampled>> = requests.iter().map(|_| OnceLock::new()).collect();
+        let sampled: Vec<OnceLock<SampleOutcome>> = requests.iter().map(|_| OnceLock::new()).collect();
         let mut order = order.as_slice();
         while let Some(&first) = order.first() {
             self.compute_logits(requests[first].row)?;

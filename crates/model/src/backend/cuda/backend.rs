@@ -19,14 +19,15 @@ use super::open::layout_of;
 use super::options::device_error;
 use super::pinned::PinnedMemory;
 use super::plan::Sizes;
-use super::sample::{LogitRows, SamplePlan, Sampler, sample_on_host};
+use super::sample::{LogitRows, Sampler, sample_on_host};
+use super::sample_plan::SamplePlan;
 use super::streams::Streams;
 use super::weights::CudaWeights;
 use crate::backend::step::{Limits, Step};
 use crate::backend::{Backend, BatchSequence, Completion, Event, SliceCopy, Stream};
 use crate::config::ModelConfig;
 use crate::error::ModelError;
-use crate::sampling::{SampleRequest, Sampled};
+use crate::sampling::{SampleOutcome, SampleRequest, Sampled};
 
 /// Raised with any change of a kernel that changes bits.
 const KERNEL_GENERATION: u32 = 2;
@@ -162,7 +163,7 @@ impl CudaBackend {
     }
 
     /// Samples requests whose rows are present.
-    fn sample_present(&mut self, requests: &[&SampleRequest<'_>]) -> Result<Vec<Sampled>, ModelError> {
+    fn sample_present(&mut self, requests: &[&SampleRequest<'_>]) -> Result<Vec<SampleOutcome>, ModelError> {
         let placed: Vec<_> =
             requests.iter().filter_map(|request| Some((*request, self.logits.place(request.row)?))).collect();
         let vocabulary = self.config.vocab_size;
@@ -176,7 +177,8 @@ impl CudaBackend {
         let rows = left.map(|(&(request, place), _)| Ok((request, self.row_of_logits(place)?)));
         let rows = rows.collect::<Result<Vec<_>, CudaError>>().map_err(|error| self.failed(error))?;
         let mut sampled = sample_on_host(&rows)?.into_iter();
-        Ok(answers.into_iter().filter_map(|answer| answer.or_else(|| sampled.next())).collect())
+        let outcome = |answer: Option<Sampled>| answer.map(SampleOutcome::Token).or_else(|| sampled.next());
+        Ok(answers.into_iter().filter_map(outcome).collect())
     }
 }
 
@@ -230,10 +232,10 @@ impl Backend for CudaBackend {
         self.enqueue_layer(layer).map_err(|error| self.failed(error))
     }
 
-    fn sample(&mut self, requests: &[SampleRequest<'_>]) -> Result<Vec<Sampled>, ModelError> {
+    fn sample(&mut self, requests: &[SampleRequest<'_>]) -> Result<Vec<SampleOutcome>, ModelError> {
         let mut order: Vec<usize> = (0..requests.len()).collect();
         order.sort_by_key(|&request| requests[request].row);
-        let mut sampled: Vec<Option<Sampled>> = vec![None; requests.len()];
+        let mut sampled: Vec<Option<SampleOutcome>> = vec![None; requests.len()];
         let mut order = order.as_slice();
         while let Some(&first) = order.first() {
             self.compute_logits(requests[first].row)?;

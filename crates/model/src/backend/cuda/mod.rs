@@ -17,6 +17,7 @@ mod options;
 mod pinned;
 mod plan;
 mod sample;
+mod sample_plan;
 mod streams;
 mod weights;
 

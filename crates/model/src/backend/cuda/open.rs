@@ -149,7 +149,7 @@ impl CudaBackend {
             graphs: GraphCache::new(config.layers),
             rows_copied: false,
             inputs: Inputs::new(&device, &sizes, working.inputs)?,
-            sampler: Sampler::new(&device, working.sampling, sizes.logit_rows())?,
+            sampler: Sampler::new(&device, working.sampling, sizes.logit_rows(), sizes.vocabulary)?,
             logits: Logits::new(sizes.logit_rows()),
             blas: Blas::new(&device)?,
             slots: Region::new(&device, slots * layout.block_bytes())?,
@@ -177,9 +177,14 @@ impl CudaBackend {
             let logits = LogitsWanted::Last;
             self.begin_step(&[BatchSequence { tokens: &tokens, position: 0, slots: &slots, logits }])?;
             (0..self.config.layers).try_for_each(|layer| self.run_layer(layer))?;
-            let request =
-                SampleRequest { row: 0, params: &params, counts: &counts, token_index: 0, banned: &[] };
-            self.sample(&[request])?;
+            self.sample(&[SampleRequest {
+                row: 0,
+                params: &params,
+                counts: &counts,
+                token_index: 0,
+                banned: &[],
+                mask: None,
+            }])?;
         }
         Ok(())
     }

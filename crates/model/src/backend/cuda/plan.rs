@@ -9,6 +9,7 @@ use attentionstore_kv::{BLOCK_TOKENS, KvLayout};
 
 use crate::config::ModelConfig;
 use crate::error::ModelError;
+use crate::sampling::TokenMask;
 
 /// Every buffer begins at a multiple of this.
 pub const ALIGNMENT: usize = 256;
@@ -93,7 +94,7 @@ impl Sizes {
             inputs: self.input_words() * 4,
             final_normed: self.logit_rows() * hidden * 2,
             logits: self.logit_rows() * vocabulary * 4,
-            sampling: sampling_bytes(self.logit_rows()),
+            sampling: sampling_bytes(self.logit_rows(), vocabulary),
         }
     }
 
@@ -103,13 +104,21 @@ impl Sizes {
     }
 }
 
-/// Requests, adjustments and answers of one sampling launch over `rows` of logits.
-pub fn sampling_bytes(rows: usize) -> usize {
+/// Masks of one sampling launch over `rows` of logits.
+pub fn mask_bytes(rows: usize, vocabulary: usize) -> usize {
+    (rows * TokenMask::words_of(vocabulary) * size_of::<u32>()).next_multiple_of(ALIGNMENT)
+}
+
+/// Requests, adjustments, masks and answers of one sampling launch over `rows` of logits.
+fn sampling_bytes(rows: usize, vocabulary: usize) -> usize {
     let each = size_of::<SampleChoice>()
         + size_of::<LogProbabilityRequest>()
         + size_of::<LogProbabilityAnswer>()
         + size_of::<u32>();
-    (rows * each).next_multiple_of(ALIGNMENT) + ADJUSTMENTS_MOST * size_of::<Adjustment>() + 5 * ALIGNMENT
+    (rows * each).next_multiple_of(ALIGNMENT)
+        + ADJUSTMENTS_MOST * size_of::<Adjustment>()
+        + mask_bytes(rows, vocabulary)
+        + 6 * ALIGNMENT
 }
 
 impl WorkingBytes {

@@ -240,7 +240,7 @@ fn alignment(metadata: &HashMap<String, Value>) -> Parsed<u64> {
     let Some(value) = metadata.get("general.alignment") else { return Ok(DEFAULT_ALIGNMENT) };
     match value.as_u64() {
         Some(alignment) if alignment.is_power_of_two() && alignment <= MAX_ALIGNMENT => Ok(alignment),
-        _ => Err("general.alignment is no sensible power of two".to_owned()),
+        _ => Err("general.alignment is not a power of two in range".to_owned()),
     }
 }
 

@@ -1,0 +1,66 @@
+// The native engine over a binding that a test plays: what becomes of events and of errors on the way.
+
+import test from 'ava'
+import type { BindingEngine } from '../../ts/engine/native/addon.js'
+import { NativeEngine } from '../../ts/engine/native/index.js'
+import type { EngineEvent } from '../../ts/engine/types.js'
+import type { EngineError } from '../../ts/protocol/errors.js'
+
+/** A packed `failed` event, as Rust writes it: kind, length, then code and message as lengths and bytes of whole words. */
+function failedEvent(code: string, message: string): Uint8Array {
+  const text = (value: string) => {
+    const bytes = Buffer.alloc(4 + Math.ceil(value.length / 4) * 4)
+    bytes.writeUInt32LE(value.length)
+    bytes.write(value, 4)
+    return bytes
+  }
+  const body = Buffer.concat([text(code), text(message)])
+  const head = Buffer.alloc(8)
+  head.writeUInt32LE(2)
+  head.writeUInt32LE(8 + body.length, 4)
+  return Buffer.concat([head, body])
+}
+
+function binding(takeEvents: BindingEngine['takeEvents']): BindingEngine {
+  return { info: () => ({}), takeEvents } as unknown as BindingEngine
+}
+
+/** Holds one event, which leaves it once. */
+function outbox(event: Uint8Array): BindingEngine['takeEvents'] {
+  let isTaken = false
+  return into => {
+    if (isTaken) return 0
+    isTaken = true
+    into.set(event)
+    return event.length
+  }
+}
+
+test('an event of before anybody listened waits for the listener', async t => {
+  const engine = new NativeEngine(binding(outbox(failedEvent('cuda', 'the device is gone'))))
+  engine.takeEvents()
+  const events = await new Promise<readonly EngineEvent[]>(resolve => (engine.onEvents = resolve))
+  t.deepEqual(events, [{ kind: 'failed', code: 'cuda', message: 'the device is gone' }])
+})
+
+test('events that cannot be taken, or read, are the end of the engine', t => {
+  const panics = () => {
+    throw new Error(JSON.stringify({ code: 'protocol', message: 'the outbox broke', context: {} }))
+  }
+  const torn = outbox(failedEvent('cuda', 'the device is gone').subarray(0, 12))
+  for (const [takeEvents, code] of [[panics, 'protocol'], [torn, 'native']] as const) {
+    const engine = new NativeEngine(binding(takeEvents))
+    const events: EngineEvent[] = []
+    engine.onEvents = batch => void events.push(...batch)
+    engine.takeEvents()
+    t.deepEqual(events.map(event => event.kind === 'failed' && event.code), [code])
+  }
+})
+
+test('figures of a closed engine are refused with its code', t => {
+  const closed = () => {
+    throw new Error(JSON.stringify({ code: 'engine_closed', message: 'the engine is closed', context: {} }))
+  }
+  const engine = new NativeEngine({ ...binding(() => 0), stats: closed } as BindingEngine)
+  t.is((t.throws(() => engine.stats()) as EngineError).code, 'engine_closed')
+})

@@ -1,0 +1,51 @@
+// What parts of the scheduler and the service tell each other without knowing who listens.
+
+import type { Block } from '../../directory/block.js'
+import type { Transfer } from '../../engine/types.js'
+
+/** One event a line, and what it carries. */
+export interface SchedulerEvents {
+  /** A sequence takes the block into its block table. */
+  blockTaken: [block: Block]
+  /** A load, or those who waited for a read, have let go of the block's dram copy. */
+  dramLetGo: [block: Block]
+  /** A dram slot for a save was refused. */
+  dramRefused: []
+  /** What has been written so far is being flushed. */
+  flushing: []
+  /** An ssd slot holds its block no longer. */
+  ssdSlotLeft: [slot: number]
+  /** A front has waited in vain for the disk: it may have to begin. */
+  frontWaited: []
+  /** A transfer failed; its waiter hears of it next. `code` is stable, `detail` a sentence. */
+  transferFailed: [kind: Transfer['kind'], code: string, detail: string | undefined]
+  /** The engine threw when it was handed transfers, whoever sent them. */
+  engineRefused: [thrown: unknown]
+  /** A conversation is known no longer; by its key. */
+  conversationForgotten: [key: string]
+}
+
+type Listeners = { readonly [Name in keyof SchedulerEvents]: Array<(...args: SchedulerEvents[Name]) => void> }
+
+/** Listeners are called at once, in the order in which they came. */
+export class EventBus {
+  readonly #listeners: Listeners = {
+    blockTaken: [],
+    dramLetGo: [],
+    dramRefused: [],
+    flushing: [],
+    ssdSlotLeft: [],
+    frontWaited: [],
+    transferFailed: [],
+    engineRefused: [],
+    conversationForgotten: [],
+  }
+
+  on<Name extends keyof SchedulerEvents>(name: Name, listener: (...args: SchedulerEvents[Name]) => void): void {
+    this.#listeners[name].push(listener)
+  }
+
+  emit<Name extends keyof SchedulerEvents>(name: Name, ...args: SchedulerEvents[Name]): void {
+    for (const listener of this.#listeners[name]) listener(...args)
+  }
+}

@@ -1,0 +1,106 @@
+// Blocks between tiers, all of it: what the step loop and the service ask for, whoever does it. Each part is made from
+// those before it; what a part has to tell the others goes over the events.
+
+import type { Block } from '../../directory/block.js'
+import type { BlockStore } from '../../directory/store.js'
+import { PrefetchLedger } from '../accounts/prefetch-ledger.js'
+import type { Core } from '../core/core.js'
+import { HistoryChooser } from '../costs/chooser.js'
+import type { LookAhead } from '../costs/look-ahead.js'
+import type { Traffic } from '../costs/traffic.js'
+import type { Sequence } from '../sequence/sequence.js'
+import { Acquirer } from './acquire.js'
+import { FrontRunner } from './front-runner.js'
+import { Loader } from './loader.js'
+import { Prefetcher } from './prefetcher.js'
+import { Reads } from './reads.js'
+import { Room } from './room.js'
+import { Saver } from './saver.js'
+import { Warmer } from './warmer.js'
+import { Writer } from './writer.js'
+
+export class Moves {
+  readonly room: Room
+  readonly saver: Saver
+  readonly prefetcher: Prefetcher
+  readonly prefetches = new PrefetchLedger()
+  readonly warmer: Warmer
+  readonly #core: Core
+  readonly #writer: Writer
+  readonly #reads: Reads
+  readonly #loader: Loader
+  readonly #acquirer: Acquirer
+  readonly #fronts: FrontRunner
+
+  /** @param store Names what is durable; null: nothing is kept. */
+  constructor(core: Core, store: BlockStore | null, traffic: Traffic, lookAhead: LookAhead) {
+    this.#core = core
+    const room = new Room(core)
+    const writer = new Writer(core, room, store)
+    const reads = new Reads(core, room)
+    const loader = new Loader(core, reads)
+    const chooser = new HistoryChooser(core, reads, traffic)
+    this.room = room
+    this.saver = new Saver(core, room, writer)
+    this.prefetcher = new Prefetcher(core, { room, reads, loader, lookAhead, writer, chooser, ledger: this.prefetches })
+    this.warmer = new Warmer(core, room, reads, loader)
+    this.#writer = writer
+    this.#reads = reads
+    this.#loader = loader
+    this.#acquirer = new Acquirer(core, room, loader, chooser)
+    this.#fronts = new FrontRunner(core, reads, loader, traffic)
+  }
+
+  /** Nothing moves, and nothing is about to. */
+  get isIdle(): boolean {
+    return this.saver.isIdle && this.#writer.isIdle && this.#reads.isIdle && this.#loader.isIdle && this.#core.desk.inFlight === 0
+  }
+
+  /** Marks what a waiting sequence will want. */
+  noteWants(sequence: Sequence): void {
+    this.#acquirer.noteWants(sequence)
+  }
+
+  dropWants(sequence: Sequence): void {
+    this.#acquirer.dropWants(sequence)
+  }
+
+  /** Gives a sequence its blocks and leaves `reserve` slots of hbm; false: there is no room, and nothing has changed. */
+  acquire(sequence: Sequence, reserve: number): boolean {
+    return this.#acquirer.acquire(sequence, reserve)
+  }
+
+  /** A sequence whose front is computed while its back is read goes on. */
+  advanceFront(sequence: Sequence): void {
+    this.#fronts.advance(sequence)
+  }
+
+  /** Starts what may start downwards: saves and writes. Before anything is evicted: what is saved need not be lost. */
+  pumpDown(): void {
+    this.saver.pump()
+    this.#writer.pump()
+  }
+
+  /** Starts what may start upwards: reads, and what requests that wait will need. */
+  pumpUp(waiting: Iterable<Sequence>): void {
+    this.#reads.pump()
+    this.prefetcher.pump(waiting)
+  }
+
+  /** Sees to it that a block reaches every tier below it. */
+  lower(block: Block): void {
+    this.saver.want(block)
+    this.#writer.want(block)
+  }
+
+  /** What is written is flushed at every chance, until each who hurries has called what this returns. */
+  hurry(): () => void {
+    return this.#writer.hurry()
+  }
+
+  /** Nothing is looked at again later. */
+  close(): void {
+    this.#writer.close()
+    this.#fronts.close()
+  }
+}

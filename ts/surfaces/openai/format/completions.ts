@@ -1,0 +1,62 @@
+// Bodies of completions: whole, and in chunks, one choice a prompt.
+
+import type { CompletionChunk, CompletionResponse } from '../../../protocol/index.js'
+import type { Turn, TurnUsage } from '../../../service/types.js'
+import type { SurfaceContext } from '../../surface.js'
+import { mergeTurns, type Answer, type DeltaEvent } from '../../turns.js'
+import type { ChunkOptions, ResponseHead } from './chat.js'
+import { finishReason } from './finish.js'
+import { completionLogprobs } from './logprobs.js'
+import { usageBody } from './usage.js'
+
+type Text = SurfaceContext['engine']['text']
+
+export function completionBody(
+  head: ResponseHead,
+  answers: readonly Answer[],
+  logprobs: boolean,
+  text: Text,
+): CompletionResponse {
+  const choices = answers.map((answer, index) => ({
+    index,
+    text: answer.text,
+    logprobs: logprobs ? completionLogprobs(answer.deltas.flatMap((delta) => delta.logprobs), 0, text) : null,
+    finish_reason: finishReason(answer.done.finish),
+    stop_reason: answer.done.stopReason,
+  }))
+  return { ...head, object: 'text_completion', choices, usage: usageBody(answers.map(({ done }) => done.usage)) }
+}
+
+type ChunkChoice = CompletionChunk['choices'][number]
+
+/** Deltas and finishes of all prompts as they come, and then the usage if asked for. */
+export async function* completionChunks(
+  head: ResponseHead,
+  turns: readonly Turn[],
+  options: ChunkOptions,
+  text: Text,
+): AsyncGenerator<CompletionChunk> {
+  const usages: TurnUsage[] = []
+  const offsets = turns.map(() => 0)
+  const usageField = options.includeUsage ? { usage: null } : {}
+  const chunk = (choice: ChunkChoice): CompletionChunk => ({
+    ...head,
+    object: 'text_completion',
+    choices: [choice],
+    ...usageField,
+  })
+  const deltaChoice = (index: number, event: DeltaEvent): ChunkChoice => {
+    const logprobs = options.logprobs ? completionLogprobs(event.logprobs, offsets[index] ?? 0, text) : null
+    offsets[index] = (offsets[index] ?? 0) + (logprobs?.tokens.join('').length ?? 0)
+    return { index, text: event.text, logprobs, finish_reason: null }
+  }
+  for await (const [index, event] of mergeTurns(turns)) {
+    if (event.type === 'delta') {
+      if (event.text !== '' || options.logprobs) yield chunk(deltaChoice(index, event))
+      continue
+    }
+    usages[index] = event.usage
+    yield chunk({ index, text: '', logprobs: null, finish_reason: finishReason(event.finish), stop_reason: event.stopReason })
+  }
+  if (options.includeUsage) yield { ...head, object: 'text_completion', choices: [], usage: usageBody(usages) }
+}

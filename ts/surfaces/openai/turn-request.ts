@@ -1,0 +1,66 @@
+// From a validated body to what the service is asked for: defaults are applied here, and ids held against the vocabulary.
+
+import type { z } from 'zod'
+import type { EngineInfo, SamplingParams } from '../../engine/types.js'
+import { CONVERSATION_ID } from '../../protocol/schemas/conversations.js'
+import type { TurnRequest } from '../../service/types.js'
+import { inVocabulary, samplingParams, wellFormed, type SamplingWishes } from '../turn-fields.js'
+import type { generationFields } from './schemas/generation.js'
+
+/** The fields that chat completions and completions share. */
+export type GenerationFields = z.output<z.ZodObject<typeof generationFields>>
+
+export interface TurnParts {
+  readonly requestId: string
+  readonly tenant: string
+  /** From the header; the body's field wins. */
+  readonly conversation: string | null
+  readonly prompt: TurnRequest['prompt']
+  readonly maxTokens: number | null
+  readonly logprobs: number | null
+}
+
+export function turnRequest(fields: GenerationFields, info: EngineInfo, parts: TurnParts): TurnRequest {
+  const hint = fields.prompt_cache_key ?? ''
+  return {
+    requestId: parts.requestId,
+    tenant: parts.tenant,
+    cacheSalt: fields.cache_salt ?? '',
+    conversation: fields.conversation ?? parts.conversation,
+    conversationHint: CONVERSATION_ID.test(hint) ? hint : null,
+    retention: fields.prompt_cache_retention === '24h' ? 'day' : 'none',
+    prompt: parts.prompt,
+    sampling: samplingParams(wishes(fields, info, parts.logprobs), info),
+    stop: stopStrings(fields.stop),
+    stopTokens: inVocabulary(fields.stop_token_ids ?? [], info, 'stop_token_ids'),
+    ignoreEos: fields.ignore_eos ?? false,
+    maxTokens: parts.maxTokens,
+    truncation: fields.truncation ?? 'disabled',
+  }
+}
+
+function wishes(fields: GenerationFields, info: EngineInfo, logprobs: number | null): SamplingWishes {
+  return {
+    temperature: fields.temperature,
+    topK: fields.top_k,
+    topP: fields.top_p,
+    minP: fields.min_p,
+    repetitionPenalty: fields.repetition_penalty,
+    presencePenalty: fields.presence_penalty,
+    frequencyPenalty: fields.frequency_penalty,
+    logitBias: logitBias(fields.logit_bias ?? {}, info),
+    seed: fields.seed,
+    logprobs,
+  }
+}
+
+function logitBias(biases: Readonly<Record<string, number>>, info: EngineInfo): SamplingParams['logitBias'] {
+  const pairs = Object.entries(biases).map(([token, bias]) => [Number(token), bias] as const)
+  inVocabulary(pairs.map(([token]) => token), info, 'logit_bias')
+  return pairs
+}
+
+function stopStrings(stop: GenerationFields['stop']): readonly string[] {
+  const strings = typeof stop === 'string' ? [stop] : (stop ?? [])
+  return strings.map(wellFormed)
+}

@@ -1,0 +1,75 @@
+// Running turns: started together, read together, cancelled when the client goes.
+
+import type { Turn, TurnEvent, TurnRequest } from '../service/types.js'
+import type { SurfaceContext } from './surface.js'
+
+/** The request's client has gone: no one is left to answer. */
+export class ClientGone extends Error {
+  override readonly name = 'ClientGone'
+}
+
+export type DoneEvent = Extract<TurnEvent, { type: 'done' }>
+export type DeltaEvent = Extract<TurnEvent, { type: 'delta' }>
+
+/**
+ * Starts one turn a request. If one is refused, the others are cancelled and its error is thrown.
+ */
+export async function startTurns(
+  requests: readonly TurnRequest[],
+  signal: AbortSignal,
+  { service, telemetry }: SurfaceContext,
+): Promise<Turn[]> {
+  const startedAt = performance.now()
+  const outcomes = await Promise.allSettled(requests.map((request) => service.start(request)))
+  const turns = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
+  const cancelAll = (): void => turns.forEach((turn) => turn.cancel())
+  const refused = outcomes.find((outcome) => outcome.status === 'rejected')
+  if (refused) {
+    cancelAll()
+    throw refused.reason
+  }
+  if (signal.aborted) cancelAll()
+  signal.addEventListener('abort', cancelAll, { once: true })
+  return turns.map((turn) => telemetry.observed(turn, startedAt))
+}
+
+/** Events of all turns as they come, each with the index of its turn. Leaving early cancels all. */
+export async function* mergeTurns(turns: readonly Turn[]): AsyncGenerator<readonly [index: number, event: TurnEvent]> {
+  const iterators = turns.map((turn) => turn[Symbol.asyncIterator]())
+  const next = async (index: number) => ({ index, result: await iterators[index]?.next() })
+  const pending = new Map(turns.map((_, index) => [index, next(index)]))
+  try {
+    while (pending.size > 0) {
+      const { index, result } = await Promise.race(pending.values())
+      if (result === undefined || result.done) {
+        pending.delete(index)
+        continue
+      }
+      pending.set(index, next(index))
+      yield [index, result.value]
+    }
+  } finally {
+    turns.forEach((turn) => turn.cancel())
+    // Each pending read ends with its turn, and nothing waits for it any more.
+    for (const promise of pending.values()) promise.catch(() => {})
+  }
+}
+
+export interface Answer {
+  readonly text: string
+  readonly deltas: readonly DeltaEvent[]
+  readonly done: DoneEvent
+}
+
+/**
+ * Reads a turn to its end.
+ * @throws ClientGone if it was cancelled.
+ */
+export async function readAnswer(turn: Turn): Promise<Answer> {
+  const deltas: DeltaEvent[] = []
+  for await (const event of turn) {
+    if (event.type === 'delta') deltas.push(event)
+    else return { text: deltas.map(({ text }) => text).join(''), deltas, done: event }
+  }
+  throw new ClientGone('The turn was cancelled.')
+}
