@@ -57,9 +57,9 @@ $(WEB_STAMP): $(WEB_SOURCES) $(TS_STAMP)
 test: build
 	$(BIN)/tsx scripts/test.ts
 
-## test-SUITE: one suite of it: rust, unit, contracts, e2e, browser, soak
-.PHONY: test-rust test-unit test-contracts test-e2e test-browser test-soak
-test-rust test-unit test-contracts test-e2e test-browser test-soak: test-%: build
+## test-SUITE: one suite of it: rust, protocol, unit, contracts, e2e, browser, soak
+.PHONY: test-rust test-protocol test-unit test-contracts test-e2e test-browser test-soak
+test-rust test-protocol test-unit test-contracts test-e2e test-browser test-soak: test-%: build
 	$(BIN)/tsx scripts/test.ts $*
 
 ## check: formats, lints, types, unused code, tidy rules

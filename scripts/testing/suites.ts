@@ -25,6 +25,12 @@ const CARGO_ARGS = ['test', '--release', '--locked', '--workspace', '--no-fail-f
 
 export const SUITES: Readonly<Record<string, Suite>> = {
   rust: { command: 'cargo', args: [...CARGO_ARGS, '--', '--show-output'], reader: () => new LibtestReader(REQUIRED) },
+  // The same crates with the engine's threads under a model checker: only the engine is compiled again.
+  protocol: {
+    command: 'cargo',
+    args: ['test', '--release', '--locked', '--workspace', '--features', 'attentionstore-engine/shuttle', '--lib', 'protocol_model'],
+    reader: () => new LibtestReader(REQUIRED),
+  },
   unit: ava('unit'),
   contracts: ava('contracts'),
   e2e: ava('e2e'),
@@ -34,7 +40,7 @@ export const SUITES: Readonly<Record<string, Suite>> = {
 }
 
 /** What `make test` runs when no suite is named. Tidy rules belong to `make check`. */
-export const DEFAULT_SUITES: readonly string[] = ['rust', 'unit', 'contracts', 'e2e', 'browser', 'soak']
+export const DEFAULT_SUITES: readonly string[] = ['rust', 'protocol', 'unit', 'contracts', 'e2e', 'browser', 'soak']
 
 /** Suites with tests that need the default model. */
 export const SUITES_WITH_MODEL: ReadonlySet<string> = new Set(['rust', 'contracts', 'e2e', 'soak'])

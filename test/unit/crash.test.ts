@@ -115,7 +115,7 @@ test('after a kill before anything was flushed, an erasure leaves nothing of the
     const handle = served.engine.onEvents
     served.engine.onEvents = events => {
       handle(events)
-      if (served.service.counters().demotedBlocks === served.service.counters().savedBlocks) resolve()
+      if (served.service.counters().writtenBlocks === served.service.counters().savedBlocks) resolve()
     }
   })
   await b.turn(served.service)

@@ -141,6 +141,6 @@ test('without a machine in the log it is cpu-2; asked for, it is missed by name;
   }
   const asked = await run(silent, '--profile', 'recorded')
   t.is(asked.code, 2)
-  t.regex(asked.stderr, /does not say what machine/)
+  t.regex(asked.stderr, /does not name the machine/)
   t.is((await run(logFile('damaged.jsonl', [{ ...recorded, layers: -1 }]))).code, 2)
 })

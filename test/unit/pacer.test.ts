@@ -4,8 +4,7 @@ import test from 'ava'
 import fc from 'fast-check'
 import { VirtualClock } from '../../ts/engine/simulated/virtual-clock.js'
 import { MOST_STOOD_BACK, Pacer } from '../../ts/scheduler/loop/pacer.js'
-import { PrefillModel } from '../../ts/scheduler/costs/prefill-model.js'
-import { Rates } from '../../ts/scheduler/costs/rates.js'
+import { CostModel } from '../../ts/scheduler/costs/cost-model.js'
 import { Sequence } from '../../ts/scheduler/sequence/sequence.js'
 import { Traffic } from '../../ts/scheduler/costs/traffic.js'
 import { TurnOutput } from '../../ts/service/turn.js'
@@ -18,11 +17,13 @@ const ATTENDED_MS = 0.0005
 
 /** A pacer that has measured a machine of these costs, and who is about. */
 function pacerOf(clock: VirtualClock, waiting = () => 0) {
-  const rates = new Rates()
-  const prefill = new PrefillModel()
-  rates.stepTook(1, STEP_MS + ROW_MS)
+  const costs = new CostModel(clock)
+  costs.stepTook({ rows: 1, attended: 1, promptRows: 0, promptAttended: 0, ms: STEP_MS + ROW_MS })
   for (const rows of [10, 20, 40, 80]) {
-    for (const history of [0, 500, 2000]) prefill.stepTook(rows, history, STEP_MS + rows * (ROW_MS + history * ATTENDED_MS))
+    for (const history of [0, 500, 2000]) {
+      const attended = rows * history
+      costs.stepTook({ rows, attended, promptRows: rows, promptAttended: attended, ms: STEP_MS + rows * ROW_MS + attended * ATTENDED_MS })
+    }
   }
   let present = 0
   const traffic = new Traffic(clock, () => present)
@@ -34,13 +35,13 @@ function pacerOf(clock: VirtualClock, waiting = () => 0) {
     present = 0
     traffic.ended()
   }
-  return { pacer: new Pacer(traffic, rates, prefill, waiting), prefill, arrives, ends }
+  return { pacer: new Pacer(traffic, costs, waiting), costs, arrives, ends }
 }
 
 function prompt(ticket: number, length: number, computed = 0): Sequence {
   const spec = { sequence: ticket, tokens: new Uint32Array(length), root: '', view: null, sampling: greedy, stop: [], stopTokens: [], ignoreEos: false, maxTokens: 1 }
   const sequence = new Sequence(spec, ticket, [{ leftOut: 0, tokens: spec.tokens, keys: [] }], new TurnOutput('c', () => {}), null, '', 'request', 0)
-  sequence.planned = computed
+  sequence.progress.skipTo(computed)
   return sequence
 }
 
@@ -50,10 +51,10 @@ function planStep(pacer: Pacer, prompts: readonly Sequence[]): Map<number, numbe
   const rows = new Map<number, number>()
   for (const sequence of pace.order(prompts.filter(({ plannableRows }) => plannableRows > 0))) {
     const granted = pace.rowsFor(sequence, sequence.plannableRows)
-    sequence.stoodBack = granted === 0 ? sequence.stoodBack + 1 : 0
+    sequence.standing.standBack(granted === 0)
     if (granted === 0) continue
     pace.planned(sequence, granted)
-    sequence.planned += granted
+    sequence.progress.plan(0, granted, false)
     rows.set(sequence.ticket, granted)
   }
   return rows
@@ -102,11 +103,11 @@ test('the more requests wait for others to end, the longer the steps: their own 
 })
 
 test('a step takes no longer than it may, and its own cost over again is never more than its work', t => {
-  const { pacer, prefill, arrives } = pacerOf(new VirtualClock(0))
+  const { pacer, costs, arrives } = pacerOf(new VirtualClock(0))
   for (let i = 0; i < 4; i++) arrives(1)
   for (const history of [0, 1000, 4000]) {
     const rows = planStep(pacer, [prompt(0, history + 300, history)]).get(0) ?? 0
-    const ms = prefill.stepMs + prefill.rowsMs(rows, history)
+    const ms = costs.promptStepMs + costs.rowsMs(rows, history)
     t.true(rows < 300 && ms <= pacer.quantumMs && ms > 0.9 * pacer.quantumMs, `${rows} rows behind ${history} tokens take ${ms} of ${pacer.quantumMs} ms`)
   }
 })
@@ -116,20 +117,20 @@ test('a prompt that a step cannot finish does not delay one that it can', t => {
   for (let i = 0; i < 4; i++) arrives(1)
   const [long, first, second] = [prompt(0, 400), prompt(1, 15), prompt(2, 16)] as [Sequence, Sequence, Sequence]
   t.deepEqual([...planStep(pacer, [long, first, second])], [[1, 15], [2, 16]])
-  t.is(long.stoodBack, 1)
+  t.is(long.standing.stoodBack, 1)
   t.true((planStep(pacer, [long]).get(0) ?? 0) > 0)
 })
 
 test('no prompt is left with rows that take less time than a step of their own costs', t => {
   fc.assert(
     fc.property(fc.integer({ min: 2, max: 200 }), fc.integer({ min: 0, max: 4000 }), (length, history) => {
-      const { pacer, prefill, arrives } = pacerOf(new VirtualClock(0))
+      const { pacer, costs, arrives } = pacerOf(new VirtualClock(0))
       for (let i = 0; i < 4; i++) arrives(1)
       const rows = planStep(pacer, [prompt(0, history + length, history)]).get(0) ?? 0
-      const ms = prefill.stepMs + prefill.rowsMs(rows, history)
+      const ms = costs.promptStepMs + costs.rowsMs(rows, history)
       const over = ms - pacer.quantumMs
       if (rows > 8 && over > STEP_MS + ROW_MS) throw new Error(`${rows} rows take ${over} ms too long`)
-      const leftMs = prefill.rowsMs(length - rows, history + rows)
+      const leftMs = costs.rowsMs(length - rows, history + rows)
       if (rows < length && leftMs + over <= STEP_MS) throw new Error(`${length - rows} rows of ${leftMs} ms are left after ${over} ms too much`)
     }),
   )
@@ -158,7 +159,7 @@ test('nobody starves: every prompt gets rows within a bounded number of plans, w
         planStep(pacer, prompts)
         prompts = prompts.filter(({ plannableRows }) => plannableRows > 0)
         mostAtOnce = Math.max(mostAtOnce, prompts.length)
-        for (const { stoodBack } of prompts) {
+        for (const { standing: { stoodBack } } of prompts) {
           if (stoodBack > MOST_STOOD_BACK + mostAtOnce) throw new Error(`one of ${mostAtOnce} stood back ${stoodBack} times`)
         }
       }

@@ -167,7 +167,7 @@ test('the map has a cell a slot, and says what each slot is for', async t => {
   t.is(hbm?.slotsPerCell, 1)
   t.is(dram?.slotsPerCell, 2)
   const cached = bytes(hbm?.states ?? '').filter(state => state === CELL_STATES.indexOf('cached')).length
-  t.is(served.service.cacheStatus().tiers[0]?.blocks.cached, cached)
+  t.is(served.service.cacheStatus().tiers[0]?.blocks.resting, cached)
   t.deepEqual(map.owners, [{ conversation: '', tenant: '' }, { conversation: 'talk', tenant: '' }])
   await served.close()
 })

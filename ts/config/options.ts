@@ -4,6 +4,7 @@
 import { availableParallelism } from 'node:os'
 import { MIN_WINDOW } from '../engine/view.js'
 import { profileNames } from '../engine/simulated/profiles/registry.js'
+import { DEFAULTS } from '../protocol/defaults.js'
 import { device, host, hostName, origin, policy, servedName } from './names.js'
 import { bytes, duration, flag, list, oneOf, rate, share, text, wholeNumber, type Parser } from './units.js'
 
@@ -108,7 +109,7 @@ export const SERVE_OPTIONS = {
     default: null,
     defaultText: 'ssd/ in the data directory',
   }),
-  policy: option({ argument: '<name>', help: 'order in which blocks are evicted: adaptive, lru, fifo or scheduler-aware', parse: policy, default: 'adaptive' }),
+  policy: option({ argument: '<name>', help: 'order in which blocks are evicted: adaptive, lru, fifo or scheduler-aware', parse: policy, default: DEFAULTS.policy }),
   maxContext: option({
     argument: '<tokens>',
     help: 'longest prompt and answer',
@@ -127,7 +128,7 @@ export const SERVE_OPTIONS = {
     argument: '<share>',
     help: 'share of the window that leaves the window at a time',
     parse: share,
-    default: 0.5,
+    default: DEFAULTS.truncationRatio,
   }),
   maxBatchTokens: option({
     argument: '<tokens>',
@@ -146,7 +147,7 @@ export const SERVE_OPTIONS = {
     argument: '<count>',
     help: 'most requests that wait',
     parse: wholeNumber(1, 1_000_000),
-    default: 256,
+    default: DEFAULTS.maxQueue,
   }),
   maxBodyBytes: option({
     argument: '<size>',
@@ -169,7 +170,7 @@ export const SERVE_OPTIONS = {
     argument: '<way>',
     help: 'way to get history that lies on disk: auto, load, recompute or split',
     parse: oneOf(['auto', 'load', 'recompute', 'split']),
-    default: 'auto',
+    default: DEFAULTS.history,
   }),
   syncSave: switched('wait for saves after each step'),
   reuseAfterTruncation: option({

@@ -3,8 +3,7 @@
 import type { BlockKey, TierName } from '../engine/types.js'
 import type { Cohort } from '../placement/adaptive/cohorts.js'
 import type { History } from '../placement/types.js'
-
-export const TIERS: readonly TierName[] = ['hbm', 'dram', 'ssd']
+import { TIER_NAMES } from '../protocol/tiers.js'
 
 /** `filling`: the slot is allotted and its bytes are under way; nobody may be told that the block is there. */
 export type CopyState = 'absent' | 'filling' | 'present'
@@ -92,7 +91,7 @@ export class Block implements History {
 
   /** The fastest tier in which the bytes are complete. */
   get tier(): TierName | null {
-    for (const tier of TIERS) if (this.has(tier)) return tier
+    for (const tier of TIER_NAMES) if (this.has(tier)) return tier
     return null
   }
 }

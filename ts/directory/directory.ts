@@ -4,7 +4,8 @@ import { systemClock } from '../engine/clock.js'
 import { BLOCK_TOKENS, type BlockKey, type TierName } from '../engine/types.js'
 import { lru } from '../placement/lru.js'
 import type { Experienced, PlacementPolicy, TurnUse } from '../placement/types.js'
-import { Block, TIERS } from './block.js'
+import { TIER_NAMES } from '../protocol/tiers.js'
+import { Block } from './block.js'
 import { ChildIndex } from './children.js'
 import { ghostCapacity, Ghosts, type LossCause } from './ghosts.js'
 import { checkDirectory } from './integrity.js'
@@ -125,7 +126,7 @@ export class Directory implements SlotKeeper {
     if (ghost) Object.assign(block, ghost.history, { isBack: true })
     this.blocks.set(key, block)
     this.children.add(block)
-    for (const tier of TIERS) block.copies[tier].children = this.children.copies(key, tier)
+    for (const tier of TIER_NAMES) block.copies[tier].children = this.children.copies(key, tier)
     return block
   }
 
@@ -141,7 +142,7 @@ export class Directory implements SlotKeeper {
   leaveBehind(block: Block): void {
     if (block.gone || block.refs > 0 || block.wants > 0) return
     block.reachable = false
-    for (const tier of TIERS) if (block.copies[tier].state !== 'absent') this.leftBehind[tier].add(block)
+    for (const tier of TIER_NAMES) if (block.copies[tier].state !== 'absent') this.leftBehind[tier].add(block)
   }
 
   /** A reserved slot becomes the block's copy: filling, or present if its bytes are complete. */
@@ -205,7 +206,7 @@ export class Directory implements SlotKeeper {
       this.reserved.hbm.add(hbm.slot)
     }
     const users = this.usersOf(block)
-    for (const tier of TIERS) this.removeCopy(block, tier, 'damaged')
+    for (const tier of TIER_NAMES) this.removeCopy(block, tier, 'damaged')
     if (this.#forgetIfEmpty(block)) this.ghosts.left(block.key, 'hbm', 'damaged', block, users)
   }
 
@@ -224,7 +225,7 @@ export class Directory implements SlotKeeper {
       this.remains.left(slot, [ANYONE])
       this.#onSsdSlotLeft(slot)
     }
-    for (const tier of TIERS) this.removeCopy(block, tier)
+    for (const tier of TIER_NAMES) this.removeCopy(block, tier)
     this.#forgetIfEmpty(block)
     return own
   }
@@ -297,7 +298,7 @@ export class Directory implements SlotKeeper {
 
   /** True: the block had no copy left, and is gone now. */
   #forgetIfEmpty(block: Block): boolean {
-    if (block.gone || TIERS.some(tier => block.copies[tier].state !== 'absent')) return false
+    if (block.gone || TIER_NAMES.some(tier => block.copies[tier].state !== 'absent')) return false
     block.gone = true
     this.blocks.delete(block.key)
     this.children.remove(block)

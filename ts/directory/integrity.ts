@@ -1,7 +1,8 @@
 // The equations that must hold between the directory's tables at any time.
 
 import { BLOCK_TOKENS, type BlockKey, type TierName } from '../engine/types.js'
-import { TIERS, type Block } from './block.js'
+import { TIER_NAMES } from '../protocol/tiers.js'
+import type { Block } from './block.js'
 import type { ChildIndex } from './children.js'
 import type { LeafOrder } from './leaf-order.js'
 import { Pace } from './pace.js'
@@ -25,14 +26,14 @@ export interface Tables {
  */
 export function* checkDirectory(directory: Tables): Iterable<void> {
   const pace = new Pace()
-  for (const tier of TIERS) yield* checkTier(directory, tier, pace)
+  for (const tier of TIER_NAMES) yield* checkTier(directory, tier, pace)
   for (const [key, block] of directory.blocks) {
     if (block.key !== key || block.gone) throw new Error('a key names a block that is not its own')
     checkBlock(block)
     if (pace.isOver) yield
   }
   yield* directory.children.check(directory.blocks, pace)
-  for (const tier of TIERS) yield* checkLeaves(directory, tier, pace)
+  for (const tier of TIER_NAMES) yield* checkLeaves(directory, tier, pace)
   yield* directory.users.check(directory.blocks, pace)
 }
 
@@ -71,7 +72,7 @@ function* checkLeaves(directory: Tables, tier: TierName, pace: Pace): Iterable<v
 
 function checkBlock(block: Block): void {
   if (block.valid < 1 || block.valid > BLOCK_TOKENS) throw new Error(`a block of ${block.valid} tokens`)
-  if (TIERS.every(tier => block.copies[tier].state === 'absent')) throw new Error('a key has no bytes')
+  if (TIER_NAMES.every(tier => block.copies[tier].state === 'absent')) throw new Error('a key has no bytes')
   if (block.refs < 0 || block.wants < 0) throw new Error('a negative count of references')
   if (block.refs > 0 && block.copies.hbm.state === 'absent') throw new Error('a sequence refers to a block outside hbm')
   if (block.wants === 0 && block.firstWanted !== Infinity) throw new Error('no request wants a block that is marked as wanted')

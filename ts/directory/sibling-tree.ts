@@ -3,7 +3,8 @@
 // level, also where all siblings begin alike.
 
 import type { TierName } from '../engine/types.js'
-import { TIERS, type Block } from './block.js'
+import { TIER_NAMES } from '../protocol/tiers.js'
+import type { Block } from './block.js'
 import type { Pace } from './pace.js'
 import { better, checkNode, has, insert, renewPath, walk, without, type Node } from './sibling-node.js'
 import { besidePrefix, commonTokens, compareTokens } from './token-order.js'
@@ -29,14 +30,14 @@ export class SiblingTree {
   add(block: Block): void {
     this.#root = insert(this.#root, block)
     this.#size++
-    for (const tier of TIERS) if (block.copies[tier].state !== 'absent') this.#copies[tier]++
+    for (const tier of TIER_NAMES) if (block.copies[tier].state !== 'absent') this.#copies[tier]++
   }
 
   remove(block: Block): void {
     if (!has(this.#root, block)) return
     this.#root = without(this.#root, block)
     this.#size--
-    for (const tier of TIERS) if (block.copies[tier].state !== 'absent') this.#copies[tier]--
+    for (const tier of TIER_NAMES) if (block.copies[tier].state !== 'absent') this.#copies[tier]--
   }
 
   /** A copy of one of the siblings came (1) or went (-1). */
@@ -97,11 +98,11 @@ export class SiblingTree {
       checkNode(node, before)
       before = node.block
       size++
-      for (const tier of TIERS) if (node.block.copies[tier].state !== 'absent') copies[tier]++
+      for (const tier of TIER_NAMES) if (node.block.copies[tier].state !== 'absent') copies[tier]++
       if (pace.isOver) yield
     }
     if (size !== this.#size) throw new Error(`${size} siblings, but ${this.#size} are counted`)
-    for (const tier of TIERS) {
+    for (const tier of TIER_NAMES) {
       if (copies[tier] !== this.#copies[tier]) throw new Error(`${tier}: ${copies[tier]} siblings, but ${this.#copies[tier]} are counted`)
     }
   }

@@ -1,10 +1,12 @@
 // The engine: what computes steps and moves blocks. Two implementations, NativeEngine and SimulatedEngine, one
 // contract suite. TypeScript decides which block goes where; the engine moves it and says when it is done.
 
+import type { TierName } from '../protocol/tiers.js'
+
+export type { TierName }
+
 /** Tokens in a full block. */
 export const BLOCK_TOKENS = 64
-
-export type TierName = 'hbm' | 'dram' | 'ssd'
 
 /** 32 bytes as a latin1 string of length 32: a block key that works as a Map key without conversion. */
 export type BlockKey = string

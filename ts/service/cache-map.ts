@@ -1,7 +1,8 @@
 // The tiers' slots for the map page, and the queue in front of them.
 
-import { TIERS, type Block } from '../directory/block.js'
+import type { Block } from '../directory/block.js'
 import type { TierName } from '../engine/types.js'
+import { TIER_NAMES } from '../protocol/tiers.js'
 import { CELL_STATES, NO_AGE, type CacheMap, type Owner, type Queue, type QueuedRequest, type TierMap } from '../protocol/cache-map.js'
 import type { Core } from '../scheduler/core/core.js'
 import { perTier } from '../scheduler/accounts/counters.js'
@@ -18,7 +19,7 @@ const MOST_QUEUED = 64
 /** Numbers of the states. */
 const STATE = {
   free: CELL_STATES.indexOf('free'),
-  cached: CELL_STATES.indexOf('cached'),
+  resting: CELL_STATES.indexOf('cached'),
   waiting: CELL_STATES.indexOf('waiting'),
   moving: CELL_STATES.indexOf('moving'),
   running: CELL_STATES.indexOf('running'),
@@ -30,7 +31,7 @@ export function cacheMap(core: Core, scheduler: Scheduler): Omit<CacheMap, 'upti
   const owners = new OwnerIndex(core)
   return {
     policy: core.options.policy,
-    tiers: TIERS.map(tier => tierMap(core, tier, owners)),
+    tiers: TIER_NAMES.map(tier => tierMap(core, tier, owners)),
     owners: owners.list,
     queue: queueOf(core, scheduler),
   }
@@ -71,7 +72,7 @@ function tierMap(core: Core, tier: TierName, owners: OwnerIndex): TierMap {
 function stateOf(block: Block, tier: TierName): number {
   if (block.copies[tier].state === 'filling') return STATE.moving
   if (block.refs > 0) return STATE.running
-  return block.wants > 0 ? STATE.waiting : STATE.cached
+  return block.wants > 0 ? STATE.waiting : STATE.resting
 }
 
 /** What is asked of every block is little, because there may be hundreds of thousands; the rest is asked of cells. */
@@ -124,12 +125,12 @@ function queueOf({ clock }: Core, { waiting, moves }: Scheduler): Queue {
 
 function queuedRequest(sequence: Sequence, now: number, isInWindow: boolean): QueuedRequest {
   const blocks = perTier()
-  for (const block of sequence.wanted) if (block.tier) blocks[block.tier]++
+  for (const block of sequence.wants.blocks) if (block.tier) blocks[block.tier]++
   return {
     requestId: sequence.requestId,
     conversation: sequence.turn.conversation,
     tenant: sequence.tenant,
-    waitingMs: Math.max(0, now - sequence.queuedAt),
+    waitingMs: Math.max(0, now - sequence.times.queued),
     promptTokens: sequence.history.length,
     blocks,
     isInWindow,

@@ -1,8 +1,9 @@
 // What an operator, or time, does to the cache: demote, reset, drop what is idle too long.
 
-import { TIERS, type Block } from '../directory/block.js'
+import type { Block } from '../directory/block.js'
 import type { LossCause } from '../directory/ghosts.js'
 import type { TierName } from '../engine/types.js'
+import { TIER_NAMES } from '../protocol/tiers.js'
 import { ApiError } from '../protocol/errors.js'
 import type { Core } from '../scheduler/core/core.js'
 import type { Scheduler } from '../scheduler/loop/scheduler.js'
@@ -75,7 +76,7 @@ export class CacheControls {
         skippedInUse++
         continue
       }
-      for (const tier of TIERS) directory.removeCopy(block, tier, cause)
+      for (const tier of TIER_NAMES) directory.removeCopy(block, tier, cause)
       removedBlocks++
     }
     counters.dropped[cause] += removedBlocks
@@ -101,5 +102,5 @@ function isInUse(block: Block): boolean {
 }
 
 function isFilling(block: Block): boolean {
-  return TIERS.some(tier => block.copies[tier].state === 'filling')
+  return TIER_NAMES.some(tier => block.copies[tier].state === 'filling')
 }

@@ -169,8 +169,8 @@ export class ConversationControls implements ConversationAdmin {
       users.set(block, new Set([...this.#parts.referrers.of(block)].filter(key => key !== own)))
     }
     for (const sequence of this.#sequences()) {
-      for (const block of sequence.wanted) users.get(block)?.add(keyOf(sequence))
-      for (const entry of sequence.table) if (entry?.block) users.get(entry.block)?.add(keyOf(sequence))
+      for (const block of sequence.wants.blocks) users.get(block)?.add(keyOf(sequence))
+      for (const [, { block }] of sequence.table) if (block) users.get(block)?.add(keyOf(sequence))
       for (const { source } of sequence.loading.loads) users.get(source)?.add(keyOf(sequence))
     }
     return users

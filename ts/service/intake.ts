@@ -3,7 +3,7 @@
 import { AnswerHash } from '../conversations/chain.js'
 import type { Conversations, Resolution } from '../conversations/conversations.js'
 import { PromptTooLong } from '../engine/too-long.js'
-import type { ChatMessageText, EncodedPrompt, SequenceSpec, ViewParameters } from '../engine/types.js'
+import type { BlockKey, ChatMessageText, EncodedPrompt, SequenceSpec, ViewParameters } from '../engine/types.js'
 import { MIN_WINDOW, viewParameters } from '../engine/view.js'
 import { ApiError } from '../protocol/errors.js'
 import { MAX_TRUNCATED } from '../protocol/limits.js'
@@ -19,6 +19,8 @@ export interface Intake {
   readonly resolution: Resolution
   /** What its client reads. */
   readonly turn: TurnOutput
+  /** Key of the last block that was kept when it left hbm. */
+  leaf: BlockKey | null
 }
 
 export class IntakeDesk {
@@ -50,10 +52,9 @@ export class IntakeDesk {
     const starts = await this.#starts.find(spec)
     const turn = new TurnOutput(resolution.id, () => onCancel(sequence))
     const answer = resolution.parent === null ? null : new AnswerHash(resolution.parent)
-    const sequence: Sequence = new Sequence(spec, ticket, starts, turn, answer, request.tenant, request.requestId, acceptedAt)
-    sequence.retention = request.retention ?? 'none'
-    sequence.systemTokens = prompt.systemTokens
-    return { sequence, resolution, turn }
+    const wishes = { retention: request.retention ?? 'none', systemTokens: prompt.systemTokens }
+    const sequence: Sequence = new Sequence(spec, ticket, starts, turn, answer, request.tenant, request.requestId, acceptedAt, wishes)
+    return { sequence, resolution, turn, leaf: null }
   }
 
   /** `texts`: the messages of a chat. A prompt that is too long is refused before the whole of it is tokenised. */

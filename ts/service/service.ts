@@ -216,7 +216,8 @@ class Service implements InferenceService {
   #released(sequence: Sequence, keys: readonly BlockKey[]): void {
     const { tenant, turn } = sequence
     if (!this.#core.tiers.keeps || !this.#kept.conversations.get(tenant, turn.conversation)) return
-    sequence.leaf = keys.findLast(key => this.#core.directory.blocks.has(key)) ?? null
+    const intake = this.#intakes.get(sequence)
+    if (intake) intake.leaf = keys.findLast(key => this.#core.directory.blocks.has(key)) ?? null
     this.#kept.referrers.refer(conversationKey(tenant, turn.conversation), keys)
   }
 
@@ -227,7 +228,7 @@ class Service implements InferenceService {
     const inside = sequence.tokens.copy(sequence.promptLength, sequence.promptLength + (row.insideTokens ?? 0))
     const hash = sequence.answer?.end() ?? null
     const { leftOut } = sequence.start
-    const shape = { length: leftOut + sequence.tokens.length, leftOut, leaf: sequence.leaf }
+    const shape = { length: leftOut + sequence.tokens.length, leftOut, leaf: intake.leaf }
     this.#kept.conversations.answered(intake.resolution, { hash, tokens: inside, bytes: row.insideBytes ?? 0, ...shape })
     this.#starts.answered(sequence)
     const usage = this.#accounts.usageOf(sequence)

@@ -1,7 +1,8 @@
 // Snapshots for /admin/cache, /metrics and the dashboard.
 
-import { TIERS, type Block } from '../directory/block.js'
+import type { Block } from '../directory/block.js'
 import type { TierName } from '../engine/types.js'
+import { TIER_NAMES } from '../protocol/tiers.js'
 import type { Core } from '../scheduler/core/core.js'
 import type { Scheduler } from '../scheduler/loop/scheduler.js'
 import type { CacheStatus, ServiceCounters, TierStatus } from './types.js'
@@ -12,7 +13,7 @@ const TYPICAL_PROMPT = 1024
 export function cacheStatus(core: Core, scheduler: Scheduler): CacheStatus {
   const wanted = wantedBlocks(scheduler)
   return {
-    tiers: TIERS.map(tier => tierStatus(core, tier, wanted)),
+    tiers: TIER_NAMES.map(tier => tierStatus(core, tier, wanted)),
     policy: core.options.policy,
     ioEngine: core.engine.info.ioEngine,
   }
@@ -21,8 +22,8 @@ export function cacheStatus(core: Core, scheduler: Scheduler): CacheStatus {
 /** Blocks that somebody refers to or waits for: far fewer than there are. */
 function wantedBlocks(scheduler: Scheduler): ReadonlySet<Block> {
   const wanted = new Set<Block>()
-  for (const { table } of scheduler.active) for (const entry of table) if (entry?.block) wanted.add(entry.block)
-  for (const sequence of scheduler.waiting) for (const block of sequence.wanted) wanted.add(block)
+  for (const { table } of scheduler.active) for (const [, { block }] of table) if (block) wanted.add(block)
+  for (const sequence of scheduler.waiting) for (const block of sequence.wants.blocks) wanted.add(block)
   return wanted
 }
 
@@ -45,7 +46,7 @@ function tierStatus(core: Core, tier: TierName, wanted: ReadonlySet<Block>): Tie
     capacityBytes: pool.total * slotBytes,
     usedBytes: (pool.total - pool.free) * slotBytes,
     capacityBlocks: pool.total,
-    blocks: { total, running: running + ownSlots, waiting, cached: total - running - waiting - ownSlots },
+    blocks: { total, running: running + ownSlots, waiting, resting: total - running - waiting - ownSlots },
     hitTokens: counters.reused[tier],
   }
 }
@@ -82,7 +83,7 @@ export function serviceCounters(core: Core, scheduler: Scheduler): ServiceCounte
     savedBlocks: counters.savedBlocks,
     loadedBlocks: counters.loadedBlocks,
     promotedBlocks: counters.promotedBlocks,
-    demotedBlocks: counters.demotedBlocks,
+    writtenBlocks: counters.writtenBlocks,
     prefetchedBlocks: counters.prefetchedBlocks,
     bufferedBlocks: counters.bufferedBlocks,
     prefetchHits: prefetches.hits,
@@ -92,7 +93,7 @@ export function serviceCounters(core: Core, scheduler: Scheduler): ServiceCounte
   }
 }
 
-function prefillSpeed({ prefill, options }: Core): number | null {
-  const ms = prefill.promptMs(TYPICAL_PROMPT, options.maxBatchTokens)
+function prefillSpeed({ costs, options }: Core): number | null {
+  const ms = costs.promptMs(TYPICAL_PROMPT, options.maxBatchTokens)
   return ms === null || ms === 0 ? null : (1000 * TYPICAL_PROMPT) / ms
 }

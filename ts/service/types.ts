@@ -95,8 +95,11 @@ export interface TierStatus {
   readonly capacityBytes: number
   readonly usedBytes: number
   readonly capacityBlocks: number
-  /** total = running + waiting + cached. waiting: a queued request wants it, and no running one holds it. */
-  readonly blocks: { readonly total: number; readonly running: number; readonly waiting: number; readonly cached: number }
+  /**
+   * total = running + waiting + resting. waiting: a queued request wants it, and no running one holds it; resting: no
+   * request wants it.
+   */
+  readonly blocks: { readonly total: number; readonly running: number; readonly waiting: number; readonly resting: number }
   /** Prompt tokens served from this tier since start. */
   readonly hitTokens: number
 }
@@ -132,8 +135,9 @@ export interface ServiceCounters {
   readonly abandonedBlocks: Readonly<Record<'save' | 'write', number>>
   readonly savedBlocks: number
   readonly loadedBlocks: number
+  /** ssd → dram, and dram → ssd. */
   readonly promotedBlocks: number
-  readonly demotedBlocks: number
+  readonly writtenBlocks: number
   /** For requests that wait: promoted ssd → dram before their turn, and loaded dram → hbm into the read buffer. */
   readonly prefetchedBlocks: number
   readonly bufferedBlocks: number

@@ -1,8 +1,8 @@
 // One sample of everything that changes, as the sockets send it.
 
 import type { EngineStats } from '../engine/types.js'
-import type { Sample, TransferSample } from '../protocol/events.js'
-import type { InferenceService } from '../service/types.js'
+import type { Sample, TierSample, TransferSample } from '../protocol/events.js'
+import type { InferenceService, TierStatus } from '../service/types.js'
 import { transferred, type BandwidthLimits, type TransferKind } from './limits.js'
 
 export interface SampleSources {
@@ -19,7 +19,7 @@ export function takeSample({ service, stats }: SampleSources, limits: BandwidthL
   const { queued, preparing, running } = counters
   return {
     ...own,
-    tiers: service.cacheStatus().tiers,
+    tiers: service.cacheStatus().tiers.map(tierSample),
     requests: { ...counters.requestsTotal, queued, preparing, running },
     tokens: {
       prompt: counters.promptTokens,
@@ -35,7 +35,7 @@ export function takeSample({ service, stats }: SampleSources, limits: BandwidthL
       saved: counters.savedBlocks,
       loaded: counters.loadedBlocks,
       promoted: counters.promotedBlocks,
-      demoted: counters.demotedBlocks,
+      demoted: counters.writtenBlocks,
       dropped: counters.droppedBlocks,
       abandoned: counters.abandonedBlocks,
     },
@@ -59,6 +59,12 @@ export function takeSample({ service, stats }: SampleSources, limits: BandwidthL
     failedTransfers: counters.failedTransfers,
     residentBytes: process.memoryUsage.rss(),
   }
+}
+
+/** The samples tell resting blocks as `cached`. */
+function tierSample({ blocks, ...tier }: TierStatus): TierSample {
+  const { resting, ...wanted } = blocks
+  return { ...tier, blocks: { ...wanted, cached: resting } }
 }
 
 function sum(values: Readonly<Record<string, number>>): number {

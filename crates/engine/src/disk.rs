@@ -7,7 +7,7 @@ use attentionstore_kv::KvError;
 use attentionstore_kv::disk::{BlockTransfer, DiskCompletion, DiskDone, DiskTier};
 
 use crate::error::EngineError;
-use crate::event::{EngineEvent, TransferDone};
+use crate::event::{EngineEvent, Reason, TransferDone};
 use crate::host::HostSlots;
 use crate::outbox::Outbox;
 use crate::plan::{Transfer, TransferKind};
@@ -31,7 +31,8 @@ impl Disk {
     /// Starts a read, write, erasure or flush. Whatever becomes of it is posted, also a refusal.
     pub fn start(&self, transfer: Transfer) {
         if let Err(error) = self.submit(transfer) {
-            post(&self.outbox, transfer.id, Some(error.code()), 0, 0.0);
+            let failed = TransferDone::failed(transfer.id, Reason::of(&error));
+            self.outbox.post(&EngineEvent::Transfer(failed));
         }
     }
 
@@ -72,12 +73,9 @@ impl Disk {
     fn done(&self, id: u32) -> DiskDone {
         let outbox = self.outbox.clone();
         Box::new(move |completion: DiskCompletion| {
-            let error = completion.result.err().map(|error| error.code());
-            post(&outbox, id, error, completion.bytes, completion.duration.as_secs_f32() * 1e3);
+            let error = completion.result.err().map(|error| Reason::of(&error.into()));
+            let (bytes, ms) = (completion.bytes, completion.duration.as_secs_f32() * 1e3);
+            outbox.post(&EngineEvent::Transfer(TransferDone { id, error, bytes, ms }));
         })
     }
-}
-
-fn post(outbox: &Outbox, id: u32, error: Option<&'static str>, bytes: u64, ms: f32) {
-    outbox.post(&EngineEvent::Transfer(TransferDone { id, error, bytes, ms }));
 }

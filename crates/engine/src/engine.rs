@@ -6,11 +6,11 @@ use std::thread::JoinHandle;
 
 use attentionstore_kv::lock::DirectoryLock;
 use attentionstore_model::text::{AnswerText, StopStrings};
-use crossbeam_channel::Sender;
 
 use crate::disk::Disk;
 use crate::error::EngineError;
 use crate::identity::Roots;
+use crate::inbox::Inbox;
 use crate::info::{EngineInfo, EngineStats};
 use crate::outbox::Outbox;
 use crate::plan::Transfer;
@@ -18,7 +18,6 @@ use crate::sequence::SequenceSpec;
 use crate::stats::Meters;
 use crate::text::TextService;
 use crate::wire::{decode_plan, decode_transfers};
-use crate::worker::Command;
 
 /// The reading end of an engine's events; outlives it, so that nothing posted is lost.
 pub struct EventSource(Arc<Outbox>);
@@ -38,8 +37,7 @@ pub struct Engine {
     pub(crate) roots: Roots,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) meters: Arc<Meters>,
-    pub(crate) commands: Sender<Command>,
-    pub(crate) transfers: Sender<Vec<Transfer>>,
+    pub(crate) inbox: Arc<Inbox>,
     pub(crate) disk: Option<Disk>,
     pub(crate) thread: Mutex<Option<JoinHandle<()>>>,
     /// Keeps other servers off the data directory. Dropped last.
@@ -59,17 +57,17 @@ impl Engine {
     pub fn add_sequence(&self, spec: SequenceSpec, stop: Vec<String>) -> Result<(), EngineError> {
         let stops = StopStrings::new(&stop)?;
         let answer = AnswerText::new(self.text.tokenizer(), Arc::new(stops));
-        self.command(Command::Add(Box::new((spec, answer))))
+        self.inbox.add(spec, answer)
     }
 
     /// Forgets a request. Only after the reply of the last step that names it.
     pub fn drop_sequence(&self, sequence: u32) -> Result<(), EngineError> {
-        self.command(Command::Drop(sequence))
+        self.inbox.drop_sequence(sequence)
     }
 
     /// Takes a packed plan.
     pub fn submit(&self, words: &[u32]) -> Result<(), EngineError> {
-        self.command(Command::Plan(decode_plan(words)?))
+        self.inbox.plan(decode_plan(words)?)
     }
 
     /// Takes packed transfers. Those between dram and ssd start here, the others on the engine thread.
@@ -83,7 +81,7 @@ impl Engine {
             disk.into_iter().for_each(|transfer| tier.start(transfer));
         }
         if !device.is_empty() {
-            self.transfers.send(device).map_err(|_| EngineError::Closed)?;
+            self.inbox.transfers(device)?;
         }
         Ok(())
     }
@@ -124,8 +122,7 @@ impl Engine {
 
     /// Waits for the work in flight and ends the threads. Idempotent.
     pub fn close(&self) {
-        // Whoever is first takes the thread; a worker that has failed has hung up already.
-        let _ = self.commands.send(Command::Close);
+        self.inbox.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             let _ = thread.join();
@@ -134,10 +131,6 @@ impl Engine {
             disk.tier().close();
         }
         self.outbox.hang_up();
-    }
-
-    fn command(&self, command: Command) -> Result<(), EngineError> {
-        self.commands.send(command).map_err(|_| EngineError::Closed)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use attentionstore_model::sampling::Sampled;
 
+use crate::error::EngineError;
+
 /// What became of one planned row group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowStatus {
@@ -69,13 +71,35 @@ pub struct StepReply {
     pub stalled_layers: u32,
 }
 
+/// Why a transfer failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// A stable name for this kind of failure.
+    pub code: &'static str,
+    /// The same for people, with what it is about.
+    pub detail: String,
+}
+
+impl Reason {
+    pub fn of(error: &EngineError) -> Self {
+        Self { code: error.code(), detail: error.to_string() }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct TransferDone {
     pub id: u32,
-    /// A stable code; none if it succeeded.
-    pub error: Option<&'static str>,
+    /// None if it succeeded.
+    pub error: Option<Reason>,
     pub bytes: u64,
     pub ms: f32,
+}
+
+impl TransferDone {
+    /// A transfer that moved nothing, and for that took no time.
+    pub fn failed(id: u32, reason: Reason) -> Self {
+        Self { id, error: Some(reason), bytes: 0, ms: 0.0 }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

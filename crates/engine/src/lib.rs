@@ -1,6 +1,7 @@
 //! A step: runs the model over KV blocks, with layer-wise loads and asynchronous saves around each layer.
 //! Owns the threads. `docs/design/engine.md` says why it is as it is.
 
+mod arrival;
 mod constraint;
 mod device;
 mod disk;
@@ -9,18 +10,23 @@ mod error;
 pub mod event;
 mod host;
 mod identity;
+mod inbox;
 mod info;
 mod loads;
 mod open;
 mod options;
 mod outbox;
+mod panics;
 pub mod plan;
+#[cfg(all(test, feature = "shuttle"))]
+mod protocol_model;
 mod room;
 mod saves;
 pub mod score;
 mod sequence;
 mod stats;
 mod step;
+mod sync;
 mod text;
 mod view;
 pub mod wire;

@@ -3,6 +3,9 @@
 //! A batch of loads becomes one copy a layer, in layer order, so that layer `l` of every block in it is there
 //! before layer `l + 1` of any. Each layer has an event; a step that reads one of the slots waits for the event of
 //! the layer it is about to run and for nothing more (paper §3.2, layer-wise pre-loading).
+//!
+//! A load may be refused when it is enqueued, or fail on its way. Its slot then holds nothing of use, and rows that read
+//! it are void, until the slot is filled anew.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -10,10 +13,11 @@ use std::time::Instant;
 
 use attentionstore_model::backend::{Backend, Event, SliceCopy, Stream};
 
-use crate::error::EngineError;
-use crate::event::{EngineEvent, TransferDone};
+use crate::arrival::{Arrival, Teller};
+use crate::event::{EngineEvent, Reason, TransferDone};
 use crate::host::HostSlots;
 use crate::outbox::Outbox;
+use crate::panics::guarded;
 use crate::stats::Meters;
 
 /// One load of a batch.
@@ -24,12 +28,18 @@ pub struct Load {
     pub hbm_slot: u32,
 }
 
+/// Code of loads that were refused or failed, and of what was to be made of their rows.
+const LOAD_FAILED: &str = "load_failed";
+
 struct Batch {
-    loads: Vec<Load>,
+    /// Each with the reason for which it was refused.
+    loads: Vec<(Load, Option<Reason>)>,
     /// Event of each layer enqueued so far.
     layers: Vec<Event>,
+    /// All layers are enqueued, or none will be any more: the end will be told.
+    is_enqueued: bool,
     enqueued: Instant,
-    failed: bool,
+    arrival: Arc<Arrival>,
 }
 
 /// Loads under way, by batch and by slot. Lives on the engine thread.
@@ -41,10 +51,11 @@ pub struct Loads {
     ahead: usize,
     batches: HashMap<u64, Batch>,
     next_batch: u64,
+    /// The batch that a slot's rows depend on: a load into it, or a copy of what is being loaded.
     by_slot: HashMap<u32, u64>,
-    /// Slots whose load failed: rows that depend on them are void until the slot is filled anew.
+    /// Slots that hold nothing of use: rows that depend on them are void until the slot is filled anew.
     failed_slots: HashSet<u32>,
-    /// Batches that have failed so far.
+    /// Slots that were lost so far.
     failures: u64,
 }
 
@@ -63,31 +74,52 @@ impl Loads {
         }
     }
 
-    /// Takes a batch of loads and enqueues its first layers.
-    pub fn start(&mut self, backend: &mut dyn Backend, loads: Vec<Load>) -> Result<(), EngineError> {
-        for load in &loads {
-            self.host.check(load.dram_slot)?;
-        }
+    /// Takes a batch of loads and enqueues its first layers. A load of a dram slot that does not exist fails alone.
+    pub fn start(&mut self, backend: &mut dyn Backend, loads: Vec<Load>) {
         let number = self.next_batch;
         self.next_batch += 1;
-        for load in &loads {
+        let mut accepted = Vec::with_capacity(loads.len());
+        for load in loads {
+            match self.host.check(load.dram_slot) {
+                Ok(_) => accepted.push((load, None)),
+                Err(error) => {
+                    self.lose(load.hbm_slot);
+                    let failed = TransferDone::failed(load.id, Reason::of(&error));
+                    self.outbox.post(&EngineEvent::Transfer(failed));
+                }
+            }
+        }
+        if accepted.is_empty() {
+            return;
+        }
+        for (load, _) in &accepted {
             self.failed_slots.remove(&load.hbm_slot);
             self.by_slot.insert(load.hbm_slot, number);
         }
         self.meters.load.enqueued();
-        let batch = Batch { loads, layers: Vec::new(), enqueued: Instant::now(), failed: false };
+        let batch = Batch {
+            loads: accepted,
+            layers: Vec::new(),
+            is_enqueued: false,
+            enqueued: Instant::now(),
+            arrival: Arc::default(),
+        };
         self.batches.insert(number, batch);
         self.enqueue_up_to(backend, number, self.ahead);
-        Ok(())
     }
 
     /// Batches that the given slots wait for, each once.
-    pub fn awaited(&mut self, backend: &dyn Backend, slots: impl Iterator<Item = u32>) -> Vec<u64> {
-        self.forget_done(backend);
+    pub fn awaited(&self, slots: impl Iterator<Item = u32>) -> Vec<u64> {
         let mut batches: Vec<u64> = slots.filter_map(|slot| self.by_slot.get(&slot).copied()).collect();
         batches.sort_unstable();
         batches.dedup();
         batches
+    }
+
+    /// The ends of what the given slots wait for.
+    pub fn arrivals(&self, slots: impl Iterator<Item = u32>) -> Vec<Arc<Arrival>> {
+        let batches = self.awaited(slots);
+        batches.iter().filter_map(|number| Some(self.batches.get(number)?.arrival.clone())).collect()
     }
 
     /// Before layer `layer` runs: keeps `ahead` more layers enqueued and makes the compute stream wait for this
@@ -106,26 +138,74 @@ impl Loads {
         stalled
     }
 
+    /// After the last layer was gated: waits until it is known how the batches ended. Events say only that the work
+    /// before them is over; what they were waited for may have failed.
+    pub fn wait_for(&mut self, awaited: &[u64]) {
+        for batch in awaited.iter().filter_map(|number| self.batches.get(number)) {
+            batch.arrival.wait();
+        }
+        self.collect();
+    }
+
+    /// Takes in how batches have ended: the slots of one that failed are lost.
+    pub fn collect(&mut self) {
+        let ends =
+            self.batches.iter().filter_map(|(number, batch)| Some((*number, batch.arrival.arrived()?)));
+        let ends: Vec<(u64, bool)> = ends.collect();
+        for (number, arrived) in ends {
+            self.batches.remove(&number);
+            let slots: Vec<u32> =
+                self.by_slot.extract_if(|_, batch| *batch == number).map(|(slot, _)| slot).collect();
+            if !arrived {
+                slots.into_iter().for_each(|slot| self.lose(slot));
+            }
+        }
+    }
+
     /// Enqueues the rest of every batch except the given ones: nothing may wait for a step that never comes.
     pub fn release_others(&mut self, backend: &mut dyn Backend, running: &[u64]) {
         let layers = self.host.layout().layers;
-        let mut waiting: Vec<u64> = self.batches.keys().copied().filter(|n| !running.contains(n)).collect();
+        let waits = |(number, batch): (&u64, &Batch)| (!batch.is_enqueued).then_some(*number);
+        let mut waiting: Vec<u64> =
+            self.batches.iter().filter_map(waits).filter(|number| !running.contains(number)).collect();
         waiting.sort_unstable();
         for number in waiting {
             self.enqueue_up_to(backend, number, layers);
         }
     }
 
-    /// Makes the compute stream wait for all layers of a slot that is still being loaded.
-    pub fn settle(&mut self, backend: &mut dyn Backend, slot: u32) {
-        let Some(&number) = self.by_slot.get(&slot) else { return };
-        self.enqueue_up_to(backend, number, self.host.layout().layers);
-        if let Some(&last) = self.batches.get(&number).and_then(|batch| batch.layers.last()) {
-            backend.wait(Stream::Compute, last);
+    /// Makes the compute stream wait for all layers of a slot that is still being loaded, before its rows are copied or
+    /// saved. Gives the end of that load, if it is still to come.
+    ///
+    /// # Errors
+    /// The load has failed: there is nothing in the slot.
+    pub fn settle(&mut self, backend: &mut dyn Backend, slot: u32) -> Result<Option<Arc<Arrival>>, Reason> {
+        if let Some(&number) = self.by_slot.get(&slot) {
+            self.enqueue_up_to(backend, number, self.host.layout().layers);
+            if let Some(&last) = self.batches.get(&number).and_then(|batch| batch.layers.last()) {
+                backend.wait(Stream::Compute, last);
+            }
         }
+        if self.has_failed(slot) {
+            return Err(Reason {
+                code: LOAD_FAILED,
+                detail: format!("the load into hbm slot {slot} failed"),
+            });
+        }
+        let batch = self.by_slot.get(&slot).and_then(|number| self.batches.get(number));
+        Ok(batch.map(|batch| batch.arrival.clone()))
     }
 
-    /// How many batches have failed: whoever sees it change asks again which slots those are.
+    /// Rows of slot `from`, which was settled, were copied into slot `to`: what `from` waits for, `to` waits for.
+    pub fn copied(&mut self, from: u32, to: u32) {
+        self.forgive(to);
+        match self.by_slot.get(&from).copied() {
+            Some(number) => self.by_slot.insert(to, number),
+            None => self.by_slot.remove(&to),
+        };
+    }
+
+    /// How many slots were lost: when it changes, the step asks again which those are.
     pub fn failures(&self) -> u64 {
         self.failures
     }
@@ -134,71 +214,88 @@ impl Loads {
         self.failed_slots.contains(&slot)
     }
 
-    /// The slot's block is being computed from its first token: what failed there does not matter any more.
+    /// The slot's block is being filled from its first token: what failed there does not matter any more.
     pub fn forgive(&mut self, slot: u32) {
         self.failed_slots.remove(&slot);
+    }
+
+    /// There is nothing of use in the slot.
+    pub fn lose(&mut self, slot: u32) {
+        self.failures += 1;
+        self.by_slot.remove(&slot);
+        self.failed_slots.insert(slot);
     }
 
     fn enqueue_up_to(&mut self, backend: &mut dyn Backend, number: u64, limit: usize) {
         let layers = self.host.layout().layers;
         let Some(batch) = self.batches.get_mut(&number) else { return };
-        let before = batch.layers.len();
-        while batch.layers.len() < limit.min(layers) && !batch.failed {
-            let layer = batch.layers.len();
-            let copies: Vec<SliceCopy> = batch
-                .loads
-                .iter()
-                .map(|load| SliceCopy {
-                    layer: layer as u32,
-                    slot: load.hbm_slot,
-                    host: self.host.slice(load.dram_slot, layer),
-                })
-                .collect();
-            match backend.copy(Stream::Load, &copies) {
-                Ok(()) => batch.layers.push(backend.record(Stream::Load)),
-                Err(_) => batch.failed = true,
-            }
+        if batch.is_enqueued {
+            return;
         }
-        let failed = batch.failed;
-        if failed || (batch.layers.len() == layers && before < layers) {
-            self.finish(backend, number, failed);
+        let mut lost = Vec::new();
+        while batch.layers.len() < limit.min(layers) && batch.loads.iter().any(|(_, reason)| reason.is_none())
+        {
+            lost.extend(batch.copy_layer(backend, &self.host));
+            batch.layers.push(backend.record(Stream::Load));
         }
+        if batch.layers.len() == layers || batch.loads.iter().all(|(_, reason)| reason.is_some()) {
+            batch.is_enqueued = true;
+            self.finish(backend, number);
+        }
+        lost.into_iter().for_each(|slot| self.lose(slot));
     }
 
-    /// All layers are enqueued, or none will be any more: reports when the stream has got there.
-    fn finish(&mut self, backend: &mut dyn Backend, number: u64, failed: bool) {
+    /// Everything that will be is enqueued: reports when the stream has got there.
+    fn finish(&mut self, backend: &mut dyn Backend, number: u64) {
         let Some(batch) = self.batches.get(&number) else { return };
         let bytes_each = self.host.layout().block_bytes() as u64;
-        let total = bytes_each * batch.loads.len() as u64;
         let (outbox, meters, enqueued) = (self.outbox.clone(), self.meters.clone(), batch.enqueued);
-        let ids: Vec<u32> = batch.loads.iter().map(|load| load.id).collect();
+        let (loads, teller) = (batch.loads.clone(), Teller::new(&batch.arrival));
+        let report = move |failure: Option<Reason>| {
+            teller.tell(failure.is_none());
+            let reasons =
+                loads.into_iter().map(|(load, refused)| (load.id, refused.or_else(|| failure.clone())));
+            let reasons: Vec<(u32, Option<Reason>)> = reasons.collect();
+            let moved = reasons.iter().filter(|(_, reason)| reason.is_none()).count() as u64 * bytes_each;
+            let ms = meters.load.ended(meters.epoch, enqueued, moved) / reasons.len().max(1) as f32;
+            for (id, error) in reasons {
+                let bytes = if error.is_none() { bytes_each } else { 0 };
+                outbox.post(&EngineEvent::Transfer(TransferDone { id, error, bytes, ms }));
+            }
+        };
+        let outbox = self.outbox.clone();
         backend.notify(
             Stream::Load,
             Box::new(move |outcome| {
-                let failed = failed || outcome.is_err();
-                let moved = if failed { 0 } else { total };
-                let ms = meters.load.ended(meters.epoch, enqueued, moved) / ids.len().max(1) as f32;
-                let error = failed.then_some("load_failed");
-                let bytes = if failed { 0 } else { bytes_each };
-                for id in ids {
-                    outbox.post(&EngineEvent::Transfer(TransferDone { id, error, bytes, ms }));
-                }
+                let failure =
+                    outcome.err().map(|error| Reason { code: LOAD_FAILED, detail: error.to_string() });
+                guarded(&outbox, "the end of a load", || report(failure));
             }),
         );
-        if failed && let Some(batch) = self.batches.remove(&number) {
-            self.failures += 1;
-            for load in batch.loads {
-                self.by_slot.remove(&load.hbm_slot);
-                self.failed_slots.insert(load.hbm_slot);
+    }
+}
+
+impl Batch {
+    /// Enqueues the next layer of the loads that were not refused. Where the device refuses them together it is asked for
+    /// each alone; the slots of those that it refuses then.
+    fn copy_layer(&mut self, backend: &mut dyn Backend, host: &HostSlots) -> Vec<u32> {
+        let layer = self.layers.len();
+        let copy = |load: &Load| SliceCopy {
+            layer: layer as u32,
+            slot: load.hbm_slot,
+            host: host.slice(load.dram_slot, layer),
+        };
+        let live = self.loads.iter().filter(|(_, refused)| refused.is_none());
+        let copies: Vec<SliceCopy> = live.map(|(load, _)| copy(load)).collect();
+        let mut lost = Vec::new();
+        if backend.copy(Stream::Load, &copies).is_err() {
+            for (load, refused) in self.loads.iter_mut().filter(|(_, refused)| refused.is_none()) {
+                if let Err(error) = backend.copy(Stream::Load, &[copy(load)]) {
+                    *refused = Some(Reason { code: LOAD_FAILED, detail: error.to_string() });
+                    lost.push(load.hbm_slot);
+                }
             }
         }
-    }
-
-    fn forget_done(&mut self, backend: &dyn Backend) {
-        let layers = self.host.layout().layers;
-        self.batches.retain(|_, batch| {
-            batch.layers.len() < layers || batch.layers.last().is_some_and(|&last| !backend.is_done(last))
-        });
-        self.by_slot.retain(|_, number| self.batches.contains_key(number));
+        lost
     }
 }

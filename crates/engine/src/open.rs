@@ -15,7 +15,6 @@ use attentionstore_model::backend::Backend;
 use attentionstore_model::loader::random::RandomModel;
 use attentionstore_model::loader::{LoadedModel, ModelSource, Progress, WeightsOrigin, load};
 use attentionstore_uring::RateLimits;
-use crossbeam_channel::unbounded;
 
 use crate::device::{check_device, open_backend};
 use crate::disk::Disk;
@@ -23,10 +22,12 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::host::HostSlots;
 use crate::identity::Roots;
+use crate::inbox::Inbox;
 use crate::info::EngineInfo;
 use crate::loads::Loads;
 use crate::options::EngineOptions;
 use crate::outbox::{Outbox, Wake};
+use crate::panics::posted_to;
 use crate::room::check_room;
 use crate::saves::Saves;
 use crate::stats::Meters;
@@ -153,8 +154,8 @@ impl Tiers {
         }
         let arena = Arc::new(HostArena::new((dram_slots.max(1) * slot_bytes) as usize)?);
         let host = HostSlots::new(arena.clone(), layout, dram_slots as u32);
-        let disk =
-            open_disk(options, layout, &arena)?.map(|tier| Disk::new(tier, host.clone(), outbox.clone()));
+        let disk = open_disk(options, layout, &arena, outbox)?
+            .map(|tier| Disk::new(tier, host.clone(), outbox.clone()));
         Ok(Self { host, dram_slots: dram_slots as u32, staging_only, disk })
     }
 }
@@ -163,6 +164,7 @@ fn open_disk(
     options: &EngineOptions,
     layout: KvLayout,
     arena: &Arc<HostArena>,
+    outbox: &Arc<Outbox>,
 ) -> Result<Option<DiskTier>, EngineError> {
     if options.ssd_bytes == 0 {
         return Ok(None);
@@ -172,7 +174,8 @@ fn open_disk(
         .as_deref()
         .ok_or_else(|| invalid("--ssd-bytes", "an ssd tier needs a directory".to_owned()))?;
     let limits = RateLimits { read: options.ssd_read_limit, write: options.ssd_write_limit };
-    let disk = DiskOptions { limits, ..DiskOptions::new(directory, layout, options.ssd_bytes) };
+    let panics = posted_to(outbox);
+    let disk = DiskOptions { limits, panics, ..DiskOptions::new(directory, layout, options.ssd_bytes) };
     Ok(Some(DiskTier::open(&disk, std::slice::from_ref(arena))?))
 }
 
@@ -217,8 +220,7 @@ type Opened = (TextService, Box<dyn Backend>, Roots, Arc<Outbox>, Tiers, Option<
 fn start(options: &EngineOptions, opened: Opened, info: EngineInfo) -> Result<Engine, EngineError> {
     let (text, backend, roots, outbox, tiers, lock) = opened;
     let meters = Arc::new(Meters::new());
-    let (commands, command_queue) = unbounded();
-    let (transfers, transfer_queue) = unbounded();
+    let inbox = Arc::new(Inbox::default());
     let ahead = options.preload_layers.unwrap_or(info.layout.layers);
     let worker = Worker {
         loads: Loads::new(tiers.host.clone(), outbox.clone(), meters.clone(), ahead),
@@ -229,24 +231,13 @@ fn start(options: &EngineOptions, opened: Opened, info: EngineInfo) -> Result<En
         end_tokens: info.end_tokens.clone(),
         outbox: outbox.clone(),
         meters: meters.clone(),
-        commands: command_queue,
-        transfers: transfer_queue,
+        inbox: inbox.clone(),
+        started: 0,
     };
     let thread = thread::Builder::new()
         .name("attentionstore-engine".to_owned())
         .spawn(move || worker.run())
         .map_err(|source| KvError::Io { path: Path::new("engine thread").to_owned(), source })?;
     let thread = Mutex::new(Some(thread));
-    Ok(Engine {
-        info,
-        text,
-        roots,
-        outbox,
-        meters,
-        commands,
-        transfers,
-        disk: tiers.disk,
-        thread,
-        _lock: lock,
-    })
+    Ok(Engine { info, text, roots, outbox, meters, inbox, disk: tiers.disk, thread, _lock: lock })
 }

@@ -1,8 +1,9 @@
 //! Events on their way to TypeScript: packed as they happen, taken in batches by the event loop.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use crate::event::EngineEvent;
+use crate::sync::Mutex;
 use crate::wire::encode_event;
 
 /// Any thread posts, one reader takes. The reader is woken when the outbox stops being empty, not for every

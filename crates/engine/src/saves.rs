@@ -1,16 +1,19 @@
 //! Saves, hbm → dram: layer by layer beside the step that fills the block, or whole after a turn
 //! (paper §3.2, asynchronous saving).
+//!
+//! A save that the device refuses fails alone. It is told to have failed only when the stream has got there: its earlier
+//! layers may be on their way into a dram slot that is used again as soon as it is told.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use attentionstore_model::backend::{Backend, SliceCopy, Stream};
 
-use crate::error::EngineError;
-use crate::event::{EngineEvent, TransferDone};
+use crate::arrival::Arrival;
+use crate::event::{EngineEvent, Reason, TransferDone};
 use crate::host::HostSlots;
 use crate::outbox::Outbox;
+use crate::panics::guarded;
 use crate::stats::Meters;
 
 /// One block to save. `hbm_slot` must not be written before the save is done: TypeScript frees it only then.
@@ -22,11 +25,61 @@ pub struct Save {
     pub valid: u32,
 }
 
+/// A save under way.
+pub struct Saving {
+    save: Save,
+    /// Loads that its rows were computed over or come from: if one of them failed there is nothing worth keeping.
+    sources: Vec<Arc<Arrival>>,
+    refused: Option<Reason>,
+}
+
+impl Saving {
+    pub fn new(save: Save, sources: Vec<Arc<Arrival>>) -> Self {
+        Self { save, sources, refused: None }
+    }
+
+    pub fn hbm_slot(&self) -> u32 {
+        self.save.hbm_slot
+    }
+
+    /// There is nothing worth keeping in its slot.
+    pub fn refuse(&mut self, reason: Reason) {
+        self.refused.get_or_insert(reason);
+    }
+
+    /// Why it failed, once the stream has got there; its sources then have too, or will at once.
+    fn failure(&self, outcome: Option<&Reason>) -> Option<Reason> {
+        let is_lost = || self.sources.iter().any(|source| !source.wait());
+        self.refused.clone().or_else(|| is_lost().then(not_computed)).or_else(|| outcome.cloned())
+    }
+}
+
+/// A step's saves whose rows were not computed.
+pub fn not_computed() -> Reason {
+    Reason { code: "not_computed", detail: "the rows of the block were not computed".to_owned() }
+}
+
+fn save_failed(error: &dyn std::fmt::Display) -> Reason {
+    Reason { code: "save_failed", detail: error.to_string() }
+}
+
 /// Puts saves on the save stream. Lives on the engine thread.
 pub struct Saves {
     host: HostSlots,
     outbox: Arc<Outbox>,
     meters: Arc<Meters>,
+}
+
+/// Saves that go on together, and since when.
+pub struct SaveBatch {
+    saves: Vec<Saving>,
+    started: Instant,
+}
+
+impl SaveBatch {
+    pub fn saves_mut(&mut self) -> impl Iterator<Item = &mut Saving> {
+        self.saves.iter_mut()
+    }
 }
 
 impl Saves {
@@ -35,74 +88,83 @@ impl Saves {
     }
 
     /// Saves whole blocks that were computed before.
-    pub fn start(&self, backend: &mut dyn Backend, saves: Vec<Save>) -> Result<(), EngineError> {
-        let started = self.begin(&saves)?;
+    pub fn start(&self, backend: &mut dyn Backend, saves: Vec<Saving>) {
+        let mut batch = self.begin(saves);
         for layer in 0..self.host.layout().layers {
-            self.layer(backend, &saves, layer)?;
+            self.layer(backend, &mut batch, layer);
         }
-        self.end(backend, saves, &HashSet::new(), started);
-        Ok(())
+        self.end(backend, batch);
     }
 
-    /// Checks the saves of a step and starts their clock.
-    pub fn begin(&self, saves: &[Save]) -> Result<Instant, EngineError> {
-        for save in saves {
-            self.host.check(save.dram_slot)?;
+    /// Checks saves and starts their clock. One into a dram slot that does not exist fails alone.
+    pub fn begin(&self, saves: Vec<Saving>) -> SaveBatch {
+        let mut accepted = Vec::with_capacity(saves.len());
+        for saving in saves {
+            match self.host.check(saving.save.dram_slot) {
+                Ok(_) => accepted.push(saving),
+                Err(error) => {
+                    let failed = TransferDone::failed(saving.save.id, Reason::of(&error));
+                    self.outbox.post(&EngineEvent::Transfer(failed));
+                }
+            }
         }
-        if !saves.is_empty() {
+        if !accepted.is_empty() {
             self.meters.save.enqueued();
         }
-        Ok(Instant::now())
+        SaveBatch { saves: accepted, started: Instant::now() }
     }
 
-    /// Enqueues one layer of the saves behind what the compute stream has done so far.
-    pub fn layer(&self, backend: &mut dyn Backend, saves: &[Save], layer: usize) -> Result<(), EngineError> {
-        if saves.is_empty() {
-            return Ok(());
+    /// Enqueues one layer of the saves behind what the compute stream has done so far. Where the device refuses them
+    /// together it is asked for each alone.
+    pub fn layer(&self, backend: &mut dyn Backend, batch: &mut SaveBatch, layer: usize) {
+        let copy = |save: &Save| SliceCopy {
+            layer: layer as u32,
+            slot: save.hbm_slot,
+            host: self.host.slice(save.dram_slot, layer),
+        };
+        let live = batch.saves.iter().filter(|saving| saving.refused.is_none());
+        let copies: Vec<SliceCopy> = live.map(|saving| copy(&saving.save)).collect();
+        if copies.is_empty() {
+            return;
         }
         let computed = backend.record(Stream::Compute);
         backend.wait(Stream::Save, computed);
-        let copies: Vec<SliceCopy> = saves
-            .iter()
-            .map(|save| SliceCopy {
-                layer: layer as u32,
-                slot: save.hbm_slot,
-                host: self.host.slice(save.dram_slot, layer),
-            })
-            .collect();
-        backend.copy(Stream::Save, &copies)?;
-        Ok(())
+        if backend.copy(Stream::Save, &copies).is_ok() {
+            return;
+        }
+        for saving in batch.saves.iter_mut().filter(|saving| saving.refused.is_none()) {
+            if let Err(error) = backend.copy(Stream::Save, &[copy(&saving.save)]) {
+                saving.refused = Some(save_failed(&error));
+            }
+        }
     }
 
-    /// All layers are enqueued: reports each save when the stream has got there; those of `lost` slots, in which there is
-    /// nothing worth keeping, as not computed.
-    pub fn end(&self, backend: &mut dyn Backend, saves: Vec<Save>, lost: &HashSet<u32>, started: Instant) {
+    /// All layers are enqueued: reports each save when the stream has got there.
+    pub fn end(&self, backend: &mut dyn Backend, batch: SaveBatch) {
+        let SaveBatch { saves, started } = batch;
         if saves.is_empty() {
             return;
         }
         let bytes_each = self.host.layout().block_bytes() as u64;
         let (host, outbox, meters) = (self.host.clone(), self.outbox.clone(), self.meters.clone());
-        let saves: Vec<(Save, bool)> =
-            saves.into_iter().map(|save| (save, lost.contains(&save.hbm_slot))).collect();
+        let report = move |outcome: Option<Reason>| {
+            let failures: Vec<_> = saves.iter().map(|saving| saving.failure(outcome.as_ref())).collect();
+            let moved = failures.iter().filter(|failure| failure.is_none()).count() as u64 * bytes_each;
+            let ms = meters.save.ended(meters.epoch, started, moved) / saves.len() as f32;
+            for (Saving { save, .. }, failure) in saves.iter().zip(failures) {
+                // SAFETY: the slot belongs to this save until it is reported.
+                let zeroed = unsafe { host.zero_tails(save.dram_slot, save.valid) };
+                let error = failure.or_else(|| zeroed.err().map(|error| Reason::of(&error.into())));
+                let bytes = if error.is_none() { bytes_each } else { 0 };
+                outbox.post(&EngineEvent::Transfer(TransferDone { id: save.id, error, bytes, ms }));
+            }
+        };
+        let outbox = self.outbox.clone();
         backend.notify(
             Stream::Save,
             Box::new(move |outcome| {
-                let bytes_each = if outcome.is_ok() { bytes_each } else { 0 };
-                let total = bytes_each * saves.len() as u64;
-                let ms = meters.save.ended(meters.epoch, started, total) / saves.len() as f32;
-                for (save, lost) in &saves {
-                    // SAFETY: the slot belongs to this save until it is reported.
-                    let zeroed = unsafe { host.zero_tails(save.dram_slot, save.valid) };
-                    let failed = outcome.is_err().then_some("save_failed");
-                    let error = lost.then_some("not_computed").or(failed);
-                    let error = error.or(zeroed.err().map(|error| error.code()));
-                    outbox.post(&EngineEvent::Transfer(TransferDone {
-                        id: save.id,
-                        error,
-                        bytes: bytes_each,
-                        ms,
-                    }));
-                }
+                let failure = outcome.err().map(|error| save_failed(&error));
+                guarded(&outbox, "the end of a save", || report(failure));
             }),
         );
     }

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use attentionstore_kv::BLOCK_TOKENS;
 use attentionstore_model::backend::{BatchSequence, LogitsWanted, Stream};
 use attentionstore_model::sampling::{SampleOutcome, SampleRequest};
-use crossbeam_channel::RecvTimeoutError;
 
 use crate::error::EngineError;
-use crate::event::{EngineEvent, RowResult, RowStatus, StepReply, TransferDone};
-use crate::plan::{PlanRow, StepPlan};
-use crate::saves::Save;
+use crate::event::{EngineEvent, RowResult, RowStatus, StepReply};
+use crate::inbox::OrderedPlan;
+use crate::plan::{PlanRow, PlanSave, StepPlan};
+use crate::saves::{Save, Saving, not_computed};
 use crate::sequence::Sequence;
 use crate::worker::Worker;
 
@@ -33,8 +33,10 @@ impl Worker {
     ///
     /// # Errors
     /// A plan that breaks the protocol, or a device that failed: the engine ends.
-    pub(crate) fn run_step(&mut self, plan: StepPlan) -> Result<(), EngineError> {
+    pub(crate) fn run_step(&mut self, OrderedPlan { plan, after }: OrderedPlan) -> Result<(), EngineError> {
         let started = Instant::now();
+        self.start_transfers_before(after);
+        self.loads.collect();
         self.apply_tables(&plan)?;
         let planned = self.fates(&plan.rows)?;
         let failures = self.loads.failures();
@@ -45,9 +47,9 @@ impl Worker {
             .filter(|(_, fate)| **fate == RowStatus::Ok)
             .map(|(row, _)| *row)
             .collect();
-        let saves = self.step_saves(&plan, &work)?;
+        let saves = self.step_saves(&plan, &work);
         let mut stalls = Stalls::default();
-        let sampled = if work.is_empty() { Vec::new() } else { self.compute(&work, &saves, &mut stalls)? };
+        let sampled = if work.is_empty() { Vec::new() } else { self.compute(&work, saves, &mut stalls)? };
         // A load that failed between two layers makes rows void that were computed.
         let failed = self.loads.failures() != failures;
         let fates = if failed { Some(self.fates(&plan.rows)?) } else { None };
@@ -96,40 +98,36 @@ impl Worker {
     }
 
     /// The saves of rows that are computed; the others are reported at once.
-    fn step_saves(&self, plan: &StepPlan, work: &[PlanRow]) -> Result<Vec<Save>, EngineError> {
+    fn step_saves(&self, plan: &StepPlan, work: &[PlanRow]) -> Vec<Saving> {
+        let saving = |save: &PlanSave| {
+            let row = work.iter().find(|row| row.sequence == save.sequence)?;
+            let sequence = self.sequences.get(&save.sequence)?;
+            let hbm_slot = sequence.slot(save.index as usize)?;
+            let sources = self.loads.arrivals(sequence.seen_by(row).1.into_iter());
+            let PlanSave { id, dram_slot, valid, .. } = *save;
+            Some(Saving::new(Save { id, hbm_slot, dram_slot, valid }, sources))
+        };
         let mut saves = Vec::with_capacity(plan.saves.len());
         for save in &plan.saves {
-            let slot = work
-                .iter()
-                .any(|row| row.sequence == save.sequence)
-                .then(|| self.sequences.get(&save.sequence)?.slot(save.index as usize))
-                .flatten();
-            match slot {
-                Some(hbm_slot) => {
-                    saves.push(Save { id: save.id, hbm_slot, dram_slot: save.dram_slot, valid: save.valid });
-                }
-                None => self.outbox.post(&EngineEvent::Transfer(TransferDone {
-                    id: save.id,
-                    error: Some("not_computed"),
-                    bytes: 0,
-                    ms: 0.0,
-                })),
+            match saving(save) {
+                Some(saving) => saves.push(saving),
+                None => self.report(save.id, Some(not_computed())),
             }
         }
-        Ok(saves)
+        saves
     }
 
     /// The forward pass and sampling. Outcomes are in the order of the rows that asked for a token.
     fn compute(
         &mut self,
         work: &[PlanRow],
-        saves: &[Save],
+        saves: Vec<Saving>,
         stalls: &mut Stalls,
     ) -> Result<Vec<SampleOutcome>, EngineError> {
         let seen: Vec<(u32, Vec<u32>)> =
             work.iter().map(|row| self.sequences[&row.sequence].seen_by(row)).collect();
         let slots = seen.iter().flat_map(|(_, slots)| slots.iter().copied());
-        let awaited = self.loads.awaited(self.backend.as_ref(), slots);
+        let awaited = self.loads.awaited(slots);
         let batch: Vec<BatchSequence<'_>> = work
             .iter()
             .zip(&seen)
@@ -137,7 +135,7 @@ impl Worker {
             .collect();
         let failures = self.loads.failures();
         self.backend.begin_step(&batch)?;
-        let saving = self.saves.begin(saves)?;
+        let mut saving = self.saves.begin(saves);
         for layer in 0..self.backend.layout().layers {
             self.take_transfers();
             let before = Instant::now();
@@ -146,15 +144,19 @@ impl Worker {
                 stalls.layers += 1;
             }
             self.backend.run_layer(layer)?;
-            self.saves.layer(self.backend.as_mut(), saves, layer)?;
+            self.saves.layer(self.backend.as_mut(), &mut saving, layer);
         }
-        let failed = self.loads.failures() != failures;
-        let lost = if failed { self.lost_slots(&seen) } else { HashSet::new() };
-        self.saves.end(self.backend.as_mut(), saves.to_vec(), &lost, saving);
+        if self.loads.failures() != failures {
+            let lost = self.lost_slots(&seen);
+            let lost = saving.saves_mut().filter(|saving| lost.contains(&saving.hbm_slot()));
+            lost.for_each(|saving| saving.refuse(not_computed()));
+        }
+        self.saves.end(self.backend.as_mut(), saving);
         if work.iter().map(|row| row.count).sum::<u32>() >= LONG_STEP_ROWS {
             self.transfer_beside();
         }
         let sampled = self.sample(work)?;
+        self.loads.wait_for(&awaited);
         self.loads.release_others(self.backend.as_mut(), &awaited);
         Ok(sampled)
     }
@@ -172,10 +174,8 @@ impl Worker {
     fn transfer_beside(&mut self) {
         let end = self.backend.record(Stream::Compute);
         while !self.backend.is_done(end) {
-            match self.transfers.recv_timeout(LOOK_AGAIN) {
-                Ok(batch) => self.transfer(batch),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+            if let Some(batch) = self.inbox.wait_for_transfers(LOOK_AGAIN) {
+                self.transfer(batch);
             }
         }
     }

@@ -133,7 +133,8 @@ fn encode_transfer_done(done: &TransferDone, out: &mut Vec<u8>) {
     float(out, done.ms);
     word(out, done.bytes as u32);
     word(out, (done.bytes >> 32) as u32);
-    text(out, done.error.unwrap_or(""));
+    text(out, done.error.as_ref().map_or("", |reason| reason.code));
+    text(out, done.error.as_ref().map_or("", |reason| &reason.detail));
 }
 
 fn encode_step(reply: &StepReply, out: &mut Vec<u8>) {

@@ -8,6 +8,7 @@ use support::{BLOCK, Driver, Seen, Told};
 
 const LOAD: u32 = 0;
 const SAVE: u32 = 1;
+const COPY: u32 = 4;
 const VOID: u32 = 2;
 
 fn prompt() -> Vec<u32> {
@@ -40,13 +41,11 @@ fn with_one_layer_ahead_the_second_layer_is_loaded_only_when_the_first_is_about_
     compute_and_save(&mut driver);
     driver.add(1, &prompt());
     driver.watch.order.lock().unwrap().clear();
-    // The plan waits behind the load in the same moment, so nothing releases the batch before its step.
-    let mut load = vec![LOAD, 99, 0, 5, 0];
-    load.extend([0; 8]);
-    let step = [1, 0, 2, 1, 0, 1, 0, 5, 1, 1, 6, 1, BLOCK as u32, 20, 1];
-    driver.engine.submit(&[100, 0, 0, 0, 0]).unwrap();
-    driver.engine.transfer(&load).unwrap();
-    driver.engine.submit(&step).unwrap();
+    // The plan waits behind the load while a copy is made, so nothing releases the batch before its step.
+    let held = driver.hold();
+    driver.start(&[[LOAD, 99, 0, 5, 0]]);
+    driver.engine.submit(&[1, 0, 2, 1, 0, 1, 0, 5, 1, 1, 6, 1, BLOCK as u32, 20, 1]).unwrap();
+    drop(held);
     driver.next(|told| matches!(told, Told::Step { step: 1, .. }));
     let order = driver.watch.order.lock().unwrap().clone();
     let place = |seen| order.iter().position(|other| *other == seen).unwrap();
@@ -100,13 +99,12 @@ fn a_load_that_fails_between_two_layers_of_a_step_makes_its_rows_void_and_saves_
     tokens.resize(2 * BLOCK, 9);
     driver.add(1, &tokens);
     *driver.watch.refuse_layer.lock().unwrap() = Some(1);
-    // In the same moment, so that the batch is still at its first layer when the step begins.
-    let mut load = vec![LOAD, 99, 0, 5, 0];
-    load.extend([0; 8]);
-    driver.engine.submit(&[100, 0, 0, 0, 0]).unwrap();
-    driver.engine.transfer(&load).unwrap();
+    // Behind a copy that is being made, so that the batch is still at its first layer when its own step begins.
+    let held = driver.hold();
+    driver.start(&[[LOAD, 99, 0, 5, 0]]);
     let rows = [1, 0, 2, 1, 1, 1, 0, 5, 1, 1, 6, 1, BLOCK as u32, BLOCK as u32, 1];
     driver.engine.submit(&rows.into_iter().chain([77, 1, 1, 2, BLOCK as u32]).collect::<Vec<_>>()).unwrap();
+    drop(held);
     match driver.next(|told| matches!(told, Told::Step { step: 1, .. } | Told::Failed { .. })) {
         Told::Step { rows, .. } => assert_eq!((rows[0].status, rows[0].token), (VOID, None)),
         other => panic!("{other:?}"),
@@ -147,6 +145,34 @@ fn a_slot_whose_load_failed_can_be_computed_from_its_first_token() {
     assert_eq!(driver.step(1, 1, 0, prompt().len() as u32, &[5, 6]).token, expected);
 }
 
+/// Plans one ahead of their loads, with another load in front on the link: a plan never runs before its load is known.
+#[test]
+fn a_step_reads_what_was_loaded_although_its_plan_arrives_with_the_load() {
+    let mut driver = Driver::open(None);
+    driver.add(0, &prompt());
+    driver.compute(0, 0, BLOCK as u32, &[0, 1]);
+    driver.take_logits();
+    driver.compute(0, BLOCK as u32, 20, &[0, 1]);
+    let expected = driver.take_logits();
+    assert_eq!(driver.transfer(SAVE, 0, 0, BLOCK as u32), "");
+    let other: Vec<u32> = prompt().iter().map(|token| 5 + token * 13 % 190).collect();
+    for round in 1..=200 {
+        let [noise, sequence] = [10_000 + round, 20_000 + round];
+        driver.add(noise, &other);
+        driver.compute(noise, 0, other.len() as u32, &[5, 6]);
+        driver.take_logits();
+        driver.add(sequence, &prompt());
+        driver.start(&[[LOAD, 30_000 + round, 0, 5, 0]]);
+        let step = 40_000 + round;
+        let rows = [step, 0, 2, 1, 0, sequence, 0, 5, sequence, 1, 6, sequence, BLOCK as u32, 20, 0];
+        driver.engine.submit(&rows).unwrap();
+        driver.next(|told| matches!(told, Told::Step { step: replied, .. } if *replied == step));
+        assert_eq!(driver.take_logits(), expected, "round {round}");
+        driver.ended(30_000 + round);
+        [noise, sequence].iter().for_each(|ended| driver.engine.drop_sequence(*ended).unwrap());
+    }
+}
+
 #[test]
 fn a_slot_that_does_not_exist_is_an_error_of_the_transfer_and_the_engine_goes_on() {
     let mut driver = Driver::open(None);
@@ -158,9 +184,102 @@ fn a_slot_that_does_not_exist_is_an_error_of_the_transfer_and_the_engine_goes_on
 }
 
 #[test]
+fn a_copy_into_a_slot_whose_load_failed_can_be_used() {
+    let mut driver = Driver::open(None);
+    let expected = compute_and_save(&mut driver);
+    driver.watch.refuse_loads.store(true, Ordering::Relaxed);
+    assert_eq!(driver.transfer(LOAD, 0, 5, 0), "load_failed");
+    driver.watch.refuse_loads.store(false, Ordering::Relaxed);
+    assert_eq!(driver.transfer(COPY, 0, 5, BLOCK as u32), "");
+    driver.add(1, &prompt());
+    assert_eq!(driver.step(1, 1, BLOCK as u32, 20, &[5, 6]).token, expected);
+}
+
+#[test]
+fn rows_that_nothing_was_loaded_into_are_neither_copied_nor_saved() {
+    let mut driver = Driver::open(None);
+    compute_and_save(&mut driver);
+    driver.watch.refuse_loads.store(true, Ordering::Relaxed);
+    assert_eq!(driver.transfer(LOAD, 0, 5, 0), "load_failed");
+    assert_eq!(driver.transfer(COPY, 5, 7, BLOCK as u32), "load_failed");
+    assert_eq!(driver.transfer(SAVE, 5, 1, BLOCK as u32), "load_failed");
+    driver.add(1, &prompt());
+    assert_eq!(driver.step(1, 1, BLOCK as u32, 20, &[7, 6]).status, VOID);
+}
+
+#[test]
+fn a_slot_whose_copy_was_refused_is_void_until_it_is_filled_anew() {
+    let mut driver = Driver::open(None);
+    let expected = compute_and_save(&mut driver);
+    driver.watch.refuse_row_copies.store(true, Ordering::Relaxed);
+    assert_eq!(driver.transfer(COPY, 0, 5, BLOCK as u32), "model_device");
+    driver.add(1, &prompt());
+    assert_eq!(driver.step(1, 1, BLOCK as u32, 20, &[5, 6]).status, VOID);
+    assert_eq!(driver.transfer(LOAD, 0, 5, 0), "");
+    assert_eq!(driver.step(2, 1, BLOCK as u32, 20, &[5, 6]).token, expected);
+}
+
+#[test]
+fn a_load_that_is_refused_takes_no_other_of_its_batch_along() {
+    let mut driver = Driver::open(None);
+    let expected = compute_and_save(&mut driver);
+    *driver.watch.refuse_load_into.lock().unwrap() = Some(7);
+    driver.start(&[[LOAD, 51, 0, 5, 0], [LOAD, 52, 0, 7, 0], [LOAD, 53, 40_000, 8, 0], [LOAD, 54, 0, 9, 0]]);
+    let ends = [51, 52, 53, 54].map(|id| driver.ended(id));
+    assert_eq!(ends, ["", "load_failed", "kv_invalid", ""]);
+    for (sequence, slot) in [(1, 5), (2, 9)] {
+        driver.add(sequence, &prompt());
+        assert_eq!(driver.step(sequence, sequence, BLOCK as u32, 20, &[slot, 6]).token, expected);
+    }
+    for (sequence, slot) in [(3, 7), (4, 8)] {
+        driver.add(sequence, &prompt());
+        assert_eq!(driver.step(sequence, sequence, BLOCK as u32, 20, &[slot, 6]).status, VOID);
+    }
+}
+
+/// A stream may tell of a failure only when the step that awaits its work has run.
+#[test]
+fn rows_over_a_load_that_failed_on_its_way_are_void_and_nothing_of_them_is_saved() {
+    let mut driver = Driver::open(None);
+    let expected = compute_and_save(&mut driver);
+    let mut tokens = prompt();
+    tokens.resize(2 * BLOCK, 9);
+    driver.add(1, &tokens);
+    driver.watch.fail_loads.store(true, Ordering::Relaxed);
+    let held = driver.hold();
+    driver.start(&[[LOAD, 99, 0, 5, 0], [COPY, 98, 5, 7, BLOCK as u32]]);
+    let plan = [1, 0, 2, 1, 1, 1, 0, 5, 1, 1, 6, 1, BLOCK as u32, BLOCK as u32, 1, 77, 1, 1, 2, BLOCK as u32];
+    driver.engine.submit(&plan).unwrap();
+    drop(held);
+    match driver.next(|told| matches!(told, Told::Step { step: 1, .. } | Told::Failed { .. })) {
+        Told::Step { rows, .. } => assert_eq!((rows[0].status, rows[0].token), (VOID, None)),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!([99, 98, 77].map(|id| driver.ended(id)), ["load_failed", "load_failed", "not_computed"]);
+    driver.watch.fail_loads.store(false, Ordering::Relaxed);
+    driver.add(2, &prompt());
+    assert_eq!(driver.step(2, 2, BLOCK as u32, 20, &[7, 6]).status, VOID);
+    assert_eq!(driver.transfer(LOAD, 0, 5, 0), "");
+    driver.add(3, &prompt());
+    assert_eq!(driver.step(3, 3, BLOCK as u32, 20, &[5, 6]).token, expected);
+}
+
+#[test]
+fn a_load_among_commands_that_are_no_plans_ends_although_no_step_comes() {
+    let mut driver = Driver::open(Some(1));
+    compute_and_save(&mut driver);
+    let held = driver.hold();
+    (0..1000).for_each(|_| driver.engine.drop_sequence(77).unwrap());
+    driver.start(&[[LOAD, 99, 0, 5, 0]]);
+    (0..1000).for_each(|_| driver.engine.drop_sequence(77).unwrap());
+    drop(held);
+    assert_eq!(driver.ended(99), "");
+}
+
+#[test]
 fn a_plan_that_breaks_the_protocol_ends_the_engine_with_its_reason() {
     let mut driver = Driver::open(None);
     driver.engine.submit(&[0, 0, 0, 1, 0, 7, 0, 1, 1]).unwrap();
     let told = driver.next(|told| matches!(told, Told::Failed { .. }));
-    assert_eq!(told, Told::Failed { code: "protocol".into() });
+    assert!(matches!(told, Told::Failed { code, .. } if code == "protocol"));
 }

@@ -2,11 +2,15 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use attentionstore_kv::{BlockTransfer, DiskCompletion, DiskOperation, DiskOptions, KvError};
+use attentionstore_kv::{
+    BLOCK_TOKENS, BlockTransfer, DiskCompletion, DiskOperation, DiskOptions, DiskTier, HostArena, KvError,
+};
 use attentionstore_uring::fault::Fault;
-use attentionstore_uring::{EngineChoice, EngineKind, Operation, RateLimits};
+use attentionstore_uring::{Engine, EngineChoice, EngineKind, Operation, Panics, RateLimits, Request};
+use crossbeam_channel::{Receiver, unbounded};
 use rustix::io::Errno;
 use support::{Bench, Block, options, slot_bytes};
 use tempfile::tempdir;
@@ -269,6 +273,57 @@ fn a_panic_in_a_callback_does_not_stop_the_tier() {
         unsafe { bench.tier.read(bench.transfer(host, 0, &block), done) }.unwrap();
     }
     bench.read(0, &block).unwrap();
+}
+
+/// Keeps what is told of panics.
+fn told() -> (Panics, Receiver<String>) {
+    let (sender, receiver) = unbounded();
+    (Panics::told_to(move |_, message| sender.send(message.to_owned()).unwrap()), receiver)
+}
+
+#[test]
+fn a_panic_in_a_callback_is_told() {
+    let directory = tempdir().unwrap();
+    let (panics, told) = told();
+    let bench = Bench::open_with(&DiskOptions { panics, ..options(directory.path(), 4) });
+    let block = Block::full(1);
+    bench.write(0, &block).unwrap();
+    let done = Box::new(|_| std::panic::resume_unwind(Box::new("of a read")));
+    // SAFETY: the host slot is not used otherwise before the tier is closed.
+    unsafe { bench.tier.read(bench.transfer(3, 0, &block), done) }.unwrap();
+    assert_eq!(told.recv().unwrap(), "of a read");
+    let done = Box::new(|_| std::panic::resume_unwind(Box::new("of a flush")));
+    bench.tier.flush(7, done).unwrap();
+    assert_eq!(told.recv().unwrap(), "of a flush");
+}
+
+/// Without its thread a write would be waited for for ever.
+#[test]
+fn a_panic_of_a_thread_of_the_tier_is_told_and_the_tier_can_be_closed() {
+    struct Panicking(Arc<dyn Engine>);
+    impl Engine for Panicking {
+        fn submit(&self, request: Request) {
+            if request.operation() == Operation::Write {
+                std::panic::resume_unwind(Box::new("of a worker"));
+            }
+            self.0.submit(request);
+        }
+        fn close(&self) {
+            self.0.close();
+        }
+    }
+    let directory = tempdir().unwrap();
+    let (panics, told) = told();
+    let arena = Arc::new(HostArena::new(2 << 20).unwrap());
+    let options = DiskOptions { panics, ..options(directory.path(), 4) };
+    let wrap = |engine| Arc::new(Panicking(engine)) as Arc<dyn Engine>;
+    let tier = DiskTier::open_with(&options, std::slice::from_ref(&arena), wrap).unwrap();
+    let transfer = BlockTransfer { host: arena.base(), slot: 0, key: [1; 32], valid: BLOCK_TOKENS, tag: 0 };
+    // SAFETY: the host slot is used by this write only.
+    unsafe { tier.write(transfer, Box::new(|_| {})) }.unwrap();
+    assert_eq!(told.recv().unwrap(), "of a worker");
+    assert_eq!(tier.flush(1, Box::new(|_| {})).unwrap_err().code(), "kv_closed");
+    tier.close();
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use attentionstore_uring::{
     AlignedBuffer, Completion, Direct, Engine, EngineChoice, EngineKind, EngineOptions, IoError, IoFile,
-    Limited, Operation, RateLimits, Region, RegionRange, Request, SystemClock, open_engine,
+    Limited, Operation, Panics, RateLimits, Region, RegionRange, Request, SystemClock, open_engine,
 };
 use crossbeam_channel::unbounded;
 
@@ -82,7 +82,8 @@ impl Bench {
     fn accuracy(&self, rate: u64) {
         let limits = RateLimits { read: Some(rate), write: Some(rate) };
         let (engine, clock) = (self.engine(EngineChoice::Auto).expect("an engine"), SystemClock::default());
-        let engine = Limited::new(engine, limits, 1024, Arc::new(clock)).expect("a thread");
+        let engine =
+            Limited::new(engine, limits, 1024, Arc::new(clock), &Panics::default()).expect("a thread");
         let count = (rate * 3 / 10).div_ceil(EXTENT as u64);
         for operation in [Operation::Write, Operation::Read] {
             let seconds = self.seconds(&engine, operation, count);

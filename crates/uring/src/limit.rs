@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use rustix::io::Errno;
 
 use crate::error::{IoError, Operation};
+use crate::panics::Panics;
 use crate::request::{Engine, Request};
 
 /// An idle direction may get ahead of its rate by this much, no more: 1 MB at 200 MB/s.
@@ -101,9 +102,10 @@ impl Limited {
         limits: RateLimits,
         queue: usize,
         clock: Arc<dyn Clock>,
+        panics: &Panics,
     ) -> Result<Self, IoError> {
         let lane = |rate: Option<u64>, name| {
-            rate.map(|rate| Lane::start(&inner, rate, queue, &clock, name)).transpose()
+            rate.map(|rate| Lane::start(&inner, (rate, queue), &clock, panics, name)).transpose()
         };
         let (read, write) = (lane(limits.read, "limit-read")?, lane(limits.write, "limit-write")?);
         Ok(Self { inner, clock, read, write })
@@ -140,17 +142,17 @@ impl Drop for Limited {
 impl Lane {
     fn start(
         inner: &Arc<dyn Engine>,
-        rate: u64,
-        queue: usize,
+        (rate, queue): (u64, usize),
         clock: &Arc<dyn Clock>,
+        panics: &Panics,
         name: &str,
     ) -> Result<Self, IoError> {
         let (entrance, exit) = bounded(queue.max(1));
-        let (inner, clock) = (inner.clone(), clock.clone());
+        let (inner, clock, panics) = (inner.clone(), clock.clone(), panics.clone());
         let bucket = Bucket::new(rate, clock.now());
         let thread = Builder::new()
             .name(name.into())
-            .spawn(move || release(&exit, &*inner, bucket, &*clock))
+            .spawn(move || panics.guard(|| release(&exit, &*inner, bucket, &*clock)).unwrap_or_default())
             .map_err(|error| IoError::Start {
                 what: "thread of the rate limit",
                 errno: Errno::from_io_error(&error).unwrap_or(Errno::AGAIN),

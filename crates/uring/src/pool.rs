@@ -8,6 +8,7 @@ use rustix::io::{Errno, pread, pwrite};
 
 use crate::error::{IoError, Operation};
 use crate::lanes::Lanes;
+use crate::panics::Panics;
 use crate::request::{Engine, EngineOptions, Request};
 use crate::transfer::{Step, Transfer};
 
@@ -18,6 +19,7 @@ const THREADS_MAX: usize = 16;
 pub struct PoolEngine {
     lanes: Arc<Lanes>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    panics: Panics,
 }
 
 impl PoolEngine {
@@ -25,13 +27,13 @@ impl PoolEngine {
     /// [`IoError::Start`] if a thread cannot be made.
     pub fn start(options: EngineOptions) -> Result<Self, IoError> {
         let count = options.depth.clamp(1, THREADS_MAX);
-        let engine =
-            Self { lanes: Arc::new(Lanes::new(options.queue, count)), threads: Mutex::new(Vec::new()) };
+        let lanes = Arc::new(Lanes::new(options.queue, count));
+        let engine = Self { lanes, threads: Mutex::new(Vec::new()), panics: options.panics };
         for index in 0..count {
-            let lanes = engine.lanes.clone();
+            let (lanes, panics) = (engine.lanes.clone(), engine.panics.clone());
             let thread = Builder::new()
                 .name(format!("disk-{index}"))
-                .spawn(move || serve(&lanes, options.max_transfer))
+                .spawn(move || serve(&lanes, options.max_transfer, &panics))
                 .map_err(|error| IoError::Start {
                     what: "thread of the pread/pwrite pool",
                     errno: Errno::from_io_error(&error).unwrap_or(Errno::AGAIN),
@@ -45,10 +47,10 @@ impl PoolEngine {
 impl Engine for PoolEngine {
     fn submit(&self, request: Request) {
         if let Err(error) = request.check() {
-            return request.complete(Err(error));
+            return request.complete_on(Err(error), &self.panics);
         }
         if let Err(request) = self.lanes.push(request) {
-            request.complete(Err(IoError::Closed));
+            request.complete_on(Err(IoError::Closed), &self.panics);
         }
     }
 
@@ -70,11 +72,12 @@ impl Drop for PoolEngine {
     }
 }
 
-fn serve(lanes: &Lanes, max_transfer: usize) {
+fn serve(lanes: &Lanes, max_transfer: usize, panics: &Panics) {
     while let Some(mut request) = lanes.pop() {
-        let result = carry_out(&mut request, max_transfer);
+        // No system call is under way after a panic, so the buffer may go back.
+        let result = panics.guard(|| carry_out(&mut request, max_transfer));
         lanes.ended(request.operation);
-        request.complete(result);
+        request.complete_on(result.unwrap_or(Err(IoError::Closed)), panics);
     }
 }
 

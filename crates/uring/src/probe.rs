@@ -87,7 +87,7 @@ pub fn open_engine(
         EngineChoice::Only(kind) => &[kind],
     };
     choose(kinds, regions, |kind| {
-        let engine = start(kind, regions, options)?;
+        let engine = start(kind, regions, options.clone())?;
         let direct = try_out(&*engine, directory, regions)?;
         Ok((engine, direct))
     })

@@ -1,11 +1,11 @@
 //! The engine trait, and the requests that go through it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::buffer::IoBuffer;
 use crate::error::{IoError, Operation};
 use crate::file::IoFile;
+use crate::panics::Panics;
 
 /// Something that carries out reads, writes and syncs in the background.
 ///
@@ -24,7 +24,7 @@ pub trait Engine: Send + Sync {
 }
 
 /// How much an engine takes at once.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct EngineOptions {
     /// Requests at the device at once (ring entries, pool threads at most 16). Writes get at most half.
     pub depth: usize,
@@ -32,11 +32,13 @@ pub struct EngineOptions {
     pub queue: usize,
     /// Longest single transfer in bytes, a multiple of the I/O alignment; longer requests are done in pieces.
     pub max_transfer: usize,
+    /// Where panics of the engine's threads are told, those of callbacks among them.
+    pub panics: Panics,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { depth: 32, queue: 1024, max_transfer: 1 << 30 }
+        Self { depth: 32, queue: 1024, max_transfer: 1 << 30, panics: Panics::default() }
     }
 }
 
@@ -106,17 +108,22 @@ impl Request {
         Self { done: Box::new(done), ..self }
     }
 
-    /// Ends the request. A panic in the callback is its own affair and must not take the engine's thread along
-    /// (the panic hook has reported it).
+    /// Ends the request on the thread of a caller. A panic in the callback is the callback's own, and must not take the
+    /// thread along (the panic hook has reported it).
     pub(crate) fn complete(self, result: Result<(), IoError>) {
+        self.complete_on(result, &Panics::default());
+    }
+
+    /// Ends the request on a thread of the engine, where a panic in the callback is told.
+    pub(crate) fn complete_on(self, result: Result<(), IoError>, panics: &Panics) {
         let Self { buffer, done, .. } = self;
-        let _ = catch_unwind(AssertUnwindSafe(move || done(Completion { result, buffer })));
+        panics.guard(move || done(Completion { result, buffer }));
     }
 
     /// As [`Request::complete`], but the buffer is never given back nor freed: the kernel may still use it.
-    pub(crate) fn abandon(mut self, result: Result<(), IoError>) {
+    pub(crate) fn abandon(mut self, result: Result<(), IoError>, panics: &Panics) {
         std::mem::forget(self.buffer.take());
-        self.complete(result);
+        self.complete_on(result, panics);
     }
 
     /// Refuses what `O_DIRECT` would answer with a bare EINVAL.

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use crate::buffer::Region;
 use crate::error::{IoError, Operation};
 use crate::lanes::{Lanes, Next};
+use crate::panics::Panics;
 use crate::registration::{CHUNK_BYTES, Registration};
 use crate::request::{Engine, EngineOptions, Request};
 use crate::transfer::{Step, Transfer};
@@ -25,6 +26,7 @@ pub struct RingEngine {
     lanes: Arc<Lanes>,
     wake: Arc<OwnedFd>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    panics: Panics,
 }
 
 impl RingEngine {
@@ -59,12 +61,13 @@ impl RingEngine {
             wake_value: Box::new(0),
             wake_armed: false,
             max_transfer: options.max_transfer.clamp(4096, 1 << 30),
+            panics: options.panics.clone(),
         };
         let thread = Builder::new()
             .name("io-uring".into())
             .spawn(move || driver.run())
             .map_err(|error| failed("thread of the io_uring", &error))?;
-        Ok(Self { lanes, wake, thread: Mutex::new(Some(thread)) })
+        Ok(Self { lanes, wake, thread: Mutex::new(Some(thread)), panics: options.panics })
     }
 
     fn wake(&self) {
@@ -80,11 +83,11 @@ fn failed(what: &'static str, error: &io::Error) -> IoError {
 impl Engine for RingEngine {
     fn submit(&self, request: Request) {
         if let Err(error) = request.check() {
-            return request.complete(Err(error));
+            return request.complete_on(Err(error), &self.panics);
         }
         match self.lanes.push(request) {
             Ok(()) => self.wake(),
-            Err(request) => request.complete(Err(IoError::Closed)),
+            Err(request) => request.complete_on(Err(IoError::Closed), &self.panics),
         }
     }
 
@@ -124,21 +127,32 @@ struct Driver {
     wake_value: Box<u64>,
     wake_armed: bool,
     max_transfer: usize,
+    panics: Panics,
 }
 
 impl Driver {
+    /// Serves until everything is over. After a panic the kernel may still use the memory of what is in flight.
     fn run(mut self) {
+        let panics = self.panics.clone();
+        match panics.guard(|| self.serve()) {
+            Some(Ok(())) => self.disarm(),
+            Some(Err(errno)) => self.give_up(errno),
+            None => self.give_up(Errno::IO),
+        }
+    }
+
+    fn serve(&mut self) -> Result<(), Errno> {
         loop {
             let intake_finished = self.take_in();
             if intake_finished && self.in_flight() == 0 {
-                return self.disarm();
+                return Ok(());
             }
             self.arm_wake();
             if let Err(error) = self.ring.submit_and_wait(1) {
                 let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
                 // EBUSY: completions have to be reaped first, which is what comes next.
                 if !matches!(errno, Errno::INTR | Errno::AGAIN | Errno::BUSY) {
-                    return self.give_up(errno);
+                    return Err(errno);
                 }
             }
             self.reap();
@@ -217,7 +231,7 @@ impl Driver {
         if let Some(flight) = self.flights[place].take() {
             self.free.push(place);
             self.lanes.ended(flight.request.operation);
-            flight.request.complete(outcome);
+            flight.request.complete_on(outcome, &self.panics);
         }
     }
 
@@ -243,13 +257,13 @@ impl Driver {
         let error = IoError::Start { what: "io_uring broke down", errno };
         for flight in self.flights.drain(..).flatten() {
             self.lanes.ended(flight.request.operation);
-            flight.request.abandon(Err(error.clone()));
+            flight.request.abandon(Err(error.clone()), &self.panics);
         }
         loop {
             match self.lanes.try_pop() {
                 Next::Request(request) => {
                     self.lanes.ended(request.operation);
-                    request.complete(Err(error.clone()));
+                    request.complete_on(Err(error.clone()), &self.panics);
                 }
                 Next::Nothing => {}
                 Next::Finished => return,

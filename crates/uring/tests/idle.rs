@@ -26,7 +26,7 @@ fn idle_engines_sleep() {
     let directory = tempfile::tempdir().unwrap();
     let options = EngineOptions { depth: 4, ..EngineOptions::default() };
     for (kind, prefix, threads) in [(EngineKind::Pool, "disk-", 4), (EngineKind::Uring, "io-uring", 1)] {
-        let engine = match open_engine(directory.path(), &[], options, EngineChoice::Only(kind)) {
+        let engine = match open_engine(directory.path(), &[], options.clone(), EngineChoice::Only(kind)) {
             Ok(opened) => opened.engine,
             Err(error) => return println!("skipped: {} does not run here: {error}", kind.name()),
         };

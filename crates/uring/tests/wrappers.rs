@@ -6,7 +6,7 @@ use std::time::Duration;
 use attentionstore_uring::fault::{Fault, FaultEngine};
 use attentionstore_uring::{
     AlignedBuffer, Clock, Completion, Direct, Engine, EngineOptions, IoError, IoFile, Limited, Measured,
-    Operation, PoolEngine, RateLimits, Request, wait,
+    Operation, Panics, PoolEngine, RateLimits, Request, wait,
 };
 use crossbeam_channel::{Receiver, unbounded};
 use rustix::io::Errno;
@@ -179,7 +179,7 @@ impl Clock for ManualClock {
 
 fn limited(disk: &Disk, limits: RateLimits) -> (Limited, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::default());
-    (Limited::new(disk.engine.clone(), limits, 64, clock.clone()).unwrap(), clock)
+    (Limited::new(disk.engine.clone(), limits, 64, clock.clone(), &Panics::default()).unwrap(), clock)
 }
 
 #[test]

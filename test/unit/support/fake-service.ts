@@ -238,7 +238,7 @@ export class FakeService implements InferenceService {
       capacityBytes: 1000 * total,
       usedBytes: 100 * total,
       capacityBlocks: 10 * total,
-      blocks: { total, running: 1, waiting: 0, cached: total - 1 },
+      blocks: { total, running: 1, waiting: 0, resting: total - 1 },
       hitTokens: total,
     })
     return { tiers: [tier('hbm', 'arena', 2), tier('dram', 'host memory', 3)], policy: 'lru', ioEngine: 'none' }
@@ -265,7 +265,7 @@ export class FakeService implements InferenceService {
       savedBlocks: 18,
       loadedBlocks: 19,
       promotedBlocks: 20,
-      demotedBlocks: 21,
+      writtenBlocks: 21,
       prefetchedBlocks: 22,
       bufferedBlocks: 23,
       prefetchHits: 24,

@@ -14,7 +14,7 @@ export const cacheStatus: Handler = (_, { service }) => {
       capacity_bytes: tier.capacityBytes,
       used_bytes: tier.usedBytes,
       capacity_blocks: tier.capacityBlocks,
-      blocks: { total: tier.blocks.total, running: tier.blocks.running, cached: tier.blocks.waiting + tier.blocks.cached },
+      blocks: { total: tier.blocks.total, running: tier.blocks.running, cached: tier.blocks.waiting + tier.blocks.resting },
       hit_tokens: tier.hitTokens,
     })),
     policy,

@@ -8,6 +8,7 @@ import { cpu2 } from '../../engine/simulated/profiles/cpu-2.js'
 import type { HardwareProfile } from '../../engine/simulated/profiles/profile.js'
 import { profileNamed, profileNames } from '../../engine/simulated/profiles/registry.js'
 import { MIN_WINDOW } from '../../engine/view.js'
+import { DEFAULTS } from '../../protocol/defaults.js'
 import { ExitError } from '../../protocol/errors.js'
 import { SIMULATED_POLICIES, type SimulatedPolicy } from '../../simulator/capacity/policies.js'
 import type { Capacity } from '../../simulator/capacity/result.js'
@@ -146,7 +147,7 @@ function truncationOf(values: SimulateValues): TieredTruncation | null {
   }
   return {
     contextWindow: wholeNumber(MIN_WINDOW, 2 ** 30)(values.contextWindow, '--context-window'),
-    truncationRatio: optional(values.truncationRatio, '--truncation-ratio', share, 0.5),
+    truncationRatio: optional(values.truncationRatio, '--truncation-ratio', share, DEFAULTS.truncationRatio),
     reuseAfterTruncation: optional(values.reuseAfterTruncation, '--reuse-after-truncation', oneOf(['on', 'off']), 'on') === 'on',
   }
 }

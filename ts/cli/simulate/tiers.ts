@@ -4,6 +4,7 @@ import type { HardwareProfile } from '../../engine/simulated/profiles/profile.js
 import { invalidOption } from '../../config/units.js'
 import type { TierName } from '../../engine/types.js'
 import type { PolicyName } from '../../placement/types.js'
+import { TIER_NAMES } from '../../protocol/tiers.js'
 import { missCurveOf } from '../../simulator/capacity/curve.js'
 import { tiersPage } from '../../simulator/report/tiers-page.js'
 import { longestContext, type TieredTruncation } from '../../simulator/tiered/replay.js'
@@ -42,7 +43,7 @@ function summary(results: readonly TieredResult[]): string {
   // Tokens outside every view cannot be hit.
   const isTruncated = results.some(({ truncation }) => truncation !== null)
   const ofView = (cell: string): string[] => (isTruncated ? [cell] : [])
-  const heading = ['policy', 'token hits', ...ofView('of the view'), 'hbm', 'dram', 'ssd', 'ttft p50', 'p95', 'p99 ms', 'prefill/s', 'busy h', '$/M tokens']
+  const heading = ['policy', 'token hits', ...ofView('of the view'), ...TIER_NAMES, 'ttft p50', 'p95', 'p99 ms', 'prefill/s', 'busy h', '$/M tokens']
   const rows = results.map((result) => [
     result.policy,
     percent(result.token_hit_rate),

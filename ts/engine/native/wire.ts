@@ -182,7 +182,8 @@ function readTransferDone(cursor: Cursor): TransferDone {
   const ms = cursor.float()
   const bytes = cursor.word() + cursor.word() * 2 ** 32
   const error = cursor.text()
-  return error === '' ? { kind: 'transfer', id, bytes, ms } : { kind: 'transfer', id, bytes, ms, error }
+  const detail = cursor.text()
+  return error === '' ? { kind: 'transfer', id, bytes, ms } : { kind: 'transfer', id, bytes, ms, error, detail }
 }
 
 function readStep(cursor: Cursor): StepReply {

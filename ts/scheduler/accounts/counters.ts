@@ -53,7 +53,7 @@ export class Counters {
   savedBlocks = 0
   loadedBlocks = 0
   promotedBlocks = 0
-  demotedBlocks = 0
+  writtenBlocks = 0
   prefetchedBlocks = 0
   bufferedBlocks = 0
   readonly history: Record<HistoryChoice, number> = { load: 0, recompute: 0, split: 0 }

@@ -1,5 +1,5 @@
 // Why prompt tokens are computed: what is known of the blocks that a match did not find. Keys are salted by tenant, so
-// another tenant's blocks are as unknown as what nobody ever sent.
+// another tenant's blocks are as unknown as tokens that no request ever sent.
 
 import type { Directory } from '../../directory/directory.js'
 import type { Ghost } from '../../directory/ghosts.js'
@@ -15,7 +15,7 @@ export interface MissedTokens {
   readonly unknown: number
 }
 
-/** What became of tokens that were here once. */
+/** The fate of tokens that were here once. */
 export interface Loss {
   readonly tokens: number
   readonly ghost: Ghost
@@ -56,7 +56,7 @@ export function joinMisses(a: Misses, b: Misses): Misses {
 
 type Memory = Pick<Directory, 'blocks' | 'ghosts'>
 
-/** What is known of a block that cannot be used. */
+/** The knowledge of a block that cannot be used. */
 type Fate = Ghost | 'unknown' | 'never seen'
 
 /**
@@ -74,7 +74,7 @@ export function explainMisses(memory: Memory, missed: Missed): Misses {
     const fate = fateOf(memory, key, before)
     if (key === undefined || fate === 'never seen') {
       addTail(memory, missed, index, count)
-      // Nobody ever had this block, so nobody had what continues it.
+      // This block was never here, so neither was a block that continues it.
       break
     }
     count.add(fate, { key, tokens: to - from, isTail: false })

@@ -1,4 +1,4 @@
-// What became of prefetched blocks.
+// The fate of prefetched blocks: used in time, or gone before that.
 
 import type { Block } from '../../directory/block.js'
 

@@ -1,4 +1,4 @@
-// What one request left behind in time: when it waited, when its blocks moved, when it was computed. Transfers are noted
+// The times of one request: when it waited, when its blocks moved, when it was computed. Transfers are noted
 // by block, because what moves a block need not know for whom: a block that a request uses brings the times at which it
 // was read and loaded, and the ones that a request fills report their saves and writes to it, also after its end.
 
@@ -92,7 +92,7 @@ export class Journal {
     return this.#owners.get(block)
   }
 
-  /** A save or write of the block has just ended after `ms`; after the last of them nobody asks any more. */
+  /** A save or write of the block has just ended after `ms`; after the last of them its filler is forgotten. */
   left(phase: 'save' | 'write', block: Block, ms: number, isLast: boolean): void {
     const now = this.#now()
     this.#fillers.get(block)?.add(phase, now - ms, now)

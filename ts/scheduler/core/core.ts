@@ -1,4 +1,4 @@
-// What the scheduler's parts share: the engine, the directory, the clock and the counters.
+// The things that all parts of the scheduler share: the engine, the directory, the clock, the counters, the costs.
 
 import type { Clock } from '../../engine/clock.js'
 import type { Engine, Transfer } from '../../engine/types.js'
@@ -10,10 +10,9 @@ import { Counters } from '../accounts/counters.js'
 import { EventBus } from './events.js'
 import { Flushes } from './flushes.js'
 import { TransferDesk } from './transfer-desk.js'
+import { CostModel } from '../costs/cost-model.js'
 import { MachineMeter } from '../costs/machine.js'
 import type { ServiceOptions } from './options.js'
-import { PrefillModel } from '../costs/prefill-model.js'
-import { Rates } from '../costs/rates.js'
 import { Journal } from '../accounts/trail.js'
 import { HitRateCurve } from '../accounts/what-if/curve.js'
 
@@ -35,8 +34,7 @@ export interface Core {
   readonly events: EventBus
   readonly directory: Directory
   readonly counters: Counters
-  readonly rates: Rates
-  readonly prefill: PrefillModel
+  readonly costs: CostModel
   readonly machine: MachineMeter
   readonly journal: Journal
   readonly curve: HitRateCurve
@@ -45,7 +43,7 @@ export interface Core {
   readonly tiers: Tiers
 }
 
-/** What the log says of one that failed. Saves, writes and flushes are tried again; who gives them up says so. */
+/** The line of the log for one that failed. Saves, writes and flushes are tried again; the part that gives them up says so. */
 const FAILED: Readonly<Partial<Record<Transfer['kind'], string>>> = {
   load: 'a load failed',
   read: 'a read failed',
@@ -67,6 +65,7 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     if (message !== undefined) options.onFault({ message, code, context: detail === undefined ? {} : { detail } })
   })
   const journal = new Journal(now)
+  const machine = new MachineMeter(engine, options)
   // A turn that is not released yet refers to nothing, but may have left something already.
   const lastUserOf = (block: Block): string | null => {
     const owner = journal.ownerOf(block)
@@ -85,9 +84,8 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
       lastUserOf,
     }),
     counters,
-    rates: new Rates(),
-    prefill: new PrefillModel(),
-    machine: new MachineMeter(engine, options),
+    costs: new CostModel(options.clock, machine),
+    machine,
     journal,
     curve: new HitRateCurve(),
     desk,

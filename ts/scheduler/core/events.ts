@@ -1,4 +1,4 @@
-// What parts of the scheduler and the service tell each other without knowing who listens.
+// News that parts of the scheduler and the service tell without knowing their listeners.
 
 import type { Block } from '../../directory/block.js'
 import type { Transfer } from '../../engine/types.js'
@@ -11,7 +11,7 @@ export interface SchedulerEvents {
   dramLetGo: [block: Block]
   /** A dram slot for a save was refused. */
   dramRefused: []
-  /** What has been written so far is being flushed. */
+  /** A flush of all earlier writes begins. */
   flushing: []
   /** An ssd slot holds its block no longer. */
   ssdSlotLeft: [slot: number]
@@ -19,7 +19,7 @@ export interface SchedulerEvents {
   frontWaited: []
   /** A transfer failed; its waiter hears of it next. `code` is stable, `detail` a sentence. */
   transferFailed: [kind: Transfer['kind'], code: string, detail: string | undefined]
-  /** The engine threw when it was handed transfers, whoever sent them. */
+  /** The engine threw when it was handed transfers, by any part. */
   engineRefused: [thrown: unknown]
   /** A conversation is known no longer; by its key. */
   conversationForgotten: [key: string]

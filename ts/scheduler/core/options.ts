@@ -1,10 +1,11 @@
-// What createInferenceService can be told, and the defaults that fit an engine.
+// The options of createInferenceService, and the defaults that fit an engine.
 
 import { openDatabase, type Database } from '../../directory/database.js'
 import { systemClock, type Clock } from '../../engine/clock.js'
 import { BLOCK_TOKENS, type EngineInfo } from '../../engine/types.js'
 import { MIN_WINDOW } from '../../engine/view.js'
 import type { PolicyName } from '../../placement/types.js'
+import { DEFAULTS } from '../../protocol/defaults.js'
 import type { Fault } from '../../protocol/fault.js'
 import type { HistoryChoice } from '../costs/load-or-recompute.js'
 import type { MachineRecord } from '../costs/machine.js'
@@ -60,9 +61,9 @@ export interface ServiceOptions {
   readonly preload: boolean
   /** Layers that must be loaded before a request joins; null: by prediction. @default null */
   readonly preloadLayers: number | null
-  /** What the queue's first requests will need is fetched before their turn. @default true */
+  /** Blocks that the queue's first requests will need are fetched before their turn. @default true */
   readonly prefetch: boolean
-  /** What is done about history on ssd; `auto`: what is predicted to be the fastest. @default 'auto' */
+  /** The way to get history that lies on ssd; `auto`: the one that is predicted to be the fastest. @default 'auto' */
   readonly history: 'auto' | HistoryChoice
   /** The next step waits until the saves of the last one are done. @default false */
   readonly syncSave: boolean
@@ -79,7 +80,7 @@ export interface ServiceOptions {
   readonly newConversationId: () => string
   /** @default null */
   readonly onRequestLogged: ((record: RequestLogRecord) => void) | null
-  /** Told of every fault that was handled where it was met; whoever writes them down bounds the lines. @default none */
+  /** Told of every fault that was handled where it was met; a listener that writes them down bounds the lines. @default none */
   readonly onFault: (fault: Fault) => void
 }
 
@@ -105,18 +106,18 @@ export function serviceOptions(info: EngineInfo, given: Partial<ServiceOptions>)
     dataDir: null,
     maxContext,
     contextWindow: windowOf(maxContext),
-    truncationRatio: 0.5,
+    truncationRatio: DEFAULTS.truncationRatio,
     reuseAfterTruncation: true,
-    maxQueue: 256,
+    maxQueue: DEFAULTS.maxQueue,
     maxRunning: Math.min(256, maxBatchTokens),
     maxBatchTokens,
-    policy: 'adaptive',
+    policy: DEFAULTS.policy,
     noReuse: false,
     overlap: true,
     preload: true,
     preloadLayers: null,
     prefetch: true,
-    history: 'auto',
+    history: DEFAULTS.history,
     syncSave: false,
     sessionTtlMs: null,
     commitIntervalMs: 250,

@@ -1,45 +1,30 @@
 // Load or recompute, or both: the question put together from what was measured.
 
-import type { Clock } from '../../engine/clock.js'
-import { BLOCK_TOKENS } from '../../engine/types.js'
+import type { CostModel } from './cost-model.js'
 import { chooseHistory, type HistoryChoice } from './load-or-recompute.js'
-import type { Rates } from './rates.js'
 import type { Traffic } from './traffic.js'
 
-/** The reads of the disk. */
-export interface DiskPace {
-  /** Reads that are waited for, under way or not yet. */
-  readonly backlog: number
-  /** Milliseconds a block, while there is work; 0: not known yet. */
-  msEach(now: number): number
-}
-
-export interface ChooserGrounds {
-  readonly options: { readonly history: 'auto' | HistoryChoice }
-  readonly rates: Rates
-  readonly clock: Clock
-}
-
 export class HistoryChooser {
-  readonly #grounds: ChooserGrounds
-  readonly #disk: DiskPace
+  readonly #history: 'auto' | HistoryChoice
+  readonly #costs: CostModel
   readonly #traffic: Traffic
+  readonly #backlog: () => number
 
-  constructor(grounds: ChooserGrounds, disk: DiskPace, traffic: Traffic) {
-    this.#grounds = grounds
-    this.#disk = disk
+  /** `history`: what an operator fixed, or `auto`. `backlog`: reads that are waited for, under way or not yet. */
+  constructor(history: 'auto' | HistoryChoice, costs: CostModel, traffic: Traffic, backlog: () => number) {
+    this.#history = history
+    this.#costs = costs
     this.#traffic = traffic
+    this.#backlog = backlog
   }
 
-  /** For a waiting request of whose history so many blocks lie on ssd alone. */
+  /** For a waiting request of whose history `blocks` blocks lie on ssd alone. */
   choose(blocks: number): HistoryChoice {
-    const { options, rates, clock } = this.#grounds
-    if (options.history !== 'auto') return options.history
-    const readMs = this.#disk.msEach(clock.now())
-    const computeMs = rates.prefillMs(BLOCK_TOKENS)
+    if (this.#history !== 'auto') return this.#history
+    const { readMs, blockMs: computeMs } = this.#costs
     const company = this.#traffic.besideOne
-    // Before anything was measured, whoever is alone finds out: the front begins when the back turns out to be slow.
+    // Before anything was measured, a request that is alone finds out: the front begins when the back turns out to be slow.
     if (readMs === 0 || computeMs === 0) return company.others === 0 ? 'split' : 'load'
-    return chooseHistory({ blocks, readMs, queueMs: this.#disk.backlog * readMs, computeMs, company }).choice
+    return chooseHistory({ blocks, readMs, queueMs: this.#backlog() * readMs, computeMs, company }).choice
   }
 }

@@ -15,7 +15,7 @@ export interface HistoryQuestion {
   readonly company: Company
 }
 
-/** Whom computing holds up; reading holds up nobody. */
+/** The requests that computing holds up; reading holds up none. */
 export interface Company {
   /** Other requests that wait, are prepared or run. */
   readonly others: number
@@ -23,7 +23,7 @@ export interface Company {
   readonly arrivalsPerMs: number
 }
 
-/** Nobody else, now or later. */
+/** No other request, now or later. */
 export const NO_COMPANY: Company = { others: 0, arrivalsPerMs: 0 }
 
 export interface HistoryPlan {
@@ -76,7 +76,7 @@ export interface FrontQuestion {
   readonly company: Company
 }
 
-/** What is left must take so many milliseconds to read before a first block is computed to see how long that takes. */
+/** Milliseconds that the rest must take to read before a first block is computed to see how long that takes. */
 const PROBE_MS = 1000
 
 /**

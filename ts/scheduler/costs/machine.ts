@@ -30,7 +30,7 @@ export interface MachineRecord {
   readonly bytes_per_ms: { readonly [stream in StreamName]?: number | undefined }
 }
 
-/** What a service allows on it. */
+/** The limits of a service on it. */
 export type MachineLimits = Record<'maxContext' | 'maxBatchTokens' | 'maxRunning', number>
 
 export class MachineMeter {

@@ -3,7 +3,7 @@
 
 import { LeastSquares } from './least-squares.js'
 
-/** Each step weighs so much less with every step after it: the last few hundred decide. */
+/** The weight of each step fades by this factor with every step after it: the last few hundred decide. */
 const FADE = 0.995
 /** Steps with fewer prompt rows say little about prompts. */
 const LEAST_ROWS = 8

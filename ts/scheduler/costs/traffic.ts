@@ -1,22 +1,22 @@
-// Who else is about, and how often somebody comes meanwhile: what steps are paced by, and what computing a history costs the
-// others. Arrivals that find nobody wait for no step; and since only the time in which somebody is about is looked at, a rate
-// comes out that is the same however much of the time that is. One client whose turns follow each other never finds anybody:
-// its rate is 0.
+// The requests that are present, and the rate at which others come meanwhile: steps are paced by it, and it says what computing
+// a history costs the others. An arrival that finds no other request waits for no step. Only the time in which a request is
+// present is looked at, so the rate is the same however much of the time that is. One client whose turns follow each other
+// never finds another request: its rate is 0.
 
 import type { Clock } from '../../engine/clock.js'
 import type { Company } from './load-or-recompute.js'
 
-/** Arrivals and time count for so many milliseconds, fading. */
+/** Milliseconds after which arrivals and time have faded to 1/e. */
 const MEMORY_MS = 5000
-/** What is left of faded arrivals counts as none below this. */
+/** Faded arrivals count as none below this. */
 const LEAST_ARRIVALS = 0.1
-/** As if nobody had arrived in so much more time: one coincidence is no crowd. */
+/** Milliseconds without an arrival that are added to the time that passed: one coincidence is no crowd. */
 const DOUBT_MS = 1000
 
 export class Traffic {
   readonly #clock: Clock
   readonly #present: () => number
-  /** Arrivals that found others, and milliseconds in which somebody was about; faded as of `#at`. */
+  /** Arrivals that found others, and milliseconds in which a request was present; faded as of `#at`. */
   #count = 0
   #busyMs = 0
   #at = 0
@@ -38,13 +38,13 @@ export class Traffic {
     this.#advance(true)
   }
 
-  /** Arrivals a millisecond while somebody is about; 0: none that matter. */
+  /** Arrivals a millisecond while a request is present; 0: none that matter. */
   get arrivalsPerMs(): number {
     this.#advance()
     return this.#count < LEAST_ARRIVALS ? 0 : this.#count / (this.#busyMs + DOUBT_MS)
   }
 
-  /** What one of those present has beside itself. */
+  /** The company of one of those present. */
   get besideOne(): Company {
     return { others: this.#present() - 1, arrivalsPerMs: this.arrivalsPerMs }
   }
@@ -53,7 +53,7 @@ export class Traffic {
     return this.#present() > 0
   }
 
-  /** `wasBusy`: somebody was about since the last time. */
+  /** `wasBusy`: a request was present since the last time. */
   #advance(wasBusy = this.#isBusy): void {
     const now = this.#clock.now()
     const kept = Math.exp((this.#at - now) / MEMORY_MS)

@@ -23,7 +23,7 @@ export class Admission {
 
   /**
    * The oldest that is ready or must not be overtaken any more, and for which `hasRoom`; if nothing runs (`isIdle`) and
-   * nobody is ready, the oldest of all. Room is not asked for twice: whoever is no smaller than one without it has none.
+   * none is ready, the oldest of all. Room is not asked for twice: a request no smaller than one without room has none.
    */
   next(isIdle: boolean, hasRoom: (sequence: Sequence) => boolean): Sequence | undefined {
     let smallest = Infinity
@@ -41,11 +41,11 @@ export class Admission {
     return oldest && hasRoom(oldest) ? oldest : undefined
   }
 
-  /** Leaves the queue. Whoever stood before it was overtaken. */
+  /** Leaves the queue. The requests before it were overtaken. */
   admit(sequence: Sequence): void {
     for (const other of this.#queue) {
       if (other === sequence) break
-      if (other.overtaken++ === 0) other.overtakenAt = this.#clock.now()
+      other.standing.overtake(this.#clock.now())
     }
     this.#queue.remove(sequence)
   }
@@ -57,7 +57,7 @@ export class Admission {
     return count
   }
 
-  #isDue({ overtaken, overtakenAt }: Sequence): boolean {
+  #isDue({ standing: { overtaken, overtakenAt } }: Sequence): boolean {
     return overtaken >= MOST_OVERTAKES || (overtaken > 0 && this.#clock.now() - overtakenAt >= MOST_OVERTAKEN_MS)
   }
 }

@@ -1,7 +1,7 @@
 // When a request whose blocks are being loaded may run.
 
 import type { Core } from '../core/core.js'
-import { mayJoin } from '../costs/rates.js'
+import { mayJoin } from '../costs/hidden-loads.js'
 import type { Sequence } from '../sequence/sequence.js'
 
 export class Joiner {
@@ -13,23 +13,24 @@ export class Joiner {
 
   /** Among `active`; `isComputing`: a step is under way. */
   mayRun(sequence: Sequence, active: readonly Sequence[], isComputing: boolean): boolean {
-    const { options, rates, engine } = this.#core
-    if (sequence.front) return sequence.front.rows > 0
+    const { options, costs, engine } = this.#core
+    const { front } = sequence.progress
+    if (front) return front.rows > 0
     if (sequence.loading.hasFailed || sequence.loading.pendingReads > 0) return false
     if (sequence.loading.pending === 0) return true
     if (!options.preload) return false
     const others = active.filter(other => other.state === 'running' && other.plannableRows > 0)
     if (others.length === 0 && !isComputing) return true
     const { layers } = engine.info
-    const stepMs = rates.stepMs(others.length + Math.min(sequence.remainingRows, options.maxBatchTokens))
+    const stepMs = costs.stepMs(others.length + Math.min(sequence.remainingRows, options.maxBatchTokens))
     return mayJoin({ ...this.#loadOf(sequence), stepMs, layers, preloadLayers: options.preloadLayers })
   }
 
   #loadOf({ loading }: Sequence): { remainingMs: number; totalMs: number } {
-    const { rates, engine, clock } = this.#core
-    const totalMs = rates.loadMs(loading.bytes)
+    const { costs, engine, clock } = this.#core
+    const totalMs = costs.loadMs(loading.bytes)
     const elapsed = clock.now() - loading.startedAt
-    const outstandingMs = rates.loadMs(loading.pending * engine.info.blockBytes)
+    const outstandingMs = costs.loadMs(loading.pending * engine.info.blockBytes)
     return { remainingMs: Math.min(outstandingMs, Math.max(0, totalMs - elapsed)), totalMs }
   }
 }

@@ -2,75 +2,59 @@
 // step that computes prompts is ended early where requests keep coming; and a prompt that a step cannot finish stands back
 // behind those that it can, a bounded number of times.
 
-import type { PrefillModel } from '../costs/prefill-model.js'
-import type { Rates } from '../costs/rates.js'
+import type { CostModel } from '../costs/cost-model.js'
 import type { Sequence } from '../sequence/sequence.js'
 import type { Traffic } from '../costs/traffic.js'
 
-/** A millisecond that an arriving request waits weighs as much as so many by which a longer one becomes slower. */
-const ARRIVAL_WEIGHT = 4
-/** Fewer rows of a prompt take a step about as long as so many. */
+/** Fewer rows of a prompt than these make a step no shorter. */
 const LEAST_ROWS = 8
-/** A prompt that stood back in so many plans in a row is next. */
+/** Plans in a row in which a prompt may stand back; then it is next. */
 export const MOST_STOOD_BACK = 4
 
 export class Pacer {
   readonly #traffic: Traffic
-  readonly #rates: Rates
-  readonly #prefill: PrefillModel
+  readonly #costs: CostModel
   /** Requests that wait for others to end. */
   readonly #waiting: () => number
 
-  constructor(traffic: Traffic, rates: Rates, prefill: PrefillModel, waiting: () => number) {
+  constructor(traffic: Traffic, costs: CostModel, waiting: () => number) {
     this.#traffic = traffic
-    this.#rates = rates
-    this.#prefill = prefill
+    this.#costs = costs
     this.#waiting = waiting
   }
 
-  /**
-   * Milliseconds that a step with prompts in it may take; Infinity: nobody else is about, or nothing was measured. A step
-   * costs f by itself, so in steps of q milliseconds work takes a share f/q longer, for the one that is computed and the n
-   * that wait for it; those who arrive meanwhile, r a millisecond, wait q/2 each, which weighs w. (1 + n)·f/q + w·r·q/2 is least at
-   * √(2f·(1 + n)/(w·r)). No less than 2f: half of a step is work.
-   */
+  /** Milliseconds that a step with prompts in it may take; Infinity: no other request is about, or nothing was measured. */
   get quantumMs(): number {
-    const fixed = this.#rates.stepMs(1)
-    const rate = this.#traffic.arrivalsPerMs
-    if (rate === 0 || fixed === 0 || !this.#prefill.isMeasured) return Infinity
-    return Math.max(2 * fixed, Math.sqrt((2 * fixed * (1 + this.#waiting())) / (ARRIVAL_WEIGHT * rate)))
+    return this.#costs.quantumMs({ arrivalsPerMs: this.#traffic.arrivalsPerMs, waiting: this.#waiting() })
   }
 
   /**
    * Some prompt is about to take longer than a step's own cost. Its step is planned when the one before is answered, so
-   * that whoever arrives waits for one such step and not for two.
+   * that an arriving request waits for one such step and not for two.
    */
   isHeavy(running: readonly Sequence[]): boolean {
     if (this.quantumMs === Infinity) return false
-    const fixed = this.#rates.stepMs(1)
-    return running.some(sequence => sequence.plannableRows > 1 && this.#prefill.rowsMs(sequence.plannableRows, sequence.planned) > fixed)
+    const { ownMs } = this.#costs
+    return running.some(sequence => sequence.plannableRows > 1 && this.#costs.rowsMs(sequence.plannableRows, sequence.progress.planned) > ownMs)
   }
 
   /** For the next plan. */
   begin(): StepPace {
-    return new StepPace(this.#prefill, this.quantumMs, this.#rates.stepMs(1))
+    return new StepPace(this.#costs, this.quantumMs)
   }
 }
 
-/** What is left of one step's time. */
+/** The rest of one step's time. */
 export class StepPace {
-  readonly #prefill: PrefillModel
-  /** What a step costs by itself. */
-  readonly #ownMs: number
+  readonly #costs: CostModel
   #leftMs: number
   /** The step computes rows of a prompt, and the last ones of one. */
   #hasPrompt = false
   #endsPrompt = false
 
-  constructor(prefill: PrefillModel, quantumMs: number, ownMs: number) {
-    this.#prefill = prefill
-    this.#ownMs = ownMs
-    this.#leftMs = quantumMs - prefill.stepMs
+  constructor(costs: CostModel, quantumMs: number) {
+    this.#costs = costs
+    this.#leftMs = quantumMs - costs.promptStepMs
   }
 
   /** Prompts in the order in which they are asked: who stood back too often, then the shortest. */
@@ -78,8 +62,8 @@ export class StepPace {
     if (this.#leftMs === Infinity || prompts.length < 2) return prompts
     const keyed = prompts.map(sequence => ({
       sequence,
-      overdue: sequence.stoodBack >= MOST_STOOD_BACK ? sequence.stoodBack : 0,
-      ms: this.#prefill.rowsMs(sequence.plannableRows, sequence.planned),
+      overdue: sequence.standing.stoodBack >= MOST_STOOD_BACK ? sequence.standing.stoodBack : 0,
+      ms: this.#costs.rowsMs(sequence.plannableRows, sequence.progress.planned),
     }))
     return keyed.sort((a, b) => b.overdue - a.overdue || a.ms - b.ms).map(({ sequence }) => sequence)
   }
@@ -87,22 +71,22 @@ export class StepPace {
   /** How many of the `wished` rows that could be planned for a prompt now are; 0: it stands back. */
   rowsFor(sequence: Sequence, wished: number): number {
     if (this.#leftMs === Infinity) return wished
-    const within = Math.min(wished, this.#prefill.rowsWithin(this.#leftMs, sequence.planned))
+    const within = Math.min(wished, this.#costs.rowsWithin(this.#leftMs, sequence.progress.planned))
     if (within === sequence.plannableRows || this.#endsSoon(sequence, wished)) return wished
     const isFirst = !this.#hasPrompt
-    if (isFirst || sequence.stoodBack >= MOST_STOOD_BACK) return Math.min(wished, Math.max(within, LEAST_ROWS))
+    if (isFirst || sequence.standing.stoodBack >= MOST_STOOD_BACK) return Math.min(wished, Math.max(within, LEAST_ROWS))
     return this.#endsPrompt ? 0 : within
   }
 
   /** The step would end within its own cost after its time: another one for the rest of the prompt would take longer. */
   #endsSoon(sequence: Sequence, wished: number): boolean {
-    return wished === sequence.plannableRows && this.#prefill.rowsMs(wished, sequence.planned) <= this.#leftMs + this.#ownMs
+    return wished === sequence.plannableRows && this.#costs.rowsMs(wished, sequence.progress.planned) <= this.#leftMs + this.#costs.ownMs
   }
 
   /** `rows` rows of the sequence are in the plan. */
   planned(sequence: Sequence, rows: number): void {
     if (this.#leftMs === Infinity) return
-    this.#leftMs -= this.#prefill.rowsMs(rows, sequence.planned)
+    this.#leftMs -= this.#costs.rowsMs(rows, sequence.progress.planned)
     this.#hasPrompt ||= sequence.plannableRows > 1
     this.#endsPrompt ||= sequence.plannableRows > 1 && rows === sequence.plannableRows
   }

@@ -1,4 +1,4 @@
-// What the next step computes: decode rows first, then chunks of prefill, within the row budget and the time that the pace
+// The work of the next step: decode rows first, then chunks of prefill, within the row budget and the time that the pace
 // leaves. Where the view of a sequence moves on, its rows are cut: all rows of one step see the same blocks.
 
 import { BLOCK_TOKENS, type PlanRow, type PlanSave, type StepPlan, type TableUpdate } from '../../engine/types.js'
@@ -7,7 +7,6 @@ import type { Core } from '../core/core.js'
 import type { Pacer } from './pacer.js'
 import type { Room } from '../moves/room.js'
 import type { PlannedSave, Saver } from '../moves/saver.js'
-import { ownEntry } from '../sequence/block-table.js'
 import type { Sequence } from '../sequence/sequence.js'
 
 /** A plan, and what its reply is judged by. */
@@ -45,10 +44,11 @@ export class Planner {
       const budget = this.#core.options.maxBatchTokens - draft.rowCount
       if (budget === 0) break
       if (sequence.leaving !== null) continue
-      const toEdge = nextEdge(sequence.spec.view, sequence.planned) - sequence.planned
+      const { planned } = sequence.progress
+      const toEdge = nextEdge(sequence.spec.view, planned) - planned
       const wished = Math.min(sequence.plannableRows, budget, toEdge)
       const granted = wished === 1 ? 1 : pace.rowsFor(sequence, wished)
-      sequence.stoodBack = granted === 0 ? sequence.stoodBack + 1 : 0
+      sequence.standing.standBack(granted === 0)
       if (granted === 0) continue
       const count = this.#findSlots(sequence, granted)
       if (count === 0) {
@@ -65,32 +65,30 @@ export class Planner {
 
   /** Gives the sequence slots for its next `count` rows; answers for how many there are slots. */
   #findSlots(sequence: Sequence, count: number): number {
-    const from = sequence.planned
+    const from = sequence.progress.planned
     for (let index = Math.floor(from / BLOCK_TOKENS); index * BLOCK_TOKENS < from + count; index++) {
-      if (sequence.table[index]) continue
+      if (sequence.table.at(index)) continue
       const own = this.#room.take('hbm')
       if (!own) return Math.max(0, index * BLOCK_TOKENS - from)
-      sequence.table[index] = ownEntry(own)
+      sequence.table.own(index, own)
     }
     return count
   }
 
   #addRows(draft: DraftBuilder, sequence: Sequence, count: number): void {
-    const from = sequence.planned
+    const { progress } = sequence
+    const from = progress.planned
     draft.announce(sequence, Math.ceil((from + count) / BLOCK_TOKENS))
-    const sample = from + count === sequence.expectedLength
+    const sample = from + count === progress.expectedLength
     draft.addRow({ sequence: sequence.id, from, count, sample })
     if (this.#core.tiers.saves) this.#addSaves(draft, sequence, from, from + count)
-    sequence.front?.claim(from, from + count)
-    sequence.planned += count
-    if (sample) sequence.expectedLength++
-    sequence.lastStep = draft.step
+    progress.plan(draft.step, count, sample)
   }
 
   /** Every block that these rows fill is saved beside the step. */
   #addSaves(draft: DraftBuilder, sequence: Sequence, from: number, to: number): void {
     for (let index = Math.floor(from / BLOCK_TOKENS); (index + 1) * BLOCK_TOKENS <= to; index++) {
-      const entry = sequence.table[index]
+      const entry = sequence.table.at(index)
       const planned = entry && this.#saver.plan(sequence.id, index, entry.slot)
       if (planned) draft.addSave(planned.save, planned.record)
     }
@@ -108,16 +106,16 @@ class DraftBuilder {
   constructor(readonly step: number) {}
 
   /**
-   * What the engine does not know of the first `blocks` entries of the sequence's block table. No more: what lies behind
+   * The news of the first `blocks` entries of the sequence's block table for the engine. No more: what lies behind
    * the rows may still change, and a step waits for the loads of every slot it knows.
    */
   announce(sequence: Sequence, blocks: number): void {
-    if (sequence.needsReset) this.#resets.push(sequence.id)
-    sequence.needsReset = false
-    for (; sequence.tableSent < blocks; sequence.tableSent++) {
-      const entry = sequence.table[sequence.tableSent]
-      if (entry) this.#tables.push({ sequence: sequence.id, index: sequence.tableSent, slot: entry.slot })
-    }
+    const { id, table } = sequence
+    if (!table.hasNews(blocks)) return
+    table.tell(blocks, {
+      reset: () => this.#resets.push(id),
+      entry: (index, slot) => this.#tables.push({ sequence: id, index, slot }),
+    })
   }
 
   addRow(row: PlanRow): void {

@@ -25,41 +25,35 @@ export class Releaser {
   }
 
   /**
-   * Empties the block table. What is shared stays as a cache; the last, partly filled block becomes one; the rest is
+   * Empties the block table. Shared blocks stay as a cache; the last, partly filled block becomes one; the rest is
    * given back. A slot that an unanswered step or a transfer still names is not handed out before that has ended.
    */
   release(sequence: Sequence): void {
     const tail = this.#tailIndex(sequence)
     const now = this.#core.clock.now()
     const keys = [...sequence.keys]
-    sequence.table.forEach((entry, index) => {
-      if (!entry) return
+    for (const [index, entry] of sequence.table) {
       if (entry.block) this.#leaveShared(sequence, entry.block, now)
       else if (index === tail) keys[index] = this.#keepTail(sequence, entry.own, index)
       else this.#giveBack(sequence, entry.own)
-    })
-    sequence.front = null
-    for (const block of sequence.sources) this.#core.journal.used(sequence.trail, block)
-    sequence.sources = []
-    sequence.table = []
-    sequence.leftUpTo = 0
-    sequence.tableSent = 0
-    sequence.needsReset = sequence.isAdded
+    }
+    sequence.progress.endFront()
+    for (const block of sequence.table.sources) this.#core.journal.used(sequence.trail, block)
+    sequence.table.clear(sequence.isAdded)
     sequence.loading.leave()
     this.#listener.released(sequence, keys)
   }
 
   /** Gives up what no further row of a running sequence sees. A block whose rows are still being computed stays. */
   leaveView(sequence: Sequence): void {
-    const hidden = hiddenBlocks(sequence.spec.view, sequence.planned)
-    const end = Math.min(hidden.to, Math.floor(sequence.computed / BLOCK_TOKENS))
+    const { progress, table } = sequence
+    const hidden = hiddenBlocks(sequence.spec.view, progress.planned)
+    const end = Math.min(hidden.to, Math.floor(progress.computed / BLOCK_TOKENS))
     const now = this.#core.clock.now()
-    for (let index = Math.max(hidden.from, sequence.leftUpTo); index < end; index++) {
-      const entry = sequence.table[index]
-      sequence.table[index] = undefined
+    for (let index = Math.max(hidden.from, table.leftUpTo); index < end; index++) {
+      const entry = table.leave(index)
       if (entry?.block) this.#leaveBehind(sequence, entry.block, now)
       else if (entry) this.#giveBack(sequence, entry.own)
-      sequence.leftUpTo = index + 1
     }
   }
 
@@ -71,30 +65,30 @@ export class Releaser {
   #leaveShared(sequence: Sequence, block: Block, now: number): void {
     block.lastUse = now
     const { gone } = block
-    this.#core.directory.unref(block, sequence.lastStep)
+    this.#core.directory.unref(block, sequence.progress.lastStep)
     if (gone) return
     block.releasable = block.releasable && !block.has('hbm')
     this.#saver.want(block)
   }
 
   /** Index of the partly filled block that can be kept; -1: none. */
-  #tailIndex(sequence: Sequence): number {
-    const isUsable = this.#core.tiers.keeps && sequence.isTailSettled && !sequence.loading.hasFailed && sequence.leaving !== 'void'
-    return isUsable && sequence.computed % BLOCK_TOKENS > 0 ? Math.floor(sequence.computed / BLOCK_TOKENS) : -1
+  #tailIndex({ progress, loading, leaving }: Sequence): number {
+    const isUsable = this.#core.tiers.keeps && progress.isTailSettled && !loading.hasFailed && leaving !== 'void'
+    return isUsable && progress.computed % BLOCK_TOKENS > 0 ? Math.floor(progress.computed / BLOCK_TOKENS) : -1
   }
 
   #keepTail(sequence: Sequence, own: Reservation, index: number): BlockKey {
     const { directory, engine, journal } = this.#core
-    const tokens = sequence.tokens.copy(index * BLOCK_TOKENS, sequence.computed)
+    const tokens = sequence.tokens.copy(index * BLOCK_TOKENS, sequence.progress.computed)
     const parent = sequence.parentKey(index)
-    const key = sequence.tailKey ?? engine.text.blockKey(parent, index, tokens, sequence.spec.view)
+    const key = sequence.progress.tailKey ?? engine.text.blockKey(parent, index, tokens, sequence.spec.view)
     const block = directory.obtain(key, parent, index, tokens)
     if (sequence.turnUse) directory.use(block, sequence.turnUse)
     if (block.copies.hbm.state !== 'absent') {
       this.#giveBack(sequence, own)
       return key
     }
-    directory.pools.hbm.nameInStep(own.slot, sequence.lastStep)
+    directory.pools.hbm.nameInStep(own.slot, sequence.progress.lastStep)
     own.become(block, 'present')
     journal.filled(sequence.trail, block)
     this.#saver.want(block)
@@ -102,7 +96,7 @@ export class Releaser {
   }
 
   #giveBack(sequence: Sequence, own: Reservation): void {
-    this.#core.directory.pools.hbm.nameInStep(own.slot, sequence.lastStep)
+    this.#core.directory.pools.hbm.nameInStep(own.slot, sequence.progress.lastStep)
     own.dispose()
   }
 }

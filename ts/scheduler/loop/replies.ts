@@ -1,11 +1,10 @@
-// What a step's reply changes: computed tokens, filled blocks, sampled tokens, the ends of answers.
+// The changes by a step's reply: computed tokens, filled blocks, sampled tokens, the ends of answers.
 
 import { attendedBy } from '../../engine/step-costs.js'
 import { BLOCK_TOKENS, type PlanRow, type RowResult, type StepReply } from '../../engine/types.js'
 import { leftOut } from '../../engine/view.js'
 import type { Core } from '../core/core.js'
 import type { Draft } from './planner.js'
-import { sharedEntry } from '../sequence/block-table.js'
 import { countComputed } from '../sequence/prompt-split.js'
 import type { PlannedSave, Saver } from '../moves/saver.js'
 import type { Sequence } from '../sequence/sequence.js'
@@ -34,31 +33,26 @@ export class ReplyReader {
       const planned = draft.plan.rows[i]
       if (!sequence || planned?.sequence !== row.sequence) return
       if (row.status === 'ok') this.#computed(sequence, row, planned, reply.stepMs)
-      else if (row.status === 'void') sequence.leaving ??= 'void'
+      else if (row.status === 'void') sequence.leave('void')
     })
     const rows = new Map(reply.rows.map(row => [row.sequence, row]))
     for (const save of draft.saves) this.#answerSave(save, rows.get(save.sequence))
     for (const row of reply.rows) this.#progressed(row, living.get(row.sequence))
   }
 
-  /** Prompts only from steps that compute little else. */
   #learnCosts(reply: StepReply, draft: Draft, living: ReadonlyMap<number, Sequence>): void {
-    const ofPrompts = { rows: 0, attended: 0 }
     let attended = 0
+    let promptRows = 0
+    let promptAttended = 0
     for (const { sequence: id, from, count } of draft.plan.rows) {
       const sequence = living.get(id)
       const seen = attendedBy(from - leftOut(sequence?.spec.view ?? null, from), count)
       attended += seen
       if (from >= (sequence?.promptLength ?? 0)) continue
-      ofPrompts.rows += count
-      ofPrompts.attended += seen
+      promptRows += count
+      promptAttended += seen
     }
-    const { rates, prefill, machine } = this.#core
-    const { rowCount: rows } = draft
-    const ms = reply.stepMs - reply.loadStallMs
-    rates.stepTook(rows, ms)
-    machine.stepTook(rows, attended, ms)
-    if (ofPrompts.rows >= 0.9 * rows) prefill.stepTook(rows, ofPrompts.attended / ofPrompts.rows, ms)
+    this.#core.costs.stepTook({ rows: draft.rowCount, attended, promptRows, promptAttended, ms: reply.stepMs - reply.loadStallMs })
   }
 
   /** Key and slot of what these rows filled enter the directory: from now on others may use it. */
@@ -66,15 +60,11 @@ export class ReplyReader {
     const now = this.#core.clock.now()
     sequence.trail.add(from < sequence.promptLength ? 'prefill' : 'decode', now - stepMs, now)
     const to = from + count
-    if (sequence.front) sequence.front.unanswered -= count
     countComputed(this.#core.directory, sequence, from, to)
-    sequence.recomputed += Math.max(0, Math.min(to, sequence.highWater) - from)
-    sequence.highWater = Math.max(sequence.highWater, to)
-    sequence.computed = to
-    sequence.isSplitFinal = true
-    sequence.isTailSettled = true
+    sequence.progress.advance(from, to)
+    sequence.serving.settle()
     for (const { index, key } of row.filled) {
-      sequence.keys[index] = key
+      sequence.named(index, key)
       if (this.#core.tiers.keeps) this.#register(sequence, index)
     }
     if (row.token !== undefined) sequence.tokens.push(row.token)
@@ -82,7 +72,7 @@ export class ReplyReader {
 
   #register(sequence: Sequence, index: number): void {
     const { directory, journal } = this.#core
-    const entry = sequence.table[index]
+    const entry = sequence.table.at(index)
     if (!entry?.own) return
     const tokens = sequence.tokens.copy(index * BLOCK_TOKENS, (index + 1) * BLOCK_TOKENS)
     const block = directory.obtain(sequence.keys[index] as string, sequence.parentKey(index), index, tokens)
@@ -92,7 +82,7 @@ export class ReplyReader {
     entry.own.become(block, 'present')
     journal.filled(sequence.trail, block)
     directory.ref(block)
-    sequence.table[index] = sharedEntry(block)
+    sequence.table.share(index, block)
   }
 
   #answerSave(save: PlannedSave, row: RowResult | undefined): void {
@@ -103,12 +93,12 @@ export class ReplyReader {
   #progressed(row: RowResult, sequence: Sequence | undefined): void {
     if (!sequence || row.status !== 'ok') return
     for (const { index } of row.filled) {
-      const block = sequence.table[index]?.block
+      const block = sequence.table.at(index)?.block
       if (block) this.#saver.want(block)
     }
     if (row.text !== '') sequence.answer?.add(row.text)
     if (row.text !== '' || row.token !== undefined) {
-      if (sequence.times.firstToken === 0) sequence.times.firstToken = this.#core.clock.now()
+      sequence.times.answer(this.#core.clock.now())
       sequence.turn.delta(row.text, row.token, row.logprob)
     }
     if (row.finish !== undefined) this.#listener.finished(sequence, row)

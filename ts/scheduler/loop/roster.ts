@@ -30,7 +30,7 @@ export class Roster {
 
   /** A step that is unanswered names the sequence. */
   isNamed(sequence: Sequence): boolean {
-    return sequence.lastStep > this.#answered
+    return sequence.progress.lastStep > this.#answered
   }
 
   activate(sequence: Sequence): void {
@@ -46,14 +46,14 @@ export class Roster {
   /** The engine gets to know the sequence, once. */
   add(sequence: Sequence): void {
     if (sequence.isAdded) return
-    sequence.isAdded = true
+    sequence.added()
     this.#living.set(sequence.id, sequence)
     this.#engine.addSequence(sequence.spec)
   }
 
-  /** Nobody waits for the sequence any more; the engine forgets it when no step names it. */
+  /** The sequence has ended; the engine forgets it when no step names it. */
   end(sequence: Sequence): void {
-    sequence.state = 'ended'
+    sequence.end()
     this.#living.delete(sequence.id)
     if (!sequence.isAdded) return
     if (this.isNamed(sequence)) this.#leftovers.push(sequence)

@@ -63,7 +63,7 @@ export class Scheduler {
     this.moves = moves
     this.admission = new Admission(this.waiting, moves.prefetcher, core.clock)
     this.#joiner = new Joiner(core)
-    this.#pacer = new Pacer(this.#traffic, core.rates, core.prefill, () => this.waiting.length)
+    this.#pacer = new Pacer(this.#traffic, core.costs, () => this.waiting.length)
     this.#planner = new Planner(core, moves.room, moves.saver, this.#pacer)
     this.#replies = new ReplyReader(core, moves.saver, { finished: (sequence, row) => this.#finish(sequence, row) })
     this.#releaser = new Releaser(core, moves.saver, listener)
@@ -101,23 +101,23 @@ export class Scheduler {
   enqueue(sequence: Sequence): void {
     this.#guard(() => {
       this.moves.noteWants(sequence)
-      this.#lookAhead.queued(sequence.wanted.length)
+      this.#lookAhead.queued(sequence.wants.blocks.length)
       this.#traffic.arrives()
       this.waiting.add(sequence)
       this.pump()
     })
   }
 
-  /** Nobody wants the answer any more: no plan after the next unsent one names the sequence. */
+  /** The client gave the answer up: no plan after the next unsent one names the sequence. */
   cancel(sequence: Sequence): void {
     if (sequence.state === 'ended') return
     this.#guard(() => {
       if (sequence.state === 'waiting') {
         this.waiting.remove(sequence)
-        this.moves.dropWants(sequence)
+        sequence.unwant()
         this.#end(sequence)
       } else {
-        sequence.leaving = 'cancelled'
+        sequence.leave('cancelled')
       }
       this.pump()
     })
@@ -169,7 +169,7 @@ export class Scheduler {
   }
 
   #decideAtLast(): void {
-    for (const sequence of this.waiting) sequence.refusedAt = -1
+    for (const { standing } of this.waiting) standing.retry()
     this.moves.room.asLastResort(() => this.#decide())
   }
 
@@ -233,7 +233,7 @@ export class Scheduler {
     const youngest = this.active.at(-1)
     if (!youngest || youngest === starved || this.active.some(sequence => sequence.leaving !== null)) return false
     if (this.moves.room.isHbmOnItsWay) return false
-    youngest.leaving = 'preempted'
+    youngest.leave('preempted')
     this.#core.counters.preemptions++
     return true
   }
@@ -242,7 +242,7 @@ export class Scheduler {
   #settleLeavers(): boolean {
     let isPreempted = false
     for (const sequence of [...this.active]) {
-      if (sequence.loading.hasFailed) sequence.leaving ??= 'void'
+      if (sequence.loading.hasFailed) sequence.leave('void')
       const reason = sequence.leaving
       if (reason === null || this.#roster.isNamed(sequence)) continue
       this.#leave(sequence, reason)
@@ -254,16 +254,13 @@ export class Scheduler {
   #leave(sequence: Sequence, reason: LeaveReason): void {
     this.#releaser.release(sequence)
     this.#roster.deactivate(sequence)
-    sequence.leaving = null
     if (reason === 'cancelled') return this.#end(sequence)
-    sequence.state = 'waiting'
-    sequence.queuedAt = this.#core.clock.now()
-    sequence.refusedAt = -1
+    sequence.wait(this.#core.clock.now())
     this.moves.noteWants(sequence)
     this.waiting.add(sequence)
   }
 
-  /** Takes requests from the queue as long as there is room. What is being fetched or loaded holds nobody up. */
+  /** Takes requests from the queue as long as there is room. Requests whose blocks are being fetched or loaded hold up no other. */
   #admit(): void {
     while (this.active.length < this.#core.options.maxRunning) {
       const isIdle = this.active.length === 0
@@ -277,17 +274,16 @@ export class Scheduler {
   /** false: there was no room, and will be none before the directory changes. */
   #acquire(sequence: Sequence, reserve: number): boolean {
     const { directory } = this.#core
-    if (sequence.refusedAt === directory.version) return false
+    if (sequence.standing.wasRefused(directory.version)) return false
     if (this.moves.acquire(sequence, reserve)) return true
-    sequence.refusedAt = directory.version
+    sequence.standing.refuse(directory.version)
     return false
   }
 
   #prepare(sequence: Sequence): void {
     const now = this.#core.clock.now()
-    sequence.state = 'preparing'
-    sequence.trail.add('queued', sequence.queuedAt, now)
-    if (sequence.times.prepared === 0) sequence.times.prepared = now
+    sequence.prepare(now)
+    sequence.trail.add('queued', sequence.times.queued, now)
     this.#roster.activate(sequence)
   }
 
@@ -299,8 +295,7 @@ export class Scheduler {
   }
 
   #start(sequence: Sequence): void {
-    sequence.state = 'running'
-    if (sequence.times.joined === 0) sequence.times.joined = this.#core.clock.now()
+    sequence.run(this.#core.clock.now())
     this.#roster.add(sequence)
   }
 
@@ -308,8 +303,7 @@ export class Scheduler {
   #finish(sequence: Sequence, row: RowResult): void {
     if (sequence.state === 'ended') return
     const isCancelled = sequence.leaving === 'cancelled'
-    sequence.computed = row.computedTokens ?? sequence.computed
-    sequence.tailKey = row.tailKey ?? null
+    sequence.progress.finish(row.computedTokens, row.tailKey ?? null)
     this.#releaser.release(sequence)
     this.#roster.deactivate(sequence)
     this.#end(sequence)

@@ -14,7 +14,7 @@ export interface Step {
 }
 
 export interface AcquirePlan {
-  /** What of the history is used. */
+  /** The part of the history that is used. */
   readonly match: Match
   /** One a source, in the order of the tokens. */
   readonly steps: readonly Step[]
@@ -24,7 +24,7 @@ export interface AcquirePlan {
 
 export interface AcquireQuestion {
   readonly found: Match
-  /** What is done about history that lies on ssd alone. */
+  /** The way to get history that lies on ssd alone. */
   readonly choice: HistoryChoice
   /** Known tokens of the sequence. */
   readonly tokens: number
@@ -67,7 +67,7 @@ function withoutTail(match: Match): Match {
   return { length: last.index * BLOCK_TOKENS, sources: match.sources.slice(0, -1) }
 }
 
-/** What a view leaves out on the way gives its slots back, so no more than the window is ever needed. */
+/** Blocks that leave the view on the way give their slots back, so no more than the window is ever needed. */
 function slotsNeeded({ length, sources }: Match, steps: readonly Step[], tokens: number, window: number): number {
   const there = steps.filter(({ way }) => !needsSlot(way)).length
   const toCome = Math.ceil((tokens + 1) / BLOCK_TOKENS) - Math.ceil(length / BLOCK_TOKENS)

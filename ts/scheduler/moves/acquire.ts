@@ -1,21 +1,21 @@
 // Gives a waiting sequence its blocks: finds what is there of its history, has it planned (`acquire-plan.ts`), and does what
 // the plan says if there is room.
 
-import { TIERS, type Block } from '../../directory/block.js'
+import type { Block } from '../../directory/block.js'
 import type { Match, Source } from '../../directory/match.js'
 import type { Reservation } from '../../directory/reservation.js'
 import type { SlotPool } from '../../directory/slots.js'
 import { viewOf } from '../../directory/view.js'
-import { BLOCK_TOKENS, type ViewParameters } from '../../engine/types.js'
+import { BLOCK_TOKENS, type TierName, type ViewParameters } from '../../engine/types.js'
 import type { TurnUse } from '../../placement/types.js'
 import { hiddenBlocks, keyedView, MIN_WINDOW } from '../../engine/view.js'
+import { TIER_NAMES } from '../../protocol/tiers.js'
 import type { Core } from '../core/core.js'
 import type { HistoryChooser } from '../costs/chooser.js'
 import type { HistoryChoice } from '../costs/load-or-recompute.js'
 import { isOnDisk, needsSlot, planAcquisition, type AcquirePlan, type Step, type Way } from './acquire-plan.js'
 import type { Loader } from './loader.js'
 import { Front } from '../sequence/front.js'
-import { ownEntry, sharedEntry } from '../sequence/block-table.js'
 import { splitOf } from '../sequence/prompt-split.js'
 import type { Room } from './room.js'
 import type { Sequence } from '../sequence/sequence.js'
@@ -38,16 +38,11 @@ export class Acquirer {
   noteWants(sequence: Sequence): void {
     if (!this.#core.tiers.keeps) return
     const { sources } = this.#match(sequence)
-    sequence.wanted = sources.map(source => source.block)
-    sequence.ahead = { next: 0, pending: 0, isStuck: false }
-    for (const block of sequence.wanted) block.want(sequence.ticket)
-    if (sequence.queuedTiers.length > 0 || sequence.isAdded) return
-    for (const { index, block } of sources) sequence.queuedTiers[index] = block.tier ?? undefined
-  }
-
-  dropWants(sequence: Sequence): void {
-    for (const block of sequence.wanted) block.unwant(sequence.ticket)
-    sequence.wanted = []
+    sequence.want(sources.map(source => source.block))
+    if (sequence.serving.hasTiers || sequence.isAdded) return
+    const tiers: Array<TierName | undefined> = []
+    for (const { index, block } of sources) tiers[index] = block.tier ?? undefined
+    sequence.serving.queued(tiers)
   }
 
   /**
@@ -56,7 +51,7 @@ export class Acquirer {
    */
   acquire(sequence: Sequence, reserve: number): boolean {
     const found = this.#match(sequence)
-    this.dropWants(sequence)
+    sequence.unwant()
     const onDisk = found.sources.filter(isOnDisk).length
     const choice = this.#choose(found, onDisk)
     const { hbm } = this.#core.directory.pools
@@ -73,7 +68,7 @@ export class Acquirer {
     const slots = fits ? this.#takeSlots(plan.steps) : null
     if (slots) this.#apply(sequence, plan, slots)
     if (slots && onDisk > 0) this.#core.counters.history[choice]++
-    if (slots && choice === 'recompute') sequence.front?.giveUp()
+    if (slots && choice === 'recompute') sequence.progress.front?.giveUp()
     unprotect()
     if (!slots) this.noteWants(sequence)
     return slots !== null
@@ -98,15 +93,15 @@ export class Acquirer {
   }
 
   /**
-   * From the window on, rows depend on what was seen when they were computed; then the view is part of a block's key. What
-   * continues such a block was computed under its view.
+   * From the window on, rows depend on what was seen when they were computed; then the view is part of a block's key. A
+   * block that continues such a one was computed under its view.
    */
   #isOfView({ key, parent, index, tokens }: Block, view: ViewParameters | null): boolean {
     if (index * BLOCK_TOKENS < MIN_WINDOW || keyedView(view, index - 1) !== null) return true
     return this.#core.engine.text.blockKey(parent, index, tokens, view) === key
   }
 
-  /** What is left out of the view could not be computed from. */
+  /** A history of which the view leaves something out is not computed from there. */
   #choose({ length, sources }: Match, onDisk: number): HistoryChoice {
     const isWhole = sources.length === Math.ceil(length / BLOCK_TOKENS)
     return onDisk === 0 || !isWhole ? 'load' : this.#chooser.choose(onDisk)
@@ -117,7 +112,7 @@ export class Acquirer {
     const { pools } = this.#core.directory
     const pinned: Array<readonly [SlotPool, number]> = []
     for (const { source } of steps) {
-      for (const tier of TIERS) if (source.block.has(tier)) pinned.push([pools[tier], source.block.copies[tier].slot])
+      for (const tier of TIER_NAMES) if (source.block.has(tier)) pinned.push([pools[tier], source.block.copies[tier].slot])
     }
     for (const [pool, slot] of pinned) pool.pin(slot)
     return () => {
@@ -140,29 +135,25 @@ export class Acquirer {
   }
 
   #apply(sequence: Sequence, { match, steps }: AcquirePlan, slots: ReadonlyArray<Reservation | null>): void {
-    sequence.loading.begin(this.#core.clock.now())
-    sequence.isTailSettled = false
-    sequence.sources = match.sources.map(({ block }) => block)
-    if (!sequence.isSplitFinal) sequence.split = splitOf(this.#core.directory, sequence, match)
-    sequence.turnUse ??= this.#beginTurn(sequence, match.length)
-    const { turnUse } = sequence
+    const { directory, clock, journal, events } = this.#core
+    sequence.loading.begin(clock.now())
+    sequence.table.fillFrom(match.sources.map(({ block }) => block))
+    sequence.serving.acquired(() => splitOf(directory, sequence, match))
+    const turnUse = sequence.beginTurn(() => this.#beginTurn(sequence, match.length))
     const firstDeferred = steps.find(({ way }) => way === 'defer')
-    sequence.front = firstDeferred ? new Front(match.length) : null
+    const there = firstDeferred ? firstDeferred.source.index * BLOCK_TOKENS : match.length
+    sequence.progress.acquired(there, sequence.tokens.length, firstDeferred ? new Front(match.length) : null)
     steps.forEach(({ source, way }, i) => {
-      this.#core.directory.use(source.block, turnUse)
-      this.#core.events.emit('blockTaken', source.block)
-      this.#core.journal.taken(sequence.trail, source.block)
+      directory.use(source.block, turnUse)
+      events.emit('blockTaken', source.block)
+      journal.taken(sequence.trail, source.block)
       this.#enter(sequence, source, way, slots[i] ?? null)
     })
     this.#leaveBehind(sequence, match.length)
-    const there = firstDeferred ? firstDeferred.source.index * BLOCK_TOKENS : match.length
-    sequence.computed = there
-    sequence.planned = there
-    sequence.expectedLength = sequence.tokens.length
   }
 
-  /** What nothing remembers is new: no block, and no ghost of one. */
-  #beginTurn({ keys, promptLength, retention }: Sequence, length: number): TurnUse {
+  /** Tokens without a block and without the ghost of one are new. */
+  #beginTurn({ keys, promptLength, wishes: { retention } }: Sequence, length: number): TurnUse {
     const { blocks, ghosts, policy, now, fullCapacity: capacity } = this.#core.directory
     let known = 0
     while (known < keys.length && (blocks.has(keys[known] as string) || ghosts.get(keys[known] as string))) known++
@@ -170,7 +161,7 @@ export class Acquirer {
     return policy.begin({ atMs: now(), newTokens, retention, capacity })
   }
 
-  /** What the first computed token does not see is seen by no one who comes after it. */
+  /** Blocks that the first computed token does not see are seen by no token after it. */
   #leaveBehind({ spec, keys }: Sequence, length: number): void {
     const { from, to } = hiddenBlocks(spec.view, length)
     for (const key of keys.slice(from, to)) {
@@ -183,7 +174,7 @@ export class Acquirer {
   #enter(sequence: Sequence, { index, block, rows }: Source, way: Way, own: Reservation | null): void {
     const { directory } = this.#core
     if (way === 'share') {
-      sequence.table[index] = sharedEntry(block)
+      sequence.table.share(index, block)
       directory.ref(block)
       if (!block.has('hbm')) this.#loader.joinShared(sequence.loading, block)
       return
@@ -191,23 +182,23 @@ export class Acquirer {
     const slot = own ?? directory.takeOver(block)
     if (way === 'load') {
       slot.become(block, 'filling')
-      sequence.table[index] = sharedEntry(block)
+      sequence.table.share(index, block)
       directory.ref(block)
       return this.#loader.loadShared(sequence.loading, block)
     }
-    sequence.table[index] = ownEntry(slot)
-    if (way === 'take over') sequence.isTailSettled = true
+    sequence.table.own(index, slot)
+    if (way === 'take over') sequence.progress.tookOver()
     else if (way === 'copy') this.#copy(sequence, index, block, rows)
     else if (way === 'load own') this.#loader.loadOwn(sequence.loading, block, slot.slot)
-    else sequence.front?.missing.set(index, block)
+    else sequence.progress.front?.missing.set(index, block)
   }
 
-  /** Runs before the next step, so nobody waits for it; both slots stay as they are until it is done. */
+  /** Runs before the next step, so no step waits for it; both slots stay as they are until it is done. */
   #copy(sequence: Sequence, index: number, source: Block, valid: number): void {
     const { directory, desk, counters } = this.#core
     const { hbm } = directory.pools
     const fromHbmSlot = source.copies.hbm.slot
-    const toHbmSlot = sequence.table[index]?.slot as number
+    const toHbmSlot = sequence.table.at(index)?.slot as number
     hbm.pin(fromHbmSlot)
     hbm.pin(toHbmSlot)
     desk.send({ kind: 'copy', fromHbmSlot, toHbmSlot, valid }, ({ error }) => {
@@ -217,7 +208,7 @@ export class Acquirer {
       // As with a load: a source that cannot be copied would be tried again for ever.
       if (!source.gone) counters.dropped.damaged++
       directory.orphan(source)
-      if (sequence.table[index]?.slot === toHbmSlot) sequence.loading.failed()
+      if (sequence.table.at(index)?.slot === toHbmSlot) sequence.loading.failed()
     })
   }
 }

@@ -1,11 +1,11 @@
 // Erasure: blocks vanish from the directory at once, in all tiers; then their ssd slots are overwritten and flushed, so
-// that nobody finds the bytes on the disk either; with them the slots that they left earlier and nobody has used since. A
+// that the bytes are not found on the disk either; with them the slots that they left earlier and no block has used since. A
 // slot is given back when its zeros are flushed.
 
 import type { Block } from '../../directory/block.js'
-import { TIERS } from '../../directory/block.js'
 import type { Reservation } from '../../directory/reservation.js'
 import type { TierName } from '../../engine/types.js'
+import { TIER_NAMES } from '../../protocol/tiers.js'
 import { ApiError } from '../../protocol/errors.js'
 import type { Core } from '../core/core.js'
 import { perTier } from '../accounts/counters.js'
@@ -13,7 +13,7 @@ import { perTier } from '../accounts/counters.js'
 /** Overwritten at once: each holds a buffer of zeros as long as a slot. */
 const MOST_OVERWRITES = 8
 
-/** What was erased. */
+/** The extent of an erasure. */
 export interface Erased {
   readonly blocks: number
   /** Of all copies. */
@@ -45,11 +45,13 @@ export class Eraser {
     const slots: Reservation[] = []
     let erased = 0
     for (const block of blocks) {
-      for (const tier of TIERS) if (block.copies[tier].state !== 'absent') copies[tier]++
+      for (const tier of TIER_NAMES) if (block.copies[tier].state !== 'absent') copies[tier]++
       const slot = directory.withdraw(block)
       if (slot) slots.push(slot)
       erased++
     }
+    // These are overwritten in any case, whatever they held before.
+    for (const { slot } of slots) left.delete(slot)
     counters.dropped.erased += erased
     const { blockBytes, hostSlotBytes } = engine.info
     const bytes = copies.hbm * blockBytes + (copies.dram + copies.ssd) * hostSlotBytes
@@ -59,14 +61,16 @@ export class Eraser {
 
   /**
    * A slot waits until nothing in flight names it any more. One of the `left` ones may be in use again: it is done with
-   * when that write has ended. The flush at the end covers it. Answers how many of these had to be overwritten.
+   * when that write is flushed. Overwritten slots are flushed, and so given back, before any other is waited for: that
+   * other one may be held by an erasure that waits for these. Answers how many of the `left` ones had to be overwritten.
    */
   async #overwrite(slots: readonly Reservation[], left: Set<number>, conversation: string): Promise<number> {
     const { directory, flushes, desk } = this.#core
     const { failures } = flushes
     const waiting = new Set(slots)
-    const overwritten: Reservation[] = []
     const failed: string[] = []
+    let overwritten: Reservation[] = []
+    let unflushed: string | undefined
     let remains = 0
     let inFlight = 0
     for (;;) {
@@ -86,11 +90,17 @@ export class Eraser {
         })
       }
       desk.flush()
-      if (waiting.size + inFlight + left.size === 0) break
-      await this.#nextChange()
+      const isWriting = waiting.size + inFlight > 0
+      if (!isWriting && overwritten.length + left.size === 0) break
+      if (isWriting || overwritten.length === 0) {
+        await this.#nextChange()
+        continue
+      }
+      unflushed = await this.#flush(overwritten, failures)
+      if (unflushed !== undefined) break
+      overwritten = []
     }
-    const mustFlush = overwritten.length > 0 || directory.remains.awaitsFlush(conversation)
-    const unflushed = mustFlush ? await this.#flush(overwritten, failures) : undefined
+    if (unflushed === undefined && directory.remains.awaitsFlush(conversation)) unflushed = await this.#flush([], failures)
     const error = failed[0] ?? unflushed
     if (error === undefined) return remains
     const lost = failed.length + (unflushed === undefined ? 0 : overwritten.length)

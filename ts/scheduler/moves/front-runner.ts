@@ -7,12 +7,11 @@ import type { Core } from '../core/core.js'
 import { frontBlocks, NO_COMPANY } from '../costs/load-or-recompute.js'
 import type { Loader } from './loader.js'
 import type { Reads } from './reads.js'
-import { sharedEntry } from '../sequence/block-table.js'
 import type { Front } from '../sequence/front.js'
 import type { Sequence } from '../sequence/sequence.js'
 import type { Traffic } from '../costs/traffic.js'
 
-/** Reads of one request under way at once: at least enough to keep the disk busy for so many milliseconds. */
+/** Milliseconds for which the reads of one request that are under way at once keep the disk busy, at least. */
 const READ_AHEAD_MS = 20
 const MOST_READS = 8
 /** Milliseconds that a front waits for the disk before it looks again, where a block's computing time is not known. */
@@ -39,50 +38,44 @@ export class FrontRunner {
 
   /** Asks for reads from the back, moves the front over what is there, and says how far it may compute. */
   advance(sequence: Sequence): void {
-    const { front } = sequence
+    const { front } = sequence.progress
     if (!front) return
     this.#ask(sequence, front)
     this.#skip(sequence, front)
     // A block that another request has asked for is being read, and no load of it has been sent yet: the engine would not
     // know that a step has to wait for it.
     front.rows = sequence.loading.pendingReads > 0 ? 0 : this.#rowsOf(sequence, front)
-    if (front.missing.size === 0 && sequence.planned >= front.length) return this.#meet(sequence)
+    if (front.missing.size === 0 && sequence.progress.planned >= front.length) return sequence.meet()
     if (front.rows === 0 && front.unanswered === 0) this.#lookAgain()
   }
 
   /** A disk that has stopped reports nothing. */
   #lookAgain(): void {
-    const { clock, rates } = this.#core
-    this.#cancelTimer ??= clock.after(rates.prefillMs(BLOCK_TOKENS) || PATIENCE_MS, () => {
+    const { clock, costs } = this.#core
+    this.#cancelTimer ??= clock.after(costs.blockMs || PATIENCE_MS, () => {
       this.#cancelTimer = null
       this.#core.events.emit('frontWaited')
     })
   }
 
-  /** Nothing is missing any more: what is left of loading is waited for as in any other request. */
-  #meet(sequence: Sequence): void {
-    sequence.front = null
-    if (sequence.state === 'running') sequence.state = 'preparing'
-  }
-
-  #skip(sequence: Sequence, front: Front): void {
-    if (sequence.planned % BLOCK_TOKENS > 0) return
-    let index = sequence.planned / BLOCK_TOKENS
+  #skip({ progress }: Sequence, front: Front): void {
+    if (progress.planned % BLOCK_TOKENS > 0) return
+    let index = progress.planned / BLOCK_TOKENS
     while (index * BLOCK_TOKENS < front.length && !front.missing.has(index)) index++
-    sequence.planned = Math.min(index * BLOCK_TOKENS, front.length)
+    progress.skipTo(Math.min(index * BLOCK_TOKENS, front.length))
   }
 
-  #rowsOf({ planned }: Sequence, front: Front): number {
+  #rowsOf({ progress: { planned } }: Sequence, front: Front): number {
     // A block that was begun is ended.
     const begun = planned % BLOCK_TOKENS
     if (begun > 0) return BLOCK_TOKENS - begun
-    const { rates, clock, options } = this.#core
+    const { costs, options } = this.#core
     const question = {
       left: front.missing.size,
-      readMs: this.#reads.msEach(clock.now()),
-      computeMs: rates.prefillMs(BLOCK_TOKENS),
-      busyMs: rates.prefillMs(front.unanswered),
-      // What an operator fixed is not weighed.
+      readMs: costs.readMs,
+      computeMs: costs.blockMs,
+      busyMs: costs.prefillMs(front.unanswered),
+      // A way that an operator fixed is not weighed.
       company: options.history === 'auto' ? this.#traffic.besideOne : NO_COMPANY,
     }
     const first = planned / BLOCK_TOKENS
@@ -95,8 +88,8 @@ export class FrontRunner {
   }
 
   #ask(sequence: Sequence, front: Front): void {
-    const depth = Math.max(2, Math.min(MOST_READS, Math.ceil(READ_AHEAD_MS / this.#reads.msEach(this.#core.clock.now()))))
-    while (front.asked < depth && front.nextRead * BLOCK_TOKENS > sequence.planned) {
+    const depth = Math.max(2, Math.min(MOST_READS, Math.ceil(READ_AHEAD_MS / this.#core.costs.readMs)))
+    while (front.asked < depth && front.nextRead * BLOCK_TOKENS > sequence.progress.planned) {
       const index = --front.nextRead
       const block = front.missing.get(index)
       if (block) this.#fetch(sequence, front, index, block)
@@ -106,7 +99,7 @@ export class FrontRunner {
   #fetch(sequence: Sequence, front: Front, index: number, block: Block): void {
     if (block.has('dram') || (index !== front.tail && block.copies.hbm.state !== 'absent')) return this.#take(sequence, front, index, block)
     if (!block.has('ssd')) return void front.missing.set(index, null)
-    const isWanted = () => sequence.front === front && front.missing.get(index) === block
+    const isWanted = () => sequence.progress.front === front && front.missing.get(index) === block
     front.asked++
     this.#reads.want(block, {
       isWanted,
@@ -123,7 +116,7 @@ export class FrontRunner {
 
   /** The block is in memory: it becomes part of the table, and what has to be loaded is. */
   #take(sequence: Sequence, front: Front, index: number, block: Block): void {
-    const own = sequence.table[index]?.own
+    const own = sequence.table.at(index)?.own
     if (!own) throw new Error('a block of the front without a slot')
     front.missing.delete(index)
     if (index === front.tail) return this.#loader.loadOwn(sequence.loading, block, own.slot)
@@ -135,7 +128,7 @@ export class FrontRunner {
       own.dispose()
       if (hbm.state === 'filling') this.#loader.joinShared(sequence.loading, block)
     }
-    sequence.table[index] = sharedEntry(block)
+    sequence.table.share(index, block)
     this.#core.directory.ref(block)
   }
 }

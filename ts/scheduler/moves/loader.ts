@@ -89,12 +89,12 @@ export class Loader {
   }
 
   #ended(load: Load, done: TransferDone): void {
-    const { directory, counters, journal, rates } = this.#core
+    const { directory, counters, journal, costs } = this.#core
     if (done.error !== undefined || (load.isShared && load.source.gone)) {
       if (!load.source.gone) counters.dropped.damaged++
       return this.#failed(load)
     }
-    rates.loadTook(done.bytes, done.ms)
+    costs.loadTook(done.bytes, done.ms)
     journal.arrived('load', load.source, done.ms)
     counters.loadedBlocks++
     if (load.isShared) {

@@ -1,4 +1,4 @@
-// Blocks between tiers, all of it: what the step loop and the service ask for, whoever does it. Each part is made from
+// Blocks between tiers: all that the step loop and the service ask for, whichever part does it. Each part is made from
 // those before it; what a part has to tell the others goes over the events.
 
 import type { Block } from '../../directory/block.js'
@@ -39,7 +39,7 @@ export class Moves {
     const writer = new Writer(core, room, store)
     const reads = new Reads(core, room)
     const loader = new Loader(core, reads)
-    const chooser = new HistoryChooser(core, reads, traffic)
+    const chooser = new HistoryChooser(core.options.history, core.costs, traffic, () => reads.backlog)
     this.room = room
     this.saver = new Saver(core, room, writer)
     this.prefetcher = new Prefetcher(core, { room, reads, loader, lookAhead, writer, chooser, ledger: this.prefetches })
@@ -59,10 +59,6 @@ export class Moves {
   /** Marks what a waiting sequence will want. */
   noteWants(sequence: Sequence): void {
     this.#acquirer.noteWants(sequence)
-  }
-
-  dropWants(sequence: Sequence): void {
-    this.#acquirer.dropWants(sequence)
   }
 
   /** Gives a sequence its blocks and leaves `reserve` slots of hbm; false: there is no room, and nothing has changed. */
@@ -93,7 +89,7 @@ export class Moves {
     this.#writer.want(block)
   }
 
-  /** What is written is flushed at every chance, until each who hurries has called what this returns. */
+  /** Writes are flushed at every chance, until each caller has called the function that it got. */
   hurry(): () => void {
     return this.#writer.hurry()
   }

@@ -1,5 +1,5 @@
 // Fetching before it is asked for: what the first requests of the queue will need is promoted ssd → dram, and from there
-// loaded into hbm slots that nobody needs (the read buffer) when their turn is near. Completion is an event: reads and
+// loaded into hbm slots that no request needs (the read buffer) when their turn is near. Completion is an event: reads and
 // loads end, and the scheduler looks at the queue again.
 
 import type { Block } from '../../directory/block.js'
@@ -10,10 +10,11 @@ import type { Core } from '../core/core.js'
 import type { Loader } from './loader.js'
 import type { LookAhead } from '../costs/look-ahead.js'
 import type { PrefetchLedger } from '../accounts/prefetch-ledger.js'
-import { readBufferBytes } from '../costs/rates.js'
+import { readBufferBytes } from '../costs/hidden-loads.js'
 import type { ReadWaiter, Reads } from './reads.js'
 import type { Room } from './room.js'
 import type { Sequence } from '../sequence/sequence.js'
+import type { Wants } from '../sequence/wants.js'
 import type { Writer } from './writer.js'
 
 /** Requests at the head of the queue whose turn is near. */
@@ -64,9 +65,10 @@ export class Prefetcher {
    * it is better than waiting for the disk.
    */
   isReady(sequence: Sequence): boolean {
-    if (!this.#isOn || sequence.ahead.isStuck) return true
-    this.#skipPresent(sequence)
-    const missing = missingOf(sequence)
+    const { wants } = sequence
+    if (!this.#isOn || wants.isStuck) return true
+    wants.next()
+    const { missing } = wants
     return missing === 0 || this.#chooser.choose(missing) !== 'load'
   }
 
@@ -78,7 +80,7 @@ export class Prefetcher {
     for (const sequence of queue) {
       if (place >= length) return
       if (place < NEAR) this.#buffer(sequence)
-      if (this.#reads.hasRoomAhead(lacksFew(sequence))) this.#promote(sequence)
+      if (this.#reads.hasRoomAhead(lacksFew(sequence.wants))) this.#promote(sequence)
       place++
     }
   }
@@ -88,24 +90,20 @@ export class Prefetcher {
     return this.#lookAhead.length(this.#core.directory.pools.dram.total - this.#writer.backlog)
   }
 
-  #promote(sequence: Sequence): void {
-    const { ahead, wanted } = sequence
-    for (this.#skipPresent(sequence); ahead.next < wanted.length; this.#skipPresent(sequence)) {
-      const block = wanted[ahead.next] as Block
-      const waiter: ReadWaiter = { promoted: () => ahead.pending--, lost: () => ahead.pending-- }
-      if (!this.#reads.join(block, waiter) && !this.#start(sequence, block, waiter)) return
-      ahead.pending++
-      ahead.next++
+  #promote({ wants, ticket }: Sequence): void {
+    for (let block = wants.next(); block; block = wants.next()) {
+      const waiter: ReadWaiter = { promoted: () => wants.readEnded(), lost: () => wants.readEnded() }
+      if (!this.#reads.join(block, waiter) && !this.#start(wants, ticket, block, waiter)) return
+      wants.readBegan()
     }
   }
 
-  #start(sequence: Sequence, block: Block, waiter: ReadWaiter): boolean {
-    const { ticket, ahead } = sequence
-    const isFew = lacksFew(sequence)
+  #start(wants: Wants, ticket: number, block: Block, waiter: ReadWaiter): boolean {
+    const isFew = lacksFew(wants)
     if (!this.#reads.hasRoomAhead(isFew)) return false
     // Nothing that this request or an older one wants is given up for it.
     const dram = this.#take('dram', other => other.firstWanted > ticket)
-    ahead.isStuck = dram === null
+    wants.foundRoom(dram !== null)
     if (!dram) return false
     this.#reads.startAhead(block, dram, { promoted: () => this.#fetched(block), lost: () => {} }, isFew)
     return this.#reads.join(block, waiter)
@@ -116,20 +114,15 @@ export class Prefetcher {
     this.#ledger.fetched(block)
   }
 
-  /** Moves on over blocks that need no read: they are in memory, or gone. */
-  #skipPresent({ ahead, wanted }: Sequence): void {
-    for (let block = wanted[ahead.next]; block && (block.gone || isInMemory(block)); block = wanted[ahead.next]) ahead.next++
-  }
-
   /** dram → hbm for as much of the history as computing the new tokens would not hide. */
   #buffer(sequence: Sequence): void {
-    const { engine, rates } = this.#core
+    const { engine, costs } = this.#core
     const { blockBytes } = engine.info
-    const history = sequence.wanted.filter(block => !block.gone && block.valid === BLOCK_TOKENS)
+    const history = sequence.wants.blocks.filter(block => !block.gone && block.valid === BLOCK_TOKENS)
     const newTokens = sequence.tokens.length - history.length * BLOCK_TOKENS
     const bytes = readBufferBytes({
-      loadMs: rates.loadMs(history.length * blockBytes),
-      prefillMs: rates.prefillMs(newTokens),
+      loadMs: costs.loadMs(history.length * blockBytes),
+      prefillMs: costs.prefillMs(newTokens),
       bytes: history.length * blockBytes,
     })
     for (const block of history.slice(0, Math.ceil(bytes / blockBytes))) {
@@ -151,15 +144,6 @@ export class Prefetcher {
   }
 }
 
-/** Blocks that were not fetched yet, as far as it was looked. */
-function missingOf({ ahead, wanted }: Sequence): number {
-  return wanted.length - ahead.next + ahead.pending
-}
-
-function lacksFew(sequence: Sequence): boolean {
-  return missingOf(sequence) <= FEW_BLOCKS
-}
-
-function isInMemory(block: Block): boolean {
-  return block.has('dram') || block.copies.hbm.state !== 'absent'
+function lacksFew({ missing }: Wants): boolean {
+  return missing <= FEW_BLOCKS
 }

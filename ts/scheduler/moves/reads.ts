@@ -1,27 +1,26 @@
-// Promotion: ssd → dram, a bounded number at a time. What an admitted request needs goes first, in the order asked for;
-// what the queue will need takes what is left of the disk.
+// Promotion: ssd → dram, a bounded number at a time. Blocks that an admitted request needs go first, in the order
+// asked for; those that the queue will need take the rest of the disk.
 
 import type { Block } from '../../directory/block.js'
 import type { Reservation } from '../../directory/reservation.js'
 import type { TransferDone } from '../../engine/types.js'
 import type { Core } from '../core/core.js'
 import type { Room } from './room.js'
-import { Throughput } from '../costs/throughput.js'
 
 /**
- * Reads under way at once: enough to keep a disk busy for so many milliseconds, whatever the event loop does meanwhile, and
- * no more than keep an SSD busy: whoever comes next waits for them, and they hold dram slots.
+ * Reads under way at once: enough to keep a disk busy for `BUSY_MS` milliseconds, whatever the event loop does meanwhile, and
+ * no more than keep an SSD busy: the next request waits for them, and they hold dram slots.
  */
 const BUSY_MS = 40
 const LEAST_READS = 4
 const MOST_READS = 16
-/** Of these, ahead of need: whoever needs a block now waits for no more than these. */
+/** Of these, ahead of need: a request that needs a block now waits for no more than these. */
 const MOST_READS_AHEAD = 8
 /** Beside these, for waiting requests that lack only few blocks: they do not wait until a long history is read. */
 const MOST_FEW_READS = 2
 
 export interface ReadWaiter {
-  /** Asked before the read starts; it does not if nobody wants it any more. @default true */
+  /** Asked before the read starts; it does not if no waiter wants it any more. @default true */
   readonly isWanted?: () => boolean
   /** The block's bytes are in dram. */
   promoted(): void
@@ -42,7 +41,6 @@ export class Reads {
   readonly #room: Room
   readonly #reads = new Map<Block, Read>()
   readonly #queue: Read[] = []
-  readonly #throughput = new Throughput()
   #inFlight = 0
   #fewInFlight = 0
 
@@ -53,11 +51,6 @@ export class Reads {
 
   get isIdle(): boolean {
     return this.#reads.size === 0
-  }
-
-  /** Milliseconds a block, while there is work; 0: not known yet. */
-  msEach(now: number): number {
-    return this.#throughput.msEach(now)
   }
 
   /** Reads that admitted requests wait for, under way or not yet. */
@@ -73,7 +66,7 @@ export class Reads {
 
   /** A disk of unknown speed gets few. */
   get #mostReads(): number {
-    const ms = this.msEach(this.#core.clock.now())
+    const ms = this.#core.costs.readMs
     return ms === 0 ? LEAST_READS : Math.min(MOST_READS, Math.max(LEAST_READS, Math.ceil(BUSY_MS / ms)))
   }
 
@@ -106,7 +99,7 @@ export class Reads {
     }
   }
 
-  /** The first in the queue is dropped if nobody waits for it any more. */
+  /** The first in the queue is dropped if no waiter wants it any more. */
   #dropUnwanted(): boolean {
     const read = this.#queue[0] as Read
     if (read.waiters.some(waiter => waiter.isWanted?.() ?? true)) return false
@@ -123,7 +116,7 @@ export class Reads {
   }
 
   #start(read: Read, dram: Reservation): void {
-    const { directory, desk, clock } = this.#core
+    const { directory, desk, costs } = this.#core
     const { block, ssdSlot } = read
     if (block.gone || block.copies.dram.state !== 'absent') {
       dram.dispose()
@@ -135,16 +128,16 @@ export class Reads {
     directory.pools.dram.pin(slot)
     this.#inFlight++
     if (read.isFew) this.#fewInFlight++
-    this.#throughput.started(clock.now())
+    costs.readBegan()
     const { key, valid } = block
     desk.send({ kind: 'read', ssdSlot, dramSlot: slot, key, valid }, done => this.#ended(read, slot, done))
   }
 
   #ended(read: Read, slot: number, done: TransferDone): void {
-    const { directory, counters, journal, clock } = this.#core
+    const { directory, counters, journal, costs } = this.#core
     this.#inFlight--
     if (read.isFew) this.#fewInFlight--
-    this.#throughput.ended(clock.now())
+    costs.readEnded()
     directory.pools.dram.unpin(slot)
     const { block } = read
     if (block.gone) return this.#settle(read, false)

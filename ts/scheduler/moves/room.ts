@@ -1,9 +1,10 @@
 // Makes room: a free slot, or the slot of a block that placement gives up.
 
-import { TIERS, type Block } from '../../directory/block.js'
+import type { Block } from '../../directory/block.js'
 import { Evictor } from '../../directory/evictor.js'
 import type { Reservation } from '../../directory/reservation.js'
 import type { TierName } from '../../engine/types.js'
+import { TIER_NAMES } from '../../protocol/tiers.js'
 import { isSaved, type Core } from '../core/core.js'
 
 type MayGo = (block: Block) => boolean
@@ -12,7 +13,7 @@ type MayGo = (block: Block) => boolean
 export interface Claim {
   /**
    * `now`: something cannot go on without it. `later`: it would only be good to have, so of hbm nothing goes that is not
-   * saved, and a refusal of dram hurries nobody.
+   * saved, and a refusal of dram hurries no flush.
    */
   readonly for: 'now' | 'later'
   /** Which of the blocks that may go may go for this. @default all of them */
@@ -24,7 +25,7 @@ const NOW: Claim = { for: 'now' }
 export class Room {
   readonly #core: Core
   readonly #evictors: Readonly<Record<TierName, Evictor>>
-  /** What may go for a claim; in order of preference: the next rule is asked only when nothing may go by the one before. */
+  /** The rules by which a block may go for a claim, in order of preference: the next rule is asked only when nothing may go by the one before. */
   readonly #rules: Readonly<Record<Claim['for'], Readonly<Record<TierName, readonly MayGo[]>>>>
   /** A dram slot was asked for in vain since the last flush of the ssd tier. */
   #isDramShort = false
@@ -125,7 +126,7 @@ export class Room {
     return block.releasable && !this.#isProtected(block, 'hbm')
   }
 
-  /** Compute never waits for the ssd: what nobody wants is dropped, but only while dram cannot take it. */
+  /** Compute never waits for the ssd: a block that no request wants is dropped, but only while dram cannot take it. */
   #mayGoUnsaved(block: Block): boolean {
     return this.#isDramShort && (block.wants === 0 || this.#lastResorts > 0)
   }
@@ -139,6 +140,6 @@ export class Room {
   /** A request inside the eviction window wants the block, and no other tier has it. */
   #isProtected(block: Block, tier: TierName): boolean {
     if (block.wants === 0 || block.firstWanted > this.#windowEnd || this.#lastResorts > 0) return false
-    return TIERS.every(other => other === tier || !block.has(other))
+    return TIER_NAMES.every(other => other === tier || !block.has(other))
   }
 }

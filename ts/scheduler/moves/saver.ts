@@ -5,13 +5,12 @@ import type { Block } from '../../directory/block.js'
 import type { Reservation } from '../../directory/reservation.js'
 import { BLOCK_TOKENS, type PlanSave, type TransferDone } from '../../engine/types.js'
 import { isSaved, type Core } from '../core/core.js'
+import { Retries } from './retries.js'
 import type { Room } from './room.js'
 import type { Writer } from './writer.js'
 
 /** Background saves under way at once. Compute shares the device with them. */
 const MOST_SAVES = 16
-/** A block whose save failed this often is not tried again. */
-const MOST_FAILURES = 3
 
 /** A save inside a plan. It counts when both the step's reply (whose key it is) and the transfer's end are there. */
 export interface PlannedSave {
@@ -29,13 +28,14 @@ export class Saver {
   readonly #writer: Writer
   readonly #unsaved = new Set<Block>()
   readonly #saving = new Set<Block>()
-  readonly #failures = new WeakMap<Block, number>()
+  readonly #retries: Retries
   #inFlight = 0
 
   constructor(core: Core, room: Room, writer: Writer) {
     this.#core = core
     this.#room = room
     this.#writer = writer
+    this.#retries = new Retries(core, 'save', 'a block is no longer saved to dram')
   }
 
   /** Saves under way, in plans and beside them. */
@@ -107,7 +107,7 @@ export class Saver {
     if (block) this.#saving.delete(block)
     if (done.error !== undefined || block === null || block.gone || block.copies.dram.state !== 'absent') {
       dram.dispose()
-      if (block && done.error !== undefined) this.#retry(block, done.error, done.detail)
+      if (block && done.error !== undefined && this.#retries.failed(block, done.error, done.detail)) this.want(block)
       return
     }
     dram.become(block, 'present')
@@ -117,18 +117,7 @@ export class Saver {
     this.#dropSuperseded(block)
   }
 
-  #retry(block: Block, code: string, detail: string | undefined): void {
-    const { counters, options } = this.#core
-    const failures = (this.#failures.get(block) ?? 0) + 1
-    this.#failures.set(block, failures)
-    if (failures < MOST_FAILURES) return this.want(block)
-    block.releasable = true
-    if (failures > MOST_FAILURES) return
-    counters.abandoned.save++
-    options.onFault({ message: 'a block is no longer saved to dram', code, context: { failures, block: block.index, tokens: block.valid, ...(detail === undefined ? {} : { detail }) } })
-  }
-
-  /** What the block continues is no longer needed in memory; on ssd it stays until the block is durable there. */
+  /** The shorter blocks that this one continues are no longer needed in memory; on ssd it stays until the block is durable there. */
   #dropSuperseded(block: Block): void {
     const { directory } = this.#core
     for (const old of directory.superseded(block)) {

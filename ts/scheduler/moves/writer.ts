@@ -6,6 +6,7 @@ import type { Reservation } from '../../directory/reservation.js'
 import type { BlockStore } from '../../directory/store.js'
 import type { TransferDone } from '../../engine/types.js'
 import type { Core } from '../core/core.js'
+import { Retries } from './retries.js'
 import type { HeldTransfer } from '../core/transfer-desk.js'
 import type { Room } from './room.js'
 
@@ -13,8 +14,6 @@ import type { Room } from './room.js'
 const MOST_WRITES = 8
 /** Writes that have a slot, where the store is told of each first: while it commits, the disk has others to write. */
 const MOST_BEGUN = 2 * MOST_WRITES
-/** A block whose write failed this often is not tried again and may leave dram. */
-const MOST_FAILURES = 3
 
 /** One write. A block may leave the disk and be written again, to the same slot too, before the first write is flushed. */
 interface Write {
@@ -29,7 +28,7 @@ export class Writer {
   readonly #room: Room
   readonly #store: BlockStore | null
   readonly #dirty = new Set<Block>()
-  readonly #failures = new WeakMap<Block, number>()
+  readonly #retries: Retries
   /** The last write of each block: what ends for an earlier one says nothing of the copy that is there. */
   readonly #latest = new WeakMap<Block, Write>()
   /** Written, not flushed. */
@@ -48,6 +47,7 @@ export class Writer {
     this.#core = core
     this.#room = room
     this.#store = store
+    this.#retries = new Retries(core, 'write', 'a block is no longer written to the ssd')
     core.events.on('dramLetGo', block => this.releaseStaging(block))
   }
 
@@ -148,21 +148,14 @@ export class Writer {
     if (done.error !== undefined) return this.#failed(write, done.error, done.detail)
     journal.left('write', block, done.ms, true)
     directory.complete(block, 'ssd')
-    counters.demotedBlocks++
+    counters.writtenBlocks++
     this.#written.push(write)
   }
 
   /** It was not written, or not flushed: what a failed flush has lost is on the disk only if it is written again. */
   #failed({ block, slot }: Write, code: string, detail?: string): void {
-    const { directory, counters, options } = this.#core
-    const failures = (this.#failures.get(block) ?? 0) + 1
-    this.#failures.set(block, failures)
-    if (failures >= MOST_FAILURES) block.releasable = true
-    if (failures === MOST_FAILURES) {
-      counters.abandoned.write++
-      const context = { failures, block: block.index, tokens: block.valid, ssd_slot: slot, ...(detail === undefined ? {} : { detail }) }
-      options.onFault({ message: 'a block is no longer written to the ssd', code, context })
-    }
+    const { directory, counters } = this.#core
+    this.#retries.failed(block, code, detail, { ssd_slot: slot })
     directory.removeCopy(block, 'ssd', 'damaged')
     if (block.gone) counters.dropped.damaged++
     this.want(block)

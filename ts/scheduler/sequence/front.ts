@@ -22,7 +22,7 @@ export class Front {
     this.tail = length % BLOCK_TOKENS === 0 ? -1 : this.nextRead - 1
   }
 
-  /** The history ends before its last, partly used block: whoever stands there computes on. */
+  /** The history ends before its last, partly used block: a front that stands there computes on. */
   dropTail(): void {
     this.missing.delete(this.tail)
     this.length = this.tail * BLOCK_TOKENS
@@ -31,6 +31,11 @@ export class Front {
   /** Nothing is read: everything that is missing is computed. */
   giveUp(): void {
     for (const index of this.missing.keys()) this.missing.set(index, null)
+  }
+
+  /** `rows` of the planned ones are computed. */
+  answered(rows: number): void {
+    this.unanswered -= rows
   }
 
   /** Rows [from, to) are planned: their blocks are the front's now. */

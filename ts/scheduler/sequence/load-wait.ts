@@ -1,4 +1,4 @@
-// What a sequence waits for until its blocks are all in hbm. The loader writes it; whoever plans steps reads it.
+// The loads that a sequence waits for until its blocks are all in hbm. The loader writes it; the parts that plan steps read it.
 
 import type { Block } from '../../directory/block.js'
 
@@ -56,7 +56,7 @@ export class LoadWait {
     this.#startedAt = now
   }
 
-  /** The sequence waits for the load, of so many bytes. */
+  /** The sequence waits for the load, of `bytes` bytes. */
   join(load: Load, bytes: number): void {
     load.users.add(this)
     this.#loads.add(load)

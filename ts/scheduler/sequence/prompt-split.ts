@@ -6,21 +6,19 @@ import { BLOCK_TOKENS, type BlockKey, type TierName } from '../../engine/types.j
 import { perTier } from '../accounts/counters.js'
 import { explainMisses, joinMisses, type Misses } from '../accounts/misses.js'
 import type { Asked } from '../accounts/what-if/curve.js'
+import type { Progress } from './progress.js'
 import type { Start } from './start.js'
 import type { TokenList } from './tokens.js'
 
-/** What of a sequence is looked at. */
+/** The parts of a sequence that are looked at. */
 export interface Prompted {
   readonly root: BlockKey
   readonly keys: readonly BlockKey[]
   readonly tokens: TokenList
   readonly promptLength: number
   readonly start: Pick<Start, 'leftOut'>
-  /** Tier of each matched block when the request was queued. */
-  readonly queuedTiers: ReadonlyArray<TierName | undefined>
-  readonly split: PromptSplit | null
-  /** The most tokens that were ever computed. */
-  readonly highWater: number
+  readonly serving: Serving
+  readonly progress: Pick<Progress, 'highWater'>
 }
 
 /** Settled when the first of the prompt's rows is computed. */
@@ -37,13 +35,55 @@ export interface PromptSplit {
   readonly tiers: ReadonlyArray<TierName | undefined>
 }
 
+/** How the prompt of one sequence is served, from the queue on. */
+export class Serving {
+  #tiers: ReadonlyArray<TierName | undefined> = []
+  #split: PromptSplit | null = null
+  #isSettled = false
+
+  /** Before the first rows are computed, it is only what was meant; null: not even that is known. */
+  get split(): PromptSplit | null {
+    return this.#split
+  }
+
+  /** Once rows are computed; null: none are. */
+  get settled(): PromptSplit | null {
+    return this.#isSettled ? this.#split : null
+  }
+
+  /** The tiers of its blocks when the request was queued are known. */
+  get hasTiers(): boolean {
+    return this.#tiers.length > 0
+  }
+
+  /** Where matched block `index` lay when the request was queued. */
+  tierOf(index: number): TierName | undefined {
+    return this.#tiers[index]
+  }
+
+  /** The request is queued, and its matched blocks lie in these tiers, by block index. */
+  queued(tiers: ReadonlyArray<TierName | undefined>): void {
+    this.#tiers = tiers
+  }
+
+  /** The sequence has got its slots; what was settled stays. */
+  acquired(split: () => PromptSplit): void {
+    if (!this.#isSettled) this.#split = split()
+  }
+
+  /** Rows of it are computed. */
+  settle(): void {
+    this.#isSettled = true
+  }
+}
+
 /** A block's tier is the one it lay in when the request was queued. */
 export function splitOf(directory: Directory, sequence: Prompted, match: Match): PromptSplit {
   const reused = perTier()
   const tiers: Array<TierName | undefined> = []
   let inView = 0
   for (const { index, block, rows } of match.sources) {
-    const tier = sequence.queuedTiers[index] ?? block.tier ?? 'ssd'
+    const tier = sequence.serving.tierOf(index) ?? block.tier ?? 'ssd'
     tiers[index] = tier
     reused[tier] += rows
     inView += rows
@@ -57,11 +97,12 @@ export function splitOf(directory: Directory, sequence: Prompted, match: Match):
 }
 
 /**
- * Rows [from, to) are computed. What of them is history that lay in a tier counts as computed after all, each token once:
+ * Rows [from, to) are computed. Those of them that are history in a tier count as computed after all, each token once:
  * it was as fast, or its block turned out damaged. Of what is there and was computed all the same no better reason is known.
  */
 export function countComputed(directory: Directory, sequence: Prompted, from: number, to: number): void {
-  const { split, highWater } = sequence
+  const { split } = sequence.serving
+  const { highWater } = sequence.progress
   if (!split) return
   const end = Math.min(to, split.length)
   for (let start = Math.max(from, highWater); start < end; ) {

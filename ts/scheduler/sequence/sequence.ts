@@ -1,18 +1,21 @@
 // One request as the scheduler knows it, from the queue to the end of its answer.
 
-import type { Block } from '../../directory/block.js'
-import { BLOCK_TOKENS, type BlockKey, type SequenceSpec, type TierName } from '../../engine/types.js'
 import type { AnswerHash } from '../../conversations/chain.js'
-import type { TableEntry } from './block-table.js'
-import type { Front } from './front.js'
-import { LoadWait } from './load-wait.js'
+import type { Block } from '../../directory/block.js'
+import { BLOCK_TOKENS, type BlockKey, type SequenceSpec } from '../../engine/types.js'
 import type { Retention } from '../../placement/retention.js'
 import type { TurnUse } from '../../placement/types.js'
-import type { PromptSplit } from './prompt-split.js'
-import type { Start } from './start.js'
-import { TokenList } from './tokens.js'
 import { Trail } from '../accounts/trail.js'
+import { BlockTable } from './block-table.js'
+import { LoadWait } from './load-wait.js'
+import { Progress } from './progress.js'
+import { Serving } from './prompt-split.js'
+import { Standing } from './standing.js'
+import type { Start } from './start.js'
+import { Timing } from './timing.js'
+import { TokenList } from './tokens.js'
 import type { TurnSink } from './turn-sink.js'
+import { Wants } from './wants.js'
 
 /**
  * waiting (in the queue) → preparing (its blocks are being loaded) → running → ended; preemption and failed loads
@@ -21,89 +24,44 @@ import type { TurnSink } from './turn-sink.js'
 export type SequenceState = 'waiting' | 'preparing' | 'running' | 'ended'
 export type LeaveReason = 'cancelled' | 'preempted' | 'void'
 
-export interface SequenceTimes {
-  readonly accepted: number
-  prepared: number
-  joined: number
-  firstToken: number
+/** The sender's words on a request beside its prompt. */
+export interface Wishes {
+  /** For the blocks that it uses. */
+  readonly retention: Retention
+  /** Leading tokens of the prompt that are its system prompt. */
+  readonly systemTokens: number
 }
 
-/** Fetching before its turn: the first of `wanted` not looked at yet, reads under way, and whether dram had no room. */
-export interface Ahead {
-  next: number
-  pending: number
-  isStuck: boolean
-}
+const NO_WISHES: Wishes = { retention: 'none', systemTokens: 0 }
+const NO_WANTS = new Wants([])
 
+/** Its parts have one writer each: themselves. Others change them by their methods. */
 export class Sequence {
-  state: SequenceState = 'waiting'
-  leaving: LeaveReason | null = null
   /** The whole prompt as the client sent it; `tokens` may have begun without a part of it. */
   readonly history: Uint32Array
-  spec: SequenceSpec
-  start: Start
-  tokens: TokenList
-  promptLength: number
-  /** Keys of the full blocks known so far, in chain order. */
-  keys: BlockKey[]
-  /** By block index; what lies outside the view has no entry. */
-  table: Array<TableEntry | undefined> = []
-  /** Blocks before this one that are outside the view have left the table. */
-  leftUpTo = 0
-  /** Table entries that the engine knows of. */
-  tableSent = 0
-  /** The engine's table must be emptied first. */
-  needsReset = false
-  /** The engine knows the sequence. */
-  isAdded = false
-  /** Tokens whose KV is computed, as far as answered steps say. */
-  computed = 0
-  /** Tokens whose KV is computed once every submitted plan has run. */
-  planned = 0
-  /** Length once every submitted plan has run: known tokens and one more for each plan that samples. */
-  expectedLength: number
-  /** The most that was ever computed: what is computed again below it counts as recomputed. */
-  highWater = 0
-  recomputed = 0
-  lastStep = -1
-  split: PromptSplit | null = null
-  /** Tells placement which blocks the turn uses; null: it has none yet. */
-  turnUse: TurnUse | null = null
-  /** What its sender wishes for the blocks that it uses. */
-  retention: Retention = 'none'
-  /** Leading tokens of the prompt that are its system prompt. */
-  systemTokens = 0
-  isSplitFinal = false
-  /** Set while the front of the history is computed and its back is read. */
-  front: Front | null = null
-  /** What it waits for until its blocks are in hbm. */
+  /** Which of its tokens are computed and planned. */
+  readonly progress: Progress
+  /** Its blocks in hbm. */
+  readonly table = new BlockTable()
+  /** The loads that it waits for until its blocks are in hbm. */
   readonly loading = new LoadWait()
-  /** The rows of its own last block are complete: it ran since it got its slots, or extends a block in place. */
-  isTailSettled = false
-  /** Key of the last block that was kept when it left hbm. */
-  leaf: BlockKey | null = null
-  /** Key of the last, partly filled block, once the engine has said it. */
-  tailKey: BlockKey | null = null
-  /** Blocks it wants while it waits. */
-  wanted: Block[] = []
-  /** How far these were brought into memory before its turn. */
-  ahead: Ahead = { next: 0, pending: 0, isStuck: false }
-  /** Younger requests that were admitted before it, and when the first of them was, in milliseconds. */
-  overtaken = 0
-  overtakenAt = 0
-  /** Plans in a row in which its prompt stood back behind shorter ones. */
-  stoodBack = 0
+  /** How its prompt is served. */
+  readonly serving = new Serving()
+  /** When its phases began. */
+  readonly times: Timing
+  /** How often others went before it. */
+  readonly standing = new Standing()
   /** When its phases ran. */
   readonly trail: Trail
-  /** Blocks whose rows it got its slots filled from, since it has had them. */
-  sources: Block[] = []
-  /** Since when it has waited for its slots, in milliseconds. */
-  queuedAt: number
-  /** Tier of each matched block when the request was queued. */
-  queuedTiers: Array<TierName | undefined> = []
-  /** Directory version at which it last could not be admitted. */
-  refusedAt = -1
-  readonly times: SequenceTimes
+  #state: SequenceState = 'waiting'
+  #leaving: LeaveReason | null = null
+  #isAdded = false
+  #spec: SequenceSpec
+  #start: Start
+  #tokens: TokenList
+  #keys: BlockKey[]
+  #turnUse: TurnUse | null = null
+  #wants = NO_WANTS
 
   constructor(
     spec: SequenceSpec,
@@ -116,58 +74,168 @@ export class Sequence {
     readonly tenant: string,
     readonly requestId: string,
     acceptedAt: number,
+    readonly wishes: Wishes = NO_WISHES,
   ) {
+    const [start] = starts
     this.history = spec.tokens
-    this.start = starts[0]
-    this.spec = { ...spec, tokens: this.start.tokens }
-    this.tokens = new TokenList(this.start.tokens)
-    this.promptLength = this.start.tokens.length
-    this.keys = fullKeys(this.start)
-    this.expectedLength = this.promptLength
-    this.queuedAt = acceptedAt
+    this.#start = start
+    this.#spec = { ...spec, tokens: start.tokens }
+    this.#tokens = new TokenList(start.tokens)
+    this.#keys = fullKeys(start)
+    this.progress = new Progress(start.tokens.length)
+    this.times = new Timing(acceptedAt)
     this.trail = new Trail({ conversation: turn.conversation, tenant })
-    this.times = { accepted: acceptedAt, prepared: 0, joined: 0, firstToken: 0 }
+  }
+
+  get state(): SequenceState {
+    return this.#state
+  }
+
+  /** Why no further plan names it; null: plans may. */
+  get leaving(): LeaveReason | null {
+    return this.#leaving
+  }
+
+  /** The engine knows the sequence. */
+  get isAdded(): boolean {
+    return this.#isAdded
   }
 
   get id(): number {
-    return this.spec.sequence
+    return this.#spec.sequence
   }
 
   get root(): BlockKey {
-    return this.spec.root
+    return this.#spec.root
   }
 
-  /** Before the engine knows the sequence: begins with other tokens. */
-  begin(start: Start): void {
-    if (start === this.start) return
-    this.start = start
-    this.spec = { ...this.spec, tokens: start.tokens }
-    this.tokens = new TokenList(start.tokens)
-    this.promptLength = start.tokens.length
-    this.keys = fullKeys(start)
-    this.expectedLength = this.promptLength
-    this.queuedTiers = []
+  get spec(): SequenceSpec {
+    return this.#spec
+  }
+
+  /** Where it begins. */
+  get start(): Start {
+    return this.#start
+  }
+
+  /** Known tokens: those that it began with, and what was sampled. */
+  get tokens(): TokenList {
+    return this.#tokens
+  }
+
+  get promptLength(): number {
+    return this.#start.tokens.length
+  }
+
+  /** Keys of the full blocks known so far, in chain order. */
+  get keys(): readonly BlockKey[] {
+    return this.#keys
+  }
+
+  /** Tells placement which blocks the turn uses; null: it has none yet. */
+  get turnUse(): TurnUse | null {
+    return this.#turnUse
+  }
+
+  /** Blocks it wants while it waits. */
+  get wants(): Wants {
+    return this.#wants
   }
 
   /** Tokens sampled so far. */
   get answerLength(): number {
-    return this.tokens.length - this.promptLength
-  }
-
-  /** Key of the block before block `index`. */
-  parentKey(index: number): BlockKey {
-    return index === 0 ? this.root : (this.keys[index - 1] as BlockKey)
+    return this.#tokens.length - this.promptLength
   }
 
   /** Rows that the next plan may have. */
   get plannableRows(): number {
-    return this.front ? this.front.rows : this.remainingRows
+    return this.progress.front?.rows ?? this.remainingRows
   }
 
   /** Tokens that may still be planned: the rest of what is known, and one for each token yet to be sampled. */
   get remainingRows(): number {
-    const mostRows = this.promptLength + this.spec.maxTokens - 1
-    return Math.min(this.expectedLength, mostRows) - this.planned
+    const mostRows = this.promptLength + this.#spec.maxTokens - 1
+    return Math.min(this.progress.expectedLength, mostRows) - this.progress.planned
+  }
+
+  /** Key of the block before block `index`. */
+  parentKey(index: number): BlockKey {
+    return index === 0 ? this.root : (this.#keys[index - 1] as BlockKey)
+  }
+
+  /** Before the engine knows the sequence: begins with other tokens. */
+  begin(start: Start): void {
+    if (start === this.#start) return
+    this.#start = start
+    this.#spec = { ...this.#spec, tokens: start.tokens }
+    this.#tokens = new TokenList(start.tokens)
+    this.#keys = fullKeys(start)
+    this.progress.begin(start.tokens.length)
+    this.serving.queued([])
+  }
+
+  /** Block `index` is full, and this is its key. */
+  named(index: number, key: BlockKey): void {
+    this.#keys[index] = key
+  }
+
+  /** The turn begins, unless it has. */
+  beginTurn(begin: () => TurnUse): TurnUse {
+    return (this.#turnUse ??= begin())
+  }
+
+  /** While it waits, it wants these blocks. */
+  want(blocks: readonly Block[]): void {
+    this.#wants = new Wants(blocks)
+    for (const block of blocks) block.want(this.ticket)
+  }
+
+  /** It wants nothing any more. */
+  unwant(): void {
+    for (const block of this.#wants.blocks) block.unwant(this.ticket)
+    this.#wants = NO_WANTS
+  }
+
+  /** It has got its slots. */
+  prepare(now: number): void {
+    this.#state = 'preparing'
+    this.times.prepare(now)
+  }
+
+  /** Plans may name it. */
+  run(now: number): void {
+    this.#state = 'running'
+    this.times.join(now)
+  }
+
+  /** Its front has met its back: it waits for the rest of its loads like every other one. */
+  meet(): void {
+    this.progress.endFront()
+    if (this.#state === 'running') this.#state = 'preparing'
+  }
+
+  /** The engine knows it from now on. */
+  added(): void {
+    this.#isAdded = true
+  }
+
+  /** No further plan names it. A client that cancels is heard whatever the reason was before; else the first reason stays. */
+  leave(reason: LeaveReason): void {
+    if (reason === 'cancelled' || this.#leaving === null) this.#leaving = reason
+  }
+
+  /** It has left hbm, and goes back to the queue. */
+  wait(now: number): void {
+    this.#state = 'waiting'
+    this.#leaving = null
+    this.times.queue(now)
+    this.standing.retry()
+  }
+
+  /** Nothing is computed for it any more. */
+  end(): void {
+    this.#state = 'ended'
+    this.#leaving = null
   }
 }
 

@@ -4,6 +4,7 @@
 import type { Core } from '../../scheduler/core/core.js'
 import { RequestRecords, type Ending } from './records.js'
 import type { RequestLog } from './request-log.js'
+import { TIER_NAMES } from '../../protocol/tiers.js'
 import type { Sequence } from '../../scheduler/sequence/sequence.js'
 import type { TurnUsage } from '../types.js'
 import { usageOf } from './usage.js'
@@ -51,8 +52,8 @@ export class Accounts {
   }
 
   usageOf(sequence: Sequence): TurnUsage {
-    const { prefill, options } = this.#core
-    return usageOf(sequence, sequence.answerLength, tokens => prefill.promptMs(tokens, options.maxBatchTokens))
+    const { costs, options } = this.#core
+    return usageOf(sequence, sequence.answerLength, tokens => costs.promptMs(tokens, options.maxBatchTokens))
   }
 
   async close(): Promise<void> {
@@ -64,20 +65,20 @@ export class Accounts {
   }
 
   /** For the hit rates of other capacities. */
-  #followUse({ keys, history, split, tailKey }: Sequence): void {
+  #followUse({ keys, history, serving: { split }, progress: { tailKey } }: Sequence): void {
     if (!split || !this.#core.tiers.keeps) return
     this.#core.curve.served(history.length, split.asked, tailKey === null ? keys : [...keys, tailKey])
   }
 
   #count(sequence: Sequence): void {
     const { counters } = this.#core
-    const { split } = sequence
+    const split = sequence.serving.settled
     counters.promptTokens += sequence.history.length
     counters.completionTokens += sequence.answerLength
-    counters.recomputedTokens += sequence.recomputed
-    if (!split || !sequence.isSplitFinal) return
+    counters.recomputedTokens += sequence.progress.recomputed
+    if (!split) return
     counters.computedTokens += split.computed
-    for (const tier of ['hbm', 'dram', 'ssd'] as const) counters.reused[tier] += split.reused[tier]
+    for (const tier of TIER_NAMES) counters.reused[tier] += split.reused[tier]
     const { neverSeen, evicted, damaged, unknown } = split.misses.tokens
     counters.missed.neverSeen += neverSeen
     counters.missed.evicted += evicted

@@ -103,7 +103,7 @@ function recordOf(seq: number, sequence: Sequence, usage: TurnUsage, { status, f
       outside_view: missed.outsideView,
       unknown: missed.unknown,
     },
-    evictions: decisions((sequence.isSplitFinal && sequence.split?.misses.losses) || []),
+    evictions: decisions(sequence.serving.settled?.misses.losses ?? []),
     ttft_ms: hasAnswered ? usage.ttftMs : null,
     estimated_ttft_ms: hasAnswered ? usage.ttftWithoutReuseMs : null,
   }

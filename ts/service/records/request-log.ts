@@ -49,7 +49,7 @@ export class RequestLog {
       conversation: usage.conversation,
       tenant: sequence.tenant,
       input_tokens: usage.promptTokens,
-      system_tokens: sequence.systemTokens,
+      system_tokens: sequence.wishes.systemTokens,
       output_tokens: usage.completionTokens,
       block_hashes: keys.map(key => this.#hash(key)),
       reused: hbm + dram + ssd,

@@ -12,7 +12,7 @@ import type { TurnUsage } from '../types.js'
 export function usageOf(sequence: Sequence, completionTokens: number, promptMs: (tokens: number) => number | null): TurnUsage {
   const { times } = sequence
   // Before the first rows are computed, it is only what was meant.
-  const split = sequence.isSplitFinal ? sequence.split : null
+  const split = sequence.serving.settled
   const reused = split?.reused ?? perTier()
   const { tokens: missed, stranded } = split?.misses ?? NO_MISSES
   const { neverSeen, evicted, damaged, unknown } = missed
@@ -25,7 +25,7 @@ export function usageOf(sequence: Sequence, completionTokens: number, promptMs: 
     conversation: sequence.turn.conversation,
     reusedTokens: reused,
     computedTokens: split?.computed ?? 0,
-    recomputedTokens: sequence.recomputed,
+    recomputedTokens: sequence.progress.recomputed,
     outsideViewTokens: outsideView,
     missedTokens: { neverSeen, evicted, damaged, outsideView, unknown },
     strandedBlocks: stranded,

@@ -3,6 +3,7 @@
 import type { CurvePoint } from '../capacity/curve.js'
 import type { Baseline, TieredResult } from '../tiered/result.js'
 import type { Trace } from '../traces/trace.js'
+import { TIER_NAMES } from '../../protocol/tiers.js'
 import { bars } from './bars.js'
 import { missCurve } from './curve.js'
 import { page, table } from './page.js'
@@ -29,7 +30,7 @@ function sources(results: readonly TieredResult[]): string {
     name: policy,
     shares: [hit.hbm, hit.dram, hit.ssd, miss.never_seen, miss.evicted, miss.damaged, miss.outside_view, miss.unknown],
   }))
-  const legend = ['hbm', 'dram', 'ssd', 'never seen', 'evicted', 'damaged', 'outside', 'unknown']
+  const legend = [...TIER_NAMES, 'never seen', 'evicted', 'damaged', 'outside', 'unknown']
   return bars(rows, legend, 'Sources of prompt tokens') + table(['policy', 'token hits', 'block hits', ...legend], results.map((result, i) => [
     result.policy,
     percent(result.token_hit_rate),

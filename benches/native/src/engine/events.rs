@@ -97,7 +97,7 @@ fn all_rows_ok(event: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use attentionstore_engine::event::{EngineEvent, RowResult, RowStatus, StepReply, TransferDone};
+    use attentionstore_engine::event::{EngineEvent, Reason, RowResult, RowStatus, StepReply, TransferDone};
     use attentionstore_engine::plan::{PlanRow, PlanSave, TableUpdate};
     use attentionstore_engine::wire::{decode_plan, decode_transfers, encode_event};
 
@@ -141,7 +141,7 @@ mod tests {
         let events = [
             step(1, vec![row(RowStatus::Ok), row(RowStatus::Ok)]),
             step(2, vec![row(RowStatus::Ok), row(RowStatus::Void)]),
-            EngineEvent::Transfer(TransferDone { id: 8, error: Some("kv_io"), bytes: 1, ms: 1.0 }),
+            EngineEvent::Transfer(TransferDone::failed(8, Reason { code: "kv_io", detail: "a disk".into() })),
             EngineEvent::Failed { code: "device", message: "it broke".into() },
         ];
         let mut bytes = Vec::new();

@@ -9,7 +9,7 @@ use super::Device;
 use crate::error::{CudaError, DriverContext};
 
 /// Most bytes registered in one call: larger ones fail on some systems.
-const CHUNK_BYTES: usize = 64 << 30;
+pub const REGISTERED_AT_ONCE: usize = 64 << 30;
 
 /// Host memory pinned for every card of the machine, until dropped.
 ///
@@ -24,7 +24,7 @@ pub struct HostRegistration {
 unsafe impl Send for HostRegistration {}
 
 impl HostRegistration {
-    /// Registers `bytes` from `start` on, in chunks of at most 64 GiB.
+    /// Registers `bytes` from `start` on, in chunks of [`REGISTERED_AT_ONCE`]. A copy must not cross their borders.
     ///
     /// # Errors
     /// The driver refuses, for instance memory that is registered already; nothing stays registered then.
@@ -32,12 +32,29 @@ impl HostRegistration {
     /// # Safety
     /// The range must stay mapped until the registration is dropped.
     pub unsafe fn new(device: &Device, start: *mut u8, bytes: usize) -> Result<HostRegistration, CudaError> {
+        // SAFETY: the caller's promise.
+        unsafe { HostRegistration::in_chunks(device, start, bytes, REGISTERED_AT_ONCE) }
+    }
+
+    /// As [`HostRegistration::new`], in chunks of `chunk_bytes`, whole pages.
+    ///
+    /// # Errors
+    /// As [`HostRegistration::new`].
+    ///
+    /// # Safety
+    /// As [`HostRegistration::new`].
+    pub unsafe fn in_chunks(
+        device: &Device,
+        start: *mut u8,
+        bytes: usize,
+        chunk_bytes: usize,
+    ) -> Result<HostRegistration, CudaError> {
         device.bind()?;
         let mut registration = HostRegistration { device: device.clone(), chunks: Vec::new() };
-        for offset in (0..bytes).step_by(CHUNK_BYTES) {
+        for offset in (0..bytes).step_by(chunk_bytes) {
             // SAFETY: the offset lies inside the range that the caller vouches for.
             let chunk = unsafe { start.add(offset) }.cast::<c_void>();
-            let length = CHUNK_BYTES.min(bytes - offset);
+            let length = chunk_bytes.min(bytes - offset);
             // SAFETY: the caller vouches for the range.
             unsafe { sys::cuMemHostRegister_v2(chunk, length, sys::CU_MEMHOSTREGISTER_PORTABLE) }
                 .result()

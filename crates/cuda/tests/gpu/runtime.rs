@@ -63,6 +63,34 @@ fn round_trip(gpu: &crate::support::Gpu, slice: usize, count: usize, batched: bo
     assert!(back == host, "{count} slices of {slice} bytes, batched: {batched}");
 }
 
+/// Two registrations side by side, with a copy that lies in both.
+#[test]
+fn a_copy_that_crosses_the_border_of_two_registrations_arrives_in_pieces() {
+    let Some(gpu) = gpu("a_copy_that_crosses_the_border_of_two_registrations") else { return };
+    const PAGE: usize = 4096;
+    let device = gpu.kernels.device();
+    let mut memory = vec![0_u8; 17 * PAGE];
+    let start = memory.as_ptr().addr().next_multiple_of(PAGE) - memory.as_ptr().addr();
+    let host = &mut memory[start..start + 16 * PAGE];
+    host.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at % 251) as u8);
+    let bytes = host.len() - 2 * PAGE;
+    let card = gpu.poisoned(bytes);
+    // SAFETY: the memory outlives its registration, which is dropped at the end of this function.
+    let registered =
+        unsafe { HostRegistration::in_chunks(device, host.as_mut_ptr(), host.len(), 3 * PAGE) }.unwrap();
+    let copy = MemoryCopy { from: host.as_ptr() as u64 + PAGE as u64, to: card.pointer().address(), bytes };
+    let pieces: Vec<_> = copy.within(3 * PAGE, PAGE).collect();
+    assert_eq!(pieces.len(), 5);
+    gpu.stream().synchronize().unwrap();
+    // SAFETY: the ranges live until the stream is synchronised.
+    unsafe { copy_batch(&gpu.streams.load, &pieces) }.unwrap();
+    gpu.streams.load.synchronize().unwrap();
+    let mut back = vec![0; bytes];
+    card.read(gpu.stream(), 0, &mut back).unwrap();
+    assert!(back == host[PAGE..PAGE + bytes]);
+    drop(registered);
+}
+
 #[test]
 fn an_event_is_done_after_its_work_and_a_callback_comes_once() {
     let Some(gpu) = gpu("an_event_is_done_after_its_work") else { return };

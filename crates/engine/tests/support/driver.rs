@@ -1,7 +1,7 @@
 //! Drives an engine one event at a time.
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use attentionstore_engine::{Engine, EngineOptions, MaskSource, SamplingParams, SequenceSpec};
@@ -11,6 +11,9 @@ use crate::support::subject::Subject;
 use crate::support::watched::{Watch, Watched};
 
 pub const MAX_BATCH_TOKENS: usize = 512;
+
+/// As the wire numbers it.
+const COPY: u32 = 4;
 
 /// An engine whose backend is watched.
 pub struct Driver {
@@ -34,7 +37,7 @@ pub struct Room {
 pub enum Told {
     Step { step: u32, rows: Vec<Row> },
     Transfer { id: u32, error: String },
-    Failed { code: String },
+    Failed { code: String, message: String },
 }
 
 /// Sequence, status (0 ok, 1 no-op, 2 void), the sampled token, and why the answer ended, as the wire numbers it.
@@ -145,6 +148,35 @@ impl Driver {
         }
     }
 
+    /// Starts transfers in one batch, each `[kind, id, a, b, valid]`, without waiting for their ends.
+    pub fn start(&self, transfers: &[[u32; 5]]) {
+        let words: Vec<u32> =
+            transfers.iter().flat_map(|words| words.iter().copied().chain([0; 8])).collect();
+        self.engine.transfer(&words).unwrap();
+    }
+
+    /// Waits for the end of a transfer; the error code.
+    pub fn ended(&mut self, id: u32) -> String {
+        match self.next(|told| matches!(told, Told::Transfer { id: done, .. } if *done == id)) {
+            Told::Transfer { error, .. } => error,
+            other => panic!("{other:?} is no transfer"),
+        }
+    }
+
+    /// Whether the transfer was told to have ended, as far as events have been taken.
+    pub fn has_ended(&self, id: u32) -> bool {
+        self.pending.iter().any(|told| matches!(told, Told::Transfer { id: done, .. } if *done == id))
+    }
+
+    /// The engine thread is between two steps, inside a copy, and stays there until what is returned is dropped.
+    pub fn hold(&mut self) -> Sender<()> {
+        let (held, gate) = channel();
+        *self.watch.gate.lock().unwrap() = Some(gate);
+        let (id, last) = (self.new_id(), self.engine.info().hbm_slots - 1);
+        self.start(&[[COPY, id, last - 1, last, 1]]);
+        held
+    }
+
     /// Starts a transfer of kind `kind` (as the wire numbers them) and waits for its end; the error code.
     pub fn transfer(&mut self, kind: u32, a: u32, b: u32, valid: u32) -> String {
         self.transfer_block(kind, a, b, valid, &[0; 32])
@@ -156,10 +188,7 @@ impl Driver {
         let mut words = vec![kind, id, a, b, valid];
         words.extend(key.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes)));
         self.engine.transfer(&words).unwrap();
-        match self.next(|told| matches!(told, Told::Transfer { id: done, .. } if *done == id)) {
-            Told::Transfer { error, .. } => error,
-            other => panic!("{other:?} is no transfer"),
-        }
+        self.ended(id)
     }
 
     fn new_id(&mut self) -> u32 {
@@ -200,7 +229,10 @@ fn read_events(mut bytes: &[u8]) -> Vec<Told> {
         events.push(match word(event, 0) {
             0 => Told::Step { step: word(event, 8), rows: read_rows(event) },
             1 => Told::Transfer { id: word(event, 8), error: text(event, &mut 24) },
-            _ => Told::Failed { code: text(event, &mut 8) },
+            _ => {
+                let at = &mut 8;
+                Told::Failed { code: text(event, at), message: text(event, at) }
+            }
         });
         bytes = rest;
     }

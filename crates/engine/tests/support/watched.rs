@@ -1,7 +1,7 @@
 //! What stands between an engine and its backend, to see and to disturb what passes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex};
 
 use attentionstore_engine::score::turn_keys;
@@ -27,6 +27,19 @@ pub struct Watch {
     pub refuse_loads: AtomicBool,
     /// Loads of this layer are refused.
     pub refuse_layer: Mutex<Option<u32>>,
+    /// Calls that load into this slot, among others perhaps, are refused whole.
+    pub refuse_load_into: Mutex<Option<u32>>,
+    /// Saves of this layer are refused.
+    pub refuse_save_layer: Mutex<Option<u32>>,
+    pub refuse_row_copies: AtomicBool,
+    /// Work on the load stream is told to have failed.
+    pub fail_loads: AtomicBool,
+    /// The next step panics when it begins.
+    pub panic: AtomicBool,
+    /// The next copy of rows waits until the other end is dropped.
+    pub gate: Mutex<Option<Receiver<()>>>,
+    /// What is put on the save stream before the next notice: a save that takes as long as the other end lives.
+    pub slow_save: Mutex<Option<Receiver<()>>>,
     /// Told when a step's second layer was enqueued; from then on the step is running until a load was enqueued.
     pub running: Mutex<Option<Sender<()>>>,
     /// Whether a step is held up like that.
@@ -65,6 +78,7 @@ impl Backend for Watched {
         self.inner.numerics_id()
     }
     fn begin_step(&mut self, batch: &[BatchSequence<'_>]) -> Result<(), ModelError> {
+        assert!(!self.watch.panic.swap(false, Ordering::Relaxed), "the step panics");
         self.rows = batch.iter().map(|sequence| sequence.tokens.len()).sum();
         if self.watch.logits.lock().unwrap().is_none() {
             return self.inner.begin_step(batch);
@@ -112,13 +126,26 @@ impl Backend for Watched {
         self.inner.synchronize(event);
     }
     fn notify(&mut self, stream: Stream, completion: Completion) {
+        if stream == Stream::Load && self.watch.fail_loads.load(Ordering::Relaxed) {
+            return self.inner.notify(stream, Box::new(|_| completion(Err(refused()))));
+        }
         self.inner.notify(stream, completion);
     }
     fn copy(&mut self, stream: Stream, copies: &[SliceCopy]) -> Result<(), ModelError> {
+        if stream == Stream::Save {
+            if *self.watch.refuse_save_layer.lock().unwrap() == Some(copies[0].layer) {
+                return Err(refused());
+            }
+            if let Some(slow) = self.watch.slow_save.lock().unwrap().take() {
+                self.inner.notify(stream, Box::new(move |_| assert!(slow.recv().is_err())));
+            }
+        }
         if stream == Stream::Load {
-            let refused = *self.watch.refuse_layer.lock().unwrap() == Some(copies[0].layer);
-            if refused || self.watch.refuse_loads.load(Ordering::Relaxed) {
-                return Err(ModelError::Device { device: "test".into(), detail: "refused".into() });
+            let layer = *self.watch.refuse_layer.lock().unwrap() == Some(copies[0].layer);
+            let slot = *self.watch.refuse_load_into.lock().unwrap();
+            let slot = copies.iter().any(|copy| Some(copy.slot) == slot);
+            if layer || slot || self.watch.refuse_loads.load(Ordering::Relaxed) {
+                return Err(refused());
             }
             self.watch.held.store(false, Ordering::Relaxed);
             self.watch.order.lock().unwrap().push(Seen::Load(copies[0].layer));
@@ -130,8 +157,19 @@ impl Backend for Watched {
         self.inner.pin(memory)
     }
     fn copy_rows(&mut self, from_slot: u32, to_slot: u32, valid: u32) -> Result<(), ModelError> {
+        if let Some(gate) = self.watch.gate.lock().unwrap().take() {
+            // Ends with an error when the other end is dropped.
+            let _ = gate.recv();
+        }
+        if self.watch.refuse_row_copies.load(Ordering::Relaxed) {
+            return Err(refused());
+        }
         self.inner.copy_rows(from_slot, to_slot, valid)
     }
+}
+
+fn refused() -> ModelError {
+    ModelError::Device { device: "test".into(), detail: "refused".into() }
 }
 
 impl Watched {

@@ -22,6 +22,8 @@ struct State<F> {
     /// Flushes waiting or at the engine.
     flushes: usize,
     closed: bool,
+    /// An end may never come: nobody waits for what is under way.
+    given_up: bool,
 }
 
 impl<F> Flights<F> {
@@ -34,6 +36,7 @@ impl<F> Flights<F> {
             waiting: Vec::new(),
             flushes: 0,
             closed: false,
+            given_up: false,
         };
         Self { state: Mutex::new(state), idle: Condvar::new(), limit: limit.max(1) }
     }
@@ -99,6 +102,13 @@ impl<F> Flights<F> {
         }
     }
 
+    /// A thread that was to end a transfer has panicked: accepts nothing any more, and [`Flights::close`] waits no longer.
+    pub(super) fn give_up(&self) {
+        let mut state = self.lock();
+        (state.closed, state.given_up) = (true, true);
+        self.idle.notify_all();
+    }
+
     fn admit(&self, state: &State<F>, under_way: usize, direction: &'static str) -> Result<(), KvError> {
         if state.closed {
             return Err(KvError::Closed);
@@ -122,7 +132,7 @@ impl<F> Flights<F> {
 
 impl<F> State<F> {
     fn is_idle(&self) -> bool {
-        self.reads == 0 && self.writes.is_empty() && self.flushes == 0
+        self.given_up || (self.reads == 0 && self.writes.is_empty() && self.flushes == 0)
     }
 }
 
@@ -158,6 +168,15 @@ mod tests {
         flights.end_read();
         flights.begin_read().unwrap();
         flights.end_write(write);
+    }
+
+    #[test]
+    fn what_was_given_up_is_not_waited_for() {
+        let flights = Flights::<()>::new(2);
+        flights.begin_write().unwrap();
+        flights.give_up();
+        flights.close();
+        assert_eq!(flights.begin_read().unwrap_err().code(), "kv_closed");
     }
 
     #[test]

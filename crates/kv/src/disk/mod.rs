@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use attentionstore_uring::{
-    AlignedBuffer, Direct, Engine, IoFile, IoLevel, IoStats, Limited, Measured, Region, RegionRange,
+    AlignedBuffer, Direct, Engine, IoFile, IoLevel, IoStats, Limited, Measured, Panics, Region, RegionRange,
     SystemClock, open_engine,
 };
 
@@ -103,9 +103,13 @@ pub struct DiskTier {
 struct Shared {
     file: Arc<IoFile>,
     engine: Arc<Measured>,
-    flights: Flights<SyncJob>,
+    flights: Arc<Flights<SyncJob>>,
     queues: Queues,
     damaged: AtomicU64,
+    /// Of threads: the end of a transfer may be lost with them.
+    panics: Panics,
+    /// Of callbacks, which lose nothing.
+    callback_panics: Panics,
 }
 
 impl DiskTier {
@@ -132,7 +136,9 @@ impl DiskTier {
         let slots = options.slots()?;
         let directory = &options.directory;
         std::fs::create_dir_all(directory).map_err(KvError::io(directory))?;
-        let (engine, level) = start_engine(options, arenas, wrap)?;
+        let flights = Arc::new(Flights::new(options.queue));
+        let panics = panics_of(options, &flights);
+        let (engine, level) = start_engine(options, arenas, &panics, wrap)?;
         let path = slot_file::path_of(directory, &options.layout);
         let bytes = u64::from(slots) * options.layout.host_slot_bytes() as u64;
         let removed = remove_foreign(directory, &path, bytes, options.capacity_bytes)?;
@@ -140,9 +146,11 @@ impl DiskTier {
         let shared = Arc::new(Shared {
             file: Arc::new(slot_file::open_allocated(&path, bytes, direct)?),
             engine,
-            flights: Flights::new(options.queue),
+            flights,
             queues: Queues::default(),
             damaged: AtomicU64::new(0),
+            panics,
+            callback_panics: options.panics.clone(),
         });
         let workers = workers::start(&shared, options.workers).map_err(KvError::io(directory))?;
         Ok(Self {
@@ -318,21 +326,33 @@ impl Drop for DiskTier {
     }
 }
 
+/// A panic of a thread is told as that of a callback is, and nothing waits for transfers any more.
+fn panics_of(options: &DiskOptions, flights: &Arc<Flights<SyncJob>>) -> Panics {
+    let (flights, panics) = (Arc::downgrade(flights), options.panics.clone());
+    Panics::told_to(move |_, message| {
+        if let Some(flights) = flights.upgrade() {
+            flights.give_up();
+        }
+        panics.tell(message);
+    })
+}
+
 fn start_engine(
     options: &DiskOptions,
     arenas: &[Arc<HostArena>],
+    panics: &Panics,
     wrap: impl FnOnce(Arc<dyn Engine>) -> Arc<dyn Engine>,
 ) -> Result<(Arc<Measured>, IoLevel), KvError> {
     let failed = |error| KvError::from_engine(&options.directory, error);
     let regions: Vec<Arc<dyn Region>> = arenas.iter().map(|arena| arena.clone() as Arc<dyn Region>).collect();
-    let opened =
-        open_engine(&options.directory, &regions, options.engine(), options.choice).map_err(failed)?;
+    let opened = open_engine(&options.directory, &regions, options.engine(panics.clone()), options.choice)
+        .map_err(failed)?;
     let engine = wrap(opened.engine);
     let engine: Arc<dyn Engine> = if options.limits == Default::default() {
         engine
     } else {
         let clock = Arc::new(SystemClock::default());
-        Arc::new(Limited::new(engine, options.limits, options.queue, clock).map_err(failed)?)
+        Arc::new(Limited::new(engine, options.limits, options.queue, clock, panics).map_err(failed)?)
     };
     Ok((Measured::new(engine), opened.level))
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use attentionstore_uring::{EngineChoice, EngineOptions, RateLimits};
+use attentionstore_uring::{EngineChoice, EngineOptions, Panics, RateLimits};
 
 use crate::error::KvError;
 use crate::layout::KvLayout;
@@ -24,6 +24,9 @@ pub struct DiskOptions {
     pub choice: EngineChoice,
     /// Real limits of the rates, in bytes a second.
     pub limits: RateLimits,
+    /// Where panics of the tier's threads, and of callbacks on them, are told. One of a thread may have lost the end of a
+    /// transfer: the tier accepts nothing any more, and does not wait for what is under way when it is closed.
+    pub panics: Panics,
 }
 
 impl DiskOptions {
@@ -38,6 +41,7 @@ impl DiskOptions {
             depth: 32,
             choice: EngineChoice::Auto,
             limits: RateLimits::default(),
+            panics: Panics::default(),
         }
     }
 
@@ -58,7 +62,7 @@ impl DiskOptions {
     }
 
     /// The engine's queue holds all that the tier accepts, so that handing over never blocks.
-    pub(super) fn engine(&self) -> EngineOptions {
-        EngineOptions { depth: self.depth, queue: 2 * self.queue, ..EngineOptions::default() }
+    pub(super) fn engine(&self, panics: Panics) -> EngineOptions {
+        EngineOptions { depth: self.depth, queue: 2 * self.queue, panics, ..EngineOptions::default() }
     }
 }

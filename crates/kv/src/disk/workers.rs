@@ -1,13 +1,14 @@
 //! The tier's worker threads: they seal blocks before a write, and verify them after a read.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
 
-use attentionstore_uring::{AlignedBuffer, Completion, Engine, IoBuffer, IoError, RegionRange, Request};
+use attentionstore_uring::{
+    AlignedBuffer, Completion, Engine, IoBuffer, IoError, Panics, RegionRange, Request,
+};
 use crossbeam_channel::{Receiver, Sender, select_biased, unbounded};
 
 use super::{DiskCompletion, DiskDone, DiskOperation, Shared};
@@ -67,12 +68,12 @@ impl Ticket {
         Self { tag, operation, accepted: Instant::now(), done }
     }
 
-    /// A panic in the callback must not take a thread of the tier along (the panic hook has reported it).
-    fn finish(self, result: Result<(), KvError>, bytes: usize) {
+    /// A panic in the callback is told, and must not take a thread of the tier along.
+    fn finish(self, result: Result<(), KvError>, bytes: usize, panics: &Panics) {
         let Self { tag, operation, accepted, done } = self;
         let bytes = if result.is_ok() { bytes as u64 } else { 0 };
         let completion = DiskCompletion { tag, operation, result, bytes, duration: accepted.elapsed() };
-        let _ = catch_unwind(AssertUnwindSafe(move || done(completion)));
+        panics.guard(move || done(completion));
     }
 }
 
@@ -113,7 +114,8 @@ pub(super) fn start(shared: &Arc<Shared>, count: usize) -> io::Result<Vec<JoinHa
     (0..count.clamp(1, WORKERS_MAX))
         .map(|index| {
             let shared = shared.clone();
-            Builder::new().name(format!("disk-tier-{index}")).spawn(move || run(&shared))
+            let name = format!("disk-tier-{index}");
+            Builder::new().name(name).spawn(move || shared.panics.guard(|| run(&shared)).unwrap_or_default())
         })
         .collect()
 }
@@ -179,7 +181,7 @@ fn end_write(shared: &Shared, number: u64, ticket: Ticket, result: Result<(), Kv
     for flush in shared.flights.end_write(number) {
         shared.queues.send(Job::Sync(flush));
     }
-    ticket.finish(result, bytes);
+    ticket.finish(result, bytes, &shared.callback_panics);
 }
 
 impl SyncJob {
@@ -188,7 +190,8 @@ impl SyncJob {
         shared.engine.submit(Request::sync(shared.file.clone(), move |completion: Completion| {
             shared_later.flights.end_flush();
             let path = shared_later.file.path();
-            ticket.finish(completion.result.map_err(|error| KvError::from_engine(path, error)), 0);
+            let result = completion.result.map_err(|error| KvError::from_engine(path, error));
+            ticket.finish(result, 0, &shared_later.callback_panics);
         }));
     }
 }
@@ -206,7 +209,8 @@ impl ReadJob {
             }
             (Err(error), _) => {
                 shared_later.flights.end_read();
-                self.ticket.finish(Err(KvError::from_engine(shared_later.file.path(), error)), 0);
+                let error = KvError::from_engine(shared_later.file.path(), error);
+                self.ticket.finish(Err(error), 0, &shared_later.callback_panics);
             }
         };
         shared.engine.submit(Request::read(shared.file.clone(), offset, range, done));
@@ -229,6 +233,7 @@ impl ReadJob {
             shared.damaged.fetch_add(1, Ordering::Relaxed);
         }
         shared.flights.end_read();
-        self.ticket.finish(verdict.map_err(|reason| KvError::Damaged { slot, reason }), bytes);
+        let result = verdict.map_err(|reason| KvError::Damaged { slot, reason });
+        self.ticket.finish(result, bytes, &shared.callback_panics);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use attentionstore_uring::{
     AlignedBuffer, Completion, Direct, EngineOptions, IO_ALIGNMENT, IoBuffer, IoError, IoFile, Operation,
-    Request, wait,
+    Panics, Request, wait,
 };
 use crossbeam_channel::unbounded;
 use rustix::io::Errno;
@@ -245,8 +245,10 @@ pub fn closing_from_a_callback_does_not_hang(bench: &Bench) {
     engine.close();
 }
 
-pub fn a_panic_in_a_callback_leaves_the_engine_running(bench: &Bench) {
-    let engine = bench.start(EngineOptions { depth: 1, ..EngineOptions::default() });
+pub fn a_panic_in_a_callback_is_told_and_leaves_the_engine_running(bench: &Bench) {
+    let (sender, told) = unbounded();
+    let panics = Panics::told_to(move |_, message| sender.send(message.to_owned()).unwrap());
+    let engine = bench.start(EngineOptions { depth: 1, panics, ..EngineOptions::default() });
     let file = bench.file(Direct::Never);
     for _ in 0..3 {
         let buffer = AlignedBuffer::zeroed(IO_ALIGNMENT).unwrap();
@@ -255,4 +257,5 @@ pub fn a_panic_in_a_callback_leaves_the_engine_running(bench: &Bench) {
         engine.submit(Request::write(file.clone(), 0, buffer, done));
     }
     write(&*engine, &file, 0, &pattern(1, 1)).result.unwrap();
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), ["the callback's own affair"; 3]);
 }

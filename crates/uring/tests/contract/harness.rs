@@ -6,8 +6,8 @@ use std::sync::Arc;
 use attentionstore_uring::fault::FaultEngine;
 use attentionstore_uring::{
     AlignedBuffer, Completion, Direct, Engine, EngineChoice, EngineKind, EngineOptions, IO_ALIGNMENT,
-    IoError, IoFile, Limited, Measured, RateLimits, Region, RegionRange, Request, SystemClock, open_engine,
-    wait,
+    IoError, IoFile, Limited, Measured, Panics, RateLimits, Region, RegionRange, Request, SystemClock,
+    open_engine, wait,
 };
 use tempfile::TempDir;
 
@@ -72,7 +72,9 @@ mod subjects {
     /// So high that it delays nothing.
     fn limit(engine: Arc<dyn Engine>) -> Arc<dyn Engine> {
         let limits = RateLimits { read: Some(u64::MAX), write: Some(u64::MAX) };
-        Arc::new(Limited::new(engine, limits, 2, Arc::new(SystemClock::default())).unwrap())
+        Arc::new(
+            Limited::new(engine, limits, 2, Arc::new(SystemClock::default()), &Panics::default()).unwrap(),
+        )
     }
 }
 pub use subjects::*;

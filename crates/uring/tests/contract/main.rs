@@ -36,6 +36,6 @@ run_suite! {
         closing_completes_what_was_accepted_and_refuses_what_comes_later,
         a_dropped_engine_completes_what_was_accepted,
         closing_from_a_callback_does_not_hang,
-        a_panic_in_a_callback_leaves_the_engine_running,
+        a_panic_in_a_callback_is_told_and_leaves_the_engine_running,
     }
 }

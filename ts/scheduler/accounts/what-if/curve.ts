@@ -1,6 +1,6 @@
 // The hit rate of an LRU cache of any capacity, from the requests that pass. Tokens count, not blocks: a block that is
 // asked for weighs as many tokens as the prompt has in it. That a block is of use only with its whole prefix needs no
-// rule of its own: whoever uses a block uses what lies before it, and after it in time (heads are touched last, as `lru`
+// rule of its own: a request that uses a block uses what lies before it, and after it in time (heads are touched last, as `lru`
 // gives up tails first), so nothing in the stack lies above its own prefix.
 
 import { keyWord } from '../../../directory/key-filter.js'
@@ -28,11 +28,11 @@ const MOST_BLOCKS = 16_384
 const GROUPS = 8
 /** Two-sided 95 % of Student's t with GROUPS − 1 degrees of freedom. */
 const T_95 = 2.365
-/** Bins of distance: one each for the first few, then so many an octave, in which the curve is a straight line. */
+/** Bins of distance: one each for the first `SINGLE_BINS`, then `BINS_AN_OCTAVE` an octave, in which the curve is a straight line. */
 const SINGLE_BINS = 32
 const BINS_AN_OCTAVE = 16
 const BINS = SINGLE_BINS + 35 * BINS_AN_OCTAVE
-/** After so many requests what was counted weighs half as much. */
+/** Requests after which earlier counts weigh half as much. */
 const HALF_LIFE = 100_000
 /** Another word of the key than the one that chooses the sample. */
 const GROUP_WORD = 6
@@ -106,7 +106,7 @@ export class HitRateCurve {
   }
 
   /**
-   * Each group's estimate of the whole. What a group followed more or less than its share is put down to blocks that are
+   * Each group's estimate of the whole. The difference between a group's part and its share is put down to blocks that are
    * asked for all the time (a system prompt is in the sample or is not), which every cache has (SHARDS-adj).
    */
   #byGroup(blocks: number): number[] {

@@ -187,6 +187,8 @@ impl Backend for CpuBackend {
             })?;
             order = later;
         }
+        // A step whose history a copy thread failed to bring has computed over anything.
+        self.streams.check()?;
         Ok(sampled.into_iter().filter_map(OnceLock::into_inner).collect())
     }
 

@@ -117,6 +117,12 @@ impl Streams {
         }
     }
 
+    /// # Errors
+    /// A copy thread has failed: what it was to write may be anything.
+    pub fn check(&self) -> Result<(), ModelError> {
+        self.shared.load.check().and_then(|()| self.shared.save.check())
+    }
+
     pub fn is_done(&self, event: Event) -> bool {
         self.shared.progress(event.stream).is_none_or(|progress| progress.is_done(event.sequence))
     }

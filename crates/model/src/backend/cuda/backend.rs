@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use attentionstore_cuda::blas::Blas;
 use attentionstore_cuda::launch::{AttentionShape, Embedding};
-use attentionstore_cuda::runtime::{DevicePointer, Graph};
+use attentionstore_cuda::runtime::{DevicePointer, Graph, REGISTERED_AT_ONCE};
 use attentionstore_cuda::{CudaError, Device, Kernels};
 use attentionstore_kv::arena::HostArena;
 use attentionstore_kv::{KvError, KvLayout};
@@ -285,13 +285,7 @@ impl Backend for CudaBackend {
     }
 
     fn pin(&mut self, memory: Arc<HostArena>) -> Result<(), ModelError> {
-        let refused = |error: KvError| ModelError::Device {
-            device: format!("cuda:{}", self.ordinal),
-            detail: error.to_string(),
-        };
-        memory.make_present().map_err(refused)?;
-        let device = self.device.clone();
-        self.pinned.add(&device, memory).map_err(|error| self.failed(error))
+        self.pin_in_chunks(memory, REGISTERED_AT_ONCE)
     }
 
     fn copy(&mut self, stream: Stream, copies: &[SliceCopy]) -> Result<(), ModelError> {
@@ -300,6 +294,22 @@ impl Backend for CudaBackend {
 
     fn copy_rows(&mut self, from_slot: u32, to_slot: u32, valid: u32) -> Result<(), ModelError> {
         self.copy_slot_rows(from_slot, to_slot, valid)
+    }
+}
+
+impl CudaBackend {
+    /// As [`Backend::pin`], registered in chunks of `chunk_bytes`, whole pages: copies are split at their borders.
+    ///
+    /// # Errors
+    /// As [`Backend::pin`].
+    pub fn pin_in_chunks(&mut self, memory: Arc<HostArena>, chunk_bytes: usize) -> Result<(), ModelError> {
+        let refused = |error: KvError| ModelError::Device {
+            device: format!("cuda:{}", self.ordinal),
+            detail: error.to_string(),
+        };
+        memory.make_present().map_err(refused)?;
+        let device = self.device.clone();
+        self.pinned.add(&device, memory, chunk_bytes).map_err(|error| self.failed(error))
     }
 }
 

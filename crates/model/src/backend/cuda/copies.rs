@@ -12,12 +12,10 @@ impl CudaBackend {
     /// See [`crate::backend::Backend::copy`].
     pub(super) fn copy_slices(&mut self, stream: Stream, copies: &[SliceCopy]) -> Result<(), ModelError> {
         self.streams.failure.check()?;
-        let checked = self.card_copies(stream, copies)?;
+        let (checked, pinned) = self.card_copies(stream, copies)?;
         if stream == Stream::Load {
             self.order_after_row_copies();
         }
-        let bytes = self.layout.slice_bytes();
-        let pinned = copies.iter().all(|copy| self.pinned.holds(copy.host, bytes));
         let stream = self.streams.of(stream);
         // SAFETY: the card's side was checked; the engine keeps the host's side mapped, and both sides unshared,
         // until the copies are done. Batches are for pinned memory.
@@ -55,15 +53,20 @@ impl CudaBackend {
         self.kernels.copy_rows(&self.streams.card.compute, &launch).map_err(|error| self.failed(error))
     }
 
-    /// The copies with the card's addresses, checked.
-    fn card_copies(&self, stream: Stream, copies: &[SliceCopy]) -> Result<Vec<MemoryCopy>, ModelError> {
+    /// The copies with the card's addresses, checked, in pieces that the driver takes; and whether all of their host memory
+    /// is registered.
+    fn card_copies(
+        &self,
+        stream: Stream,
+        copies: &[SliceCopy],
+    ) -> Result<(Vec<MemoryCopy>, bool), ModelError> {
         let invalid = |detail: String| ModelError::Invalid { what: "slice copy", detail };
         if stream == Stream::Compute {
             return Err(invalid("the compute stream copies nothing".into()));
         }
         let (layers, slots, bytes) = (self.layout.layers, self.limits.slots, self.layout.slice_bytes());
         let base = self.slots.buffer().pointer().address();
-        let mut checked = Vec::with_capacity(copies.len());
+        let (mut checked, mut pinned) = (Vec::with_capacity(copies.len()), true);
         for &SliceCopy { layer, slot, host } in copies {
             if layer as usize >= layers || slot as usize >= slots {
                 return Err(invalid(format!("layer {layer} of {layers}, slot {slot} of {slots}")));
@@ -72,11 +75,11 @@ impl CudaBackend {
                 return Err(invalid("no host address".into()));
             }
             let card = base + ((layer as usize * slots + slot as usize) * bytes) as u64;
-            let host = host.addr() as u64;
-            let (from, to) = if stream == Stream::Load { (host, card) } else { (card, host) };
-            checked.push(MemoryCopy { from, to, bytes });
+            let address = host.addr() as u64;
+            let (from, to) = if stream == Stream::Load { (address, card) } else { (card, address) };
+            pinned &= self.pinned.split(MemoryCopy { from, to, bytes }, host, &mut checked);
         }
-        Ok(checked)
+        Ok((checked, pinned))
     }
 
     /// A load may fill a slot whose rows are still to be copied elsewhere: the copy was reported when it was

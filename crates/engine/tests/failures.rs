@@ -1,0 +1,84 @@
+//! What fails beside a step: saves that are refused, threads that panic. Only what they concern is lost, and it is told.
+
+mod support;
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::channel;
+
+use support::{BLOCK, Driver, Told};
+
+const LOAD: u32 = 0;
+const SAVE: u32 = 1;
+
+fn prompt() -> Vec<u32> {
+    (0..BLOCK as u32 + 20).map(|index| 3 + index * 7 % 200).collect()
+}
+
+/// Computes the prompt in slots 0 and 1; the token that follows.
+fn compute(driver: &mut Driver) -> Option<u32> {
+    driver.add(0, &prompt());
+    driver.step(0, 0, 0, prompt().len() as u32, &[0, 1]).token
+}
+
+#[test]
+fn a_save_that_is_refused_beside_a_step_fails_alone_and_the_step_holds() {
+    let mut driver = Driver::open(None);
+    let expected = compute(&mut driver);
+    *driver.watch.refuse_save_layer.lock().unwrap() = Some(1);
+    driver.add(1, &prompt());
+    let plan = [1, 0, 2, 1, 1, 1, 0, 5, 1, 1, 6, 1, 0, prompt().len() as u32, 1, 77, 1, 0, 2, BLOCK as u32];
+    driver.engine.submit(&plan).unwrap();
+    match driver.next(|told| matches!(told, Told::Step { step: 1, .. } | Told::Failed { .. })) {
+        Told::Step { rows, .. } => assert_eq!((rows[0].status, rows[0].token), (0, expected)),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(driver.ended(77), "save_failed");
+    *driver.watch.refuse_save_layer.lock().unwrap() = None;
+    assert_eq!(driver.transfer(SAVE, 5, 2, BLOCK as u32), "");
+}
+
+#[test]
+fn a_save_into_a_slot_that_does_not_exist_takes_no_other_of_its_batch_along() {
+    let mut driver = Driver::open(None);
+    compute(&mut driver);
+    driver.start(&[[SAVE, 51, 0, 40_000, BLOCK as u32], [SAVE, 52, 0, 1, BLOCK as u32]]);
+    assert_eq!([51, 52].map(|id| driver.ended(id)), ["kv_invalid", ""]);
+}
+
+/// The dram slot is used again once the save is told to have failed: layers before the refused one must have arrived.
+#[test]
+fn a_save_refused_midway_is_told_only_when_its_earlier_layers_are_no_longer_on_their_way() {
+    let mut driver = Driver::open(None);
+    compute(&mut driver);
+    *driver.watch.refuse_save_layer.lock().unwrap() = Some(1);
+    let (slow, under_way) = channel::<()>();
+    *driver.watch.slow_save.lock().unwrap() = Some(under_way);
+    driver.start(&[[SAVE, 51, 0, 2, BLOCK as u32]]);
+    // A step is run after the save was refused, and its reply comes while the first layer is still on its way.
+    driver.add(1, &prompt());
+    driver.step(1, 1, 0, prompt().len() as u32, &[5, 6]);
+    assert!(!driver.has_ended(51), "the save was told to have ended while it was on its way");
+    drop(slow);
+    assert_eq!(driver.ended(51), "save_failed");
+}
+
+#[test]
+fn a_panic_of_the_engine_thread_is_told_and_later_calls_are_refused() {
+    let mut driver = Driver::open(None);
+    driver.add(0, &prompt());
+    driver.watch.panic.store(true, Ordering::Relaxed);
+    driver.engine.submit(&[0, 0, 2, 1, 0, 0, 0, 0, 0, 1, 1, 0, 0, 84, 1]).unwrap();
+    match driver.next(|told| matches!(told, Told::Failed { .. })) {
+        Told::Failed { code, message } => {
+            assert_eq!(code, "panic");
+            assert!(message.contains("the step panics"), "{message}");
+        }
+        other => panic!("{other:?}"),
+    }
+    driver.engine.close();
+    assert_eq!(driver.engine.submit(&[1, 0, 0, 0, 0]).unwrap_err().code(), "engine_closed");
+    assert_eq!(driver.engine.drop_sequence(0).unwrap_err().code(), "engine_closed");
+    let mut load = vec![LOAD, 99, 0, 5, 0];
+    load.extend([0; 8]);
+    assert_eq!(driver.engine.transfer(&load).unwrap_err().code(), "engine_closed");
+}

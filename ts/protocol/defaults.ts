@@ -1,0 +1,12 @@
+// Defaults of options that the command line, the service and the simulator share.
+
+export const DEFAULTS = {
+  /** Which blocks are given up first. */
+  policy: 'adaptive',
+  /** Share of window without head that is left out at a time. */
+  truncationRatio: 0.5,
+  /** Most requests that wait. */
+  maxQueue: 256,
+  /** What is done about history on ssd. */
+  history: 'auto',
+} as const
