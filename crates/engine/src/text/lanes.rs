@@ -2,10 +2,9 @@
 //! small chat waits for no long prompt, and no long prompt for the whole of another.
 
 use std::collections::VecDeque;
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
-
-use crossbeam_channel::{Sender, unbounded};
 
 /// Texts up to so many bytes are short: some milliseconds of work.
 pub const SHORT_BYTES: usize = 64 << 10;
@@ -31,10 +30,12 @@ impl Lanes {
     }
 
     fn with(width: usize) -> Self {
-        let (short, works) = unbounded::<Work>();
+        let (short, works) = channel::<Work>();
+        let works = Arc::new(Mutex::new(works));
         for _ in 0..width {
             let works = works.clone();
-            spawn("text-short", move || works.iter().for_each(|work| work(&mut || ())));
+            let next = move || works.lock().unwrap_or_else(PoisonError::into_inner).recv().ok();
+            spawn("text-short", move || std::iter::from_fn(next).for_each(|work| work(&mut || ())));
         }
         Self { short, long: Arc::new(Turns::new(width)) }
     }
@@ -45,7 +46,7 @@ impl Lanes {
             self.long.add(Box::new(work));
         } else if let Err(refused) = self.short.send(Box::new(work)) {
             // No thread could be started: the caller's own does it.
-            (refused.into_inner())(&mut || ());
+            (refused.0)(&mut || ());
         }
     }
 }
@@ -143,8 +144,6 @@ impl Turns {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::channel;
-
     use super::*;
 
     const LONG: usize = SHORT_BYTES + 1;

@@ -14,6 +14,7 @@ mod marks;
 mod model;
 mod pace;
 mod pieces;
+mod plain;
 mod pretokenizer;
 mod runs;
 mod sentencepiece;

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::error::TextError;
 use super::pace::Pace;
-use super::tokenizer::{Stretch, Tokenizer};
+use super::plain::Stretch;
+use super::tokenizer::Tokenizer;
 
 /// Ids that stand for a range of the text because they generated it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +96,7 @@ impl Layout<'_> {
         pace: &mut Pace<'_>,
     ) -> Result<(), TextError> {
         let text = &self.text[range.clone()];
-        let ids = tokenizer.encode_plain(text, place, pace)?;
+        let ids = tokenizer.plain().encode(text, place, pace)?;
         if range.start < self.mark && self.mark < range.end {
             let before = tokens_within(tokenizer, &ids, &text[..self.mark - range.start]);
             encoded.before_mark = encoded.tokens.len() + before;

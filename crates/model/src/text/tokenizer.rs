@@ -4,18 +4,16 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use tokenizers::NormalizerWrapper;
 use tokenizers::tokenizer::{AddedVocabulary, OffsetReferential, OffsetType};
-use tokenizers::{NormalizerWrapper, Tokenizer as Core};
 
-use super::cuts::{self, Cuts};
-use super::definition::{self, Prefix};
+use super::definition;
 use super::error::TextError;
 use super::gguf::GgufTokenizer;
 use super::pace::Pace;
 use super::pieces::{DecodeRule, TokenPieces};
+use super::plain::PlainEncoder;
 use super::runs::Layout;
-use super::specials::model_without_specials;
-use super::words::WordEncoder;
 use crate::ModelError;
 
 /// Whether the text of a special token becomes that token.
@@ -27,25 +25,10 @@ pub enum Specials {
     Plain,
 }
 
-/// Where a plain stretch of text stands; some tokenizers put a space before some of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stretch {
-    First,
-    AfterSpecial,
-    /// Right after ids that are taken as they are.
-    Continuing,
-}
-
 /// Text to ids and ids to bytes. Immutable and shared between threads.
 pub struct Tokenizer {
     path: PathBuf,
-    /// Encodes plain text: special tokens are not looked for, and are no pieces of its vocabulary.
-    core: Core,
-    /// The same without a space put in front, where `core` puts one.
-    continuing: Option<Core>,
-    prefix: Prefix,
-    /// The fast way, for the kinds it knows.
-    words: Option<WordEncoder>,
+    plain: PlainEncoder,
     /// Finds special and other added tokens in trusted text.
     added: AddedVocabulary,
     /// Some added tokens are looked for in the normalised text.
@@ -55,11 +38,6 @@ pub struct Tokenizer {
     most_bytes: Option<usize>,
     /// Bytes of text that have no token, and are left out.
     silent: Vec<u8>,
-    /// Where a long text may be cut, for the kinds of tokenizers that allow it.
-    cuts: Cuts,
-    cuts_for_library: bool,
-    /// Tokens that the library finds in plain text before anything else.
-    plain_added: Vec<String>,
     /// What the tokenizer itself puts before a raw prompt.
     prompt_prefix: Vec<u32>,
     fingerprint: [u8; 32],
@@ -80,44 +58,25 @@ impl Tokenizer {
         Ok(tokenizer)
     }
 
-    fn from_definition(path: &Path, mut definition: Value) -> Result<Self, ModelError> {
+    fn from_definition(path: &Path, definition: Value) -> Result<Self, ModelError> {
         definition::check(path, &definition)?;
         let rule = DecodeRule::from_definition(path, &definition["decoder"])?;
         let fingerprint = *blake3::hash(definition.to_string().as_bytes()).as_bytes();
-        let mut core = definition::build(path, &definition)?;
+        let core = definition::build(path, &definition)?;
         let pieces = TokenPieces::new(path, &core, &rule)?;
-        let prompt_prefix = definition::prompt_prefix(&core);
-        let plain = model_without_specials(path, &definition, &core)?;
-        if let Some(model) = &plain {
-            core.with_model(model.clone());
-        }
-        let words = WordEncoder::from_definition(&definition);
         let silent = definition::silent_bytes(&definition);
         let most_bytes = definition::most_bytes_per_token(&definition, pieces.longest());
         // Text in normal form may have other bytes than it had.
         let composes = definition["normalizer"]["type"] == "NFC";
         let most_bytes = most_bytes.filter(|_| silent.is_empty() || !composes);
-        let cuts_for_library = cuts::library_allows(&definition);
-        let prefix = definition::take_prefix(&mut definition);
-        let mut continuing =
-            if prefix == Prefix::None { None } else { Some(definition::build(path, &definition)?) };
-        if let Some((continuing, model)) = continuing.as_mut().zip(plain) {
-            continuing.with_model(model);
-        }
         let mut added = core.get_added_vocabulary().clone();
         added.set_encode_special_tokens(false);
         Ok(Self {
             path: path.to_owned(),
-            prompt_prefix,
+            prompt_prefix: definition::prompt_prefix(&core),
             silent,
-            cuts: Cuts::new(&pieces),
-            cuts_for_library,
-            plain_added: plain_added(&added),
             normalizes_added: added.get_added_tokens_decoder().values().any(|token| token.normalized),
-            core,
-            continuing,
-            prefix,
-            words,
+            plain: PlainEncoder::new(path, definition, core, &pieces)?,
             added,
             pieces,
             most_bytes,
@@ -206,7 +165,8 @@ impl Tokenizer {
     /// Decodes as the reference does: bytes that are no UTF-8 become U+FFFD, and a space that encoding puts in
     /// front is taken away again. Ids without a token are left out.
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, TextError> {
-        self.core
+        self.plain
+            .core()
             .decode(ids, skip_special)
             .map_err(|error| TextError::Tokenizer { detail: error.to_string() })
     }
@@ -232,59 +192,17 @@ impl Tokenizer {
 
     /// The id of a token by its exact string in the vocabulary.
     pub fn token_id(&self, token: &str) -> Option<u32> {
-        self.core.token_to_id(token)
+        self.plain.core().token_to_id(token)
     }
 
-    pub(crate) fn encode_plain(
-        &self,
-        text: &str,
-        place: Stretch,
-        pace: &mut Pace<'_>,
-    ) -> Result<Vec<u32>, TextError> {
-        if let Some(words) = &self.words
-            && let Some(ids) = words.encode(self.core.get_model(), &self.cuts, text, pace)?
-        {
-            return Ok(ids);
-        }
-        let found = || self.plain_added.iter().any(|token| text.contains(token.as_str()));
-        if text.len() <= pace.portion() || !self.cuts_for_library || found() {
-            return self.encode_by_library(text, place);
-        }
-        let (mut ids, mut at) = (Vec::new(), 0);
-        while at < text.len() {
-            let end = self.cuts.end_in_text(text, at, pace.portion());
-            let place = if at == 0 { place } else { Stretch::Continuing };
-            ids.extend(self.encode_by_library(&text[at..end], place)?);
-            pace.spend(end - at, ids.len())?;
-            at = end;
-        }
-        Ok(ids)
-    }
-
-    #[cfg(test)]
-    pub(crate) fn has_word_encoder(&self) -> bool {
-        self.words.is_some()
-    }
-
-    /// The library's own encoding of the whole text in one go.
-    pub(crate) fn encode_by_library(&self, text: &str, place: Stretch) -> Result<Vec<u32>, TextError> {
-        let encoding = self.core_at(place).encode_fast(text, false).map_err(library_error)?;
-        Ok(encoding.get_ids().to_vec())
-    }
-
-    fn core_at(&self, place: Stretch) -> &Core {
-        let continues = match self.prefix {
-            Prefix::None => false,
-            Prefix::EveryStretch => place == Stretch::Continuing,
-            Prefix::FirstStretch => place != Stretch::First,
-        };
-        self.continuing.as_ref().filter(|_| continues).unwrap_or(&self.core)
+    pub(crate) fn plain(&self) -> &PlainEncoder {
+        &self.plain
     }
 
     /// Cuts trusted text at its added tokens; the parts cover it, in order.
     pub(crate) fn split_added(&self, text: &str) -> Vec<(Option<u32>, Range<usize>)> {
         let normalizer: Option<&NormalizerWrapper> =
-            if self.normalizes_added { self.core.get_normalizer() } else { None };
+            if self.normalizes_added { self.plain.core().get_normalizer() } else { None };
         let split = self.added.extract_and_normalize(normalizer, text);
         let parts = split.get_splits(OffsetReferential::Original, OffsetType::Byte);
         parts
@@ -311,13 +229,4 @@ impl Tokenizer {
             .filter(|token| token.special)
             .map(|t| t.content.as_str())
     }
-}
-
-fn plain_added(added: &AddedVocabulary) -> Vec<String> {
-    let tokens = added.get_added_tokens_decoder().values();
-    tokens.filter(|token| !token.special).map(|token| token.content.clone()).collect()
-}
-
-fn library_error(error: tokenizers::Error) -> TextError {
-    TextError::Tokenizer { detail: error.to_string() }
 }

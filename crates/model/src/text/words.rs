@@ -183,7 +183,8 @@ mod tests {
     use proptest::prelude::*;
 
     use crate::text::pace::Pace;
-    use crate::text::tokenizer::{Stretch, Tokenizer};
+    use crate::text::plain::Stretch;
+    use crate::text::tokenizer::Tokenizer;
 
     fn text() -> impl Strategy<Value = String> {
         let piece = prop_oneof![
@@ -218,11 +219,11 @@ mod tests {
     fn words_are_encoded_as_the_library_encodes_them() {
         for family_name in ["gpt2", "llama3", "qwen2", "tekken"] {
             let tokenizer = family(family_name);
-            assert!(tokenizer.has_word_encoder(), "{family_name}");
+            assert!(tokenizer.plain().has_word_encoder(), "{family_name}");
             proptest!(ProptestConfig::with_cases(500), |(text in text())| {
-                let by_library = tokenizer.encode_by_library(&text, Stretch::First).unwrap();
+                let by_library = tokenizer.plain().encode_by_library(&text, Stretch::First).unwrap();
                 let mut pause = || ();
-                let found = tokenizer.encode_plain(&text, Stretch::First, &mut Pace::new(None, &mut pause)).unwrap();
+                let found = tokenizer.plain().encode(&text, Stretch::First, &mut Pace::new(None, &mut pause)).unwrap();
                 prop_assert_eq!(found, by_library, "{}", family_name);
             });
         }
@@ -243,10 +244,10 @@ mod tests {
             let pauses = std::cell::Cell::new(0);
             proptest!(ProptestConfig::with_cases(300), |(text in long_text())| {
                 for place in [Stretch::First, Stretch::AfterSpecial, Stretch::Continuing] {
-                    let whole = tokenizer.encode_by_library(&text, place).unwrap();
+                    let whole = tokenizer.plain().encode_by_library(&text, place).unwrap();
                     let mut pause = || pauses.set(pauses.get() + 1);
                     let mut pace = Pace::new(None, &mut pause).with_portion(16);
-                    let found = tokenizer.encode_plain(&text, place, &mut pace).unwrap();
+                    let found = tokenizer.plain().encode(&text, place, &mut pace).unwrap();
                     prop_assert_eq!(found, whole, "{} {:?}", family_name, place);
                 }
             });

@@ -4,7 +4,7 @@ use minijinja::value::{ValueKind, from_args};
 use minijinja::{Error, State, Value};
 
 use super::charge::{Meter, Use, charge};
-use super::operations::made_of_values;
+use super::named::made_of_values;
 
 /// Units for one piece that a string is split into.
 const PIECE: u64 = 64;

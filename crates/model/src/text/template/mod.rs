@@ -4,6 +4,7 @@ mod charge;
 mod date;
 mod functions;
 mod methods;
+mod named;
 mod operations;
 mod rewrite;
 mod slice;
@@ -89,7 +90,7 @@ impl ChatTemplate {
         let names =
             rewrite::names(&compile(&source, &config)?).map_err(|detail| TextError::Failed { detail })?;
         let mut environment = environment();
-        operations::register_named(&mut environment, &names);
+        named::register(&mut environment, &names);
         Ok(Self { source, environment, config, names, tokens, literals })
     }
 

@@ -17,7 +17,7 @@ const NOT_CACHED: u8 = u8::MAX;
 /// The names that a source gives to filters, tests and methods, prefixed by what they are.
 pub(super) type Names = BTreeSet<String>;
 
-/// The names of a template's operations, to be registered as [`operations::named`]; an error names what is too long.
+/// The names of a template's operations, to be registered as [`super::named::register`]; an error names what is too long.
 pub(super) fn names(template: &CompiledTemplate<'_>) -> Result<Names, String> {
     let mut names = Names::new();
     for instructions in parts(template) {
