@@ -1,5 +1,6 @@
 // The text half of the engine contract: tokens, templates, keys.
 
+import { PromptTooLong } from '../../ts/engine/too-long.js'
 import { BLOCK_TOKENS } from '../../ts/engine/types.js'
 import type { EngineTest } from './engine.js'
 
@@ -42,6 +43,23 @@ export function textContract(test: EngineTest): void {
     t.deepEqual(chat.tokens.slice(at, at + ids.length), ids)
     const canonical = await engine.text.encodeChat([user, { role: 'assistant', content: 'the other end' }], DATE)
     t.is(await engine.text.decode(chat.tokens), await engine.text.decode(canonical.tokens))
+  })
+
+  test('a text with more tokens than were asked for is refused with the fewest it has, and one with as many is not', async (t, { engine }) => {
+    const { text } = engine
+    const word = 'one more word '
+    for (const encode of [
+      async (content: string, most?: number) => text.encodePrompt(content, most),
+      async (content: string, most?: number) => text.tokenize(content, false, most),
+      async (content: string, most?: number) => (await text.encodeChat([{ role: 'user', content }], DATE, most)).tokens,
+    ]) {
+      const { length } = await encode(word.repeat(20))
+      t.is((await encode(word.repeat(20), length)).length, length)
+      for (const [content, most] of [[word.repeat(20), length - 1], [word.repeat(20_000), 500]] as const) {
+        const refused = await t.throwsAsync<PromptTooLong>(encode(content, most), { instanceOf: PromptTooLong })
+        t.true(refused.atLeast > most && refused.most === most, `${refused.atLeast} of ${most}`)
+      }
+    }
   })
 
   test('keys are a chain: each is the child of the one before, the last partial block included', async (t, { engine }) => {

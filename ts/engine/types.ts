@@ -226,14 +226,17 @@ export interface EncodedPrompt {
   readonly systemTokens: number
 }
 
-/** Text in, tokens out, never on the event loop. */
+/**
+ * Text in, tokens out, never on the event loop; a short text waits for no long one. Where `mostTokens` is given, a text
+ * with more tokens is rejected with `PromptTooLong` as soon as that is known.
+ */
 export interface EngineText {
   /** Renders and tokenises a chat, the generation prompt included. `date`: ISO day for templates that ask. */
-  encodeChat(messages: readonly ChatMessageText[], date: string): Promise<EncodedPrompt>
+  encodeChat(messages: readonly ChatMessageText[], date: string, mostTokens?: number): Promise<EncodedPrompt>
   /** A raw prompt, with the tokenizer's own beginning token. User text never becomes special tokens. */
-  encodePrompt(text: string): Promise<Uint32Array>
+  encodePrompt(text: string, mostTokens?: number): Promise<Uint32Array>
   /** As vLLM's /tokenize. */
-  tokenize(text: string, addSpecialTokens: boolean): Promise<Uint32Array>
+  tokenize(text: string, addSpecialTokens: boolean, mostTokens?: number): Promise<Uint32Array>
   decode(tokens: Uint32Array): Promise<string>
   /** The bytes of one token, for logprobs. */
   tokenBytes(token: number): Uint8Array

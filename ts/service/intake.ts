@@ -2,9 +2,11 @@
 
 import { AnswerHash } from '../conversations/chain.js'
 import type { Conversations, Resolution } from '../conversations/conversations.js'
+import { PromptTooLong } from '../engine/too-long.js'
 import type { BlockKey, ChatMessageText, EncodedPrompt, SequenceSpec, ViewParameters } from '../engine/types.js'
 import { MIN_WINDOW, viewParameters } from '../engine/view.js'
 import { ApiError } from '../protocol/errors.js'
+import { MAX_TRUNCATED } from '../protocol/limits.js'
 import type { Core } from '../scheduler/core/core.js'
 import { Sequence } from '../scheduler/sequence/sequence.js'
 import type { StartFinder } from '../scheduler/sequence/start-finder.js'
@@ -45,7 +47,7 @@ export class IntakeDesk {
       hint: request.conversationHint,
       messages,
     })
-    const prompt = await this.#encode(request.prompt, messages, resolution)
+    const prompt = await this.#encode(request, messages, resolution)
     const spec = this.#specOf(request, prompt, ticket)
     const starts = await this.#starts.find(spec)
     const turn = new TurnOutput(resolution.id, () => onCancel(sequence))
@@ -55,16 +57,30 @@ export class IntakeDesk {
     return { sequence, resolution, turn, leaf: null }
   }
 
-  /** `texts`: the messages of a chat. */
-  async #encode(prompt: TurnRequest['prompt'], texts: readonly ChatMessageText[] | null, resolution: Resolution): Promise<EncodedPrompt> {
+  /** `texts`: the messages of a chat. A prompt that is too long is refused before the whole of it is tokenised. */
+  async #encode(request: TurnRequest, texts: readonly ChatMessageText[] | null, resolution: Resolution): Promise<EncodedPrompt> {
+    try {
+      return await this.#encodeUpTo(this.#mostTokens(request), request.prompt, texts, resolution)
+    } catch (error) {
+      if (error instanceof PromptTooLong) throw this.#tooLong(request, `at least ${error.atLeast}`, error.atLeast)
+      throw error
+    }
+  }
+
+  async #encodeUpTo(
+    mostTokens: number,
+    prompt: TurnRequest['prompt'],
+    texts: readonly ChatMessageText[] | null,
+    resolution: Resolution,
+  ): Promise<EncodedPrompt> {
     const { text, info } = this.#core.engine
-    if (prompt.kind === 'text') return { tokens: await text.encodePrompt(prompt.text), systemTokens: 0 }
+    if (prompt.kind === 'text') return { tokens: await text.encodePrompt(prompt.text, mostTokens), systemTokens: 0 }
     if (prompt.kind === 'chat') {
       const messages = (texts ?? []).map((message, i) => {
         const stored = resolution.stored[i]
         return stored ? { ...message, stored: { tokens: stored.tokens, bytes: stored.bytes } } : message
       })
-      return text.encodeChat(messages, resolution.date)
+      return text.encodeChat(messages, resolution.date, mostTokens)
     }
     const unknown = prompt.tokens.find(token => token >= info.vocabSize)
     if (unknown !== undefined) {
@@ -105,10 +121,22 @@ export class IntakeDesk {
   }
 
   #checkLength(request: TurnRequest, length: number): void {
+    if (length >= this.#core.options.maxContext) throw this.#tooLong(request, `${length}`, length)
+  }
+
+  #mostTokens({ truncation }: TurnRequest): number {
     const { maxContext } = this.#core.options
-    if (length < maxContext) return
-    const message = `The prompt has ${length} tokens; the context limit, prompt and answer, is ${maxContext}. Set truncation to "auto" to continue.`
-    const counts = { prompt_tokens: length, max_model_len: maxContext }
-    throw new ApiError('context_length_exceeded', message, request.prompt.kind === 'chat' ? 'messages' : 'prompt', counts)
+    return truncation === 'auto' ? Math.max(maxContext - 1, MAX_TRUNCATED) : maxContext - 1
+  }
+
+  /** @param counted How many tokens the prompt has, in words; `length` of them are known. */
+  #tooLong(request: TurnRequest, counted: string, length: number): ApiError {
+    const { maxContext } = this.#core.options
+    const isTruncated = request.truncation === 'auto'
+    const limit = isTruncated ? this.#mostTokens(request) : maxContext
+    const advice = isTruncated ? `the limit with truncation "auto" is ${limit}.` : `the context limit, prompt and answer, is ${limit}. Set truncation to "auto" to continue.`
+    const param = request.prompt.kind === 'chat' ? 'messages' : 'prompt'
+    const counts = { prompt_tokens: length, max_model_len: limit }
+    return new ApiError('context_length_exceeded', `The prompt has ${counted} tokens; ${advice}`, param, counts)
   }
 }

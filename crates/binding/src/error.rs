@@ -74,6 +74,9 @@ fn of_text(error: &TextError) -> Context {
         TextError::OutputTooLong { limit } => named([("limit", json!(limit))]),
         TextError::Untraceable { message } => named([("index", json!(message))]),
         TextError::Role { message, role } => named([("index", json!(message)), ("role", json!(role))]),
+        TextError::TooLong { at_least, most } => {
+            named([("at_least", json!(at_least)), ("limit", json!(most))])
+        }
         TextError::UnknownToken { id } => named([("token", json!(id))]),
     }
 }

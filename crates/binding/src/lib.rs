@@ -8,6 +8,7 @@ mod engine;
 mod error;
 mod info;
 mod open;
+mod prompt;
 mod random;
 mod score;
 mod sequence;

@@ -1,14 +1,15 @@
-//! Text in, tokens out, on worker threads of the event loop's pool.
+//! Text and tokens: encoding on the engine's threads for texts, the rest on those of the event loop's pool.
 
 use std::sync::Arc;
 
 use attentionstore_engine::{ChatDate, ChatMessage, Engine, EngineError, StoredAnswer};
-use napi::bindgen_prelude::{AsyncTask, Uint8Array, Uint32Array};
+use napi::bindgen_prelude::{AsyncTask, Object, Uint8Array, Uint32Array};
 use napi::{Env, Result, Task};
 use napi_derive::napi;
 
-use crate::engine::{BindingEngine, words};
+use crate::engine::BindingEngine;
 use crate::error::thrown;
+use crate::prompt::prompt;
 use crate::sequence::{BindingView, key};
 
 type Work<T> = Box<dyn FnOnce(&Engine) -> std::result::Result<T, EngineError> + Send>;
@@ -18,9 +19,6 @@ pub struct TextTask<T> {
     engine: Arc<Engine>,
     work: Option<Work<T>>,
 }
-
-/// A chat's tokens, and how many of them are its system prompt.
-type ChatTask = TextTask<(Vec<u32>, u32)>;
 
 impl<T> TextTask<T> {
     fn new(
@@ -36,19 +34,6 @@ impl<T> TextTask<T> {
     fn run(&mut self) -> Result<T> {
         let work = self.work.take().ok_or_else(|| napi::Error::from_reason("run twice"))?;
         work(&self.engine).map_err(thrown)
-    }
-}
-
-impl Task for TextTask<Vec<u32>> {
-    type Output = Vec<u32>;
-    type JsValue = Uint32Array;
-
-    fn compute(&mut self) -> Result<Vec<u32>> {
-        self.run()
-    }
-
-    fn resolve(&mut self, _env: Env, tokens: Vec<u32>) -> Result<Uint32Array> {
-        Ok(words(tokens))
     }
 }
 
@@ -78,19 +63,6 @@ impl Task for TextTask<String> {
     }
 }
 
-impl Task for ChatTask {
-    type Output = (Vec<u32>, u32);
-    type JsValue = BindingPrompt;
-
-    fn compute(&mut self) -> Result<(Vec<u32>, u32)> {
-        self.run()
-    }
-
-    fn resolve(&mut self, _env: Env, (tokens, system_tokens): (Vec<u32>, u32)) -> Result<BindingPrompt> {
-        Ok(BindingPrompt { tokens: words(tokens), system_tokens })
-    }
-}
-
 #[napi(object, object_to_js = false)]
 pub struct BindingMessage {
     pub role: String,
@@ -99,12 +71,6 @@ pub struct BindingMessage {
     /// Token ids of a stored answer, and the bytes of its text that they cover.
     pub stored_tokens: Option<Uint32Array>,
     pub stored_bytes: Option<u32>,
-}
-
-#[napi(object, object_from_js = false)]
-pub struct BindingPrompt {
-    pub tokens: Uint32Array,
-    pub system_tokens: u32,
 }
 
 impl From<BindingMessage> for ChatMessage {
@@ -120,27 +86,63 @@ impl From<BindingMessage> for ChatMessage {
     }
 }
 
+impl BindingMessage {
+    fn bytes(&self) -> usize {
+        self.role.len() + self.content.len() + self.name.as_ref().map_or(0, String::len)
+    }
+}
+
 #[napi]
 impl BindingEngine {
+    /// A promise of a `BindingPrompt`. More tokens than `most_tokens` are refused.
     #[napi(catch_unwind)]
-    pub fn encode_chat(
+    pub fn encode_chat<'env>(
         &self,
+        env: &'env Env,
         messages: Vec<BindingMessage>,
         date_seconds: f64,
-    ) -> Result<AsyncTask<ChatTask>> {
+        most_tokens: Option<u32>,
+    ) -> Result<Object<'env>> {
         let date = ChatDate::from_unix_seconds(date_seconds as i64);
+        let bytes = messages.iter().map(BindingMessage::bytes).sum();
         let messages: Vec<ChatMessage> = messages.into_iter().map(ChatMessage::from).collect();
-        Ok(TextTask::new(&self.open()?, move |engine| engine.encode_chat(&messages, date)))
+        prompt(env, self.open()?, bytes, most_tokens, move |engine, pace| {
+            engine.encode_chat_at(&messages, date, pace)
+        })
     }
 
+    /// A promise of a `BindingPrompt`. More tokens than `most_tokens` are refused.
     #[napi(catch_unwind)]
-    pub fn encode_prompt(&self, text: String) -> Result<AsyncTask<TextTask<Vec<u32>>>> {
-        Ok(TextTask::new(&self.open()?, move |engine| engine.encode_prompt(&text)))
+    pub fn encode_prompt<'env>(
+        &self,
+        env: &'env Env,
+        text: String,
+        most_tokens: Option<u32>,
+    ) -> Result<Object<'env>> {
+        let engine = self.open()?;
+        // What length alone refuses waits for no turn.
+        let checked = engine.check_prompt(&text, most_tokens.map(|most| most as usize));
+        let bytes = if checked.is_ok() { text.len() } else { 0 };
+        prompt(env, engine, bytes, most_tokens, move |engine, pace| {
+            checked.and_then(|()| Ok((engine.encode_prompt(&text, pace)?, 0)))
+        })
     }
 
+    /// A promise of a `BindingPrompt`. More tokens than `most_tokens` are refused.
     #[napi(catch_unwind)]
-    pub fn tokenize(&self, text: String, add_special: bool) -> Result<AsyncTask<TextTask<Vec<u32>>>> {
-        Ok(TextTask::new(&self.open()?, move |engine| engine.tokenize(&text, add_special)))
+    pub fn tokenize<'env>(
+        &self,
+        env: &'env Env,
+        text: String,
+        add_special: bool,
+        most_tokens: Option<u32>,
+    ) -> Result<Object<'env>> {
+        let engine = self.open()?;
+        let checked = engine.check_prompt(&text, most_tokens.map(|most| most as usize));
+        let bytes = if checked.is_ok() { text.len() } else { 0 };
+        prompt(env, engine, bytes, most_tokens, move |engine, pace| {
+            checked.and_then(|()| Ok((engine.tokenize_at(&text, add_special, pace)?, 0)))
+        })
     }
 
     #[napi(catch_unwind)]

@@ -1,22 +1,28 @@
 //! The model's text side behind the engine: prompts to tokens, tokens to text, tokens to block keys.
 
+mod lanes;
+
 use std::sync::Arc;
 
 use attentionstore_kv::key::{BlockKey, ViewParameters};
 use attentionstore_model::loader::LoadedModel;
-use attentionstore_model::text::{ChatDate, ChatMessage, ChatRequest, Specials, TextModel, Tokenizer};
+use attentionstore_model::text::{
+    ChatDate, ChatMessage, ChatRequest, Pace, Specials, TextError, TextModel, Tokenizer,
+};
 
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::identity::hex;
+use lanes::Lanes;
 
 pub(crate) struct TextService {
     model: TextModel,
+    lanes: Lanes,
 }
 
 impl TextService {
     pub fn open(model: &LoadedModel) -> Result<Self, EngineError> {
-        Ok(Self { model: TextModel::from_loaded(model)? })
+        Ok(Self { model: TextModel::from_loaded(model)?, lanes: Lanes::new() })
     }
 
     pub fn tokenizer(&self) -> Arc<Tokenizer> {
@@ -36,8 +42,14 @@ impl TextService {
     }
 }
 
-/// Text is worked on by the caller's own thread.
+/// Text is worked on by the caller's own thread; [`Engine::work_on_text`] gives it one.
 impl Engine {
+    /// Has `work` on a text of `bytes` bytes done on a thread for texts, and returns at once. Long texts take turns at
+    /// the function that `work` is given, to be called between portions; short ones have threads of their own.
+    pub fn work_on_text(&self, bytes: usize, work: impl FnOnce(&mut dyn FnMut()) + Send + 'static) {
+        self.text().lanes.run(bytes, work);
+    }
+
     /// Renders and tokenises a chat, the generation prompt included; also the tokens of its system prompt.
     /// `date` is for templates that ask for one.
     pub fn encode_chat(
@@ -45,23 +57,53 @@ impl Engine {
         messages: &[ChatMessage],
         date: ChatDate,
     ) -> Result<(Vec<u32>, u32), EngineError> {
+        self.encode_chat_at(messages, date, &mut Pace::new(None, &mut || ()))
+    }
+
+    /// The same in portions, and not more than `pace` allows.
+    pub fn encode_chat_at(
+        &self,
+        messages: &[ChatMessage],
+        date: ChatDate,
+        pace: &mut Pace<'_>,
+    ) -> Result<(Vec<u32>, u32), EngineError> {
         let request = ChatRequest { messages, add_generation_prompt: true, date };
-        let encoded = self.text().model.encode_chat(&request)?;
+        let encoded = self.text().model.encode_chat_at(&request, pace)?;
         Ok((encoded.tokens, encoded.system_tokens as u32))
     }
 
-    /// A raw prompt, with the tokenizer's own beginning token. Its text never becomes special tokens.
-    pub fn encode_prompt(&self, text: &str) -> Result<Vec<u32>, EngineError> {
-        Ok(self.text().model.tokenizer.encode_prompt(text, Specials::Plain)?)
+    /// Refuses a raw prompt whose length alone says that it has more than `most` tokens.
+    pub fn check_prompt(&self, text: &str, most: Option<usize>) -> Result<(), EngineError> {
+        let at_least = self.text().model.tokenizer.fewest_tokens_of(text);
+        match most.filter(|most| at_least > *most) {
+            Some(most) => Err(TextError::TooLong { at_least, most }.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// A raw prompt, with the tokenizer's own beginning token. Its text never becomes special tokens. More tokens
+    /// than `pace` allows are refused.
+    pub fn encode_prompt(&self, text: &str, pace: &mut Pace<'_>) -> Result<Vec<u32>, EngineError> {
+        Ok(self.text().model.tokenizer.encode_prompt_at(text, Specials::Plain, pace)?)
     }
 
     /// As vLLM's `/tokenize`: with `add_special`, as a raw prompt.
     pub fn tokenize(&self, text: &str, add_special: bool) -> Result<Vec<u32>, EngineError> {
+        self.tokenize_at(text, add_special, &mut Pace::new(None, &mut || ()))
+    }
+
+    /// The same in portions, and not more than `pace` allows.
+    pub fn tokenize_at(
+        &self,
+        text: &str,
+        add_special: bool,
+        pace: &mut Pace<'_>,
+    ) -> Result<Vec<u32>, EngineError> {
         let tokenizer = &self.text().model.tokenizer;
         Ok(if add_special {
-            tokenizer.encode_prompt(text, Specials::Plain)?
+            tokenizer.encode_prompt_at(text, Specials::Plain, pace)?
         } else {
-            tokenizer.encode(text, Specials::Plain)?
+            tokenizer.encode_at(text, Specials::Plain, pace)?
         })
     }
 

@@ -88,6 +88,8 @@ export interface NativeMessage {
 export interface NativePrompt {
   readonly tokens: Uint32Array
   readonly systemTokens: number
+  /** Only of a prompt with more tokens than were asked for: it has at least so many. */
+  readonly atLeast?: number
 }
 
 export interface BindingEngine {
@@ -100,9 +102,9 @@ export interface BindingEngine {
   takeEvents(into: Uint8Array): number
   stats(): EngineStats
   /** `dateSeconds`: since 1970, for templates that ask for the date. */
-  encodeChat(messages: readonly NativeMessage[], dateSeconds: number): Promise<NativePrompt>
-  encodePrompt(text: string): Promise<Uint32Array>
-  tokenize(text: string, addSpecialTokens: boolean): Promise<Uint32Array>
+  encodeChat(messages: readonly NativeMessage[], dateSeconds: number, mostTokens?: number): Promise<NativePrompt>
+  encodePrompt(text: string, mostTokens?: number): Promise<NativePrompt>
+  tokenize(text: string, addSpecialTokens: boolean, mostTokens?: number): Promise<NativePrompt>
   decode(tokens: Uint32Array): Promise<string>
   tokenBytes(token: number): Uint8Array
   root(tenant: string, cacheSalt: string): Uint8Array

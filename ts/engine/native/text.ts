@@ -1,7 +1,8 @@
-// Text in, tokens out, by the addon's worker threads.
+// Text in, tokens out, by the addon's own threads.
 
 import type { BlockKey, ChatMessageText, EncodedPrompt, EngineText, ViewParameters } from '../types.js'
-import type { BindingEngine, NativeMessage } from './addon.js'
+import { PromptTooLong } from '../too-long.js'
+import type { BindingEngine, NativeMessage, NativePrompt } from './addon.js'
 import { engineError } from './errors.js'
 import { keyFromBytes, keyToBytes } from './wire.js'
 
@@ -22,6 +23,12 @@ async function translated<T>(promise: Promise<T>): Promise<T> {
   })
 }
 
+async function within(mostTokens: number | undefined, promise: Promise<NativePrompt>): Promise<EncodedPrompt> {
+  const { tokens, systemTokens, atLeast } = await translated(promise)
+  if (atLeast !== undefined) throw new PromptTooLong(atLeast, mostTokens ?? 0)
+  return { tokens, systemTokens }
+}
+
 export class NativeText implements EngineText {
   readonly #binding: BindingEngine
 
@@ -29,16 +36,16 @@ export class NativeText implements EngineText {
     this.#binding = binding
   }
 
-  encodeChat(messages: readonly ChatMessageText[], date: string): Promise<EncodedPrompt> {
-    return translated(this.#binding.encodeChat(messages.map(nativeMessage), Date.parse(date) / 1000))
+  encodeChat(messages: readonly ChatMessageText[], date: string, mostTokens?: number): Promise<EncodedPrompt> {
+    return within(mostTokens, this.#binding.encodeChat(messages.map(nativeMessage), Date.parse(date) / 1000, mostTokens))
   }
 
-  encodePrompt(text: string): Promise<Uint32Array> {
-    return translated(this.#binding.encodePrompt(text))
+  async encodePrompt(text: string, mostTokens?: number): Promise<Uint32Array> {
+    return (await within(mostTokens, this.#binding.encodePrompt(text, mostTokens))).tokens
   }
 
-  tokenize(text: string, addSpecialTokens: boolean): Promise<Uint32Array> {
-    return translated(this.#binding.tokenize(text, addSpecialTokens))
+  async tokenize(text: string, addSpecialTokens: boolean, mostTokens?: number): Promise<Uint32Array> {
+    return (await within(mostTokens, this.#binding.tokenize(text, addSpecialTokens, mostTokens))).tokens
   }
 
   decode(tokens: Uint32Array): Promise<string> {

@@ -2,8 +2,14 @@
 
 import { createHash } from 'node:crypto'
 import { BLOCK_TOKENS, type BlockKey, type ChatMessageText, type EncodedPrompt, type EngineText, type ViewParameters } from '../types.js'
+import { PromptTooLong } from '../too-long.js'
 import { keyedView } from '../view.js'
 import { bytesOf, decodeTokens, encodeChat, encodeText, TEXT_START } from './vocabulary.js'
+
+function within(mostTokens: number | undefined, tokens: Uint32Array): Uint32Array {
+  if (mostTokens !== undefined && tokens.length > mostTokens) throw new PromptTooLong(tokens.length, mostTokens)
+  return tokens
+}
 
 export class SimulatedText implements EngineText {
   readonly #identity: string
@@ -12,16 +18,18 @@ export class SimulatedText implements EngineText {
     this.#identity = identity
   }
 
-  async encodeChat(messages: readonly ChatMessageText[], date: string): Promise<EncodedPrompt> {
-    return encodeChat(messages, date)
+  async encodeChat(messages: readonly ChatMessageText[], date: string, mostTokens?: number): Promise<EncodedPrompt> {
+    const prompt = encodeChat(messages, date)
+    within(mostTokens, prompt.tokens)
+    return prompt
   }
 
-  async encodePrompt(text: string): Promise<Uint32Array> {
-    return Uint32Array.of(TEXT_START, ...encodeText(text))
+  async encodePrompt(text: string, mostTokens?: number): Promise<Uint32Array> {
+    return within(mostTokens, Uint32Array.from([TEXT_START].concat(encodeText(text))))
   }
 
-  async tokenize(text: string, addSpecialTokens: boolean): Promise<Uint32Array> {
-    return addSpecialTokens ? this.encodePrompt(text) : Uint32Array.from(encodeText(text))
+  async tokenize(text: string, addSpecialTokens: boolean, mostTokens?: number): Promise<Uint32Array> {
+    return addSpecialTokens ? this.encodePrompt(text, mostTokens) : within(mostTokens, Uint32Array.from(encodeText(text)))
   }
 
   async decode(tokens: Uint32Array): Promise<string> {

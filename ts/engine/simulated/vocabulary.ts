@@ -69,7 +69,8 @@ export function encodeChat(messages: readonly ChatMessageText[], date: string): 
 
 function pushMessage(tokens: number[], message: ChatMessageText): void {
   tokens.push(TURN_START, ...encodeText(`${message.role}\n`))
-  tokens.push(...encodeContent(message))
+  // One at a time: a long content has more tokens than a call takes arguments.
+  for (const token of encodeContent(message)) tokens.push(token)
   tokens.push(TURN_END, ...encodeText('\n'))
 }
 

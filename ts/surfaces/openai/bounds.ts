@@ -2,14 +2,12 @@
 // is within its bytes would hold up the event loop for seconds.
 
 import { ApiError } from '../../protocol/errors.js'
+import { MAX_TRUNCATED } from '../../protocol/limits.js'
 import { MAX_PROMPTS } from './schemas/completions.js'
 import { MAX_LOGIT_BIASES, MAX_STOPS } from './schemas/generation.js'
 
 /** Most tokens of one POST /detokenize. */
 export const MAX_DETOKENIZED = 131_072
-
-/** Most tokens or messages, as items of a list, of a prompt that may be longer than the context. */
-export const MAX_TRUNCATED = 131_072
 
 const MOST_ITEMS: Readonly<Record<string, number>> = {
   stop: MAX_STOPS,

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::error::TextError;
+use super::pace::Pace;
 use super::runs::{Layout, StoredRun};
 use super::template::{ChatDate, ChatTemplate, RenderOptions, TemplateMessage};
 use super::tokenizer::Tokenizer;
@@ -51,11 +52,12 @@ pub struct EncodedPrompt {
     pub text: String,
 }
 
-/// Renders and encodes a conversation.
+/// Renders and encodes a conversation. Its length is judged by the rendered text: a template may leave contents out.
 pub(crate) fn encode_chat(
     tokenizer: &Tokenizer,
     template: &ChatTemplate,
     request: &ChatRequest<'_>,
+    pace: &mut Pace<'_>,
 ) -> Result<EncodedPrompt, TextError> {
     check_roles(request.messages)?;
     let options = RenderOptions { add_generation_prompt: request.add_generation_prompt, date: request.date };
@@ -64,10 +66,11 @@ pub(crate) fn encode_chat(
         .iter()
         .map(|m| TemplateMessage { role: &m.role, content: &m.content, name: m.name.as_deref() })
         .collect();
-    let Traced { text, spans } = trace(template, &views, options)?;
+    let Traced { text, spans } = trace(template, &views, options, pace)?;
     let Some(spans) = spans else {
-        return encode_untraced(tokenizer, template, &views, options, text);
+        return encode_untraced(tokenizer, template, &views, options, text, pace);
     };
+    pace.breathe();
     let mut stored_tokens = vec![0; request.messages.len()];
     let stored = place_stored(tokenizer, request.messages, &text, &spans, &mut stored_tokens);
     let layout = Layout {
@@ -76,7 +79,7 @@ pub(crate) fn encode_chat(
         stored,
         mark: end_of_system(request.messages, &spans, text.len()),
     };
-    let encoded = layout.encode(tokenizer)?;
+    let encoded = layout.encode(tokenizer, pace)?;
     let (tokens, system_tokens) = (encoded.tokens, encoded.before_mark);
     Ok(EncodedPrompt { tokens, system_tokens, stored_tokens, text })
 }
@@ -99,6 +102,7 @@ fn encode_untraced(
     messages: &[TemplateMessage<'_>],
     options: RenderOptions,
     text: String,
+    pace: &mut Pace<'_>,
 ) -> Result<EncodedPrompt, TextError> {
     let specials = |text: &str| -> Vec<u32> {
         let parts = tokenizer.split_added(text);
@@ -110,7 +114,7 @@ fn encode_untraced(
         return Err(TextError::Untraceable { message: messages.iter().position(suspect).unwrap_or(0) });
     }
     let layout = Layout { text: &text, untrusted: Vec::new(), stored: Vec::new(), mark: 0 };
-    let tokens = layout.encode(tokenizer)?.tokens;
+    let tokens = layout.encode(tokenizer, pace)?.tokens;
     Ok(EncodedPrompt { tokens, system_tokens: 0, stored_tokens: vec![0; messages.len()], text })
 }
 

@@ -6,6 +6,8 @@ use std::path::Path;
 use serde_json::Value;
 use tokenizers::Tokenizer as Core;
 
+use super::alphabet::char_of_byte;
+use super::cuts::marks_spaces;
 use crate::ModelError;
 
 /// Before which stretches of text the tokenizer puts a space.
@@ -93,8 +95,22 @@ pub(crate) fn most_bytes_per_token(definition: &Value, longest: usize) -> Option
     let swallows = added.iter().any(|token| token["lstrip"] == true || token["rstrip"] == true);
     let covers_bytes =
         definition["model"]["byte_fallback"] == true || definition["decoder"]["type"] == "ByteLevel";
-    let known_normalizer = [Value::Null, "NFC".into()].contains(&definition["normalizer"]["type"]);
-    (!swallows && covers_bytes && known_normalizer).then_some(longest * 3)
+    let normalizer = &definition["normalizer"];
+    let shortens = match () {
+        () if normalizer["type"] == "NFC" => 3,
+        () if marks_spaces(normalizer) => 1,
+        () => return None,
+    };
+    (!swallows && covers_bytes).then_some(longest * shortens)
+}
+
+/// The bytes that a byte-level vocabulary has no token for: they are left out of the tokens.
+pub(crate) fn silent_bytes(definition: &Value) -> Vec<u8> {
+    if definition["decoder"]["type"] != "ByteLevel" {
+        return Vec::new();
+    }
+    let vocabulary = &definition["model"]["vocab"];
+    (0..=u8::MAX).filter(|byte| vocabulary.get(char_of_byte(*byte).to_string()).is_none()).collect()
 }
 
 /// What the post-processor puts before a single text: BOS, or nothing.

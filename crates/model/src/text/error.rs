@@ -24,6 +24,8 @@ pub enum TextError {
     Untraceable { message: usize },
     #[error("message {message}: role {role:?} is not a word of lower-case letters")]
     Role { message: usize, role: String },
+    #[error("the prompt has at least {at_least} tokens, and at most {most} were asked for")]
+    TooLong { at_least: usize, most: usize },
     #[error("stop strings must not be empty")]
     EmptyStop,
     #[error("token {id} is not in the vocabulary")]
@@ -43,6 +45,7 @@ impl TextError {
             TextError::OutputTooLong { .. } => "template_output",
             TextError::Untraceable { .. } => "template_untraceable",
             TextError::Role { .. } => "invalid_role",
+            TextError::TooLong { .. } => "prompt_too_long",
             TextError::EmptyStop => "invalid_stop",
             TextError::UnknownToken { .. } => "unknown_token",
             TextError::Tokenizer { .. } => "tokenizer",
@@ -54,6 +57,7 @@ impl From<TextError> for ModelError {
     fn from(error: TextError) -> Self {
         match error {
             TextError::Role { .. } => ModelError::Invalid { what: "role", detail: error.to_string() },
+            TextError::TooLong { .. } => ModelError::Invalid { what: "prompt", detail: error.to_string() },
             TextError::EmptyStop => ModelError::Invalid { what: "stop", detail: error.to_string() },
             TextError::UnknownToken { .. } => {
                 ModelError::Invalid { what: "token", detail: error.to_string() }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::chat::{ChatRequest, EncodedPrompt, encode_chat};
 use super::error::TextError;
+use super::pace::Pace;
 use super::template::ChatTemplate;
 use super::tokenizer::Tokenizer;
 
@@ -20,8 +21,17 @@ pub struct TextModel {
 impl TextModel {
     /// Renders and encodes a conversation; see [`EncodedPrompt`].
     pub fn encode_chat(&self, request: &ChatRequest<'_>) -> Result<EncodedPrompt, TextError> {
+        self.encode_chat_at(request, &mut Pace::new(None, &mut || ()))
+    }
+
+    /// The same in portions, and not more than `pace` allows.
+    pub fn encode_chat_at(
+        &self,
+        request: &ChatRequest<'_>,
+        pace: &mut Pace<'_>,
+    ) -> Result<EncodedPrompt, TextError> {
         let missing = || self.template_error.clone().unwrap_or(TextError::NoTemplate);
-        encode_chat(&self.tokenizer, self.template.as_ref().ok_or_else(missing)?, request)
+        encode_chat(&self.tokenizer, self.template.as_ref().ok_or_else(missing)?, request, pace)
     }
 
     /// BLAKE3 of tokenizer and template: equal fingerprints give a conversation equal tokens. Part of the key of

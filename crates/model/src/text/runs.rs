@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use super::error::TextError;
-use super::tokenizer::{Stretch, Tokenizer};
+use super::pace::Pace;
+use super::plain::Stretch;
+use super::tokenizer::Tokenizer;
 
 /// Ids that stand for a range of the text because they generated it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,10 +47,17 @@ enum Run {
 impl Layout<'_> {
     /// Encodes the text. A plain stretch reaches from one special token or stored run to the next, through
     /// template text and users' text alike, so that bytes merge across their borders as in the whole text.
-    pub fn encode(&self, tokenizer: &Tokenizer) -> Result<Encoded, TextError> {
+    ///
+    /// A text whose length alone says that it has more tokens than `pace` allows is refused before anything is encoded.
+    pub fn encode(&self, tokenizer: &Tokenizer, pace: &mut Pace<'_>) -> Result<Encoded, TextError> {
         let mut encoded = Encoded::default();
         let mut after_stored = false;
-        for run in self.runs(tokenizer) {
+        let runs = self.runs(tokenizer);
+        let fewest: Vec<usize> = runs.iter().map(|run| self.fewest_tokens(run, tokenizer)).collect();
+        pace.expect(fewest.iter().sum())?;
+        for (run, fewest) in runs.into_iter().zip(fewest) {
+            let before = encoded.tokens.len();
+            pace.begin(fewest);
             match &run {
                 Run::Plain(range) => {
                     let place = match (range.start, after_stored) {
@@ -56,7 +65,7 @@ impl Layout<'_> {
                         (0, _) => Stretch::First,
                         _ => Stretch::AfterSpecial,
                     };
-                    self.encode_plain(tokenizer, range.clone(), place, &mut encoded)?;
+                    self.encode_plain(tokenizer, range.clone(), place, &mut encoded, pace)?;
                 }
                 Run::Special { id, range } => encoded.add(&[*id], range.end <= self.mark),
                 Run::Stored(index) => {
@@ -64,9 +73,18 @@ impl Layout<'_> {
                     encoded.add(stored.ids, stored.range.end <= self.mark);
                 }
             }
+            pace.end(encoded.tokens.len() - before)?;
             after_stored = matches!(run, Run::Stored(_));
         }
         Ok(encoded)
+    }
+
+    fn fewest_tokens(&self, run: &Run, tokenizer: &Tokenizer) -> usize {
+        match run {
+            Run::Plain(range) => tokenizer.fewest_tokens_of(&self.text[range.clone()]),
+            Run::Special { .. } => 1,
+            Run::Stored(index) => self.stored[*index].ids.len(),
+        }
     }
 
     fn encode_plain(
@@ -75,9 +93,10 @@ impl Layout<'_> {
         range: Range<usize>,
         place: Stretch,
         encoded: &mut Encoded,
+        pace: &mut Pace<'_>,
     ) -> Result<(), TextError> {
         let text = &self.text[range.clone()];
-        let ids = tokenizer.encode_plain(text, place)?;
+        let ids = tokenizer.plain().encode(text, place, pace)?;
         if range.start < self.mark && self.mark < range.end {
             let before = tokens_within(tokenizer, &ids, &text[..self.mark - range.start]);
             encoded.before_mark = encoded.tokens.len() + before;

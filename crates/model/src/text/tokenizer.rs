@@ -4,15 +4,16 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use tokenizers::NormalizerWrapper;
 use tokenizers::tokenizer::{AddedVocabulary, OffsetReferential, OffsetType};
-use tokenizers::{NormalizerWrapper, Tokenizer as Core};
 
-use super::definition::{self, Prefix};
+use super::definition;
 use super::error::TextError;
 use super::gguf::GgufTokenizer;
+use super::pace::Pace;
 use super::pieces::{DecodeRule, TokenPieces};
+use super::plain::PlainEncoder;
 use super::runs::Layout;
-use super::words::WordEncoder;
 use crate::ModelError;
 
 /// Whether the text of a special token becomes that token.
@@ -24,25 +25,10 @@ pub enum Specials {
     Plain,
 }
 
-/// Where a plain stretch of text stands; some tokenizers put a space before some of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stretch {
-    First,
-    AfterSpecial,
-    /// Right after ids that are taken as they are.
-    Continuing,
-}
-
 /// Text to ids and ids to bytes. Immutable and shared between threads.
 pub struct Tokenizer {
     path: PathBuf,
-    /// Encodes plain text: special tokens are not looked for.
-    core: Core,
-    /// The same without a space put in front, where `core` puts one.
-    continuing: Option<Core>,
-    prefix: Prefix,
-    /// The fast way, for the kinds it knows.
-    words: Option<WordEncoder>,
+    plain: PlainEncoder,
     /// Finds special and other added tokens in trusted text.
     added: AddedVocabulary,
     /// Some added tokens are looked for in the normalised text.
@@ -50,6 +36,8 @@ pub struct Tokenizer {
     pieces: TokenPieces,
     /// No token stands for more bytes of text than this; `None` where that cannot be said.
     most_bytes: Option<usize>,
+    /// Bytes of text that have no token, and are left out.
+    silent: Vec<u8>,
     /// What the tokenizer itself puts before a raw prompt.
     prompt_prefix: Vec<u32>,
     fingerprint: [u8; 32],
@@ -70,27 +58,25 @@ impl Tokenizer {
         Ok(tokenizer)
     }
 
-    fn from_definition(path: &Path, mut definition: Value) -> Result<Self, ModelError> {
+    fn from_definition(path: &Path, definition: Value) -> Result<Self, ModelError> {
         definition::check(path, &definition)?;
         let rule = DecodeRule::from_definition(path, &definition["decoder"])?;
         let fingerprint = *blake3::hash(definition.to_string().as_bytes()).as_bytes();
         let core = definition::build(path, &definition)?;
         let pieces = TokenPieces::new(path, &core, &rule)?;
-        let words = WordEncoder::from_definition(&definition);
+        let silent = definition::silent_bytes(&definition);
         let most_bytes = definition::most_bytes_per_token(&definition, pieces.longest());
-        let prefix = definition::take_prefix(&mut definition);
-        let continuing =
-            if prefix == Prefix::None { None } else { Some(definition::build(path, &definition)?) };
+        // Text in normal form may have other bytes than it had.
+        let composes = definition["normalizer"]["type"] == "NFC";
+        let most_bytes = most_bytes.filter(|_| silent.is_empty() || !composes);
         let mut added = core.get_added_vocabulary().clone();
         added.set_encode_special_tokens(false);
         Ok(Self {
             path: path.to_owned(),
             prompt_prefix: definition::prompt_prefix(&core),
+            silent,
             normalizes_added: added.get_added_tokens_decoder().values().any(|token| token.normalized),
-            core,
-            continuing,
-            prefix,
-            words,
+            plain: PlainEncoder::new(path, definition, core, &pieces)?,
             added,
             pieces,
             most_bytes,
@@ -120,7 +106,13 @@ impl Tokenizer {
         })
     }
 
-    /// A text of so many bytes has at least this many tokens: enough to refuse what cannot fit before encoding it.
+    /// `text` has at least this many tokens: enough to refuse what cannot fit before encoding it.
+    pub fn fewest_tokens_of(&self, text: &str) -> usize {
+        let silent = || text.bytes().filter(|byte| self.silent.contains(byte)).count();
+        self.fewest_tokens(text.len() - if self.silent.is_empty() { 0 } else { silent() })
+    }
+
+    /// A text of so many bytes, all of which have tokens, has at least this many tokens.
     pub fn fewest_tokens(&self, bytes: usize) -> usize {
         self.most_bytes.map_or(0, |most| bytes.div_ceil(most.max(1)))
     }
@@ -132,15 +124,36 @@ impl Tokenizer {
 
     /// Encodes a text as it is, with nothing put before it but what the tokenizer's normaliser puts.
     pub fn encode(&self, text: &str, specials: Specials) -> Result<Vec<u32>, TextError> {
+        self.encode_at(text, specials, &mut Pace::new(None, &mut || ()))
+    }
+
+    /// The same in portions, and not more than `pace` allows.
+    pub fn encode_at(
+        &self,
+        text: &str,
+        specials: Specials,
+        pace: &mut Pace<'_>,
+    ) -> Result<Vec<u32>, TextError> {
         let whole = 0..text.len();
         let untrusted = if specials == Specials::Plain { vec![whole] } else { Vec::new() };
-        Ok(Layout { text, untrusted, stored: Vec::new(), mark: 0 }.encode(self)?.tokens)
+        Ok(Layout { text, untrusted, stored: Vec::new(), mark: 0 }.encode(self, pace)?.tokens)
     }
 
     /// Encodes a raw completion prompt as the reference does: BOS first where the model wants it.
     pub fn encode_prompt(&self, text: &str, specials: Specials) -> Result<Vec<u32>, TextError> {
+        self.encode_prompt_at(text, specials, &mut Pace::new(None, &mut || ()))
+    }
+
+    /// The same in portions, and not more than `pace` allows.
+    pub fn encode_prompt_at(
+        &self,
+        text: &str,
+        specials: Specials,
+        pace: &mut Pace<'_>,
+    ) -> Result<Vec<u32>, TextError> {
         let mut tokens = self.prompt_prefix.clone();
-        tokens.extend(self.encode(text, specials)?);
+        pace.end(tokens.len())?;
+        tokens.extend(self.encode_at(text, specials, pace)?);
         Ok(tokens)
     }
 
@@ -152,7 +165,8 @@ impl Tokenizer {
     /// Decodes as the reference does: bytes that are no UTF-8 become U+FFFD, and a space that encoding puts in
     /// front is taken away again. Ids without a token are left out.
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, TextError> {
-        self.core
+        self.plain
+            .core()
             .decode(ids, skip_special)
             .map_err(|error| TextError::Tokenizer { detail: error.to_string() })
     }
@@ -178,41 +192,17 @@ impl Tokenizer {
 
     /// The id of a token by its exact string in the vocabulary.
     pub fn token_id(&self, token: &str) -> Option<u32> {
-        self.core.token_to_id(token)
+        self.plain.core().token_to_id(token)
     }
 
-    pub(crate) fn encode_plain(&self, text: &str, place: Stretch) -> Result<Vec<u32>, TextError> {
-        if let Some(words) = &self.words
-            && let Some(ids) = words.encode(self.core.get_model(), text)?
-        {
-            return Ok(ids);
-        }
-        self.encode_by_library(text, place)
-    }
-
-    #[cfg(test)]
-    pub(crate) fn has_word_encoder(&self) -> bool {
-        self.words.is_some()
-    }
-
-    pub(crate) fn encode_by_library(&self, text: &str, place: Stretch) -> Result<Vec<u32>, TextError> {
-        let encoding = self.core_at(place).encode_fast(text, false).map_err(library_error)?;
-        Ok(encoding.get_ids().to_vec())
-    }
-
-    fn core_at(&self, place: Stretch) -> &Core {
-        let continues = match self.prefix {
-            Prefix::None => false,
-            Prefix::EveryStretch => place == Stretch::Continuing,
-            Prefix::FirstStretch => place != Stretch::First,
-        };
-        self.continuing.as_ref().filter(|_| continues).unwrap_or(&self.core)
+    pub(crate) fn plain(&self) -> &PlainEncoder {
+        &self.plain
     }
 
     /// Cuts trusted text at its added tokens; the parts cover it, in order.
     pub(crate) fn split_added(&self, text: &str) -> Vec<(Option<u32>, Range<usize>)> {
         let normalizer: Option<&NormalizerWrapper> =
-            if self.normalizes_added { self.core.get_normalizer() } else { None };
+            if self.normalizes_added { self.plain.core().get_normalizer() } else { None };
         let split = self.added.extract_and_normalize(normalizer, text);
         let parts = split.get_splits(OffsetReferential::Original, OffsetType::Byte);
         parts
@@ -239,8 +229,4 @@ impl Tokenizer {
             .filter(|token| token.special)
             .map(|t| t.content.as_str())
     }
-}
-
-fn library_error(error: tokenizers::Error) -> TextError {
-    TextError::Tokenizer { detail: error.to_string() }
 }

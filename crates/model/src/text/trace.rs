@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use super::error::TextError;
 use super::marks::{Marks, Nonce, Unmarked};
+use super::pace::Pace;
 use super::template::{ChatTemplate, RenderOptions, TemplateMessage};
 
 /// What is put between marks, from the most exact to the one that survives most templates.
@@ -45,10 +46,12 @@ pub(crate) fn trace(
     template: &ChatTemplate,
     messages: &[TemplateMessage<'_>],
     options: RenderOptions,
+    pace: &mut Pace<'_>,
 ) -> Result<Traced, TextError> {
     let text = template.render(messages, options)?;
     let nonce = Nonce::absent_from(template.source(), messages);
     for wrapping in [Wrapping::Whole, Wrapping::Trimmed, Wrapping::Pieces] {
+        pace.breathe();
         let mut marks = Marks::new(&nonce);
         let wrapped = rewrite(messages, |message, is_name, text| {
             marks.wrap(message, is_name, text, &wrapping.ranges(text, template.literals()))

@@ -6,7 +6,9 @@ use tokenizers::utils::SysRegex;
 use tokenizers::{Model, ModelWrapper, NormalizedString};
 
 use super::alphabet::char_of_byte;
+use super::cuts::Cuts;
 use super::error::TextError;
+use super::pace::Pace;
 
 /// How the `ByteLevel` pre-tokenizer cuts when it is asked to (GPT-2's pattern).
 const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
@@ -56,31 +58,57 @@ impl WordEncoder {
     }
 
     /// The ids of `text`; `None` if it holds a token that has to be found before the text is cut.
-    pub fn encode(&self, model: &ModelWrapper, text: &str) -> Result<Option<Vec<u32>>, TextError> {
+    pub fn encode(
+        &self,
+        model: &ModelWrapper,
+        cuts: &Cuts,
+        text: &str,
+        pace: &mut Pace<'_>,
+    ) -> Result<Option<Vec<u32>>, TextError> {
         if !self.composes || text.is_ascii() {
-            return self.encode_normal(model, text);
+            return self.encode_normal(model, cuts, text, pace);
         }
-        let mut normal = NormalizedString::from(text);
-        normal.nfc();
-        if self.finds_added(text) { Ok(None) } else { self.encode_normal(model, normal.get()) }
+        if self.finds_added(text) {
+            return Ok(None);
+        }
+        let normal = composed(text, pace);
+        self.encode_normal(model, cuts, &normal, pace)
     }
 
     fn finds_added(&self, text: &str) -> bool {
         self.plain_added.iter().any(|token| text.contains(token.as_str()))
     }
 
-    fn encode_normal(&self, model: &ModelWrapper, text: &str) -> Result<Option<Vec<u32>>, TextError> {
+    fn encode_normal(
+        &self,
+        model: &ModelWrapper,
+        cuts: &Cuts,
+        text: &str,
+        pace: &mut Pace<'_>,
+    ) -> Result<Option<Vec<u32>>, TextError> {
         if self.finds_added(text) {
             return Ok(None);
         }
-        let mut ids = Vec::with_capacity(text.len() / 3);
+        let mut ids = Vec::with_capacity(text.len().min(1 << 20) / 3);
         let mut word = String::new();
         self.cut(&self.cuts, text, &mut |piece| {
-            word.clear();
-            word.extend(piece.bytes().map(char_of_byte));
-            let tokens =
-                model.tokenize(&word).map_err(|error| TextError::Tokenizer { detail: error.to_string() })?;
-            ids.extend(tokens.iter().map(|token| token.id));
+            let (bytes, mut at) = (piece.as_bytes(), 0);
+            while at < bytes.len() {
+                // A word as long as that has no part that ends where it would: most are one part.
+                let end = if bytes.len() > pace.portion() {
+                    cuts.end(bytes, at, pace.portion())
+                } else {
+                    bytes.len()
+                };
+                word.clear();
+                word.extend(bytes[at..end].iter().map(|byte| char_of_byte(*byte)));
+                let tokens = model
+                    .tokenize(&word)
+                    .map_err(|error| TextError::Tokenizer { detail: error.to_string() })?;
+                ids.extend(tokens.iter().map(|token| token.id));
+                pace.spend(end - at, ids.len())?;
+                at = end;
+            }
             Ok(())
         })?;
         Ok(Some(ids))
@@ -120,6 +148,24 @@ impl WordEncoder {
     }
 }
 
+/// `text` in normal form C, made in portions: nothing before an ASCII character composes with it.
+fn composed(text: &str, pace: &mut Pace<'_>) -> String {
+    let (mut normal, mut at) = (String::with_capacity(text.len()), 0);
+    while at < text.len() {
+        let from = at.saturating_add(pace.portion()).min(text.len());
+        let end =
+            text.as_bytes()[from..].iter().position(u8::is_ascii).map_or(text.len(), |more| from + more);
+        let mut part = NormalizedString::from(&text[at..end]);
+        part.nfc();
+        normal.push_str(part.get());
+        if end < text.len() {
+            pace.breathe();
+        }
+        at = end;
+    }
+    normal
+}
+
 fn cut_of(step: &Value) -> Option<Cut> {
     match step["type"].as_str()? {
         "Digits" if step["individual_digits"] == true => Some(Cut::Digits),
@@ -136,7 +182,9 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use crate::text::tokenizer::{Stretch, Tokenizer};
+    use crate::text::pace::Pace;
+    use crate::text::plain::Stretch;
+    use crate::text::tokenizer::Tokenizer;
 
     fn text() -> impl Strategy<Value = String> {
         let piece = prop_oneof![
@@ -161,18 +209,49 @@ mod tests {
         proptest::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
     }
 
+    fn family(name: &str) -> Tokenizer {
+        let path = format!("{}/../../test/fixtures/text/{name}/tokenizer.json", env!("CARGO_MANIFEST_DIR"));
+        let path = Path::new(&path);
+        Tokenizer::from_json(path, &std::fs::read(path).unwrap()).unwrap()
+    }
+
     #[test]
     fn words_are_encoded_as_the_library_encodes_them() {
-        for family in ["gpt2", "llama3", "qwen2", "tekken"] {
-            let path =
-                format!("{}/../../test/fixtures/text/{family}/tokenizer.json", env!("CARGO_MANIFEST_DIR"));
-            let path = Path::new(&path);
-            let tokenizer = Tokenizer::from_json(path, &std::fs::read(path).unwrap()).unwrap();
-            assert!(tokenizer.has_word_encoder(), "{family}");
+        for family_name in ["gpt2", "llama3", "qwen2", "tekken"] {
+            let tokenizer = family(family_name);
+            assert!(tokenizer.plain().has_word_encoder(), "{family_name}");
             proptest!(ProptestConfig::with_cases(500), |(text in text())| {
-                let by_library = tokenizer.encode_by_library(&text, Stretch::First).unwrap();
-                prop_assert_eq!(tokenizer.encode_plain(&text, Stretch::First).unwrap(), by_library, "{}", family);
+                let by_library = tokenizer.plain().encode_by_library(&text, Stretch::First).unwrap();
+                let mut pause = || ();
+                let found = tokenizer.plain().encode(&text, Stretch::First, &mut Pace::new(None, &mut pause)).unwrap();
+                prop_assert_eq!(found, by_library, "{}", family_name);
             });
+        }
+    }
+
+    /// Long stretches of one kind beside the short ones: words and runs that reach over many portions.
+    fn long_text() -> impl Strategy<Value = String> {
+        let unit =
+            prop_oneof!["[a-z]{1,6}", "[a-zA-Z0-9+/=]{8}", "[ \n]{1,2}", "(ab|é|語| x|▁|\u{1})", "[!-~]{3}"];
+        let run = (unit, 1usize..120).prop_map(|(unit, times)| unit.repeat(times));
+        proptest::collection::vec(prop_oneof![run, text()], 0..12).prop_map(|parts| parts.concat())
+    }
+
+    #[test]
+    fn portions_of_a_text_have_the_ids_of_the_whole_in_every_family() {
+        for family_name in ["gpt2", "llama3", "qwen2", "tekken", "llama2", "mistral"] {
+            let tokenizer = family(family_name);
+            let pauses = std::cell::Cell::new(0);
+            proptest!(ProptestConfig::with_cases(300), |(text in long_text())| {
+                for place in [Stretch::First, Stretch::AfterSpecial, Stretch::Continuing] {
+                    let whole = tokenizer.plain().encode_by_library(&text, place).unwrap();
+                    let mut pause = || pauses.set(pauses.get() + 1);
+                    let mut pace = Pace::new(None, &mut pause).with_portion(16);
+                    let found = tokenizer.plain().encode(&text, place, &mut pace).unwrap();
+                    prop_assert_eq!(found, whole, "{} {:?}", family_name, place);
+                }
+            });
+            assert!(pauses.get() > 1000, "{family_name}: {} pauses", pauses.get());
         }
     }
 }

@@ -1,5 +1,7 @@
+import { PromptTooLong } from '../../../engine/too-long.js'
 import { ApiError } from '../../../protocol/errors.js'
 import type { DetokenizeResponse, TokenizeResponse } from '../../../protocol/index.js'
+import { MAX_TRUNCATED } from '../../../protocol/limits.js'
 import { json, type SurfaceContext, type SurfaceRoute } from '../../surface.js'
 import { checkModel, inVocabulary, wellFormed } from '../../turn-fields.js'
 import { validate } from '../../validate.js'
@@ -24,20 +26,38 @@ export const tokenize: SurfaceRoute['handler'] = async ({ body }, context) => {
 
 type Tokens = readonly [tokens: Uint32Array, wantsTexts: boolean]
 
-async function textTokens(body: unknown, { engine, models }: SurfaceContext): Promise<Tokens> {
+async function textTokens(body: unknown, { engine, models, service }: SurfaceContext): Promise<Tokens> {
   const fields = validate(TokenizeTextRequest, body)
   checkModel(fields.model, models)
-  const tokens = await engine.text.tokenize(wellFormed(fields.prompt), fields.add_special_tokens ?? true)
+  const text = wellFormed(fields.prompt)
+  const tokens = await within('prompt', engine.text.tokenize(text, fields.add_special_tokens ?? true, mostTokens(service)))
   return [tokens, fields.return_token_strs ?? false]
 }
 
-async function chatTokens(body: unknown, { engine, models }: SurfaceContext): Promise<Tokens> {
+async function chatTokens(body: unknown, { engine, models, service }: SurfaceContext): Promise<Tokens> {
   const fields = validate(TokenizeChatRequest, body)
   checkModel(fields.model, models)
   if (!engine.info.hasChatTemplate) throw new ApiError('invalid_value', 'messages: The model has no chat template.', 'messages')
   const today = new Date().toISOString().slice(0, 10)
-  const { tokens } = await engine.text.encodeChat(turnMessages(fields.messages), today)
+  const encoded = engine.text.encodeChat(turnMessages(fields.messages), today, mostTokens(service))
+  const { tokens } = await within('messages', encoded)
   return [tokens, fields.return_token_strs ?? false]
+}
+
+/** As many as a prompt may have. */
+function mostTokens(service: SurfaceContext['service']): number {
+  return Math.max(service.modelContext - 1, MAX_TRUNCATED)
+}
+
+async function within<T>(param: string, encoding: Promise<T>): Promise<T> {
+  try {
+    return await encoding
+  } catch (error) {
+    if (!(error instanceof PromptTooLong)) throw error
+    const { atLeast, most } = error
+    const message = `The text has at least ${atLeast} tokens. The limit is ${most}.`
+    throw new ApiError('context_length_exceeded', message, param, { prompt_tokens: atLeast, max_model_len: most })
+  }
 }
 
 /** POST /detokenize */

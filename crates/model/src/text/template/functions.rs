@@ -9,6 +9,8 @@ use minijinja::{Error, ErrorKind, Output, State, Value};
 use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
+use super::charge::{Meter, Use, charge};
+
 /// What a template said when it called `raise_exception`.
 #[derive(Debug)]
 struct Raised(String);
@@ -38,47 +40,96 @@ pub(super) fn raised_message(error: &Error) -> Option<String> {
     None
 }
 
-/// Prints `True`, `False` and `None` as Python does; everything else as it is.
+/// Prints `True`, `False` and `None` as Python does; everything else as it is, charged before it is written.
 pub(super) fn write_as_python(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
     let text = match value.kind() {
         ValueKind::Bool if value.is_true() => "True",
         ValueKind::Bool => "False",
         ValueKind::None => "None",
-        _ => return minijinja::escape_formatter(out, state, value),
+        _ => {
+            if value.as_object().is_some() {
+                charge(state, value, Use::Copy, 1)?;
+            }
+            return minijinja::escape_formatter(out, state, value);
+        }
     };
     out.write_str(text).map_err(Error::from)
 }
 
 /// `tojson(indent=None, sort_keys=False)`: Python's `json.dumps` with `ensure_ascii=False`, which unlike Jinja's
-/// own filter escapes nothing for HTML.
-pub(super) fn tojson(value: Value, indent: Option<usize>, options: Kwargs) -> Result<Value, Error> {
+/// own filter escapes nothing for HTML. Fuel pays for every value before it is written, and for the text as it grows.
+pub(super) fn tojson(
+    state: &State,
+    value: Value,
+    indent: Option<usize>,
+    options: Kwargs,
+) -> Result<Value, Error> {
     let indent = match options.get::<Option<usize>>("indent")? {
         Some(indent) => Some(indent.min(32)),
-        None => indent,
+        None => indent.map(|indent| indent.min(32)),
     };
     let sort = options.get::<Option<bool>>("sort_keys")?.unwrap_or(false);
     if options.get::<Option<bool>>("ensure_ascii")?.unwrap_or(false) {
         return Err(Error::new(ErrorKind::InvalidOperation, "tojson: ensure_ascii=True is not supported"));
     }
     options.assert_all_used()?;
-    let unserialisable = |error| Error::new(ErrorKind::BadSerialization, "tojson").with_source(error);
-    let mut json: serde_json::Value = serde_json::to_value(&value).map_err(unserialisable)?;
-    if sort {
-        json.sort_all_objects();
+    charge(state, &value, Use::Copy, 1)?;
+    let mut text = MeteredText { meter: Meter::new(state), bytes: Vec::new(), refused: None };
+    let written = if sort {
+        // A copy that can be sorted takes several times the values' own memory.
+        charge(state, &value, Use::Copy, 6)?;
+        serde_json::to_value(&value).and_then(|mut json| {
+            json.sort_all_objects();
+            write_json(&json, indent, &mut text)
+        })
+    } else {
+        write_json(&value, indent, &mut text)
+    };
+    if let Some(refused) = text.refused {
+        return Err(refused);
     }
-    let mut bytes = Vec::new();
+    written.map_err(|error| Error::new(ErrorKind::BadSerialization, "tojson").with_source(error))?;
+    let text = String::from_utf8(text.bytes)
+        .map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))?;
+    Ok(Value::from(text))
+}
+
+fn write_json(
+    value: &impl Serialize,
+    indent: Option<usize>,
+    out: &mut MeteredText<'_, '_, '_>,
+) -> serde_json::Result<()> {
     match indent {
         Some(width) => {
             let spaces = " ".repeat(width);
             let formatter = PrettyFormatter::with_indent(spaces.as_bytes());
-            json.serialize(&mut Serializer::with_formatter(&mut bytes, formatter))
+            value.serialize(&mut Serializer::with_formatter(out, formatter))
         }
-        None => json.serialize(&mut Serializer::with_formatter(&mut bytes, PythonFormatter)),
+        None => value.serialize(&mut Serializer::with_formatter(out, PythonFormatter)),
     }
-    .map_err(unserialisable)?;
-    let text = String::from_utf8(bytes)
-        .map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))?;
-    Ok(Value::from(text))
+}
+
+/// Takes fuel for a text while it is written.
+struct MeteredText<'a, 'state, 'env> {
+    meter: Meter<'a, 'state, 'env>,
+    bytes: Vec<u8>,
+    /// Why no more is taken.
+    refused: Option<Error>,
+}
+
+impl io::Write for MeteredText<'_, '_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Err(error) = self.meter.add(bytes.len() as u64) {
+            self.refused = Some(error);
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Python's default separators: `", "` and `": "`.

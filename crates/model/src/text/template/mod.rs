@@ -1,13 +1,20 @@
 //! A model's chat template, rendered as the reference renders it, within bounds: templates are untrusted.
 
+mod charge;
 mod date;
 mod functions;
+mod methods;
+mod named;
+mod operations;
+mod rewrite;
+mod slice;
 mod source;
 
-use std::io;
+use std::sync::Arc;
 
+use minijinja::machinery::{CompiledTemplate, TemplateConfig, eval, make_string_output};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, ErrorKind, Value, context};
+use minijinja::{AutoEscape, Environment, ErrorKind, Value, context};
 
 use super::error::TextError;
 pub use date::ChatDate;
@@ -19,9 +26,12 @@ const OUTPUT_PER_MESSAGE: usize = 2 << 10;
 /// Bytes more for each byte of the messages: room for a template that repeats or escapes them.
 const OUTPUT_PER_BYTE: usize = 6;
 /// Fuel whatever it is given. One unit pays for one instruction, or for 64 bytes of data.
-const FREE_FUEL: u64 = 100_000;
-const FUEL_PER_MESSAGE: u64 = 2_000;
-const FUEL_PER_BYTE: u64 = 1;
+const FREE_FUEL: u64 = 50_000;
+const FUEL_PER_MESSAGE: u64 = 600;
+/// Bytes of the messages for one unit more: sixteen bytes of data may be made for each.
+const BYTES_PER_FUEL: u64 = 4;
+/// No rendering gets more fuel than this.
+const MOST_FUEL: u64 = 1_000_000;
 /// A longer source is refused when the model is loaded.
 pub const MAX_TEMPLATE_BYTES: usize = 1 << 20;
 
@@ -54,6 +64,8 @@ pub struct TemplateTokens {
 pub struct ChatTemplate {
     source: String,
     environment: Environment<'static>,
+    config: TemplateConfig,
+    names: rewrite::Names,
     tokens: TemplateTokens,
     literals: Vec<String>,
 }
@@ -70,9 +82,16 @@ impl ChatTemplate {
         // Text that shares something with a special token must stay inside a message's marks.
         let shares = |literal: &str| specials.iter().any(|s| s.contains(literal) || literal.contains(s));
         literals.retain(|literal| !shares(literal));
-        let template = Self { source, environment: environment()?, tokens, literals };
-        template.compile(&template.environment)?;
-        Ok(template)
+        let config =
+            TemplateConfig { syntax_config: syntax()?, default_auto_escape: Arc::new(|_| AutoEscape::None) };
+        if let Some(detail) = source::too_long(&source, config.syntax_config.clone()) {
+            return Err(TextError::Failed { detail });
+        }
+        let names =
+            rewrite::names(&compile(&source, &config)?).map_err(|detail| TextError::Failed { detail })?;
+        let mut environment = environment();
+        named::register(&mut environment, &names);
+        Ok(Self { source, environment, config, names, tokens, literals })
     }
 
     /// The source, with `generation` blocks turned into plain ones.
@@ -103,27 +122,23 @@ impl ChatTemplate {
         let bytes: usize =
             messages.iter().map(|m| m.role.len() + m.content.len() + m.name.map_or(0, str::len)).sum();
         let limit = FREE_OUTPUT + OUTPUT_PER_MESSAGE * messages.len() + OUTPUT_PER_BYTE * bytes;
-        let fuel = FREE_FUEL + FUEL_PER_MESSAGE * messages.len() as u64 + FUEL_PER_BYTE * bytes as u64;
+        let fuel = FREE_FUEL + FUEL_PER_MESSAGE * messages.len() as u64 + bytes as u64 / BYTES_PER_FUEL;
+        let fuel = fuel.min(MOST_FUEL);
         let mut environment = self.environment.clone();
         environment.set_fuel(Some(fuel));
-        let mut output = BoundedOutput { text: Vec::new(), limit, exceeded: false };
-        let template = self.compile(&environment)?;
-        let rendered = template.render_captured_to(self.context(messages, options), &mut output);
-        match rendered {
-            _ if output.exceeded => Err(TextError::OutputTooLong { limit }),
+        let compiled = compile(&self.source, &self.config)?;
+        let (instructions, blocks) = rewrite::bounded(&compiled, &self.names);
+        // What most templates write; growing takes as much again.
+        let mut text = String::with_capacity(bytes + 64 * messages.len());
+        let context = self.context(messages, options);
+        // Fuel pays for every byte, so that a text too long for its limit is still bounded.
+        let mut output = make_string_output(&mut text);
+        let rendered = eval(&environment, &instructions, context, &blocks, &mut output, AutoEscape::None);
+        match rendered.map(drop) {
             Err(error) => Err(classify(&error, fuel)),
-            Ok(_) => String::from_utf8(output.text)
-                .map_err(|error| TextError::Failed { detail: error.to_string() }),
+            Ok(()) if text.len() > limit => Err(TextError::OutputTooLong { limit }),
+            Ok(()) => Ok(text),
         }
-    }
-
-    fn compile<'a>(
-        &'a self,
-        environment: &'a Environment<'a>,
-    ) -> Result<minijinja::Template<'a, 'a>, TextError> {
-        environment
-            .template_from_named_str("chat_template", &self.source)
-            .map_err(|error| classify(&error, FREE_FUEL))
     }
 
     fn context(&self, messages: &[TemplateMessage<'_>], options: RenderOptions) -> Value {
@@ -150,15 +165,23 @@ impl TemplateMessage<'_> {
     }
 }
 
-fn environment() -> Result<Environment<'static>, TextError> {
-    let mut environment = Environment::new();
+fn syntax() -> Result<SyntaxConfig, TextError> {
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-    environment.set_syntax(syntax.map_err(|error| TextError::Failed { detail: error.to_string() })?);
+    syntax.map_err(|error| TextError::Failed { detail: error.to_string() })
+}
+
+fn compile<'a>(source: &'a str, config: &TemplateConfig) -> Result<CompiledTemplate<'a>, TextError> {
+    CompiledTemplate::new("chat_template", source, config).map_err(|error| classify(&error, FREE_FUEL))
+}
+
+fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
     environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
     environment.set_formatter(functions::write_as_python);
+    operations::register(&mut environment);
     environment.add_filter("tojson", functions::tojson);
     environment.add_function("raise_exception", functions::raise_exception);
-    Ok(environment)
+    environment
 }
 
 fn classify(error: &minijinja::Error, fuel: u64) -> TextError {
@@ -168,27 +191,5 @@ fn classify(error: &minijinja::Error, fuel: u64) -> TextError {
     match error.kind() {
         ErrorKind::OutOfFuel => TextError::OutOfFuel { fuel },
         _ => TextError::Failed { detail: error.to_string() },
-    }
-}
-
-/// Takes what a template writes until there is too much of it.
-struct BoundedOutput {
-    text: Vec<u8>,
-    limit: usize,
-    exceeded: bool,
-}
-
-impl io::Write for BoundedOutput {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.text.len() + bytes.len() > self.limit {
-            self.exceeded = true;
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        self.text.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -1,9 +1,37 @@
 //! What is read from a template's source without running it.
 
+use minijinja::machinery::{Token, tokenize};
+use minijinja::syntax::SyntaxConfig;
+
 /// Literals shorter than this cut too much and inspect too little.
 const MIN_LITERAL_BYTES: usize = 3;
 /// More literals than this are left alone.
 const MAX_LITERALS: usize = 256;
+
+/// Most tokens between `{{` and `}}`, or `{%` and `%}`: an expression is compiled with a stack frame an operator.
+const MAX_TAG_TOKENS: usize = 1_000;
+/// Most `elif`s: each is compiled inside the one before.
+const MAX_ELIFS: usize = 500;
+
+/// Says what in a source goes on for longer than it may.
+pub(super) fn too_long(source: &str, syntax: SyntaxConfig) -> Option<String> {
+    let (mut tokens, mut elifs) = (0, 0);
+    // What the lexer cannot read, the compiler reports.
+    for (token, span) in tokenize(source, false, syntax).map_while(Result::ok) {
+        match token {
+            Token::VariableStart | Token::BlockStart => tokens = 0,
+            Token::Ident("elif") if tokens == 0 => elifs += 1,
+            _ => tokens += 1,
+        }
+        if tokens > MAX_TAG_TOKENS || elifs > MAX_ELIFS {
+            let line = span.start_line;
+            return Some(format!(
+                "line {line}: a tag may have {MAX_TAG_TOKENS} tokens, and a template {MAX_ELIFS} \"elif\""
+            ));
+        }
+    }
+    None
+}
 
 /// Replaces `{% generation %} … {% endgeneration %}` (marks for training) by a block that is always taken, with
 /// the white space around it treated as the tags say.
