@@ -26,7 +26,7 @@ export function checkLengths(body: unknown, maxModelLen: number): void {
   for (const [name, most] of Object.entries(MOST_ITEMS)) {
     if (items(field(name)) > most) throw new ApiError('invalid_value', `${name}: at most ${most} items`, name)
   }
-  const limit = field('truncation') === 'auto' ? Math.max(maxModelLen, MAX_TRUNCATED + 1) : maxModelLen
+  const limit = field('truncation') === 'auto' && maxModelLen <= MAX_TRUNCATED ? truncated : untruncated(maxModelLen)
   checkContext(field('messages'), 'messages', limit)
   checkPrompt(field('prompt'), limit)
 }
@@ -36,17 +36,29 @@ function items(value: unknown): number {
   return typeof value === 'object' && value !== null ? Object.keys(value).length : 0
 }
 
-function checkPrompt(prompt: unknown, limit: number): void {
+/** Fewest tokens that are too many, and the sentence that says so. */
+interface ContextLimit {
+  readonly tooMany: number
+  readonly text: string
+}
+
+function untruncated(maxModelLen: number): ContextLimit {
+  return { tooMany: maxModelLen, text: `the context limit is ${maxModelLen}, and an answer needs at least one token of it` }
+}
+
+const truncated: ContextLimit = { tooMany: MAX_TRUNCATED + 1, text: `the limit with truncation is ${MAX_TRUNCATED}` }
+
+function checkPrompt(prompt: unknown, limit: ContextLimit): void {
   if (!Array.isArray(prompt)) return
   if (typeof prompt[0] === 'number') return checkContext(prompt, 'prompt', limit)
   if (prompt.length > MAX_PROMPTS) throw new ApiError('invalid_value', `prompt: the list has ${prompt.length} prompts; the limit is ${MAX_PROMPTS}.`, 'prompt')
   for (const part of prompt) checkContext(part, 'prompt', limit)
 }
 
-/** Each token is one, and each message takes at least one; `limit` of them are too many. */
-function checkContext(list: unknown, param: string, limit: number): void {
-  if (!Array.isArray(list) || list.length < limit) return
+/** Each token is one, and each message takes at least one. */
+function checkContext(list: unknown, param: string, { tooMany, text }: ContextLimit): void {
+  if (!Array.isArray(list) || list.length < tooMany) return
   const what = param === 'prompt' ? 'tokens' : 'messages'
-  const message = `${param}: the list has ${list.length} ${what}; the limit is ${limit - 1}.`
-  throw new ApiError('context_length_exceeded', message, param, { prompt: list.length, max_model_len: limit })
+  const message = `${param}: the list has ${list.length} ${what}; ${text}.`
+  throw new ApiError('context_length_exceeded', message, param, { prompt: list.length, max_model_len: tooMany })
 }
