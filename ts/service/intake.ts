@@ -47,7 +47,12 @@ export class IntakeDesk {
       hint: request.conversationHint,
       messages,
     })
-    const prompt = await this.#encode(request, messages, resolution)
+    let prompt: EncodedPrompt
+    try {
+      prompt = await this.#encode(request, messages, resolution)
+    } catch (error) {
+      throw this.#refusalOf(request, error)
+    }
     const spec = this.#specOf(request, prompt, ticket)
     const starts = await this.#starts.find(spec)
     const turn = new TurnOutput(resolution.id, () => onCancel(sequence))
@@ -57,22 +62,15 @@ export class IntakeDesk {
     return { sequence, resolution, turn, leaf: null }
   }
 
-  /** `texts`: the messages of a chat. A prompt that is too long is refused before the whole of it is tokenised. */
-  async #encode(request: TurnRequest, texts: readonly ChatMessageText[] | null, resolution: Resolution): Promise<EncodedPrompt> {
-    try {
-      return await this.#encodeUpTo(this.#mostTokens(request), request.prompt, texts, resolution)
-    } catch (error) {
-      if (error instanceof PromptTooLong) throw this.#tooLong(request, `at least ${error.atLeast}`, error.atLeast)
-      throw error
-    }
+  /** An error of the encoding as the client is told it: a prompt that is too long was refused before all of it was tokenised. */
+  #refusalOf(request: TurnRequest, error: unknown): unknown {
+    return error instanceof PromptTooLong ? this.#tooLong(request, `at least ${error.atLeast}`, error.atLeast) : error
   }
 
-  async #encodeUpTo(
-    mostTokens: number,
-    prompt: TurnRequest['prompt'],
-    texts: readonly ChatMessageText[] | null,
-    resolution: Resolution,
-  ): Promise<EncodedPrompt> {
+  /** `texts`: the messages of a chat. */
+  async #encode(request: TurnRequest, texts: readonly ChatMessageText[] | null, resolution: Resolution): Promise<EncodedPrompt> {
+    const { prompt } = request
+    const mostTokens = this.#mostTokens(request)
     const { text, info } = this.#core.engine
     if (prompt.kind === 'text') return { tokens: await text.encodePrompt(prompt.text, mostTokens), systemTokens: 0 }
     if (prompt.kind === 'chat') {
