@@ -37,7 +37,7 @@ browserTest('the map draws every tier’s slots, tells what one holds, and says 
   await page.getByText('used < 3 s ago').waitFor()
   t.not(await colours(), byUse)
   t.regex((await page.locator('[data-tier=hbm] canvas').getAttribute('aria-label')) ?? '', /^hbm: \d+ slots, .*% cached/)
-  t.true(await page.getByText('Nobody waits').isVisible())
+  t.true(await page.getByText('No request waits').isVisible())
   await page.close()
 })
 
