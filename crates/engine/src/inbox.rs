@@ -40,7 +40,7 @@ pub enum Work {
 pub struct Inbox {
     state: Mutex<State>,
     arrived: Condvar,
-    /// What was wrong once: plans that do not wait, and two looks instead of one. The model must find it.
+    /// Puts a fault back for the model to find: plans do not wait for transfers, and the two queues are looked at in turn.
     #[cfg(feature = "shuttle")]
     overtaking: bool,
 }

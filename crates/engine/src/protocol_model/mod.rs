@@ -33,7 +33,7 @@ const SCHEDULES: usize = 3000;
 const CHANGES: usize = 4;
 const BLOCK: u32 = attentionstore_kv::BLOCK_TOKENS as u32;
 
-/// What one run is about.
+/// The faults and settings of one run.
 #[derive(Clone, Copy, Default)]
 struct Scenario {
     faults: Faults,
@@ -42,7 +42,7 @@ struct Scenario {
     overtaking: bool,
 }
 
-/// What is shared by the runs, because making it takes long.
+/// Shared by the runs, because making it takes long.
 struct Ground {
     arena: Arc<HostArena>,
     tokenizer: Arc<Tokenizer>,

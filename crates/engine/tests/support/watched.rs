@@ -38,7 +38,7 @@ pub struct Watch {
     pub panic: AtomicBool,
     /// The next copy of rows waits until the other end is dropped.
     pub gate: Mutex<Option<Receiver<()>>>,
-    /// What is put on the save stream before the next notice: a save that takes as long as the other end lives.
+    /// The next save waits on its stream until the other end is dropped.
     pub slow_save: Mutex<Option<Receiver<()>>>,
     /// Told when a step's second layer was enqueued; from then on the step is running until a load was enqueued.
     pub running: Mutex<Option<Sender<()>>>,

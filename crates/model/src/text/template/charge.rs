@@ -16,7 +16,7 @@ const PROMISED: u64 = 8;
 /// Fuel is taken in portions of this many units.
 const PORTION: u64 = 16 * UNITS_PER_FUEL;
 
-/// What is done with the bytes of a value's strings.
+/// The use made of the bytes of a value's strings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Use {
     /// They are compared or hashed.
