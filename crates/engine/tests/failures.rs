@@ -1,14 +1,16 @@
-//! What fails beside a step: saves that are refused, threads that panic. Only what they concern is lost, and it is told.
+//! Saves and copies beside steps: the order that keeps their bytes right, and the loss, told, of one that fails.
 
 mod support;
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
 
-use support::{BLOCK, Driver, Told};
+use attentionstore_model::backend::Stream;
+use support::{BLOCK, Driver, Seen, Told};
 
 const LOAD: u32 = 0;
 const SAVE: u32 = 1;
+const COPY: u32 = 4;
 
 fn prompt() -> Vec<u32> {
     (0..BLOCK as u32 + 20).map(|index| 3 + index * 7 % 200).collect()
@@ -18,6 +20,60 @@ fn prompt() -> Vec<u32> {
 fn compute(driver: &mut Driver) -> Option<u32> {
     driver.add(0, &prompt());
     driver.step(0, 0, 0, prompt().len() as u32, &[0, 1]).token
+}
+
+#[test]
+fn rows_that_were_not_computed_are_zero_in_what_is_saved() {
+    const VALID: u32 = 20;
+    let mut driver = Driver::open(None);
+    compute(&mut driver);
+    assert_eq!(driver.transfer(SAVE, 0, 2, BLOCK as u32), "");
+    assert_eq!(driver.transfer(SAVE, 0, 1, VALID), "");
+    let layout = driver.engine.info().layout;
+    let mut expected = vec![0; layout.host_slot_bytes()];
+    let whole = driver.dram(2);
+    let payload = expected.len() - layout.block_bytes().next_multiple_of(4096);
+    expected[payload..payload + whole.len()].copy_from_slice(&whole);
+    layout.zero_tails(&mut expected, VALID as usize).unwrap();
+    assert!(driver.dram(1) == expected[payload..payload + whole.len()]);
+    assert!(driver.dram(1) != whole, "the block has rows beyond {VALID}");
+}
+
+#[test]
+fn a_layer_is_saved_behind_its_computation() {
+    let mut driver = Driver::open(None);
+    driver.add(0, &prompt());
+    let plan = [1, 0, 2, 1, 1, 0, 0, 5, 0, 1, 6, 0, 0, prompt().len() as u32, 1, 77, 0, 0, 2, BLOCK as u32];
+    driver.engine.submit(&plan).unwrap();
+    assert_eq!(driver.ended(77), "");
+    let order = driver.watch.order.lock().unwrap().clone();
+    let place = |seen| order.iter().position(|other| *other == seen).unwrap();
+    for layer in 0..driver.engine.info().layout.layers as u32 {
+        let between = &order[place(Seen::Run(layer))..place(Seen::Save(layer))];
+        assert!(between.contains(&Seen::Wait(Stream::Save, Stream::Compute)), "layer {layer}: {order:?}");
+    }
+}
+
+#[test]
+fn rows_that_are_still_being_loaded_are_copied_and_saved_behind_their_load() {
+    let mut driver = Driver::open(Some(1));
+    compute(&mut driver);
+    assert_eq!(driver.transfer(SAVE, 0, 0, BLOCK as u32), "");
+    for (transfer, moved) in
+        [([COPY, 52, 8, 9, BLOCK as u32], Seen::CopyRows), ([SAVE, 52, 8, 1, BLOCK as u32], Seen::Save(0))]
+    {
+        let held = driver.hold();
+        driver.start(&[[LOAD, 51, 0, 8, 0], transfer]);
+        driver.watch.order.lock().unwrap().clear();
+        drop(held);
+        assert_eq!([51, 52].map(|id| driver.ended(id)), ["", ""]);
+        let order = driver.watch.order.lock().unwrap().clone();
+        let last = driver.engine.info().layout.layers as u32 - 1;
+        let loaded = order.iter().position(|seen| *seen == Seen::Load(last)).unwrap();
+        let moves =
+            loaded + order[loaded..].iter().position(|seen| *seen == moved).expect("it waits for the load");
+        assert!(order[loaded..moves].contains(&Seen::Wait(Stream::Compute, Stream::Load)), "{order:?}");
+    }
 }
 
 #[test]

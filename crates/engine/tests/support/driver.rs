@@ -129,6 +129,15 @@ impl Driver {
         self.run(step, sequence, table, [from, count, 0])
     }
 
+    /// The slices of a dram slot, in the order of layers.
+    pub fn dram(&self, slot: usize) -> Vec<u8> {
+        let layout = self.engine.info().layout;
+        let memory = self.watch.memory.lock().unwrap().clone().expect("the engine has a dram tier");
+        // SAFETY: the arena has the slot, and nothing moves into it while a test looks.
+        let slot = unsafe { memory.slot_mut(layout.host_slot_bytes(), slot) }.unwrap();
+        slot[HEADER_BYTES..HEADER_BYTES + layout.block_bytes()].to_vec()
+    }
+
     /// Keeps the logits of all rows from now on, and gives those that were kept.
     pub fn take_logits(&mut self) -> Vec<Vec<f32>> {
         self.watch.logits.lock().unwrap().replace(Vec::new()).unwrap_or_default()

@@ -44,8 +44,10 @@ pub struct Watch {
     pub running: Mutex<Option<Sender<()>>>,
     /// Whether a step is held up like that.
     pub held: AtomicBool,
-    /// `Load(layer)` and `Run(layer)` in the order in which they were enqueued.
+    /// In the order in which it was enqueued.
     pub order: Mutex<Vec<Seen>>,
+    /// The dram tier.
+    pub memory: Mutex<Option<Arc<HostArena>>>,
     /// Where there is a list, steps compute the logits of all their rows and add them to it. They sample nothing.
     pub logits: Mutex<Option<Vec<Vec<f32>>>>,
     /// The keys of what is loaded into this slot are turned by one position, also in dram.
@@ -56,6 +58,10 @@ pub struct Watch {
 pub enum Seen {
     Load(u32),
     Run(u32),
+    Save(u32),
+    CopyRows,
+    /// Work of the first stream waits for what the second has been given.
+    Wait(Stream, Stream),
 }
 
 impl Backend for Watched {
@@ -116,6 +122,7 @@ impl Backend for Watched {
         self.inner.record(stream)
     }
     fn wait(&mut self, stream: Stream, event: Event) {
+        self.watch.order.lock().unwrap().push(Seen::Wait(stream, event.stream));
         self.inner.wait(stream, event);
     }
     fn is_done(&self, event: Event) -> bool {
@@ -133,6 +140,7 @@ impl Backend for Watched {
     }
     fn copy(&mut self, stream: Stream, copies: &[SliceCopy]) -> Result<(), ModelError> {
         if stream == Stream::Save {
+            self.watch.order.lock().unwrap().push(Seen::Save(copies[0].layer));
             if *self.watch.refuse_save_layer.lock().unwrap() == Some(copies[0].layer) {
                 return Err(refused());
             }
@@ -154,9 +162,11 @@ impl Backend for Watched {
         self.inner.copy(stream, copies)
     }
     fn pin(&mut self, memory: Arc<HostArena>) -> Result<(), ModelError> {
+        *self.watch.memory.lock().unwrap() = Some(memory.clone());
         self.inner.pin(memory)
     }
     fn copy_rows(&mut self, from_slot: u32, to_slot: u32, valid: u32) -> Result<(), ModelError> {
+        self.watch.order.lock().unwrap().push(Seen::CopyRows);
         if let Some(gate) = self.watch.gate.lock().unwrap().take() {
             // Ends with an error when the other end is dropped.
             let _ = gate.recv();
