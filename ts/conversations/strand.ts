@@ -1,5 +1,5 @@
-// A conversation's id is one for all cache salts, and all else of it is apart for each: whoever has another salt finds out
-// neither where the conversation can go on nor since which day it is held.
+// A conversation's id is one for all cache salts, and all else of it is apart for each: a request with another salt learns
+// neither where the conversation can go on nor the day since which it is held.
 
 import type { ChainHash, SaltName } from './chain.js'
 

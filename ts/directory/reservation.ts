@@ -1,4 +1,4 @@
-// A slot of a tier that belongs to whoever holds this: no block has it yet.
+// A slot of a tier that belongs to the holder of this reservation: no block has it yet.
 
 import type { TierName } from '../engine/types.js'
 import type { Block, CopyState } from './block.js'

@@ -119,13 +119,7 @@ impl BindingEngine {
         text: String,
         most_tokens: Option<u32>,
     ) -> Result<Object<'env>> {
-        let engine = self.open()?;
-        // What length alone refuses waits for no turn.
-        let checked = engine.check_prompt(&text, most_tokens.map(|most| most as usize));
-        let bytes = if checked.is_ok() { text.len() } else { 0 };
-        prompt(env, engine, bytes, most_tokens, move |engine, pace| {
-            checked.and_then(|()| Ok((engine.encode_prompt(&text, pace)?, 0)))
-        })
+        self.tokenize(env, text, true, most_tokens)
     }
 
     /// A promise of a `BindingPrompt`. More tokens than `most_tokens` are refused.
@@ -138,6 +132,7 @@ impl BindingEngine {
         most_tokens: Option<u32>,
     ) -> Result<Object<'env>> {
         let engine = self.open()?;
+        // What length alone refuses waits for no turn.
         let checked = engine.check_prompt(&text, most_tokens.map(|most| most as usize));
         let bytes = if checked.is_ok() { text.len() } else { 0 };
         prompt(env, engine, bytes, most_tokens, move |engine, pace| {

@@ -81,13 +81,8 @@ impl Engine {
         }
     }
 
-    /// A raw prompt, with the tokenizer's own beginning token. Its text never becomes special tokens. More tokens
-    /// than `pace` allows are refused.
-    pub fn encode_prompt(&self, text: &str, pace: &mut Pace<'_>) -> Result<Vec<u32>, EngineError> {
-        Ok(self.text().model.tokenizer.encode_prompt_at(text, Specials::Plain, pace)?)
-    }
-
-    /// As vLLM's `/tokenize`: with `add_special`, as a raw prompt.
+    /// As vLLM's `/tokenize`. With `add_special` it is a raw prompt, with the tokenizer's own beginning token. The text never
+    /// becomes special tokens.
     pub fn tokenize(&self, text: &str, add_special: bool) -> Result<Vec<u32>, EngineError> {
         self.tokenize_at(text, add_special, &mut Pace::new(None, &mut || ()))
     }
