@@ -62,7 +62,7 @@ function turnRequest({ body, caller, requestId, conversation }: SurfaceRequest, 
 async function* signals(turn: Turn): AsyncGenerator<Signal> {
   for await (const event of turn) {
     if (event.type === 'delta') yield ['words', event.text]
-    else yield ['ending', ending(event.finish)]
+    if (event.type === 'done') yield ['ending', ending(event.finish)]
   }
 }
 

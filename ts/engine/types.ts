@@ -145,10 +145,10 @@ export type Transfer =
   | { readonly id: number; readonly kind: 'flush' }
 
 /**
- * Why an answer ended: an end token or a stop, its limit, or that no token may come next. The list is open: whatever tells a
+ * Why an answer ended: an end token or a stop, its limit, the end of its tool calls, or that no token may come next. The list is open: whatever tells a
  * reason on has a word for those that it does not know.
  */
-export type FinishReason = 'stop' | 'length' | 'none_allowed' | (string & Record<never, never>)
+export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'none_allowed' | (string & Record<never, never>)
 
 export interface TokenLogprob {
   readonly token: number

@@ -13,13 +13,59 @@ export interface TextPart {
 
 export type TurnPart = TextPart
 
+/** A call of a tool: one that an answer made, or one that a message repeats. */
+export interface ToolCall {
+  /** As the client knows the call; unique in its conversation. */
+  readonly id: string
+  readonly name: string
+  /** JSON text of an object. */
+  readonly arguments: string
+}
+
 /** A message whichever wire format it came in. */
 export interface TurnMessage {
+  /** `system`, `developer`, `user`, `assistant`, `tool`, or a role that the model's template knows. */
   readonly role: string
   /** A text is short for one text part; texts of several parts follow each other without a separator. */
   readonly content: string | readonly TurnPart[]
   readonly name?: string
+  /** Of an assistant's message: its reasoning, where the client sends it back. */
+  readonly reasoning?: string
+  /** Of an assistant's message, in order. */
+  readonly toolCalls?: readonly ToolCall[]
+  /** Of a tool's message: the call whose result it is. */
+  readonly toolCallId?: string
 }
+
+export interface ToolDefinition {
+  readonly name: string
+  readonly description?: string
+  /** JSON Schema of the arguments; null: none are described. */
+  readonly parameters: Readonly<Record<string, unknown>> | null
+  /** The arguments must satisfy the schema, also where the model chooses whether to call. */
+  readonly strict: boolean
+}
+
+/** May the answer call a tool, must it, or must it call this one. */
+export type ToolChoice = 'none' | 'auto' | 'required' | { readonly name: string }
+
+export interface TurnTools {
+  /** At least one; names are unique. */
+  readonly definitions: readonly ToolDefinition[]
+  readonly choice: ToolChoice
+  /** Whether one answer may make several calls. */
+  readonly parallel: boolean
+}
+
+/** The form that an answer is held to. Where the model reasons first, it holds from the end of the reasoning on. */
+export type Constraint =
+  | { readonly kind: 'json_object' }
+  | { readonly kind: 'json_schema'; readonly schema: unknown }
+  /** The whole answer matches. */
+  | { readonly kind: 'regex'; readonly pattern: string }
+  | { readonly kind: 'choice'; readonly choices: readonly string[] }
+  /** In Lark's notation, or GBNF. */
+  | { readonly kind: 'grammar'; readonly grammar: string }
 
 export type Truncation = 'auto' | 'disabled'
 
@@ -49,11 +95,18 @@ export interface TurnRequest {
   readonly maxTokens: number | null
   /** `auto`: what is longer than the context goes on with a part of it; `disabled`: it is refused. */
   readonly truncation: Truncation
+  /** Absent: the prompt names no tools. */
+  readonly tools?: TurnTools
+  readonly constraint?: Constraint
+  /** Variables that the template gets to see besides its own, by name: JSON values. */
+  readonly templateArguments?: Readonly<Record<string, unknown>>
 }
 
 export interface TurnUsage {
   readonly promptTokens: number
   readonly completionTokens: number
+  /** Of `completionTokens`: those of the reasoning. @default 0 */
+  readonly reasoningTokens?: number
   readonly conversation: string
   readonly reusedTokens: Readonly<Record<TierName, number>>
   readonly computedTokens: number
@@ -76,11 +129,17 @@ export interface TurnUsage {
 export type MissedPrompt = Readonly<Record<'neverSeen' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
 
 export type TurnEvent =
+  /** `tokens` and `logprobs` are of every token since the event before, also of those that gave no text. */
   | { readonly type: 'delta'; readonly text: string; readonly tokens: readonly number[]; readonly logprobs: readonly TokenLogprob[] }
+  | { readonly type: 'reasoning'; readonly text: string }
+  /** A call begins, and the one before it is complete. */
+  | { readonly type: 'call'; readonly id: string; readonly name: string }
+  /** More of the last call's arguments: joined they are one JSON text. */
+  | { readonly type: 'arguments'; readonly text: string }
   /** `finish`: any word of the engine's; surfaces map those that their format has, and have a word for the others. */
   | { readonly type: 'done'; readonly finish: FinishReason; readonly stopReason: string | number | null; readonly usage: TurnUsage }
 
-/** One running turn. Iterating yields deltas and one `done`; a failure throws an ApiError. */
+/** One running turn. Iterating yields parts of the answer and one `done`; a failure throws an ApiError. */
 export interface Turn extends AsyncIterable<TurnEvent> {
   /** Known once the request is accepted. */
   readonly conversation: string

@@ -69,7 +69,7 @@ export async function readAnswer(turn: Turn): Promise<Answer> {
   const deltas: DeltaEvent[] = []
   for await (const event of turn) {
     if (event.type === 'delta') deltas.push(event)
-    else return { text: deltas.map(({ text }) => text).join(''), deltas, done: event }
+    if (event.type === 'done') return { text: deltas.map(({ text }) => text).join(''), deltas, done: event }
   }
   throw new ClientGone('The turn was cancelled.')
 }

@@ -64,6 +64,7 @@ export async function* chatChunks(
       yield chunk({ delta: { content: event.text }, logprobs, finish_reason: null })
       continue
     }
+    if (event.type !== 'done') continue
     yield chunk({ delta: {}, logprobs: null, finish_reason: finishReason(event.finish), stop_reason: event.stopReason })
     if (!options.includeUsage) return
     yield { ...head, object: 'chat.completion.chunk', choices: [], usage: usageBody([event.usage]) }

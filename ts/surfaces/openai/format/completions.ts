@@ -55,6 +55,7 @@ export async function* completionChunks(
       if (event.text !== '' || options.logprobs) yield chunk(deltaChoice(index, event))
       continue
     }
+    if (event.type !== 'done') continue
     usages[index] = event.usage
     yield chunk({ index, text: '', logprobs: null, finish_reason: finishReason(event.finish), stop_reason: event.stopReason })
   }
