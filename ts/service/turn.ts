@@ -24,6 +24,7 @@ export class TurnOutput implements Turn, TurnSink {
 
   constructor(
     readonly conversation: string,
+    readonly promptTokens: number,
     readonly onCancel: () => void,
   ) {}
 
