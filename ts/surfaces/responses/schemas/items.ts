@@ -38,9 +38,15 @@ const Reasoning = z.object({
 
 const ItemReference = z.object({ type: z.literal('item_reference'), id: z.string().min(1).max(256) })
 
-export const InputItem = z.union([
+/** An item without a type is a message. */
+export const InputItem = z.discriminatedUnion('type', [
   MessageItem,
-  z.discriminatedUnion('type', [FunctionCall, FunctionCallOutput, CustomToolCall, CustomToolCallOutput, Reasoning, ItemReference]),
+  FunctionCall,
+  FunctionCallOutput,
+  CustomToolCall,
+  CustomToolCallOutput,
+  Reasoning,
+  ItemReference,
 ])
 
 export type InputItem = z.output<typeof InputItem>
