@@ -2,6 +2,7 @@
 // would differ. A field that is in no list is told to the client, or refused where the server is strict.
 
 import { ApiError } from '../protocol/errors.js'
+import { isObject } from './json-bounds.js'
 
 export type FieldList = 'served' | 'accepted' | 'refused'
 
@@ -20,8 +21,10 @@ export interface FieldRow {
 
 interface Node {
   row?: FieldRow
-  /** Names below; undefined: the value is the schema's to check, or nothing of it is read. */
+  /** By name; undefined: the table says nothing of what lies below. */
   children?: Map<string, Node>
+  /** Of each item of a list. */
+  items?: Node
 }
 
 /** Of names that the server does not know, as many and as long ones as are told. */
@@ -37,11 +40,12 @@ export class FieldTable {
 
   #nodeOf(field: string): Node {
     let node = this.#root
-    for (const name of field.replaceAll('[]', '').split('.')) {
+    for (const part of field.split('.')) {
+      const name = part.replace('[]', '')
       node.children ??= new Map()
       const next = node.children.get(name) ?? {}
       node.children.set(name, next)
-      node = next
+      node = part === name ? next : (next.items ??= {})
     }
     return node
   }
@@ -65,14 +69,15 @@ export class FieldTable {
  * `path` has the numbers of items, `field` has `[]`.
  * @param unknown field → path of its first use; filled.
  */
-function walk(value: unknown, node: Node, path: string, field: string, unknown: Map<string, string>): void {
-  if (typeof value !== 'object' || value === null || node.children === undefined) return
+function walk(value: unknown, { children, items }: Node, path: string, field: string, unknown: Map<string, string>): void {
   if (Array.isArray(value)) {
-    for (const [index, item] of value.entries()) walk(item, node, join(path, String(index)), `${field}[]`, unknown)
+    if (items === undefined) return
+    for (const [index, item] of value.entries()) walk(item, items, join(path, String(index)), `${field}[]`, unknown)
     return
   }
-  for (const [name, inner] of Object.entries(value as Readonly<Record<string, unknown>>)) {
-    const child = node.children.get(name)
+  if (!isObject(value) || children === undefined) return
+  for (const [name, inner] of Object.entries(value)) {
+    const child = children.get(name)
     if (child === undefined) tell(unknown, join(field, safe(name)), join(path, safe(name)))
     else {
       checkRow(child.row, inner, join(path, name))

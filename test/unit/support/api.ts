@@ -13,7 +13,7 @@ import { fakeInfo, FakeService, fakeStats, fakeText } from './fake-service.js'
 
 const info: ServerInfo = {
   version: '0.0.0',
-  models: ['fake-model', 'other-name'],
+  models: ['fake-model', 'org/other-name'],
   engine: 'simulated',
   device: 'fake',
   maxModelLen: 2048,
