@@ -3,14 +3,9 @@
 import { ApiError } from '../protocol/errors.js'
 import type { Constraint, TurnTools } from '../service/types.js'
 import { boundedJson, isObject, SCHEMA_BOUNDS } from './json-bounds.js'
+import { MAX_CHOICE, MAX_CHOICES, MAX_GRAMMAR, MAX_PATTERN } from './limits.js'
 import { isForced } from './tools.js'
 import { wellFormed } from './turn-fields.js'
-
-/** Most UTF-16 units of a regular expression, of a grammar and of one choice, and most choices. */
-export const MAX_PATTERN = 16_384
-export const MAX_GRAMMAR = 131_072
-export const MAX_CHOICE = 1024
-export const MAX_CHOICES = 1024
 
 /** A constraint, and the field of the body that asks for it. */
 export interface NamedConstraint {

@@ -1,25 +1,9 @@
 // Tools as all surfaces take them: bounds of definitions, and a choice that the definitions allow.
 
-import { z } from 'zod'
 import { ApiError } from '../protocol/errors.js'
 import type { ToolChoice, ToolDefinition, TurnTools } from '../service/types.js'
 import { boundedJson, isObject, SCHEMA_BOUNDS } from './json-bounds.js'
 import { wellFormed } from './turn-fields.js'
-
-/** Most tools of a request. */
-export const MAX_TOOLS = 512
-/** Most calls of one message. */
-export const MAX_CALLS = 128
-/** Most UTF-16 units of a description. */
-export const MAX_DESCRIPTION = 65_536
-
-/** Names of tools, and of schemas, as OpenAI's API takes them. */
-export const TOOL_NAME = /^[A-Za-z0-9_-]{1,64}$/
-export const toolName = z.string().regex(TOOL_NAME, '1 to 64 of A-Z a-z 0-9 _ -')
-
-/** Of a call that a message repeats. Models also call tools that are not there, so the name follows no pattern. */
-export const calledName = z.string().min(1).max(256)
-export const callId = z.string().min(1).max(256)
 
 /** A tool as a surface found it in a body. */
 export interface ToolWish {

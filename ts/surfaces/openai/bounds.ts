@@ -3,9 +3,8 @@
 
 import { ApiError } from '../../protocol/errors.js'
 import { MAX_TRUNCATED } from '../../protocol/limits.js'
-import { MAX_CHOICES } from '../constraints.js'
 import { isObject } from '../json-bounds.js'
-import { MAX_CALLS, MAX_TOOLS } from '../tools.js'
+import { MAX_CALLS, MAX_CHOICES, MAX_TOOLS } from '../limits.js'
 import { MAX_PROMPTS } from './schemas/completions.js'
 import { MAX_LOGIT_BIASES, MAX_STOPS } from './schemas/generation.js'
 import { MAX_PARTS } from './schemas/messages.js'

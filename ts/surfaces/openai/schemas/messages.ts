@@ -1,7 +1,7 @@
 // Messages of a conversation, in every form in which clients send them back.
 
 import { z } from 'zod'
-import { calledName, callId, MAX_CALLS } from '../../tools.js'
+import { calledName, callId, MAX_CALLS } from '../../limits.js'
 
 /** Most content parts of a request. */
 export const MAX_PARTS = 65_536

@@ -1,8 +1,7 @@
 // The form that an answer is held to, in the words of OpenAI, vLLM and llama.cpp. Bounds are those of ../../constraints.ts.
 
 import { z } from 'zod'
-import { MAX_CHOICES } from '../../constraints.js'
-import { toolName } from '../../tools.js'
+import { MAX_CHOICES, toolName } from '../../limits.js'
 
 /** Of any depth: it is bounded where it becomes a constraint. */
 const schema = z.unknown().optional().meta({ description: 'JSON Schema', type: 'object' })

@@ -1,7 +1,7 @@
 // Tools of a request, and the choice between them.
 
 import { z } from 'zod'
-import { MAX_DESCRIPTION, MAX_TOOLS, toolName } from '../../tools.js'
+import { MAX_DESCRIPTION, MAX_TOOLS, toolName } from '../../limits.js'
 
 const described = {
   name: toolName,
