@@ -49,7 +49,7 @@ export class IntakeDesk {
     }
     const spec = this.#specOf(request, prompt, ticket)
     const starts = await this.#starts.find(spec)
-    const turn = new TurnOutput(resolution.id, prompt.tokens.length, () => onCancel(sequence))
+    const turn = new TurnOutput(resolution.id, () => onCancel(sequence), prompt.tokens.length)
     const answer = resolution.parent === null ? null : new AnswerHash(resolution.parent)
     const wishes = { retention: request.retention ?? 'none', systemTokens: prompt.systemTokens }
     const sequence: Sequence = new Sequence(spec, ticket, starts, turn, answer, request.tenant, request.requestId, acceptedAt, wishes)

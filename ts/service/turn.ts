@@ -24,8 +24,8 @@ export class TurnOutput implements Turn, TurnSink {
 
   constructor(
     readonly conversation: string,
-    readonly promptTokens: number,
     readonly onCancel: () => void,
+    readonly promptTokens = 0,
   ) {}
 
   cancel(): void {

@@ -91,16 +91,16 @@ test('thinking, text and calls are blocks of their own, numbered from 0, and one
     done({ finish: 'tool_calls', usage: usage({ reasoningTokens: 3 }) }),
   ]
   const events = await streamed(api)
-  let openIndex: number | null = null
+  let openIndex = -1
   for (const event of events) {
     if (event.type === 'content_block_start') {
-      t.is(openIndex, null)
+      t.is(openIndex, -1)
       openIndex = event.index
     }
     if (event.type === 'content_block_delta') t.is(event.index, openIndex)
     if (event.type === 'content_block_stop') {
       t.is(event.index, openIndex)
-      openIndex = null
+      openIndex = -1
     }
   }
   const starts = events.flatMap((event) => (event.type === 'content_block_start' ? [[event.index, event.content_block]] : []))

@@ -52,7 +52,7 @@ async function talk(client: Anthropic, body: (turn: number, history: readonly Me
   const turns: Turn[] = []
   for (let turn = 0; turn < TURNS; turn++) {
     history.push({ role: 'user', content: `Task ${turn}: rename the variable in file ${turn} and run its tests. `.repeat(3) }, counter(180_000 - 977 * turn))
-    const { content, usage } = await client.messages.create({ model: 'fake-model', max_tokens: 40, temperature: 0, ...body(turn, history) })
+    const { content, usage } = await client.messages.create({ model: 'fake-model', max_tokens: 40, ...body(turn, history) })
     const reused = usage.cache_read_input_tokens ?? 0
     turns.push({ reused, prompt: usage.input_tokens + reused + (usage.cache_creation_input_tokens ?? 0), answer: usage.output_tokens })
     history.push({ role: 'assistant', content: content.flatMap((block) => (block.type === 'text' ? [{ type: 'text', text: block.text }] : [])) })
@@ -95,7 +95,7 @@ test('the three are costs where they are not undone: each alone, put into the pr
 test('a count of tokens is the length of the prompt that the message then has, stored answers included', async (t) => {
   const client = await openClient(t)
   const messages: Message[] = [{ role: 'user', content: 'Say at length what the harbour is like. '.repeat(9) }]
-  const base = { model: 'fake-model', system: systemOf(3), temperature: 0 }
+  const base = { model: 'fake-model', system: systemOf(3) }
   for (let turn = 0; turn < 3; turn++) {
     const { input_tokens } = await client.messages.countTokens({ model: base.model, system: base.system, messages })
     const { content, usage } = await client.messages.create({ ...base, max_tokens: 24, messages })

@@ -145,10 +145,10 @@ test('a format of the text is a constraint', async (t) => {
 test('effort becomes variables of the template', async (t) => {
   const api = await open(t)
   const cases = [
-    [{ effort: 'none' }, { enable_thinking: false }],
-    [{ effort: 'minimal' }, { enable_thinking: true, reasoning_effort: 'low' }],
-    [{ effort: 'medium', summary: 'auto' }, { enable_thinking: true, reasoning_effort: 'medium' }],
-    [{ effort: 'xhigh' }, { enable_thinking: true, reasoning_effort: 'high' }],
+    [{ effort: 'none' }, { enable_thinking: false, reasoning_effort: 'none' }],
+    [{ effort: 'minimal' }, { enable_thinking: false, reasoning_effort: 'minimal' }],
+    [{ effort: 'medium', summary: 'auto' }, { reasoning_effort: 'medium' }],
+    [{ effort: 'xhigh' }, { reasoning_effort: 'xhigh' }],
     [{ effort: null }, undefined],
   ] as const
   for (const [reasoning, expected] of cases) t.deepEqual((await asked(api, { reasoning })).templateArguments as unknown, expected, JSON.stringify(reasoning))
@@ -180,6 +180,7 @@ test('what the answer would differ by is refused by name', async (t) => {
   const message = (content: unknown) => [{ type: 'message', role: 'user', content: [{ type: 'input_text', text: 'x' }, content] }]
   const cases: ReadonlyArray<readonly [object, string]> = [
     [{ input: message(image) }, 'input.0.content.1.type'],
+    [{ input: [{ role: 'user', content: [{ type: 'riddle', text: 'x' }] }] }, 'input.0.content.0.type'],
     [{ input: message({ type: 'input_file', file_id: 'file_1' }) }, 'input.0.content.1.type'],
     [{ input: message({ type: 'input_audio', input_audio: {} }) }, 'input.0.content.1.type'],
     [{ input: [{ type: 'function_call_output', call_id: 'a', output: [image] }] }, 'input.0.output.0.type'],
@@ -188,7 +189,7 @@ test('what the answer would differ by is refused by name', async (t) => {
     [{ tools: [{ type: 'file_search', vector_store_ids: [] }] }, 'tools.0.type'],
     [{ tools: [{ type: 'mcp', server_label: 'a' }] }, 'tools.0.type'],
     [{ tools: [{ type: 'local_shell' }] }, 'tools.0.type'],
-    [{ tools: [{ type: 'custom', name: 'f', format: { type: 'grammar', syntax: 'lark', definition: 'start: "a"' } }] }, 'tools.0.format'],
+    [{ tools: [{ type: 'custom', name: 'f', format: { type: 'grammar', syntax: 'lark', definition: 'start: "a"' } }] }, 'tools.0.format.type'],
     [{ tools: [TOOL], tool_choice: { type: 'web_search_preview' } }, 'tool_choice.type'],
     [{ background: true }, 'background'],
     [{ conversation: 'conv_1' }, 'conversation'],
@@ -212,7 +213,6 @@ test('each field has its bounds, and the error names the field', async (t) => {
     [{ input: [{ role: 'tool', content: 'x' }] }, 'input.0.role'],
     [{ input: [{ role: 'user', content: 7 }] }, 'input.0.content'],
     [{ input: [{ role: 'user', content: [{ type: 'input_text' }] }] }, 'input.0.content.0.text'],
-    [{ input: [{ role: 'user', content: [{ type: 'riddle', text: 'x' }] }] }, 'input.0.content.0.type'],
     [{ input: [{ type: 'function_call', call_id: 'a', name: 'f' }] }, 'input.0.arguments'],
     [{ input: [{ type: 'function_call', call_id: '', name: 'f', arguments: '' }] }, 'input.0.call_id'],
     [{ max_output_tokens: 0 }, 'max_output_tokens'],
@@ -227,13 +227,13 @@ test('each field has its bounds, and the error names the field', async (t) => {
     [{ text: { format: { type: 'xml' } } }, 'text.format.type'],
     [{ reasoning: { effort: 'some' } }, 'reasoning.effort'],
     [{ tools: [{ type: 'function' }] }, 'tools.0.name'],
-    [{ tools: [{ ...TOOL, parameters: deep(80) }] }, 'tools.0.parameters'],
-    [{ tools: [TOOL, TOOL] }, 'tools.1.name'],
+    [{ tools: [{ ...TOOL, parameters: deep(200) }] }, 'tools.0.parameters'],
+    [{ tools: [TOOL, TOOL] }, 'tools.1'],
     [{ tools: Array.from({ length: 513 }, () => TOOL) }, 'tools'],
     [{ tool_choice: 'required' }, 'tool_choice'],
-    [{ tools: [TOOL], tool_choice: { type: 'function', name: 'other' } }, 'tool_choice'],
+    [{ tools: [TOOL], tool_choice: { type: 'function', name: 'other' } }, 'tool_choice.name'],
     [{ tools: [TOOL], tool_choice: { type: 'allowed_tools', mode: 'auto', tools: [{ type: 'function', name: 'other' }] } }, 'tool_choice.tools.0.name'],
-    [{ tools: [TOOL], tool_choice: 'required', text: { format: { type: 'json_object' } } }, 'tool_choice'],
+    [{ tools: [TOOL], tool_choice: 'required', text: { format: { type: 'json_object' } } }, 'text.format'],
     [{ previous_response_id: '' }, 'previous_response_id'],
     [{ store: 'yes' }, 'store'],
   ]

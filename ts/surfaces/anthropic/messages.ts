@@ -1,12 +1,16 @@
 // Messages of blocks as messages of the neutral turn.
 
 import { ApiError } from '../../protocol/errors.js'
+import { boundedJson, SCHEMA_BOUNDS, type JsonBounds } from '../json-bounds.js'
 import type { ToolCall, TurnMessage, TurnPart } from '../../service/types.js'
 import { readOpaqueReasoning } from '../opaque-reasoning.js'
 import { wellFormed } from '../turn-fields.js'
 import type { Message } from './schemas/blocks.js'
 import type { CountTokensRequest } from './schemas/messages.js'
 import { systemText } from './system.js'
+
+/** The bytes are bounded with the body's. */
+const INPUT_BOUNDS: JsonBounds = { ...SCHEMA_BOUNDS, bytes: Infinity }
 
 type UserBlock = Exclude<Extract<Message, { role: 'user' }>['content'], string>[number]
 type ToolResult = Extract<UserBlock, { type: 'tool_result' }>
@@ -25,14 +29,15 @@ export function turnMessages({ messages, system }: Pick<CountTokensRequest, 'mes
   }
   const text = systemText(system)
   const head: TurnMessage[] = text === null ? [] : [{ role: 'system', content: text }]
-  return [...head, ...messages.flatMap(turnMessagesOf)]
+  return [...head, ...messages.flatMap((message, index) => turnMessagesOf(message, `messages.${index}.content`))]
 }
 
-function turnMessagesOf(message: Message): TurnMessage[] {
+/** `path`: of the content, for errors. */
+function turnMessagesOf(message: Message, path: string): TurnMessage[] {
   const { role, content } = message
   if (typeof content === 'string') return [{ role, content: wellFormed(content) }]
   if (message.role === 'user') return userMessages(message.content as readonly UserBlock[])
-  if (message.role === 'assistant') return [assistantMessage(message.content as readonly AssistantBlock[])]
+  if (message.role === 'assistant') return [assistantMessage(message.content as readonly AssistantBlock[], path)]
   return [{ role, content: texts(content as readonly { readonly text: string }[]) }]
 }
 
@@ -50,7 +55,7 @@ function userMessages(blocks: readonly UserBlock[]): TurnMessage[] {
       continue
     }
     endText()
-    messages.push({ role: 'tool', toolCallId: block.tool_use_id, content: resultParts(block) })
+    messages.push({ role: 'tool', toolCallId: wellFormed(block.tool_use_id), content: resultParts(block) })
   }
   endText()
   return messages
@@ -62,11 +67,13 @@ function resultParts({ content, is_error }: ToolResult): TurnPart[] {
   return is_error ? [{ kind: 'text', text: 'Error: ' }, ...parts] : parts
 }
 
-function assistantMessage(blocks: readonly AssistantBlock[]): TurnMessage {
+function assistantMessage(blocks: readonly AssistantBlock[], path: string): TurnMessage {
   const reasoning = blocks.flatMap((block) => (block.type === 'thinking' ? [thinkingOf(block.thinking, block.signature)] : [])).join('')
-  const toolCalls = blocks.flatMap((block): ToolCall[] =>
-    block.type === 'tool_use' ? [{ id: block.id, name: block.name, arguments: JSON.stringify(block.input) }] : [],
-  )
+  const toolCalls = blocks.flatMap((block, index): ToolCall[] => {
+    if (block.type !== 'tool_use') return []
+    const input = boundedJson(block.input, INPUT_BOUNDS, `${path}.${index}.input`)
+    return [{ id: wellFormed(block.id), name: wellFormed(block.name), arguments: JSON.stringify(input) }]
+  })
   return {
     role: 'assistant',
     content: texts(blocks.flatMap((block) => (block.type === 'text' ? [block] : []))),

@@ -2,9 +2,10 @@
 
 import type { EngineInfo } from '../../engine/types.js'
 import { ApiError } from '../../protocol/errors.js'
-import type { ToolChoice, ToolDefinition, TurnRequest, TurnTools } from '../../service/types.js'
-import { effortArguments } from '../reasoning-effort.js'
-import { turnTools } from '../tool-fields.js'
+import type { Constraint, ToolChoice, TurnRequest, TurnTools } from '../../service/types.js'
+import { onlyConstraint, schemaConstraint } from '../constraints.js'
+import { templateArguments } from '../template-arguments.js'
+import { isForced, toolDefinitions, turnTools } from '../tools.js'
 import { samplingParams, wellFormed } from '../turn-fields.js'
 import { turnMessages } from './messages.js'
 import { cacheWish } from './retention.js'
@@ -20,8 +21,9 @@ export interface Sender {
 /** Of a request that only counts, the fields of the answer are absent. */
 export function turnRequest(fields: CountTokensRequest & Partial<MessagesRequest>, info: EngineInfo, sender: Sender): TurnRequest {
   const tools = toolsOf(fields)
-  const schema = (fields.output_config?.format ?? fields.output_format)?.schema
-  const templateArguments = { ...effortArguments(fields.output_config?.effort), ...thinkingArguments(fields.thinking) }
+  const constraint = constraintOf(fields, tools)
+  const thinking = fields.thinking ? fields.thinking.type !== 'disabled' : null
+  const variables = templateArguments({ effort: fields.output_config?.effort, thinking }, 'thinking')
   return {
     requestId: sender.requestId,
     tenant: sender.tenant,
@@ -37,32 +39,33 @@ export function turnRequest(fields: CountTokensRequest & Partial<MessagesRequest
     maxTokens: fields.max_tokens ?? null,
     truncation: 'disabled',
     ...(tools === undefined ? {} : { tools }),
-    ...(schema === undefined ? {} : { constraint: { kind: 'json_schema', schema } }),
-    ...(Object.keys(templateArguments).length === 0 ? {} : { templateArguments }),
+    ...(constraint === undefined ? {} : { constraint }),
+    ...(variables === undefined ? {} : { templateArguments: variables }),
   }
 }
 
-/** An effort alone asks for thinking; that a request says otherwise goes first. */
-function thinkingArguments(thinking: CountTokensRequest['thinking']): Readonly<Record<string, unknown>> {
-  return thinking ? { enable_thinking: thinking.type !== 'disabled' } : {}
+function constraintOf({ output_config: config, output_format: format }: CountTokensRequest, tools: TurnTools | undefined): Constraint | undefined {
+  const asked = [
+    ...(config?.format ? [schemaConstraint(config.format.schema, 'output_config.format.schema')] : []),
+    ...(format ? [schemaConstraint(format.schema, 'output_format.schema')] : []),
+  ]
+  return onlyConstraint(asked, tools, 'tool_choice')
 }
 
-function toolsOf({ tools, tool_choice: choice, output_config, output_format }: CountTokensRequest): TurnTools | undefined {
-  const definitions = (tools ?? []).map(
-    ({ name, description, input_schema, strict }): ToolDefinition => ({
-      name,
-      ...(description ? { description: wellFormed(description) } : {}),
-      parameters: input_schema,
-      strict: strict ?? false,
+function toolsOf({ tools, tool_choice: asked }: CountTokensRequest): TurnTools | undefined {
+  const choice = choiceOf(asked)
+  if (!tools?.length) {
+    if (isForced(choice)) throw new ApiError('invalid_value', 'tool_choice: The request has no tools to choose from.', 'tool_choice')
+    return undefined
+  }
+  const definitions = toolDefinitions(
+    tools.map(({ name, description, input_schema: parameters, strict }, index) => {
+      const param = `tools.${index}`
+      return { param, name, description, parameters, parametersParam: `${param}.input_schema`, strict }
     }),
   )
-  const wished = choiceOf(choice)
-  const isForced = wished === 'required' || typeof wished === 'object'
-  if (isForced && (output_config?.format ?? output_format)) {
-    throw new ApiError('invalid_value', 'tool_choice: an answer that must be a call cannot hold to a format of output_config too.', 'tool_choice')
-  }
-  const parallel = !(choice && choice.type !== 'none' && choice.disable_parallel_tool_use)
-  return turnTools({ definitions, choice: wished, parallel })
+  const parallel = !(asked && asked.type !== 'none' && asked.disable_parallel_tool_use)
+  return turnTools(definitions, choice, parallel, 'tool_choice.name')
 }
 
 function choiceOf(choice: CountTokensRequest['tool_choice']): ToolChoice {

@@ -66,11 +66,16 @@ function add(open: OpenAnswer, item: OutputItem): void {
       open.reasoning += reasoningOf(item)
       break
     case 'function_call':
-      open.calls.push({ id: item.call_id, name: item.name, arguments: wellFormed(item.arguments) })
+      // Clients send an empty text for a call without arguments.
+      open.calls.push(callOf(item, item.arguments.trim() === '' ? '{}' : item.arguments))
       break
     case 'custom_tool_call':
-      open.calls.push({ id: item.call_id, name: item.name, arguments: customArguments(wellFormed(item.input)) })
+      open.calls.push(callOf(item, customArguments(wellFormed(item.input))))
   }
+}
+
+function callOf({ call_id: id, name }: { readonly call_id: string; readonly name: string }, text: string): ToolCall {
+  return { id: wellFormed(id), name: wellFormed(name), arguments: wellFormed(text) }
 }
 
 function assistantMessage({ reasoning, parts, calls }: OpenAnswer): TurnMessage {
@@ -83,7 +88,7 @@ function assistantMessage({ reasoning, parts, calls }: OpenAnswer): TurnMessage 
 }
 
 function otherMessage(item: Other): TurnMessage {
-  if (!isMessage(item)) return { role: 'tool', toolCallId: item.call_id, content: partsOf(item.output) }
+  if (!isMessage(item)) return { role: 'tool', toolCallId: wellFormed(item.call_id), content: partsOf(item.output) }
   return { role: item.role === 'developer' ? 'system' : item.role, content: partsOf(item.content) }
 }
 

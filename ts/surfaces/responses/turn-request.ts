@@ -4,9 +4,10 @@ import type { EngineInfo } from '../../engine/types.js'
 import { ApiError } from '../../protocol/errors.js'
 import { CONVERSATION_ID } from '../../protocol/schemas/conversations.js'
 import type { Constraint, ToolChoice, ToolDefinition, TurnRequest, TurnTools } from '../../service/types.js'
-import { effortArguments } from '../reasoning-effort.js'
-import { turnTools } from '../tool-fields.js'
-import { samplingParams, wellFormed } from '../turn-fields.js'
+import { jsonObjectConstraint, onlyConstraint, schemaConstraint } from '../constraints.js'
+import { templateArguments } from '../template-arguments.js'
+import { checkNamed, isForced, toolDefinitions, turnTools } from '../tools.js'
+import { samplingParams } from '../turn-fields.js'
 import { CUSTOM_PARAMETERS } from './custom-tools.js'
 import { turnMessages } from './messages.js'
 import type { ContentItem } from './schemas/items.js'
@@ -26,8 +27,8 @@ export function turnRequest(fields: ResponseRequest, items: readonly ContentItem
   const messages = turnMessages(fields.instructions, items)
   if (messages.length === 0) throw new ApiError('invalid_value', 'input: The request has neither input nor instructions.', 'input')
   const tools = toolsOf(fields)
-  const constraint = constraintOf(fields)
-  const templateArguments = effortArguments(fields.reasoning?.effort)
+  const constraint = constraintOf(fields, tools)
+  const variables = templateArguments({ effort: fields.reasoning?.effort }, 'reasoning')
   const key = fields.prompt_cache_key ?? ''
   return {
     requestId: sender.requestId,
@@ -45,7 +46,7 @@ export function turnRequest(fields: ResponseRequest, items: readonly ContentItem
     truncation: fields.truncation ?? 'disabled',
     ...(tools === undefined ? {} : { tools }),
     ...(constraint === undefined ? {} : { constraint }),
-    ...(Object.keys(templateArguments).length === 0 ? {} : { templateArguments }),
+    ...(variables === undefined ? {} : { templateArguments: variables }),
   }
 }
 
@@ -62,40 +63,32 @@ function wishes(fields: ResponseRequest): Parameters<typeof samplingParams>[0] {
   }
 }
 
-function constraintOf({ text }: ResponseRequest): Constraint | undefined {
-  switch (text?.format?.type) {
-    case 'json_object':
-      return { kind: 'json_object' }
-    case 'json_schema':
-      return { kind: 'json_schema', schema: text.format.schema }
-    default:
-      return undefined
-  }
+function constraintOf({ text }: ResponseRequest, tools: TurnTools | undefined): Constraint | undefined {
+  const format = text?.format
+  if (!format || format.type === 'text') return undefined
+  const asked = format.type === 'json_object' ? jsonObjectConstraint('text.format') : schemaConstraint(format.schema, 'text.format.schema')
+  return onlyConstraint([asked], tools, 'tool_choice')
 }
 
-function toolsOf(fields: ResponseRequest): TurnTools | undefined {
-  const choice = choiceOf(fields.tool_choice)
-  const isForced = choice === 'required' || typeof choice === 'object'
-  if (isForced && constraintOf(fields)) {
-    throw new ApiError('invalid_value', 'tool_choice: an answer that must be a call cannot hold to a format of text too.', 'tool_choice')
+function toolsOf({ tools, tool_choice: asked, parallel_tool_calls: parallel }: ResponseRequest): TurnTools | undefined {
+  const choice = choiceOf(asked)
+  if (!tools?.length) {
+    if (isForced(choice)) throw new ApiError('invalid_value', 'tool_choice: The request has no tools to choose from.', 'tool_choice')
+    return undefined
   }
-  return turnTools({ definitions: allowedTools(fields), choice, parallel: fields.parallel_tool_calls ?? true })
+  const definitions = toolDefinitions(
+    tools.map((tool, index) => {
+      const head = { param: `tools.${index}`, name: tool.name, description: tool.description }
+      return tool.type === 'custom' ? { ...head, parameters: CUSTOM_PARAMETERS, strict: true } : { ...head, parameters: tool.parameters, strict: tool.strict }
+    }),
+  )
+  return turnTools(allowedOf(definitions, asked), choice, parallel ?? true, 'tool_choice.name')
 }
 
-/** Where only some tools are allowed, the prompt names only those: the model cannot call what it does not know. */
-function allowedTools({ tools, tool_choice: choice }: ResponseRequest): ToolDefinition[] {
-  const definitions = (tools ?? []).map((tool): ToolDefinition => {
-    const { name, description } = tool
-    const head = { name, ...(description ? { description: wellFormed(description) } : {}) }
-    if (tool.type === 'custom') return { ...head, parameters: CUSTOM_PARAMETERS, strict: true }
-    return { ...head, parameters: tool.parameters ?? null, strict: tool.strict ?? false }
-  })
+/** Where only some tools are allowed, the prompt names only those: a model may call whatever it sees. */
+function allowedOf(definitions: readonly ToolDefinition[], choice: ResponseRequest['tool_choice']): readonly ToolDefinition[] {
   if (typeof choice !== 'object' || choice?.type !== 'allowed_tools') return definitions
-  for (const [index, { name }] of choice.tools.entries()) {
-    if (definitions.some((tool) => tool.name === name)) continue
-    const param = `tool_choice.tools.${index}.name`
-    throw new ApiError('invalid_value', `${param}: no tool of the request has this name.`, param)
-  }
+  for (const [index, { name }] of choice.tools.entries()) checkNamed(name, definitions, `tool_choice.tools.${index}.name`)
   const allowed = new Set(choice.tools.map(({ name }) => name))
   return definitions.filter(({ name }) => allowed.has(name))
 }

@@ -1,7 +1,8 @@
 // Parts of an answer as content blocks.
 
-import type { AnswerPart, PartHead } from '../../answer-parts.js'
+import type { PartHead } from '../../answer-parts.js'
 import { opaqueReasoning, reasoningDigest } from '../../opaque-reasoning.js'
+import type { AnswerPart } from '../../turns.js'
 import type { ContentBlock, StreamEvent } from '../schemas/message.js'
 
 type Delta = Extract<StreamEvent, { type: 'content_block_delta' }>['delta']
@@ -13,7 +14,7 @@ export interface BlockOptions {
 
 export function emptyBlock(head: PartHead): ContentBlock {
   switch (head.kind) {
-    case 'text':
+    case 'content':
       return { type: 'text', text: '', citations: null }
     case 'reasoning':
       return { type: 'thinking', thinking: '', signature: '' }
@@ -24,18 +25,18 @@ export function emptyBlock(head: PartHead): ContentBlock {
 
 export function wholeBlock(part: AnswerPart, options: BlockOptions): ContentBlock {
   switch (part.kind) {
-    case 'text':
+    case 'content':
       return { type: 'text', text: part.text, citations: null }
     case 'reasoning':
       return { type: 'thinking', thinking: options.omitsThinking ? '' : part.text, signature: signatureOf(part.text, options) }
     case 'call':
-      return { type: 'tool_use', id: part.id, name: part.name, input: inputOf(part.text) }
+      return { type: 'tool_use', id: part.call.id, name: part.call.name, input: inputOf(part.call.arguments) }
   }
 }
 
 /** null: the block does not show this text. */
 export function blockDelta({ kind }: PartHead, text: string, { omitsThinking }: BlockOptions): Delta | null {
-  if (kind === 'text') return { type: 'text_delta', text }
+  if (kind === 'content') return { type: 'text_delta', text }
   if (kind === 'call') return { type: 'input_json_delta', partial_json: text }
   return omitsThinking ? null : { type: 'thinking_delta', thinking: text }
 }

@@ -1,7 +1,8 @@
 // Bodies of messages: whole, and event by event.
 
-import { partEvents, type WholeAnswer } from '../../answer-parts.js'
 import type { Turn } from '../../../service/types.js'
+import { partEvents } from '../../answer-parts.js'
+import type { Answer } from '../../turns.js'
 import type { MessageResponse, StreamEvent } from '../schemas/message.js'
 import { blockDelta, emptyBlock, signatureOf, wholeBlock, type BlockOptions } from './blocks.js'
 import { stopOf } from './stop.js'
@@ -14,12 +15,11 @@ export interface MessageOptions extends BlockOptions {
   readonly isMarked: boolean
 }
 
-export function messageBody({ parts, done }: WholeAnswer, options: MessageOptions): MessageResponse {
-  const hasCalls = parts.some(({ kind }) => kind === 'call')
+export function messageBody({ parts, calls, done }: Answer, options: MessageOptions): MessageResponse {
   return {
     ...headOf(options),
     content: parts.map((part) => wholeBlock(part, options)),
-    ...stopOf(done, hasCalls),
+    ...stopOf(done, calls.length > 0),
     usage: usageBody(done.usage, options.isMarked),
   }
 }
@@ -32,11 +32,11 @@ export async function* messageEvents(turn: Turn, options: MessageOptions): Async
   for await (const event of partEvents(turn)) {
     switch (event.type) {
       case 'open':
-        hasCalls ||= event.part.kind === 'call'
-        yield { type: 'content_block_start', index: event.index, content_block: emptyBlock(event.part) }
+        hasCalls ||= event.head.kind === 'call'
+        yield { type: 'content_block_start', index: event.index, content_block: emptyBlock(event.head) }
         break
       case 'more': {
-        const delta = event.text === '' ? null : blockDelta(event.part, event.text, options)
+        const delta = event.text === '' ? null : blockDelta(event.head, event.text, options)
         if (delta) yield { type: 'content_block_delta', index: event.index, delta }
         break
       }

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { readParts } from '../../answer-parts.js'
+import { ignoredFieldsHeader } from '../../fields.js'
 import { json, type SurfaceRoute } from '../../surface.js'
 import { checkModel } from '../../turn-fields.js'
-import { startTurns } from '../../turns.js'
+import { readAnswer, startTurns } from '../../turns.js'
 import { validate } from '../../validate.js'
 import { messageBody, messageEvents, type MessageOptions } from '../format/message.js'
 import { cacheWish } from '../retention.js'
@@ -12,7 +12,7 @@ import { checkBody } from './check.js'
 
 /** POST /v1/messages */
 export const messages: SurfaceRoute['handler'] = async ({ body, caller, requestId, conversation, signal }, context) => {
-  checkBody(body, context)
+  const ignored = checkBody(body, context)
   const fields = validate(MessagesRequest, body)
   const model = checkModel(fields.model, context.models)
   const request = turnRequest(fields, context.engine.info, { requestId, tenant: caller.tenant, conversation })
@@ -25,7 +25,7 @@ export const messages: SurfaceRoute['handler'] = async ({ body, caller, requestI
     isMarked: cacheWish(fields).isMarked,
     omitsThinking: thinking !== null && thinking !== undefined && thinking.type !== 'disabled' && thinking.display === 'omitted',
   }
-  const headers = { 'x-conversation-id': turn.conversation }
-  if (!fields.stream) return json(messageBody(await readParts(turn), options), headers)
+  const headers = { 'x-conversation-id': turn.conversation, ...ignoredFieldsHeader(ignored) }
+  if (!fields.stream) return json(messageBody(await readAnswer(turn), options), headers)
   return { kind: 'stream', headers, events: messageEvents(turn, options) }
 }

@@ -2,7 +2,10 @@
 // after.
 
 import { z } from 'zod'
-import { callId, jsonObject, toolName } from '../../tool-fields.js'
+import { calledName, callId } from '../../limits.js'
+
+/** Types of the blocks below. */
+export const BLOCK_TYPES = ['text', 'thinking', 'redacted_thinking', 'tool_use', 'tool_result'] as const
 
 /** A wish how long the prompt up to here is kept. */
 export const cacheControl = z
@@ -20,7 +23,7 @@ const ThinkingBlock = z.object({
 
 const RedactedThinkingBlock = z.object({ type: z.literal('redacted_thinking'), data: z.string().meta({ description: 'dropped: this server makes none' }) })
 
-const ToolUseBlock = z.object({ type: z.literal('tool_use'), id: callId, name: toolName, input: jsonObject, cache_control: cacheControl })
+const ToolUseBlock = z.object({ type: z.literal('tool_use'), id: callId, name: calledName, input: z.record(z.string(), z.unknown()), cache_control: cacheControl })
 
 const ToolResultBlock = z.object({
   type: z.literal('tool_result'),

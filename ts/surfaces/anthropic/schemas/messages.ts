@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { CONVERSATION_ID } from '../../../protocol/schemas/conversations.js'
-import { jsonObject, MAX_TOOLS, toolDescription, toolName } from '../../tool-fields.js'
+import { MAX_DESCRIPTION, MAX_TOOLS } from '../../limits.js'
 import { cacheControl, Message, TextBlock } from './blocks.js'
 
 /** Most stop sequences of a request, and most UTF-16 units of one. */
@@ -8,11 +8,16 @@ export const MAX_STOPS = 16
 const MAX_STOP_LENGTH = 1024
 const COUNT = 0x7fff_ffff
 
+/** Anthropic's names of tools are longer than OpenAI's. */
+const toolName = z.string().regex(/^[A-Za-z0-9_-]{1,128}$/, '1 to 128 of A-Z a-z 0-9 _ -')
+/** Its bounds are the constraint's and the tool's. */
+const jsonSchema = z.record(z.string(), z.unknown())
+
 const Tool = z.object({
   type: z.literal('custom').nullish(),
   name: toolName,
-  description: toolDescription.nullish(),
-  input_schema: jsonObject,
+  description: z.string().max(MAX_DESCRIPTION).nullish(),
+  input_schema: jsonSchema,
   strict: z.boolean().nullish(),
   cache_control: cacheControl,
 })
@@ -34,7 +39,7 @@ const Thinking = z.discriminatedUnion('type', [
   z.object({ type: z.literal('disabled') }),
 ])
 
-const format = z.object({ type: z.literal('json_schema'), schema: jsonObject }).nullish()
+const format = z.object({ type: z.literal('json_schema'), schema: jsonSchema }).nullish()
 
 /** The fields that make the prompt. */
 const promptFields = {

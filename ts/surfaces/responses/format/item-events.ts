@@ -14,10 +14,10 @@ export function openEvents(item: OutputItem, output_index: number): PlainEvent[]
 }
 
 export function moreEvents(item_id: string, event: Extract<PartEvent, { type: 'more' }>, output_index: number, options: ItemOptions): PlainEvent[] {
-  const { part, text: delta } = event
+  const { head, text: delta } = event
   const place = { output_index, item_id }
-  switch (part.kind) {
-    case 'text': {
+  switch (head.kind) {
+    case 'content': {
       const { logprobs } = outputText('', event.logprobs, options)
       if (delta === '' && logprobs.length === 0) return []
       return [{ type: 'response.output_text.delta', ...place, content_index: 0, delta, logprobs }]
@@ -26,7 +26,7 @@ export function moreEvents(item_id: string, event: Extract<PartEvent, { type: 'm
       return [{ type: 'response.reasoning_text.delta', ...place, content_index: 0, delta }]
     case 'call':
       // A custom tool's input is inside of a JSON text: it is told when that is whole.
-      return options.customTools.has(part.name) ? [] : [{ type: 'response.function_call_arguments.delta', ...place, delta }]
+      return options.customTools.has(head.name) ? [] : [{ type: 'response.function_call_arguments.delta', ...place, delta }]
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto'
 import type { TokenLogprob } from '../../../engine/types.js'
-import type { AnswerPart, PartHead } from '../../answer-parts.js'
+import type { PartEvent, PartHead } from '../../answer-parts.js'
 import { opaqueReasoning } from '../../opaque-reasoning.js'
 import type { SurfaceContext } from '../../surface.js'
 import { customInput } from '../custom-tools.js'
@@ -19,7 +19,7 @@ export interface ItemOptions {
   readonly customTools: ReadonlySet<string>
 }
 
-const PREFIXES: Readonly<Record<PartHead['kind'], string>> = { text: 'msg', reasoning: 'rs', call: 'fc' }
+const PREFIXES: Readonly<Record<PartHead['kind'], string>> = { content: 'msg', reasoning: 'rs', call: 'fc' }
 
 export function newItemId({ kind }: PartHead): string {
   return `${PREFIXES[kind]}_${randomUUID().replaceAll('-', '')}`
@@ -27,22 +27,25 @@ export function newItemId({ kind }: PartHead): string {
 
 /** As it is announced: without its parts. */
 export function openItem(id: string, head: PartHead, options: ItemOptions): OutputItem {
-  const item = wholeItem(id, { ...head, text: '', logprobs: [] }, 'in_progress', { ...options, withOpaqueReasoning: false })
+  const part = head.kind === 'call' ? { kind: head.kind, call: { id: head.id, name: head.name, arguments: '' } } : { kind: head.kind, text: '' }
+  const item = wholeItem(id, { part, logprobs: [] }, 'in_progress', { ...options, withOpaqueReasoning: false })
   return item.type === 'message' || item.type === 'reasoning' ? { ...item, content: [] } : item
 }
 
-export function wholeItem(id: string, part: AnswerPart, status: Status, options: ItemOptions): OutputItem {
+export type WholePart = Pick<Extract<PartEvent, { type: 'close' }>, 'part' | 'logprobs'>
+
+export function wholeItem(id: string, { part, logprobs }: WholePart, status: Status, options: ItemOptions): OutputItem {
   switch (part.kind) {
-    case 'text':
-      return { type: 'message', id, status, role: 'assistant', content: [outputText(part.text, part.logprobs, options)] }
+    case 'content':
+      return { type: 'message', id, status, role: 'assistant', content: [outputText(part.text, logprobs, options)] }
     case 'reasoning': {
       const opaque = options.withOpaqueReasoning ? { encrypted_content: opaqueReasoning(part.text) } : {}
       return { type: 'reasoning', id, status, summary: [], content: [{ type: 'reasoning_text', text: part.text }], ...opaque }
     }
     case 'call': {
-      const call = { id, status, call_id: part.id, name: part.name }
-      if (options.customTools.has(part.name)) return { type: 'custom_tool_call', ...call, input: customInput(part.text) }
-      return { type: 'function_call', ...call, arguments: part.text }
+      const { id: call_id, name, arguments: text } = part.call
+      const call = { id, status, call_id, name }
+      return options.customTools.has(name) ? { type: 'custom_tool_call', ...call, input: customInput(text) } : { type: 'function_call', ...call, arguments: text }
     }
   }
 }

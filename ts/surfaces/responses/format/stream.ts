@@ -2,10 +2,10 @@
 
 import { ApiError } from '../../../protocol/errors.js'
 import type { Turn } from '../../../service/types.js'
-import { partEvents, type AnswerPart, type PartEvent } from '../../answer-parts.js'
+import { partEvents, type PartEvent } from '../../answer-parts.js'
 import { ClientGone } from '../../turns.js'
 import type { OutputItem, ResponseBody, ResponseEvent } from '../schemas/response.js'
-import { newItemId, openItem, wholeItem, type ItemOptions } from './items.js'
+import { newItemId, openItem, wholeItem, type ItemOptions, type WholePart } from './items.js'
 import { doneEvents, moreEvents, openEvents, type PlainEvent } from './item-events.js'
 import { endedResponse, failedResponse, isCutOff } from './response.js'
 
@@ -43,7 +43,7 @@ async function* plainEvents(turn: Turn, opened: ResponseBody, options: StreamOpt
 async function* itemEvents(turn: Turn, opened: ResponseBody, output: OutputItem[], options: StreamOptions): AsyncGenerator<PlainEvent> {
   let id = ''
   // Whether an item is whole is known when the next one begins, or the answer ends.
-  let closed: AnswerPart | null = null
+  let closed: WholePart | null = null
   for await (const event of withSomePart(partEvents(turn))) {
     if (closed && event.type !== 'close') {
       const item = wholeItem(id, closed, event.type === 'done' && isCutOff(event.done) ? 'incomplete' : 'completed', options)
@@ -53,14 +53,14 @@ async function* itemEvents(turn: Turn, opened: ResponseBody, output: OutputItem[
     }
     switch (event.type) {
       case 'open':
-        id = newItemId(event.part)
-        yield* openEvents(openItem(id, event.part, options), output.length)
+        id = newItemId(event.head)
+        yield* openEvents(openItem(id, event.head, options), output.length)
         break
       case 'more':
         yield* moreEvents(id, event, output.length, options)
         break
       case 'close':
-        closed = event.part
+        closed = event
         break
       case 'done': {
         const response = endedResponse(opened, output, event.done, Math.floor(Date.now() / 1000))
@@ -77,9 +77,9 @@ async function* withSomePart(events: AsyncIterable<PartEvent>): AsyncGenerator<P
   for await (const event of events) {
     if (event.type === 'open') hasPart = true
     if (event.type === 'done' && !hasPart) {
-      const part = { kind: 'text' as const }
-      yield { type: 'open', index: 0, part }
-      yield { type: 'close', index: 0, part: { ...part, text: '', logprobs: [] } }
+      const kind = 'content'
+      yield { type: 'open', index: 0, head: { kind } }
+      yield { type: 'close', index: 0, part: { kind, text: '' }, logprobs: [] }
     }
     yield event
   }

@@ -1,7 +1,11 @@
 // Items of an input, as clients send them; the items of an output are among them, because clients send those back.
 
 import { z } from 'zod'
-import { callId, toolName } from '../../tool-fields.js'
+import { calledName, callId } from '../../limits.js'
+
+/** Types of the items, and of the parts of messages and outputs, below. */
+export const ITEM_TYPES = ['message', 'function_call', 'function_call_output', 'custom_tool_call', 'custom_tool_call_output', 'reasoning', 'item_reference'] as const
+export const PART_TYPES = ['input_text', 'output_text', 'text', 'refusal'] as const
 
 const id = z.string().max(256).nullish()
 const status = z.string().max(32).nullish()
@@ -20,9 +24,9 @@ const MessageItem = z.object({
 
 const output = z.union([z.string(), z.array(TextPart)])
 
-const FunctionCall = z.object({ type: z.literal('function_call'), call_id: callId, name: toolName, arguments: z.string(), id, status })
+const FunctionCall = z.object({ type: z.literal('function_call'), call_id: callId, name: calledName, arguments: z.string(), id, status })
 const FunctionCallOutput = z.object({ type: z.literal('function_call_output'), call_id: callId, output, id, status })
-const CustomToolCall = z.object({ type: z.literal('custom_tool_call'), call_id: callId, name: toolName, input: z.string(), id, status })
+const CustomToolCall = z.object({ type: z.literal('custom_tool_call'), call_id: callId, name: calledName, input: z.string(), id, status })
 const CustomToolCallOutput = z.object({ type: z.literal('custom_tool_call_output'), call_id: callId, output, id, status })
 
 const reasoningText = z.object({ type: z.string().max(32), text: z.string() })

@@ -1,24 +1,28 @@
 import { z } from 'zod'
-import { EFFORTS } from '../../reasoning-effort.js'
-import { jsonObject, MAX_TOOLS, toolDescription, toolName } from '../../tool-fields.js'
+import { MAX_DESCRIPTION, MAX_TOOLS, toolName } from '../../limits.js'
+import { REASONING_EFFORTS } from '../../template-arguments.js'
 import { InputItem } from './items.js'
 
 const COUNT = 0x7fff_ffff
 /** Most alternatives that a token's log probabilities list. */
 const MAX_TOP_LOGPROBS = 20
 
+const description = z.string().max(MAX_DESCRIPTION)
+/** Its bounds are the constraint's and the tool's. */
+const jsonSchema = z.record(z.string(), z.unknown())
+
 const FunctionTool = z.object({
   type: z.literal('function'),
   name: toolName,
-  description: toolDescription.nullish(),
-  parameters: jsonObject.nullish(),
+  description: description.nullish(),
+  parameters: jsonSchema.nullish(),
   strict: z.boolean().nullish(),
 })
 
 const CustomTool = z.object({
   type: z.literal('custom'),
   name: toolName,
-  description: toolDescription.nullish(),
+  description: description.nullish(),
   format: z.object({ type: z.literal('text') }).nullish(),
 })
 
@@ -43,8 +47,8 @@ const Format = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('json_schema'),
     name: z.string().min(1).max(128),
-    schema: jsonObject,
-    description: z.string().max(65_536).nullish(),
+    schema: jsonSchema,
+    description: description.nullish(),
     strict: z.boolean().nullish().meta({ description: 'the schema holds in either case' }),
   }),
 ])
@@ -78,7 +82,7 @@ export const ResponseRequest = z
     tool_choice: ToolChoice.nullish(),
     parallel_tool_calls: z.boolean().nullish(),
     text: z.object({ format: Format.nullish(), verbosity: z.enum(['low', 'medium', 'high']).nullish() }).nullish(),
-    reasoning: z.object({ effort: z.enum(EFFORTS).nullish(), summary: z.string().max(32).nullish() }).nullish(),
+    reasoning: z.object({ effort: z.enum(REASONING_EFFORTS).nullish(), summary: z.string().max(32).nullish() }).nullish(),
     max_output_tokens: z.int().min(1).max(COUNT).nullish(),
     max_tool_calls: z.int().min(1).max(COUNT).nullish().meta({ description: 'without effect: it counts tools that a server runs' }),
     temperature: z.number().min(0).max(100).nullish(),
@@ -93,7 +97,6 @@ export const ResponseRequest = z
     truncation: z.enum(['auto', 'disabled']).nullish(),
     store: z.boolean().nullish().meta({ description: 'default true' }),
     stream: z.boolean().nullish(),
-    background: z.literal(false).nullish(),
     metadata,
     user: z.string().max(1024).nullish(),
     safety_identifier: z.string().max(1024).nullish(),
