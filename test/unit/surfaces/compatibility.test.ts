@@ -1,7 +1,7 @@
 // The requests of public suites for these two formats, made again: openresponses' compliance tests (specification of
 // 2026-04-24), and llama.cpp's for Anthropic's Messages and OpenAI's Responses. Each answers what the suite looks at.
 
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import { MessageResponse, StreamEvent } from '../../../ts/surfaces/anthropic/schemas/message.js'
 import { ResponseBody, ResponseEvent } from '../../../ts/surfaces/responses/schemas/response.js'
 import { errorOf, openTestApi, type TestApi } from '../support/api.js'
@@ -24,7 +24,7 @@ const REQUIRED = `id object created_at completed_at status incomplete_details mo
   tool_choice truncation parallel_tool_calls text top_p presence_penalty frequency_penalty top_logprobs temperature reasoning user usage
   max_output_tokens max_tool_calls store background service_tier metadata safety_identifier prompt_cache_key`.split(/\s+/)
 
-async function responds(t: import('ava').ExecutionContext, api: TestApi, body: object): Promise<ResponseBody> {
+async function responds(t: ExecutionContext, api: TestApi, body: object): Promise<ResponseBody> {
   const response = await api.post('/v1/responses', { model: 'fake-model', ...body, stream: false })
   t.is(response.status, 200)
   const json = (await response.json()) as Record<string, unknown>
@@ -115,7 +115,7 @@ const ask = { model: 'fake-model', max_tokens: 50 }
 const said = (role: string, content: unknown) => ({ role, content })
 const tool = { name: 'get_weather', description: 'The weather of a place', input_schema: parameters }
 
-async function answers(t: import('ava').ExecutionContext, api: TestApi, body: object): Promise<MessageResponse> {
+async function answers(t: ExecutionContext, api: TestApi, body: object): Promise<MessageResponse> {
   const response = await api.post('/v1/messages', { ...ask, ...body })
   t.is(response.status, 200)
   return MessageResponse.parse(await response.json())

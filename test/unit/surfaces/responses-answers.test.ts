@@ -109,11 +109,11 @@ test('reasoning, text and calls are items in the order of the answer', async (t)
   const last = events.at(-1)
   t.true(last?.type === 'response.completed')
   const output = last !== undefined && 'response' in last ? last.response.output : []
-  t.deepEqual(output.map(({ id: _, ...item }) => item) as unknown[], [
-    { type: 'reasoning', status: 'completed', summary: [], content: [{ type: 'reasoning_text', text: 'Which city?' }] },
-    { type: 'message', status: 'completed', role: 'assistant', content: [{ type: 'output_text', text: 'I look.', annotations: [], logprobs: [] }] },
-    { type: 'function_call', status: 'completed', call_id: 'call_1', name: 'weather', arguments: '{"city":"Rome"}' },
-    { type: 'function_call', status: 'completed', call_id: 'call_2', name: 'now', arguments: '' },
+  t.deepEqual(output.map((item) => ({ ...item, id: '' })) as unknown[], [
+    { type: 'reasoning', id: '', status: 'completed', summary: [], content: [{ type: 'reasoning_text', text: 'Which city?' }] },
+    { type: 'message', id: '', status: 'completed', role: 'assistant', content: [{ type: 'output_text', text: 'I look.', annotations: [], logprobs: [] }] },
+    { type: 'function_call', id: '', status: 'completed', call_id: 'call_1', name: 'weather', arguments: '{"city":"Rome"}' },
+    { type: 'function_call', id: '', status: 'completed', call_id: 'call_2', name: 'now', arguments: '' },
   ])
   const ofItem = (index: number) => events.flatMap((event) => ('output_index' in event && event.output_index === index ? [event.type.replace('response.', '')] : []))
   t.deepEqual(ofItem(0), ['output_item.added', 'content_part.added', 'reasoning_text.delta', 'reasoning_text.delta', 'reasoning_text.done', 'content_part.done', 'output_item.done'])

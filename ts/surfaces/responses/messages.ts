@@ -1,5 +1,5 @@
-// Items as messages of the neutral turn. What one answer consists of (reasoning, text, calls) are items beside each other
-// here and one message there.
+// Items as messages of the neutral turn. Reasoning, text and calls of one answer are items beside each other here, and one
+// message there.
 
 import type { ToolCall, TurnMessage, TurnPart } from '../../service/types.js'
 import { readOpaqueReasoning } from '../opaque-reasoning.js'
