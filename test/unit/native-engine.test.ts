@@ -1,24 +1,17 @@
 // The native engine over a binding that a test plays: what becomes of events and of errors on the way.
 
 import test from 'ava'
+import { readDescription } from '../../scripts/wire/description.js'
+import { pack } from '../../scripts/wire/values.js'
 import type { BindingEngine } from '../../ts/engine/native/addon.js'
 import { NativeEngine } from '../../ts/engine/native/index.js'
 import type { EngineEvent } from '../../ts/engine/types.js'
 import type { EngineError } from '../../ts/protocol/errors.js'
 
-/** A packed `failed` event, as Rust writes it: kind, length, then code and message as lengths and bytes of whole words. */
+/** A packed `failed` event. */
 function failedEvent(code: string, message: string): Uint8Array {
-  const text = (value: string) => {
-    const bytes = Buffer.alloc(4 + Math.ceil(value.length / 4) * 4)
-    bytes.writeUInt32LE(value.length)
-    bytes.write(value, 4)
-    return bytes
-  }
-  const body = Buffer.concat([text(code), text(message)])
-  const head = Buffer.alloc(8)
-  head.writeUInt32LE(2)
-  head.writeUInt32LE(8 + body.length, 4)
-  return Buffer.concat([head, body])
+  const words = pack(readDescription(), { kind: 'named', name: 'EngineEvent' }, { kind: 'failed', code, message })
+  return new Uint8Array(Uint32Array.from(words).buffer)
 }
 
 function binding(takeEvents: BindingEngine['takeEvents']): BindingEngine {

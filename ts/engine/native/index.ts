@@ -14,7 +14,8 @@ import type {
 import { loadAddon, type BindingEngine, type NativeInfo, type NativeOpenOptions, type NativeSequence } from './addon.js'
 import { engineError, startError } from './errors.js'
 import { NativeText } from './text.js'
-import { keyToBytes, readEvents, WireWriter } from './wire.js'
+import { keyToBytes } from './keys.js'
+import { readEvents, WireWriter } from './wire.js'
 
 export type NativeEngineOptions = NativeOpenOptions
 

@@ -4,7 +4,7 @@ import type { BlockKey, ChatMessageText, EncodedPrompt, EngineText, ViewParamete
 import { PromptTooLong } from '../too-long.js'
 import type { BindingEngine, NativeMessage, NativePrompt } from './addon.js'
 import { engineError } from './errors.js'
-import { keyFromBytes, keyToBytes } from './wire.js'
+import { keyFromBytes, keyToBytes } from './keys.js'
 
 const KEY_BYTES = 32
 
