@@ -3,9 +3,9 @@
 import test from 'ava'
 import { readDescription } from '../../scripts/wire/description.js'
 import { pack } from '../../scripts/wire/values.js'
-import type { BindingEngine } from '../../ts/engine/native/addon.js'
+import type { BindingEngine, BindingStats } from '../../ts/engine/native/addon.generated.js'
 import { NativeEngine } from '../../ts/engine/native/index.js'
-import type { EngineEvent } from '../../ts/engine/types.js'
+import type { EngineEvent, EngineStats } from '../../ts/engine/types.js'
 import type { EngineError } from '../../ts/protocol/errors.js'
 
 /** A packed `failed` event. */
@@ -48,6 +48,17 @@ test('events that cannot be taken, or read, are the end of the engine', t => {
     engine.takeEvents()
     t.deepEqual(events.map(event => event.kind === 'failed' && event.code), [code])
   }
+})
+
+type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never
+/** The addon's figures are passed on as they are: one that only one side has does not compile. */
+const figures: Same<EngineStats, BindingStats> = true
+
+test('figures pass through the engine as the addon gives them', t => {
+  t.true(figures)
+  const stats = { steps: 3 } as BindingStats
+  const engine = new NativeEngine({ ...binding(() => 0), stats: () => stats } as BindingEngine)
+  t.is(engine.stats(), stats)
 })
 
 test('figures of a closed engine are refused with its code', t => {

@@ -106,7 +106,11 @@ impl Task for Open {
 #[napi(catch_unwind, ts_return_type = "Promise<BindingEngine>")]
 pub fn open_engine(
     options: BindingOpenOptions,
-    #[napi(ts_arg_type = "(done: number, total: number) => void")] on_progress: Function<'_, FnArgs<(f64, f64)>, ()>,
+    #[napi(ts_arg_type = "(done: number, total: number) => void")] on_progress: Function<
+        '_,
+        FnArgs<(f64, f64)>,
+        (),
+    >,
     #[napi(ts_arg_type = "() => void")] on_wake: Function<'_, (), ()>,
 ) -> napi::Result<AsyncTask<Open>> {
     let progress = on_progress.build_threadsafe_function().build()?;

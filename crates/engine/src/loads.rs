@@ -264,8 +264,7 @@ impl Loads {
         backend.notify(
             Stream::Load,
             Box::new(move |outcome| {
-                let failure =
-                    outcome.err().map(|error| Reason::new(LOAD_FAILED, error));
+                let failure = outcome.err().map(|error| Reason::new(LOAD_FAILED, error));
                 guarded(&outbox, "the end of a load", || report(failure));
             }),
         );

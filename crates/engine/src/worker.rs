@@ -41,7 +41,8 @@ impl Worker {
         match served {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                self.outbox.post(&EngineEvent::Failed { code: error.code().to_owned(), message: error.to_string() });
+                self.outbox
+                    .post(&EngineEvent::Failed { code: error.code().to_owned(), message: error.to_string() });
             }
             Err(message) => tell(&self.outbox, "the engine thread", &message),
         }

@@ -31,8 +31,7 @@ fn a_dram_tier_beyond_64_gib_is_filled_and_read_back() {
     let mut failed = 0;
     for first in (0..dram_blocks).step_by(AT_ONCE as usize) {
         let slots = first..dram_blocks.min(first + AT_ONCE);
-        let saves: Vec<_> =
-            slots.clone().map(|slot| (1 << 24 | slot, save(0, slot, BLOCK as u32))).collect();
+        let saves: Vec<_> = slots.clone().map(|slot| (1 << 24 | slot, save(0, slot, BLOCK as u32))).collect();
         driver.start(&saves);
         failed += slots.filter(|slot| !driver.ended(1 << 24 | slot).is_empty()).count();
     }

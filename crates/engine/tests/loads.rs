@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use attentionstore_engine::event::RowStatus;
 use support::{BLOCK, Driver, Seen, Told, copy, load, plan, plan_with_save, save};
 
-
 fn prompt() -> Vec<u32> {
     (0..BLOCK as u32 + 20).map(|index| 3 + index * 7 % 200).collect()
 }

@@ -117,7 +117,15 @@ impl Kept {
     fn write(&mut self, number: usize) {
         for (block, valid) in Self::history(self.conversation.turns[number]) {
             let (slot, key) = (number as u32 * BLOCKS + block, self.keys[number][block as usize]);
-            assert_eq!(self.driver.transfer(TransferKind::Write { dram_slot: SAVED + block, ssd_slot: slot, key, valid }), "");
+            assert_eq!(
+                self.driver.transfer(TransferKind::Write {
+                    dram_slot: SAVED + block,
+                    ssd_slot: slot,
+                    key,
+                    valid
+                }),
+                ""
+            );
         }
         assert_eq!(self.driver.transfer(TransferKind::Flush), "");
     }
@@ -125,7 +133,15 @@ impl Kept {
     fn read(&mut self, number: usize) {
         for (block, valid) in Self::history(self.conversation.turns[number]) {
             let (slot, key) = (number as u32 * BLOCKS + block, self.keys[number][block as usize]);
-            assert_eq!(self.driver.transfer(TransferKind::Read { ssd_slot: slot, dram_slot: FROM_SSD + block, key, valid }), "");
+            assert_eq!(
+                self.driver.transfer(TransferKind::Read {
+                    ssd_slot: slot,
+                    dram_slot: FROM_SSD + block,
+                    key,
+                    valid
+                }),
+                ""
+            );
         }
     }
 

@@ -54,9 +54,10 @@ impl From<EngineEvent> for Told {
             EngineEvent::Step(reply) => {
                 Told::Step { step: reply.step, rows: reply.rows.into_iter().map(Row::from).collect() }
             }
-            EngineEvent::Transfer(done) => {
-                Told::Transfer { id: done.id, error: done.error.map_or_else(String::new, |reason| reason.code) }
-            }
+            EngineEvent::Transfer(done) => Told::Transfer {
+                id: done.id,
+                error: done.error.map_or_else(String::new, |reason| reason.code),
+            },
             EngineEvent::Failed { code, message } => Told::Failed { code, message },
         }
     }

@@ -6,8 +6,8 @@ mod cases;
 use attentionstore_engine::wire::{
     decode_events, decode_plan, decode_transfers, encode_event, encode_plan, encode_transfers,
 };
-use proptest::prelude::*;
 use cases::{engine_event_cases, step_plan_cases, transfer_cases};
+use proptest::prelude::*;
 
 #[test]
 fn every_value_of_the_description_is_packed_and_unpacked_as_typescript_does() {
