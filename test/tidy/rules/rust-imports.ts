@@ -14,7 +14,7 @@ export function rustLinks(files: readonly SourceFile[]): Map<string, string[]> {
 
 interface Module {
   readonly file: string
-  /** What the file uses, from the crate's root. */
+  /** The paths that the file names, from the crate's root. */
   readonly uses: ReadonlyArray<readonly string[]>
   /** The place of each name that it passes on. */
   readonly exports: ReadonlyMap<string, readonly string[]>
