@@ -104,8 +104,8 @@ function variantRead(variant: Variant, number: number): string[] {
 }
 
 function writes(fields: readonly Field[]): string[] {
-  const bits = optional(fields).map(({ name }, bit) => `u32::from(${name}.is_some()) << ${bit}`)
-  const flags = bits.length === 0 ? [] : [`(${bits.join(' | ')}).write(out);`]
+  const bits = optional(fields).map(({ name }, bit) => `u32::from(${name}.is_some())${bit === 0 ? '' : ` << ${bit}`}`)
+  const flags = bits.length === 0 ? [] : [`let flags = ${bits.join(' | ')};`, 'flags.write(out);']
   return [
     ...flags,
     ...fields.map((field) =>

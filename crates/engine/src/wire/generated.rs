@@ -196,7 +196,8 @@ impl Wire for RowResult {
 
     fn write(&self, out: &mut Vec<u8>) {
         let Self { sequence, status, sampled, text, filled, finished } = self;
-        (u32::from(sampled.is_some()) << 0 | u32::from(finished.is_some()) << 1).write(out);
+        let flags = u32::from(sampled.is_some()) | u32::from(finished.is_some()) << 1;
+        flags.write(out);
         sequence.write(out);
         status.write(out);
         if let Some(sampled) = sampled { sampled.write(out); }
@@ -238,7 +239,8 @@ impl Wire for Sampled {
 
     fn write(&self, out: &mut Vec<u8>) {
         let Self { token, logprob, top } = self;
-        (u32::from(logprob.is_some()) << 0).write(out);
+        let flags = u32::from(logprob.is_some());
+        flags.write(out);
         token.write(out);
         if let Some(logprob) = logprob { logprob.write(out); }
         top.write(out);
@@ -269,7 +271,8 @@ impl Wire for Finished {
 
     fn write(&self, out: &mut Vec<u8>) {
         let Self { reason, inside_tokens, inside_bytes, computed_tokens, tail_key } = self;
-        (u32::from(tail_key.is_some()) << 0).write(out);
+        let flags = u32::from(tail_key.is_some());
+        flags.write(out);
         reason.write(out);
         inside_tokens.write(out);
         inside_bytes.write(out);
@@ -319,7 +322,8 @@ impl Wire for TransferDone {
 
     fn write(&self, out: &mut Vec<u8>) {
         let Self { id, error, bytes, ms } = self;
-        (u32::from(error.is_some()) << 0).write(out);
+        let flags = u32::from(error.is_some());
+        flags.write(out);
         id.write(out);
         if let Some(error) = error { error.write(out); }
         bytes.write(out);
