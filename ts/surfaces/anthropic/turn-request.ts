@@ -2,7 +2,7 @@
 
 import type { EngineInfo } from '../../engine/types.js'
 import { ApiError } from '../../protocol/errors.js'
-import type { Constraint, ToolChoice, TurnRequest, TurnTools } from '../../service/types.js'
+import type { ToolChoice, TurnRequest, TurnTools } from '../../service/types.js'
 import { onlyConstraint, schemaConstraint } from '../constraints.js'
 import { templateArguments } from '../template-arguments.js'
 import { isForced, toolDefinitions, turnTools } from '../tools.js'
@@ -10,6 +10,8 @@ import { samplingParams, wellFormed } from '../turn-fields.js'
 import { turnMessages } from './messages.js'
 import { cacheWish } from './retention.js'
 import type { CountTokensRequest, MessagesRequest } from './schemas/messages.js'
+
+type AskedConstraint = Pick<TurnRequest, 'constraint' | 'constraintField'>
 
 export interface Sender {
   readonly requestId: string
@@ -21,7 +23,6 @@ export interface Sender {
 /** Of a request that only counts, the fields of the answer are absent. */
 export function turnRequest(fields: CountTokensRequest & Partial<MessagesRequest>, info: EngineInfo, sender: Sender): TurnRequest {
   const tools = toolsOf(fields)
-  const constraint = constraintOf(fields, tools)
   const thinking = fields.thinking ? fields.thinking.type !== 'disabled' : null
   const variables = templateArguments({ effort: fields.output_config?.effort, thinking }, 'thinking')
   return {
@@ -39,17 +40,18 @@ export function turnRequest(fields: CountTokensRequest & Partial<MessagesRequest
     maxTokens: fields.max_tokens ?? null,
     truncation: 'disabled',
     ...(tools === undefined ? {} : { tools }),
-    ...(constraint === undefined ? {} : { constraint }),
+    ...constraintOf(fields, tools),
     ...(variables === undefined ? {} : { templateArguments: variables }),
   }
 }
 
-function constraintOf({ output_config: config, output_format: format }: CountTokensRequest, tools: TurnTools | undefined): Constraint | undefined {
+function constraintOf({ output_config: config, output_format: format }: CountTokensRequest, tools: TurnTools | undefined): AskedConstraint {
   const asked = [
     ...(config?.format ? [schemaConstraint(config.format.schema, 'output_config.format.schema')] : []),
     ...(format ? [schemaConstraint(format.schema, 'output_format.schema')] : []),
   ]
-  return onlyConstraint(asked, tools, 'tool_choice')
+  const constraint = onlyConstraint(asked, tools, 'tool_choice')
+  return constraint && asked[0] ? { constraint, constraintField: asked[0].param } : {}
 }
 
 function toolsOf({ tools, tool_choice: asked }: CountTokensRequest): TurnTools | undefined {

@@ -3,7 +3,7 @@
 import type { EngineInfo } from '../../engine/types.js'
 import { ApiError } from '../../protocol/errors.js'
 import { CONVERSATION_ID } from '../../protocol/schemas/conversations.js'
-import type { Constraint, ToolChoice, ToolDefinition, TurnRequest, TurnTools } from '../../service/types.js'
+import type { ToolChoice, ToolDefinition, TurnRequest, TurnTools } from '../../service/types.js'
 import { jsonObjectConstraint, onlyConstraint, schemaConstraint } from '../constraints.js'
 import { templateArguments } from '../template-arguments.js'
 import { checkNamed, isForced, toolDefinitions, turnTools } from '../tools.js'
@@ -27,7 +27,6 @@ export function turnRequest(fields: ResponseRequest, items: readonly ContentItem
   const messages = turnMessages(fields.instructions, items)
   if (messages.length === 0) throw new ApiError('invalid_value', 'input: The request has neither input nor instructions.', 'input')
   const tools = toolsOf(fields)
-  const constraint = constraintOf(fields, tools)
   const variables = templateArguments({ effort: fields.reasoning?.effort }, 'reasoning')
   const key = fields.prompt_cache_key ?? ''
   return {
@@ -45,7 +44,7 @@ export function turnRequest(fields: ResponseRequest, items: readonly ContentItem
     maxTokens: fields.max_output_tokens ?? null,
     truncation: fields.truncation ?? 'disabled',
     ...(tools === undefined ? {} : { tools }),
-    ...(constraint === undefined ? {} : { constraint }),
+    ...constraintOf(fields, tools),
     ...(variables === undefined ? {} : { templateArguments: variables }),
   }
 }
@@ -63,11 +62,12 @@ function wishes(fields: ResponseRequest): Parameters<typeof samplingParams>[0] {
   }
 }
 
-function constraintOf({ text }: ResponseRequest, tools: TurnTools | undefined): Constraint | undefined {
+function constraintOf({ text }: ResponseRequest, tools: TurnTools | undefined): Pick<TurnRequest, 'constraint' | 'constraintField'> {
   const format = text?.format
-  if (!format || format.type === 'text') return undefined
+  if (!format || format.type === 'text') return {}
   const asked = format.type === 'json_object' ? jsonObjectConstraint('text.format') : schemaConstraint(format.schema, 'text.format.schema')
-  return onlyConstraint([asked], tools, 'tool_choice')
+  const constraint = onlyConstraint([asked], tools, 'tool_choice')
+  return constraint ? { constraint, constraintField: asked.param } : {}
 }
 
 function toolsOf({ tools, tool_choice: asked, parallel_tool_calls: parallel }: ResponseRequest): TurnTools | undefined {
