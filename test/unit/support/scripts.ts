@@ -1,21 +1,8 @@
-// Answers with reasoning and calls for the scripted service, and readers of named events.
+// An end with calls for the scripted service, and readers of named events.
 
 import Anthropic from '@anthropic-ai/sdk'
 import type { TurnEvent } from '../../../ts/service/types.js'
 import { done } from './fake-service.js'
-
-export function reasoning(text: string): TurnEvent {
-  return { type: 'reasoning', text }
-}
-
-export function call(id: string, name: string): TurnEvent {
-  return { type: 'call', id, name }
-}
-
-/** A call whose arguments come in these pieces. */
-export function called(id: string, name: string, pieces: readonly string[]): TurnEvent[] {
-  return [call(id, name), ...pieces.map((text): TurnEvent => ({ type: 'arguments', text }))]
-}
 
 export function doneWithCalls(): TurnEvent {
   return done({ finish: 'tool_calls' })

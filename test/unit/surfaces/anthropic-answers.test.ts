@@ -5,8 +5,8 @@ import { ApiError } from '../../../ts/protocol/errors.js'
 import type { StreamEvent } from '../../../ts/surfaces/anthropic/schemas/message.js'
 import { StreamEvent as StreamEventSchema, MessageResponse } from '../../../ts/surfaces/anthropic/schemas/message.js'
 import { openTestApi, type TestApi } from '../support/api.js'
-import { delta, done, usage } from '../support/fake-service.js'
-import { anthropicClient, called, doneWithCalls, namedEvents, reasoning } from '../support/scripts.js'
+import { call, delta, done, reasoning, usage } from '../support/fake-service.js'
+import { anthropicClient, doneWithCalls, namedEvents } from '../support/scripts.js'
 
 const MESSAGES = '/v1/messages'
 const HELLO = { model: 'fake-model', max_tokens: 50, messages: [{ role: 'user' as const, content: 'Say hello' }] }
@@ -86,8 +86,8 @@ test('thinking, text and calls are blocks of their own, numbered from 0, and one
     reasoning('Which '),
     reasoning('city?'),
     delta('I look.'),
-    ...called('call_1', 'weather', ['{"city":', '"Rome"}']),
-    ...called('call_2', 'now', []),
+    ...call('call_1', 'weather', '{"city":', '"Rome"}'),
+    ...call('call_2', 'now'),
     done({ finish: 'tool_calls', usage: usage({ reasoningTokens: 3 }) }),
   ]
   const events = await streamed(api)
@@ -118,7 +118,7 @@ test('thinking, text and calls are blocks of their own, numbered from 0, and one
 
 test('a whole message has the same blocks as its stream, with inputs as objects and a signature', async (t) => {
   const api = await open(t)
-  api.service.answer = () => [reasoning('Hm.'), ...called('call_1', 'weather', ['{"city":', '"Rome"}']), ...called('call_2', 'now', []), doneWithCalls()]
+  api.service.answer = () => [reasoning('Hm.'), ...call('call_1', 'weather', '{"city":', '"Rome"}'), ...call('call_2', 'now'), doneWithCalls()]
   const client = anthropicClient(api.url)
   const whole = await client.messages.create(HELLO)
   const live = await client.messages.stream(HELLO).finalMessage()
@@ -135,7 +135,7 @@ test('a whole message has the same blocks as its stream, with inputs as objects 
 
 test('arguments that were cut off are told as text, not as an empty input', async (t) => {
   const api = await open(t)
-  api.service.answer = () => [...called('call_1', 'weather', ['{"city": "Ro']), done({ finish: 'length' })]
+  api.service.answer = () => [...call('call_1', 'weather', '{"city": "Ro'), done({ finish: 'length' })]
   const message = await anthropicClient(api.url).messages.create(HELLO)
   t.like(message.content[0], { type: 'tool_use', input: { INVALID_JSON: '{"city": "Ro' } })
   t.is(message.stop_reason, 'max_tokens')

@@ -5,8 +5,8 @@ import test, { type ExecutionContext } from 'ava'
 import { MessageResponse, StreamEvent } from '../../../ts/surfaces/anthropic/schemas/message.js'
 import { ResponseBody, ResponseEvent } from '../../../ts/surfaces/responses/schemas/response.js'
 import { errorOf, openTestApi, type TestApi } from '../support/api.js'
-import { delta } from '../support/fake-service.js'
-import { called, doneWithCalls, namedEvents, reasoning } from '../support/scripts.js'
+import { call, delta, reasoning } from '../support/fake-service.js'
+import { doneWithCalls, namedEvents } from '../support/scripts.js'
 
 async function open(t: { teardown: (close: () => Promise<void>) => void }): Promise<TestApi> {
   const api = await openTestApi()
@@ -17,7 +17,7 @@ async function open(t: { teardown: (close: () => Promise<void>) => void }): Prom
 const user = (content: unknown) => ({ type: 'message', role: 'user', content })
 const parameters = { type: 'object', properties: { location: { type: 'string', description: 'A city' } }, required: ['location'] }
 const weather = { type: 'function', name: 'get_weather', description: 'The weather of a place', parameters }
-const CALL = () => [...called('call_1', 'get_weather', ['{"location":', '"Paris"}']), doneWithCalls()]
+const CALL = () => [...call('call_1', 'get_weather', '{"location":', '"Paris"}'), doneWithCalls()]
 
 /** Members that the specification requires of a response. */
 const REQUIRED = `id object created_at completed_at status incomplete_details model previous_response_id instructions output error tools

@@ -5,8 +5,8 @@ import type OpenAI from 'openai'
 import { ApiError } from '../../../ts/protocol/errors.js'
 import { ResponseBody, ResponseEvent } from '../../../ts/surfaces/responses/schemas/response.js'
 import { openTestApi, type TestApi } from '../support/api.js'
-import { delta, done, usage } from '../support/fake-service.js'
-import { called, doneWithCalls, namedEvents, reasoning } from '../support/scripts.js'
+import { call, delta, done, reasoning, usage } from '../support/fake-service.js'
+import { doneWithCalls, namedEvents } from '../support/scripts.js'
 
 const RESPONSES = '/v1/responses'
 const HELLO = { model: 'fake-model', input: 'Say hello' }
@@ -101,8 +101,8 @@ test('reasoning, text and calls are items in the order of the answer', async (t)
     reasoning('Which '),
     reasoning('city?'),
     delta('I look.'),
-    ...called('call_1', 'weather', ['{"city":', '"Rome"}']),
-    ...called('call_2', 'now', []),
+    ...call('call_1', 'weather', '{"city":', '"Rome"}'),
+    ...call('call_2', 'now'),
     done({ finish: 'tool_calls', usage: usage({ reasoningTokens: 3 }) }),
   ]
   const events = await streamed(api)
@@ -187,7 +187,7 @@ test('reasoning comes in a form to carry where include asks for it, and is read 
 test('a custom tool’s call is its text, told whole', async (t) => {
   const api = await open(t)
   const tools = [{ type: 'custom', name: 'patch', description: 'Changes files.' }]
-  api.service.answer = () => [...called('call_1', 'patch', ['{"input":"*** Begin', '\\n*** End"}']), doneWithCalls()]
+  api.service.answer = () => [...call('call_1', 'patch', '{"input":"*** Begin', '\\n*** End"}'), doneWithCalls()]
   const [item] = (await whole(api, { tools })).output
   t.like(item, { type: 'custom_tool_call', call_id: 'call_1', name: 'patch', input: '*** Begin\n*** End', status: 'completed' })
   const { tools: asked } = api.service.lastRequest
@@ -227,7 +227,7 @@ test('OpenAI’s client reads texts, streams and tools', async (t) => {
   }
   t.is(gathered, 'Hello you')
   t.true(types.has('response.completed'))
-  api.service.answer = () => [...called('call_1', 'weather', ['{"city":"Rome"}']), doneWithCalls()]
+  api.service.answer = () => [...call('call_1', 'weather', '{"city":"Rome"}'), doneWithCalls()]
   const tools = [{ type: 'function' as const, name: 'weather', parameters: { type: 'object' }, strict: false }]
   const withCall = await client.responses.stream({ ...HELLO, tools }).finalResponse()
   t.like(withCall.output[0], { type: 'function_call', name: 'weather', arguments: '{"city":"Rome"}' })

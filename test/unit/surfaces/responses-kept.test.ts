@@ -10,8 +10,8 @@ import { appendKey } from '../../../ts/auth/key-file.js'
 import { keyHash, Keyring, newKey } from '../../../ts/auth/keyring.js'
 import type { ResponseBody } from '../../../ts/surfaces/responses/schemas/response.js'
 import { errorOf, openTestApi, type TestApi } from '../support/api.js'
-import { delta, done } from '../support/fake-service.js'
-import { called, doneWithCalls, reasoning } from '../support/scripts.js'
+import { call, delta, done, reasoning } from '../support/fake-service.js'
+import { doneWithCalls } from '../support/scripts.js'
 import { openSimulatedApi } from '../support/simulated-api.js'
 
 const RESPONSES = '/v1/responses'
@@ -32,7 +32,7 @@ const part = (text: string) => ({ kind: 'text', text })
 
 test('a response goes on from another one: its items and their answer come first, its instructions do not', async (t) => {
   const api = await open(t)
-  api.service.answer = () => [reasoning('Hm.'), delta('I look.'), ...called('call_1', 'weather', ['{"city":"Rome"}']), doneWithCalls()]
+  api.service.answer = () => [reasoning('Hm.'), delta('I look.'), ...call('call_1', 'weather', '{"city":"Rome"}'), doneWithCalls()]
   const first = await answered(api, { input: 'What is the weather?', instructions: 'Be brief.' })
   const second = await answered(api, {
     previous_response_id: first.id,
