@@ -77,7 +77,7 @@ test('the result of a tool is a text or parts, and names its call', async (t) =>
       { role: 'tool', tool_call_id: 'call_1', content: 'cold' },
       { role: 'tool', tool_call_id: 'call_2', name: 'weather', content: [{ type: 'text', text: 'co' }, { type: 'text', text: 'ld' }] },
       { role: 'tool', tool_call_id: 'call_3', content: null },
-      { role: 'tool', content: 'unnamed' },
+      { role: 'tool', content: 'unnamed', tool_call_id: '', name: '' },
     ]),
     [
       { role: 'tool', content: 'cold', toolCallId: 'call_1' },

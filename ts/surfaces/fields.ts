@@ -11,8 +11,8 @@ export interface FieldRow {
   readonly field: string
   readonly list: FieldList
   /**
-   * The values that pass. Of a refused field those that ask for nothing. null passes everywhere.
-   * @default for refused fields `false`, 0 of nothing: an empty text, list or object; for the others every value
+   * The values that pass; of a refused field, those that ask for nothing. null always passes.
+   * @default of a refused field false, and an empty text, list or object; of another one every value
    */
   readonly passes?: (value: unknown) => boolean
   /** The sentence of the refusal. */
