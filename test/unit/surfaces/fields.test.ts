@@ -97,3 +97,48 @@ for (const { name, rows, schema, path, body } of FORMATS) {
     }
   })
 }
+
+/** Members that the owner of a field needs beside it, by the owner's path. */
+const NEEDED: Readonly<Record<string, object>> = {
+  'messages[]': { role: 'user', content: [{ type: 'text', text: 'Hi' }] },
+  'messages[].content[]': { type: 'text', text: 'Hi' },
+  'messages[].content[].content[]': { type: 'text', text: 'Hi' },
+  'system[]': { type: 'text', text: 'Be brief.' },
+  thinking: { type: 'enabled' },
+  'input[]': { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'Hi' }] },
+  'input[].content[]': { type: 'input_text', text: 'Hi' },
+  'text.format': { type: 'json_schema', name: 'a', schema: {} },
+}
+const TOOLS: Readonly<Record<string, object>> = { Messages: { name: 'f', input_schema: {} }, Responses: { type: 'function', name: 'f' } }
+
+/** A body in which the field has the value; its owners have what they need. */
+function bodyWith({ name, body }: Format, field: string, value: unknown): object {
+  const put = (owner: object, at: string, [part = '', ...rest]: readonly string[]): object => {
+    const key = part.replace('[]', '')
+    if (rest.length === 0) return { ...owner, [key]: value }
+    const path = at === '' ? part : `${at}.${part}`
+    const isResult = path === 'messages[].content[]' && rest[0] === 'content[]'
+    const needed = isResult ? { type: 'tool_result', tool_use_id: 'a' } : path === 'tools[]' ? TOOLS[name] : NEEDED[path]
+    const inner = put({ ...needed }, path, rest)
+    return { ...owner, [key]: part === key ? inner : [inner] }
+  }
+  return put(body, '', field.split('.'))
+}
+
+for (const format of FORMATS) {
+  test(`${format.name}: a field that is accepted without effect changes nothing of the turn, and is not called unknown`, async (t) => {
+    const api = await openTestApi()
+    t.teardown(() => api.close())
+    for (const { field, list, passes } of format.rows) {
+      if (list !== 'accepted') continue
+      const value = passes ? 'auto' : ['metadata', 'stream_options', 'client_metadata'].includes(field) ? {} : field === 'thinking.budget_tokens' ? 1024 : field === 'max_tool_calls' ? 3 : field === 'text.verbosity' ? 'low' : 'x'
+      const asked = async (given: unknown) => {
+        const response = await api.post(format.path, { ...bodyWith(format, field, given), seed: 1 })
+        t.is(response.status, 200, `${field}: ${await response.text()}`)
+        t.is(response.headers.get('x-ignored-fields'), null, field)
+        return { ...api.service.lastRequest, requestId: '' }
+      }
+      t.deepEqual(await asked(value), await asked(null), field)
+    }
+  })
+}

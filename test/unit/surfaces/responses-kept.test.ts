@@ -176,6 +176,16 @@ test('a thread of responses reuses what it has computed, is one conversation, an
   for (const id of ids) t.is((await fetch(`${api.url}${RESPONSES}/${id}`)).status, 404)
 })
 
+test('tokens are counted of the prompt that the same fields make, the responses before it included', async (t) => {
+  const api = await openSimulatedApi(t)
+  const first = await answered(api, { input: 'Say at length what the harbour is like.', max_output_tokens: 20 })
+  const body = { previous_response_id: first.id, input: 'Go on.', instructions: 'Be brief.' }
+  const counted = await api.client.responses.inputTokens.count(body)
+  t.is(counted.object, 'response.input_tokens')
+  const second = await answered(api, { ...body, max_output_tokens: 4 })
+  t.is(second.usage?.input_tokens, counted.input_tokens)
+})
+
 test('the bounds of kept responses are options of the service', async (t) => {
   const brief = await openSimulatedApi(t, { responseTtlMs: 1000 })
   const { id } = await answered(brief, { input: 'Hi', max_output_tokens: 4 })

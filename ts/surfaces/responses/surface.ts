@@ -4,9 +4,10 @@ import type { Surface } from '../surface.js'
 import { errors } from './errors.js'
 import { events } from './events.js'
 import { createResponse } from './handlers/create.js'
+import { countInputTokens } from './handlers/input-tokens.js'
 import { deleteResponse, getResponse, listInputItems } from './handlers/kept.js'
 import { ItemsQuery, ResponseParams, ResponseRequest } from './schemas/request.js'
-import { DeletedResponse, ItemList, ResponseBody, ResponseEvent } from './schemas/response.js'
+import { DeletedResponse, InputTokens, ItemList, ResponseBody, ResponseEvent } from './schemas/response.js'
 
 export const responses: Surface = {
   errors,
@@ -20,6 +21,14 @@ export const responses: Surface = {
       request: ResponseRequest,
       response: ResponseBody,
       chunk: ResponseEvent,
+    },
+    {
+      method: 'post',
+      path: '/v1/responses/input_tokens',
+      handler: countInputTokens,
+      summary: 'Count the tokens of a prompt of items',
+      request: ResponseRequest,
+      response: InputTokens,
     },
     {
       method: 'get',

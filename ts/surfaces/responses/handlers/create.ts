@@ -1,19 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import { ApiError } from '../../../protocol/errors.js'
 import { ignoredFieldsHeader } from '../../fields.js'
-import { MAX_TOOLS } from '../../limits.js'
-import { checkListLength, checkMessageLists, rawField } from '../../list-bounds.js'
-import { json, type SurfaceContext, type SurfaceRoute } from '../../surface.js'
+import { json, type SurfaceRoute } from '../../surface.js'
 import { checkModel } from '../../turn-fields.js'
 import { startTurns } from '../../turns.js'
 import { validate } from '../../validate.js'
-import { responseFields } from '../fields.js'
 import { openedResponse } from '../format/response.js'
 import { responseEvents, wholeResponse, type StreamOptions } from '../format/stream.js'
 import { historyOf } from '../history.js'
 import { keptResponse } from '../kept.js'
 import { LOGPROBS, REASONING, ResponseRequest } from '../schemas/request.js'
 import { turnRequest } from '../turn-request.js'
+import { checkBody } from './check.js'
 
 /** POST /v1/responses */
 export const createResponse: SurfaceRoute['handler'] = async ({ body, caller, requestId, conversation, signal }, context) => {
@@ -42,16 +39,4 @@ export const createResponse: SurfaceRoute['handler'] = async ({ body, caller, re
   const headers = { 'x-conversation-id': turn.conversation, ...ignoredFieldsHeader(ignored) }
   if (!fields.stream) return json(await wholeResponse(turn, opened, options), headers)
   return { kind: 'stream', headers, events: responseEvents(turn, opened, options) }
-}
-
-/**
- * @returns names of fields that the server does not know.
- * @throws ApiError naming the field.
- */
-function checkBody(body: unknown, { engine, service, strictFields }: SurfaceContext): readonly string[] {
-  const isTruncated = rawField(body, 'truncation') === 'auto'
-  checkMessageLists(body, { field: 'input', parts: 'content', maxModelLen: service.modelContext, isTruncated })
-  checkListLength(body, 'tools', MAX_TOOLS)
-  if (engine.info.hasChatTemplate) return responseFields.check(body, strictFields)
-  throw new ApiError('invalid_value', 'input: The model has no chat template. Use /v1/completions.', 'input')
 }

@@ -108,6 +108,8 @@ export const ResponseEvent = z
   ])
   .meta({ id: 'ResponseStreamEvent' })
 
+export const InputTokens = z.object({ object: z.literal('response.input_tokens'), input_tokens: z.int() }).meta({ id: 'ResponseInputTokens' })
+
 export const DeletedResponse = z.object({ id: z.string(), object: z.literal('response'), deleted: z.literal(true) }).meta({ id: 'DeletedResponse' })
 
 export const ItemList = z
