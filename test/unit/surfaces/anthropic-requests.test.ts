@@ -173,6 +173,7 @@ test('thinking and effort become variables of the template', async (t) => {
   const cases = [
     [{ thinking: { type: 'enabled', budget_tokens: 1024 } }, { enable_thinking: true }],
     [{ thinking: { type: 'adaptive' } }, { enable_thinking: true }],
+    [{ thinking: { type: 'between_tools' } }, { enable_thinking: true }],
     [{ thinking: { type: 'disabled' } }, { enable_thinking: false }],
     [{ output_config: { effort: 'max' } }, { reasoning_effort: 'max' }],
     [{ output_config: { effort: 'low' }, thinking: { type: 'disabled' } }, { enable_thinking: false, reasoning_effort: 'low' }],

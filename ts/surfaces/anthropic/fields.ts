@@ -41,12 +41,15 @@ export const FIELDS: readonly FieldRow[] = [
     metadata metadata.user_id thinking.budget_tokens inference_geo speed context_management betas diagnostics
     messages[].id messages[].content[].citations messages[].content[].caller messages[].content[].toolset_name
     messages[].content[].content[].citations system[].citations tools[].input_examples tools[].eager_input_streaming
-    tools[].defer_loading tools[].allowed_callers user_profile_id workspace_id`),
+    tools[].defer_loading tools[].allowed_callers user_profile_id workspace_id billing_policy fallbacks fallback_credit_token
+    output_config.task_budget messages[].clear_at messages[].output_config cache_control.scope system[].cache_control.scope
+    tools[].cache_control.scope messages[].content[].cache_control.scope messages[].content[].content[].cache_control.scope`),
   ...rows('accepted', 'service_tier', {
     passes: isKind('auto', 'standard_only'),
     reason: 'The server has one tier of service: auto, or standard_only.',
   }),
   ...rows('refused', 'mcp_servers', { reason: 'The server connects to no other server.' }),
+  ...rows('refused', 'compaction thread', { reason: 'The server keeps no messages, and compacts no conversation.' }),
   ...rows('refused', 'container', { reason: 'The server has no containers.' }),
 ]
 

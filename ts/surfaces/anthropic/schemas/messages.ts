@@ -35,7 +35,7 @@ const display = z.enum(['summarized', 'omitted']).nullish().meta({ description: 
 
 const Thinking = z.discriminatedUnion('type', [
   z.object({ type: z.literal('enabled'), budget_tokens: z.int().min(1).max(COUNT).nullish().meta({ description: 'without effect' }), display }),
-  z.object({ type: z.literal('adaptive'), display }),
+  z.object({ type: z.enum(['adaptive', 'between_tools']), display }),
   z.object({ type: z.literal('disabled') }),
 ])
 
