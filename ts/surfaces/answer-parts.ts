@@ -35,6 +35,7 @@ export async function* partEvents(turn: Turn): AsyncGenerator<PartEvent> {
       yield { type: 'done', done: event }
       return
     }
+    if (event.type === 'arguments' && open?.head.kind !== 'call') throw new Error('arguments without a call')
     if (event.type === 'delta' && event.text === '' && open?.head.kind !== 'content') {
       early.push(...event.logprobs)
       continue
@@ -68,7 +69,7 @@ function begins(event: Piece, { kind }: PartHead): boolean {
 /** null: the event begins no part. */
 function headOf(event: Piece): PartHead | null {
   if (event.type === 'call') return { kind: 'call', id: event.id, name: event.name }
-  if (event.type === 'arguments' || event.text === '') return null
+  if (event.text === '') return null
   return { kind: event.type === 'delta' ? 'content' : 'reasoning' }
 }
 

@@ -9,7 +9,7 @@ import { AccessControl } from '../../../ts/auth/access-control.js'
 import { appendKey } from '../../../ts/auth/key-file.js'
 import { keyHash, Keyring, newKey } from '../../../ts/auth/keyring.js'
 import type { ResponseBody } from '../../../ts/surfaces/responses/schemas/response.js'
-import { errorOf, openTestApi, type TestApi } from '../support/api.js'
+import { errorOf, openTestApi, rawRequest, type TestApi } from '../support/api.js'
 import { call, delta, done, reasoning } from '../support/fake-service.js'
 import { doneWithCalls } from '../support/scripts.js'
 import { openSimulatedApi } from '../support/simulated-api.js'
@@ -184,6 +184,19 @@ test('tokens are counted of the prompt that the same fields make, the responses 
   t.is(counted.object, 'response.input_tokens')
   const second = await answered(api, { ...body, max_output_tokens: 4 })
   t.is(second.usage?.input_tokens, counted.input_tokens)
+})
+
+test('a delete needs no content type, takes no other than JSON, and a page of an allowed origin may send it', async (t) => {
+  const origin = 'http://page.test'
+  const api = await openTestApi({ access: { allowedHosts: [], corsOrigins: [origin] } })
+  t.teardown(() => api.close())
+  const { id } = await answered(api, { input: 'Hi' })
+  const at = `${api.url}${RESPONSES}/${id}`
+  const preflight = await rawRequest(at, 'OPTIONS', { origin, 'access-control-request-method': 'DELETE' })
+  t.regex(String(preflight.headers['access-control-allow-methods']), /DELETE/)
+  t.is((await rawRequest(at, 'DELETE', { 'content-type': 'text/plain' })).status, 400)
+  t.is((await rawRequest(at, 'DELETE', { origin: 'http://elsewhere.test' })).status, 403)
+  t.is((await rawRequest(at, 'DELETE', { origin })).status, 200)
 })
 
 test('the bounds of kept responses are options of the service', async (t) => {
