@@ -101,6 +101,7 @@ test('bounds inside messages are told with the path of the field', async (t) => 
     ['messages.0.tool_call_id', [{ role: 'tool', content: 'x', tool_call_id: 'x'.repeat(257) }]],
     ['messages.0.name', [{ role: 'function', content: 'x' }]],
     ['messages.0.name', [{ role: 'user', content: 'x', name: 'x'.repeat(65) }]],
+    ['messages', Array.from({ length: 600 }, () => ({ role: 'assistant', tool_calls: Array.from({ length: 128 }, () => 1) }))],
     ['messages', [{ role: 'user', content: Array.from({ length: 65_537 }, () => ({ type: 'text', text: '' })) }]],
   ]
   for (const [param, messages] of cases) {

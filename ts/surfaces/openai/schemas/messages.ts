@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { calledName, callId, MAX_CALLS } from '../../limits.js'
 
-/** Most content parts of a request. */
+/** Most content parts and calls of a request. */
 export const MAX_PARTS = 65_536
 
 /** `input_text` and `output_text` are the Responses API's names; `refusal` and `thinking` are parts of assistants' messages. */
