@@ -98,6 +98,8 @@ export interface TurnRequest {
   /** Absent: the prompt names no tools. */
   readonly tools?: TurnTools
   readonly constraint?: Constraint
+  /** Field of the request that asks for the constraint, for errors. @default the field of the OpenAI format */
+  readonly constraintField?: string
   /** Variables that the template gets to see besides its own, by name: JSON values. */
   readonly templateArguments?: Readonly<Record<string, unknown>>
 }

@@ -3,16 +3,20 @@
 
 mod arrival;
 mod constraint;
+mod crew;
 mod device;
 mod disk;
 mod engine;
 mod error;
 pub mod event;
+mod grammars;
 mod host;
 mod identity;
 mod inbox;
 mod info;
+mod late;
 mod loads;
+mod masks;
 mod open;
 mod options;
 mod outbox;
@@ -34,9 +38,11 @@ mod worker;
 
 pub use attentionstore_model::sampling::{SamplingParams, TokenMask};
 pub use attentionstore_model::text::{ChatDate, ChatMessage, StoredAnswer};
-pub use constraint::MaskSource;
+pub use attentionstore_grammar::{Grammar, GrammarError, Source};
+pub use constraint::{Cancel, CannotGoOn, MaskSource};
 pub use engine::{Engine, EventSource};
 pub use error::EngineError;
+pub use grammars::held_to;
 pub use info::{EngineInfo, EngineStats};
 pub use options::EngineOptions;
 pub use room::{available_memory, random_model_bytes};

@@ -159,6 +159,7 @@ fn encode_row(row: &RowResult, out: &mut Vec<u8>) {
         RowStatus::Ok => 0,
         RowStatus::Noop => 1,
         RowStatus::Void => 2,
+        RowStatus::Late => 3,
     };
     let logprob = row.sampled.as_ref().and_then(|sampled| sampled.logprob);
     flags |= if row.sampled.is_some() { HAS_TOKEN } else { 0 };
@@ -196,6 +197,7 @@ fn encode_finished(finished: &Finished, out: &mut Vec<u8>) {
         Finish::StopString(stop) => (2, 0, stop.as_str()),
         Finish::Length => (3, 0, ""),
         Finish::NoneAllowed => (4, 0, ""),
+        Finish::ConstraintFailed => (5, 0, ""),
     };
     word(out, kind);
     word(out, token);

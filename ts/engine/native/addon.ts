@@ -92,9 +92,14 @@ export interface NativePrompt {
   readonly atLeast?: number
 }
 
+/** A grammar that was compiled; opaque. */
+export interface BindingConstraint {
+  readonly bytes: number
+}
+
 export interface BindingEngine {
   info(): NativeInfo
-  addSequence(sequence: NativeSequence): void
+  addSequence(sequence: NativeSequence, constraint?: BindingConstraint): void
   dropSequence(sequence: number): void
   submit(words: Uint32Array): void
   transfer(words: Uint32Array): void
@@ -106,6 +111,8 @@ export interface BindingEngine {
   encodePrompt(text: string, mostTokens?: number): Promise<NativePrompt>
   tokenize(text: string, addSpecialTokens: boolean, mostTokens?: number): Promise<NativePrompt>
   decode(tokens: Uint32Array): Promise<string>
+  /** `texts`: the choices, or one text: JSON of a schema, a pattern, a grammar. */
+  compile(kind: string, texts: readonly string[]): Promise<BindingConstraint>
   tokenBytes(token: number): Uint8Array
   root(tenant: string, cacheSalt: string): Uint8Array
   /** 32 bytes a block. */

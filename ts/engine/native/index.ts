@@ -13,6 +13,7 @@ import type {
 } from '../types.js'
 import { loadAddon, type BindingEngine, type NativeInfo, type NativeOpenOptions, type NativeSequence } from './addon.js'
 import { engineError, startError } from './errors.js'
+import { bindingOf } from './constraint.js'
 import { NativeText } from './text.js'
 import { keyToBytes, readEvents, WireWriter } from './wire.js'
 
@@ -52,7 +53,7 @@ export class NativeEngine implements Engine {
   }
 
   addSequence(spec: SequenceSpec): void {
-    this.#call(() => this.#binding.addSequence(nativeSequence(spec)))
+    this.#call(() => this.#binding.addSequence(nativeSequence(spec), bindingOf(spec.constraint)))
   }
 
   dropSequence(sequence: number): void {

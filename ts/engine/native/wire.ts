@@ -17,8 +17,8 @@ import type {
 const TRANSFER_WORDS = 13
 const TRANSFER_KINDS = { load: 0, save: 1, read: 2, write: 3, copy: 4, flush: 5, erase: 6 } as const
 /** By number; the first three differ in what the stop was. */
-const FINISH_REASONS: readonly FinishReason[] = ['stop', 'stop', 'stop', 'length', 'none_allowed']
-const ROW_STATUS = ['ok', 'noop', 'void'] as const
+const FINISH_REASONS: readonly FinishReason[] = ['stop', 'stop', 'stop', 'length', 'none_allowed', 'constraint_failed']
+const ROW_STATUS = ['ok', 'noop', 'void', 'late'] as const
 const HAS_TOKEN = 1 << 2
 const HAS_LOGPROB = 1 << 3
 const HAS_FINISH = 1 << 4
