@@ -119,7 +119,8 @@ export interface TableUpdate {
 
 /**
  * Saved layer by layer beside the step that fills the block. Completion: a TransferDone with this id; its error is
- * `not_computed` where the sequence's rows were a no-op or void, and the dram slot then holds nothing.
+ * `not_computed` where the sequence's rows were a no-op or void, and the dram slot then holds nothing. Not of rows that are
+ * sampled under a constraint: late, they are computed again, and the block with them.
  */
 export interface PlanSave {
   readonly id: number

@@ -23,8 +23,6 @@ pub enum Lane {
 const LOWEST: i32 = 19;
 /// Threads that work on with the lowest priority; while there are as many, no other takes the place of a slow one.
 const MOST_DEMOTED: usize = 4;
-/// Compiling grammars recurses with their nesting.
-const STACK_BYTES: usize = 16 << 20;
 
 type Task = Box<dyn FnOnce() + Send>;
 
@@ -35,6 +33,7 @@ struct Shared {
     name: &'static str,
     width: usize,
     patience: Duration,
+    stack_bytes: usize,
     state: Mutex<State>,
     /// Work was given.
     arrived: Condvar,
@@ -65,8 +64,9 @@ struct Running {
 
 impl Crew {
     /// `width` threads take quick work. Threads begin with the first work.
-    pub fn new(name: &'static str, width: usize, patience: Duration) -> Self {
-        Self(Arc::new(Shared { name, width, patience, state: Mutex::default(), arrived: Condvar::new(), began: Condvar::new() }))
+    pub fn new(name: &'static str, width: usize, patience: Duration, stack_bytes: usize) -> Self {
+        let (state, arrived, began) = (Mutex::default(), Condvar::new(), Condvar::new());
+        Self(Arc::new(Shared { name, width, patience, stack_bytes, state, arrived, began }))
     }
 
     /// Has `work` done, in the order of a lane; returns at once.
@@ -108,7 +108,7 @@ impl Shared {
 
     fn start(self: &Arc<Self>, kind: &str, main: impl FnOnce(&Arc<Self>) + Send + 'static) -> bool {
         let own = self.clone();
-        let thread = Builder::new().name(format!("{}-{kind}", self.name)).stack_size(STACK_BYTES);
+        let thread = Builder::new().name(format!("{}-{kind}", self.name)).stack_size(self.stack_bytes);
         thread.spawn(move || main(&own)).is_ok()
     }
 
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn work_that_takes_too_long_holds_up_no_other_work() {
-        let crew = Crew::new("test", 1, Duration::from_millis(1));
+        let crew = Crew::new("test", 1, Duration::from_millis(1), 1 << 20);
         let (go, gate) = channel::<()>();
         let (done, all) = channel::<u32>();
         let first = done.clone();
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn slow_work_is_done_in_its_order_on_one_thread() {
-        let crew = Crew::new("test", 1, Duration::from_millis(1));
+        let crew = Crew::new("test", 1, Duration::from_millis(1), 1 << 20);
         let (done, all) = channel::<(u32, std::thread::ThreadId)>();
         for task in 0..20 {
             let done = done.clone();
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_dropped_crew_does_the_work_that_it_has() {
-        let crew = Crew::new("test", 1, Duration::from_secs(3600));
+        let crew = Crew::new("test", 1, Duration::from_secs(3600), 1 << 20);
         let (done, all) = channel::<u32>();
         for task in 0..20 {
             let done = done.clone();

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use attentionstore_grammar::{Compiler, Counts, Grammar, GrammarError, Limits, Matcher, MatcherError, Source, Vocabulary};
+use attentionstore_grammar::{Compiler, Counts, Grammar, GrammarError, Limits, Matcher, MatcherError, STACK_BYTES, Source, Vocabulary,
+};
 use attentionstore_model::sampling::TokenMask;
 use attentionstore_model::text::Tokenizer;
 
@@ -36,7 +37,7 @@ impl Grammars {
     pub fn new(tokenizer: Arc<Tokenizer>, vocabulary: usize, end_tokens: Vec<u32>) -> Self {
         let compiler = OnceLock::new();
         let shared = Shared { compiler, tokenizer, vocabulary, end_tokens, waiting: AtomicUsize::new(0) };
-        Self { crew: Crew::new("grammar", 1, PATIENCE), shared: Arc::new(shared) }
+        Self { crew: Crew::new("grammar", 1, PATIENCE, STACK_BYTES), shared: Arc::new(shared) }
     }
 
     pub fn counts(&self) -> Counts {
@@ -101,7 +102,7 @@ impl MaskSource for Matcher {
     }
 
     fn cancel(&self) -> Option<Cancel> {
-        let cancel = Matcher::cancel(self)?;
+        let cancel = Matcher::cancel(self);
         Some(Box::new(move || cancel.cancel()))
     }
 }

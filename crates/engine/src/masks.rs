@@ -16,6 +16,9 @@ const SLOW: Duration = Duration::from_millis(2);
 /// A mask that takes less makes a slow answer quick again.
 const QUICK: Duration = Duration::from_millis(1);
 
+/// Stack of a thread that makes masks.
+const STACK_BYTES: usize = 4 << 20;
+
 /// A source, what it fills, and how it did last.
 pub struct Work {
     source: Box<dyn MaskSource>,
@@ -66,7 +69,7 @@ pub struct MaskMakers {
 impl MaskMakers {
     pub fn new(meters: Arc<Meters>) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let crew = Crew::new("mask", (threads / 4).clamp(1, 4), SLOW);
+        let crew = Crew::new("mask", (threads / 4).clamp(1, 4), SLOW, STACK_BYTES);
         Self { crew, bell: Arc::default(), meters }
     }
 

@@ -68,6 +68,8 @@ impl Compiler {
         self.vocabulary
     }
 
+    /// On a thread with [`crate::STACK_BYTES`] of stack: the library recurses along rules.
+    ///
     /// # Errors
     /// A source that is too large, not well formed, not satisfiable, or uses what is not done.
     pub fn compile(&self, source: &Source) -> Result<Arc<Grammar>, GrammarError> {
@@ -102,7 +104,21 @@ impl Compiler {
         source.check_size()?;
         let grammar = translate(source)?;
         let parser = self.factory.create_parser(grammar).map_err(|error| refusal(source, &error.to_string()))?;
-        Ok(Grammar::new(parser, source.bytes()))
+        let grammar = Grammar::new(parser, source.bytes());
+        self.check_beginning(source, &grammar)?;
+        Ok(grammar)
+    }
+
+    /// A grammar that no answer satisfies shows it in its first mask, mostly.
+    fn check_beginning(&self, source: &Source, grammar: &Grammar) -> Result<(), GrammarError> {
+        let mut mask = vec![0; self.vocabulary.div_ceil(32)];
+        match grammar.matcher().fill(&mut mask) {
+            Ok(()) if mask.iter().all(|word| *word == 0) => {
+                Err(GrammarError::invalid(source, "no answer of this model's tokens satisfies it"))
+            }
+            Ok(()) => Ok(()),
+            Err(error) => Err(GrammarError::TooComplex { kind: source.kind(), detail: error.to_string() }),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use llguidance::{Matcher as Library, TokenParser};
+use llguidance::TokenParser;
 
 use crate::matcher::Matcher;
 
@@ -22,8 +22,7 @@ impl Grammar {
 
     /// A matcher at the beginning.
     pub fn matcher(&self) -> Matcher {
-        let library = Library::new(Ok(self.start.clone())).into_cancellable();
-        Matcher::new(library, self.spent.clone())
+        Matcher::new(self.start.clone(), self.spent.clone())
     }
 
     /// A matcher reached a bound in the states that all share: others would reach it too.

@@ -19,7 +19,7 @@ mod vocabulary;
 pub use compiler::{Compiler, Counts};
 pub use error::GrammarError;
 pub use grammar::Grammar;
-pub use limits::{Limits, SOURCE_BYTES};
+pub use limits::{Limits, SOURCE_BYTES, STACK_BYTES};
 pub use matcher::{Cancel, Matcher, MatcherError};
 pub use source::Source;
 pub use vocabulary::Vocabulary;

@@ -5,6 +5,8 @@ use llguidance::api::ParserLimits;
 
 /// Text of one source.
 pub const SOURCE_BYTES: usize = 256 << 10;
+/// Stack that compiling may need: rules may refer to each other in a chain.
+pub const STACK_BYTES: usize = 64 << 20;
 /// Of a choice.
 pub(crate) const MOST_CHOICES: usize = 4096;
 /// Schemas inside schemas.
@@ -19,8 +21,8 @@ pub(crate) const MOST_ITEMS: u64 = 4096;
 pub(crate) const MOST_LENGTH: u64 = 65_536;
 /// Counts of repetition, in regular expressions and grammars; nested ones multiply.
 pub(crate) const MOST_REPEATS: u64 = 4096;
-/// Rules of a GBNF grammar.
-pub(crate) const MOST_RULES: usize = 4096;
+/// Rules of a grammar.
+pub(crate) const MOST_RULES: usize = 2048;
 
 /// Bounds of a [`crate::Compiler`], and of what it keeps.
 #[derive(Clone, Debug)]

@@ -1,9 +1,11 @@
 //! The place that one answer has reached in a grammar.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use llguidance::{CancellationHandle, Matcher as Library};
+use llguidance::api::StopReason;
+use llguidance::{CancellationHandle, TokenParser, panic_utils};
 
 use crate::error::detail_of;
 
@@ -30,32 +32,43 @@ impl Cancel {
 
 /// Follows one answer. Masks are functions of the grammar and the tokens accepted.
 pub struct Matcher {
-    library: Library,
+    parser: TokenParser,
+    cancel: CancellationHandle,
     spent: Arc<AtomicBool>,
+    error: Option<MatcherError>,
 }
 
 impl Matcher {
-    pub(crate) fn new(library: Library, spent: Arc<AtomicBool>) -> Self {
-        Self { library, spent }
+    pub(crate) fn new(mut parser: TokenParser, spent: Arc<AtomicBool>) -> Self {
+        if parser.is_fresh() {
+            parser.start_without_prompt();
+        }
+        let cancel = parser.enable_cancellation();
+        Self { parser, cancel, spent, error: None }
     }
 
     /// Allows in `words`, a bit a token and all 0, the tokens that may come next: end tokens exactly where the grammar
     /// may end here. No token: the answer cannot go on.
     ///
     /// # Errors
-    /// [`MatcherError`]; the matcher is of no use afterwards.
+    /// [`MatcherError`], and from then on always.
     pub fn fill(&mut self, words: &mut [u32]) -> Result<(), MatcherError> {
-        match self.library.compute_mask_or_eos() {
-            Ok(mask) => {
-                for (word, bits) in words.iter_mut().zip(mask.as_slice()) {
-                    *word = *bits;
-                }
-                Ok(())
+        let ended = self.is_stopped();
+        let mask = self.with_parser(|parser| {
+            if ended {
+                return Ok(Some(parser.token_env.tok_trie().eos_token_set()));
             }
-            // Nothing can follow: a dead end of the grammar and the vocabulary.
-            Err(_) if self.library.stop_reason() == llguidance::api::StopReason::NoExtensionBias => Ok(()),
-            Err(error) => Err(self.failure(&error.to_string())),
+            match parser.compute_mask() {
+                Ok(mask) => Ok(Some(mask)),
+                // A dead end of the grammar and the vocabulary.
+                Err(_) if parser.stop_reason() == StopReason::NoExtensionBias => Ok(None),
+                Err(error) => Err(error),
+            }
+        })?;
+        for (word, bits) in words.iter_mut().zip(mask.iter().flat_map(|mask| mask.as_slice())) {
+            *word = *bits;
         }
+        Ok(())
     }
 
     /// The answer went on with `token`, which the last mask allowed.
@@ -63,28 +76,45 @@ impl Matcher {
     /// # Errors
     /// As [`Matcher::fill`].
     pub fn accept(&mut self, token: u32) -> Result<(), MatcherError> {
-        self.library.consume_token(token).map_err(|error| self.failure(&error.to_string()))
+        self.with_parser(|parser| {
+            parser.consume_token(token)?;
+            parser.check_stop().map(|_| ())
+        })
     }
 
     /// The answer may end here.
     pub fn is_accepting(&mut self) -> bool {
-        self.library.is_accepting().unwrap_or(false)
+        self.is_stopped() || self.parser.is_accepting()
     }
 
     /// Nothing but an end token may follow.
     pub fn is_stopped(&self) -> bool {
-        self.library.is_stopped()
+        matches!(self.parser.stop_reason(), StopReason::NoExtension | StopReason::EndOfSentence)
     }
 
-    pub fn cancel(&self) -> Option<Cancel> {
-        self.library.cancellation_handle().map(Cancel)
+    pub fn cancel(&self) -> Cancel {
+        Cancel(self.cancel.clone())
     }
 
-    fn failure(&self, message: &str) -> MatcherError {
-        if self.library.is_cancelled() {
-            return MatcherError::Cancelled;
+    fn with_parser<T>(
+        &mut self,
+        work: impl FnOnce(&mut TokenParser) -> anyhow::Result<T>,
+    ) -> Result<T, MatcherError> {
+        if let Some(error) = &self.error {
+            return Err(error.clone());
         }
-        self.spent.store(true, Ordering::Relaxed);
-        MatcherError::TooComplex { detail: detail_of(message) }
+        let parser = &mut self.parser;
+        let done = panic_utils::catch_unwind(AssertUnwindSafe(|| work(parser)));
+        if self.cancel.is_cancelled() {
+            self.error = Some(MatcherError::Cancelled);
+            return Err(MatcherError::Cancelled);
+        }
+        done.map_err(|error| {
+            // What is derived for one answer is derived for all.
+            self.spent.store(true, Ordering::Relaxed);
+            let error = MatcherError::TooComplex { detail: detail_of(&error.to_string()) };
+            self.error = Some(error.clone());
+            error
+        })
     }
 }

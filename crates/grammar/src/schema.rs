@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::error::GrammarError;
-use crate::limits::{ENUM_VALUES, MOST_ITEMS, MOST_LENGTH, MOST_REPEATS, SCHEMA_DEPTH, SCHEMA_PARTS};
+use crate::limits::{ENUM_VALUES, MOST_ITEMS, MOST_LENGTH, MOST_REPEATS, MOST_RULES, SCHEMA_DEPTH, SCHEMA_PARTS};
 use crate::source::Source;
 
 /// Keywords that change what is valid and are not done.
@@ -138,6 +138,11 @@ impl Walk<'_> {
 
 /// Checks the schemas that stand in a Lark grammar, and that it has nothing of the library's own formats.
 pub fn check_inside(source: &Source, lark: &str) -> Result<(), GrammarError> {
+    // A rule begins a line.
+    let rules = lark.lines().filter(|line| line.contains(':')).count();
+    if rules > MOST_RULES {
+        return Err(GrammarError::too_large(source, "rules", rules, MOST_RULES as u64));
+    }
     let line_of = |at: usize| format!("line {}", lark[..at].matches('\n').count() + 1);
     if let Some(at) = lark.find("%llguidance") {
         let name = "%llguidance".to_owned();

@@ -12,8 +12,11 @@ use crate::support::watched::{Watch, Watched};
 
 pub const MAX_BATCH_TOKENS: usize = 512;
 
-/// As the wire numbers it.
+/// As the wire numbers them.
 const COPY: u32 = 4;
+const LATE: u32 = 3;
+/// Steps that repeat others are numbered from here on.
+const AGAIN: u32 = 1_000_000;
 
 /// An engine whose backend is watched.
 pub struct Driver {
@@ -40,7 +43,7 @@ pub enum Told {
     Failed { code: String, message: String },
 }
 
-/// Sequence, status (0 ok, 1 no-op, 2 void), the sampled token, and why the answer ended, as the wire numbers it.
+/// Sequence, status (0 ok, 1 no-op, 2 void, 3 late), the sampled token, and why the answer ended, as the wire numbers it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     pub sequence: u32,
@@ -150,11 +153,42 @@ impl Driver {
         }
         words.push(sequence);
         words.extend(row);
-        self.engine.submit(&words).unwrap();
-        match self.next(|told| matches!(told, Told::Step { step: replied, .. } if *replied == step)) {
-            Told::Step { rows, .. } => rows[0].clone(),
-            other => panic!("{other:?} is no step"),
+        loop {
+            let step = words[0];
+            self.engine.submit(&words).unwrap();
+            let row = match self.next(|told| matches!(told, Told::Step { step: replied, .. } if *replied == step)) {
+                Told::Step { rows, .. } => rows[0].clone(),
+                other => panic!("{other:?} is no step"),
+            };
+            if row.status != LATE {
+                return row;
+            }
+            words[0] = AGAIN + self.new_id();
         }
+    }
+
+    /// The tables of sequences, by a plan without rows.
+    pub fn tables(&mut self, tables: &[(u32, &[u32])], step: u32) {
+        let entries: Vec<[u32; 3]> = tables
+            .iter()
+            .flat_map(|(sequence, slots)| (0..).zip(*slots).map(|(index, slot)| [*sequence, index, *slot]))
+            .collect();
+        let mut words = vec![step, 0, entries.len() as u32, 0, 0];
+        words.extend(entries.concat());
+        self.engine.submit(&words).unwrap();
+        self.next(|told| matches!(told, Told::Step { step: replied, .. } if *replied == step));
+    }
+
+    /// A plan of sampled rows `[sequence, from, count]` in the tables as they are.
+    pub fn submit_rows(&self, step: u32, rows: &[[u32; 3]]) {
+        let mut words = vec![step, 0, 0, rows.len() as u32, 0];
+        words.extend(rows.iter().flat_map(|[sequence, from, count]| [*sequence, *from, *count, 1]));
+        self.engine.submit(&words).unwrap();
+    }
+
+    /// A number that was not given before.
+    pub fn fresh(&mut self) -> u32 {
+        self.new_id()
     }
 
     /// Starts transfers in one batch, each `[kind, id, a, b, valid]`, without waiting for their ends.
