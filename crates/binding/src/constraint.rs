@@ -51,8 +51,8 @@ fn source(kind: &str, texts: Vec<String>) -> std::result::Result<Source, EngineE
 
 #[napi]
 impl BindingEngine {
-    /// A promise of a `BindingConstraint`.
-    #[napi(catch_unwind)]
+    /// A promise of a `BindingConstraint`. `texts`: the choices, or one text: JSON of a schema, a pattern, a grammar.
+    #[napi(catch_unwind, ts_return_type = "Promise<BindingConstraint>")]
     pub fn compile<'env>(&self, env: &'env Env, kind: String, texts: Vec<String>) -> Result<Object<'env>> {
         let source = source(&kind, texts).map_err(thrown)?;
         let engine = self.open()?;

@@ -5,16 +5,10 @@ mod support;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
+use attentionstore_engine::event::{Finish, RowStatus};
+use attentionstore_engine::plan::{PlanRow, StepPlan};
 use attentionstore_engine::{CannotGoOn, MaskSource, TokenMask};
-use support::{BLOCK, Driver, Row, Told};
-
-const LOAD: u32 = 0;
-const SAVE: u32 = 1;
-const NOOP: u32 = 1;
-const VOID: u32 = 2;
-const LATE: u32 = 3;
-const NONE_ALLOWED: u32 = 4;
-const CONSTRAINT_FAILED: u32 = 5;
+use support::{BLOCK, Driver, Row, Told, load, plan, save};
 
 /// A question to a source, or a token told to it.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,10 +106,10 @@ fn an_answer_for_which_no_token_is_left_ends_and_what_was_planned_of_it_computes
     assert!(first.token.is_some_and(|token| token % 2 == 0), "{first:?}");
     assert_eq!(first.finish, None);
     let last = driver.step(2, 0, length, 1, &[0, 1]);
-    assert_eq!((last.status, last.token, last.finish), (0, None, Some(NONE_ALLOWED)));
+    assert_eq!((last.status, last.token, last.finish), (RowStatus::Ok, None, Some(Finish::NoneAllowed)));
     driver.plan_ahead(3, 0, length + 1);
     match driver.next(|told| matches!(told, Told::Step { step: 3, .. } | Told::Failed { .. })) {
-        Told::Step { rows, .. } => assert_eq!(rows[0].status, NOOP),
+        Told::Step { rows, .. } => assert_eq!(rows[0].status, RowStatus::Noop),
         other => panic!("{other:?}"),
     }
     assert_eq!(told(&asked), [first.token.unwrap()]);
@@ -126,22 +120,20 @@ fn rows_that_are_void_and_history_that_is_computed_again_leave_the_constraint_wh
     let mut driver = Driver::open(Some(1));
     driver.add(0, &prompt());
     driver.step(1, 0, 0, prompt().len() as u32, &[0, 1]);
-    assert_eq!(driver.transfer(SAVE, 0, 0, BLOCK as u32), "");
+    assert_eq!(driver.transfer(save(0, 0, BLOCK as u32)), "");
     let (constraint, asked) = even(100);
     driver.add_held_to(1, &prompt(), constraint);
     // In the same moment, so that the load is at its first layer when the step begins; the second is refused, and the
     // step has sampled a token by then.
     *driver.watch.refuse_layer.lock().unwrap() = Some(1);
-    let mut load = vec![LOAD, 99, 0, 5, 0];
-    load.extend([0; 8]);
-    driver.engine.submit(&[100, 0, 0, 0, 0]).unwrap();
-    driver.engine.transfer(&load).unwrap();
-    driver.engine.submit(&[2, 0, 2, 1, 0, 1, 0, 5, 1, 1, 6, 1, BLOCK as u32, 20, 1]).unwrap();
+    driver.submit(&StepPlan { step: 100, ..StepPlan::default() });
+    driver.start(&[(99, load(0, 5))]);
+    driver.submit(&plan(2, 1, &[5, 6], BLOCK as u32, 20));
     match driver.next(|told| matches!(told, Told::Step { step: 2, .. } | Told::Failed { .. })) {
-        Told::Step { rows, .. } => assert_eq!((rows[0].status, rows[0].token), (VOID, None)),
+        Told::Step { rows, .. } => assert_eq!((rows[0].status, rows[0].token), (RowStatus::Void, None)),
         other => panic!("{other:?}"),
     }
-    assert_eq!(*asked.lock().unwrap(), [Asked::Mask], "a token was sampled, and is no part of the answer");
+    assert_eq!(told(&asked), [0u32; 0], "a token was sampled, and is no part of the answer");
     *driver.watch.refuse_layer.lock().unwrap() = None;
     let length = prompt().len() as u32;
     let first = driver.step(3, 1, 0, length, &[5, 6]).token.unwrap();
@@ -174,9 +166,15 @@ fn gated() -> (Option<Box<dyn MaskSource>>, Sender<()>, Log) {
     (Some(Box::new(Gated { even: Even { left: 100, asked: asked.clone() }, gate })), open, asked)
 }
 
+/// Submits a plan of sampled rows `[sequence, from, count]` in the tables as they are.
+fn submit_rows(driver: &Driver, step: u32, rows: &[[u32; 3]]) {
+    let row = |&[sequence, from, count]: &[u32; 3]| PlanRow { sequence, from, count, sample: true };
+    driver.submit(&StepPlan { step, rows: rows.iter().map(row).collect(), ..StepPlan::default() });
+}
+
 /// Submits a plan of sampled rows `[sequence, from, count]` in the tables as they are, and gives its reply.
 fn rows(driver: &mut Driver, step: u32, rows: &[[u32; 3]]) -> Vec<Row> {
-    driver.submit_rows(step, rows);
+    submit_rows(driver, step, rows);
     reply(driver, step)
 }
 
@@ -202,24 +200,24 @@ fn a_row_whose_mask_is_late_is_not_sampled_and_holds_up_no_other_answer() {
     driver.add_held_to(0, &prompt(), constraint);
     driver.add(1, &prompt());
     driver.tables(&[(0, &[0, 1]), (1, &[2, 3])], 1000);
-    driver.submit_rows(1001, &[[0, 0, length], [1, 0, length]]);
-    driver.submit_rows(1002, &[[0, length, 1], [1, length, 1]]);
+    submit_rows(&driver, 1001, &[[0, 0, length], [1, 0, length]]);
+    submit_rows(&driver, 1002, &[[0, length, 1], [1, length, 1]]);
     let first = reply(&mut driver, 1001);
-    assert_eq!((first[0].status, first[0].token), (LATE, None));
-    assert_eq!((first[1].status, first[1].token), (0, Some(free[0])));
+    assert_eq!((first[0].status, first[0].token), (RowStatus::Late, None));
+    assert_eq!((first[1].status, first[1].token), (RowStatus::Ok, Some(free[0])));
     let ahead = reply(&mut driver, 1002);
-    assert_eq!((ahead[0].status, ahead[0].token), (LATE, None), "it counts on a token that was not sampled");
-    assert_eq!((ahead[1].status, ahead[1].token), (0, Some(free[1])));
+    assert_eq!((ahead[0].status, ahead[0].token), (RowStatus::Late, None), "it counts on a token that was not sampled");
+    assert_eq!((ahead[1].status, ahead[1].token), (RowStatus::Ok, Some(free[1])));
     // Planned again, and still late: nothing of it is computed, and the other one goes on.
     let computed = driver.watch.computed_rows();
     let again = rows(&mut driver, 1003, &[[0, 0, length], [1, length + 1, 1]]);
-    assert_eq!((again[0].status, again[1].token), (LATE, Some(free[2])));
+    assert_eq!((again[0].status, again[1].token), (RowStatus::Late, Some(free[2])));
     assert_eq!(driver.watch.computed_rows() - computed, 1);
     assert_eq!(told(&asked), [0u32; 0]);
     open.send(()).unwrap();
     let token = loop {
         let sampled = rows(&mut driver, 1004 + driver.fresh(), &[[0, 0, length]]);
-        if sampled[0].status != LATE {
+        if sampled[0].status != RowStatus::Late {
             break sampled[0].token;
         }
     };
@@ -227,7 +225,7 @@ fn a_row_whose_mask_is_late_is_not_sampled_and_holds_up_no_other_answer() {
     open.send(()).unwrap();
     let next = loop {
         let sampled = rows(&mut driver, 1004 + driver.fresh(), &[[0, length, 1]]);
-        if sampled[0].status != LATE {
+        if sampled[0].status != RowStatus::Late {
             break sampled[0].token;
         }
     };
@@ -247,7 +245,7 @@ fn a_late_answer_that_is_preempted_goes_on_from_where_it_was() {
     open.send(()).unwrap();
     let first = driver.step(1000, 0, 0, length, &[0, 1]).token.unwrap();
     let late = rows(&mut driver, 2001, &[[0, length, 1]]);
-    assert_eq!(late[0].status, LATE);
+    assert_eq!(late[0].status, RowStatus::Late);
     open.send(()).unwrap();
     // All of it is computed again, in other slots.
     let second = driver.step(3000, 0, 0, length + 1, &[5, 6]).token.unwrap();
@@ -286,7 +284,7 @@ fn an_answer_whose_constraint_fails_ends_and_the_engine_goes_on() {
         driver.add_held_to(sequence, &prompt(), Some(Box::new(Broken { asked: 0, panics })));
         assert!(driver.step(100 + sequence, sequence, 0, length, &[0, 1]).token.is_some());
         let last = driver.step(200 + sequence, sequence, length, 1, &[0, 1]);
-        assert_eq!((last.status, last.token, last.finish), (0, None, Some(CONSTRAINT_FAILED)));
+        assert_eq!((last.status, last.token, last.finish), (RowStatus::Ok, None, Some(Finish::ConstraintFailed)));
     }
     driver.add(2, &prompt());
     assert!(driver.step(300, 2, 0, length, &[0, 1]).token.is_some());
@@ -300,7 +298,7 @@ fn an_answer_whose_mask_does_not_come_ends_at_its_deadline() {
     driver.tables(&[(0, &[0, 1])], 1);
     let length = prompt().len() as u32;
     let last = (2..).map(|step| rows(&mut driver, step, &[[0, 0, length]])[0].clone());
-    let last = last.skip_while(|row| row.status == LATE).next().unwrap();
-    assert_eq!((last.status, last.finish), (0, Some(CONSTRAINT_FAILED)));
+    let last = last.skip_while(|row| row.status == RowStatus::Late).next().unwrap();
+    assert_eq!((last.status, last.finish), (RowStatus::Ok, Some(Finish::ConstraintFailed)));
     drop(open);
 }

@@ -2,7 +2,7 @@
 
 import type { CompiledConstraint, ConstraintSource } from '../types.js'
 import { EngineError } from '../../protocol/errors.js'
-import type { BindingConstraint } from './addon.js'
+import type { BindingConstraint } from './addon.generated.js'
 
 export class NativeConstraint implements CompiledConstraint {
   constructor(
