@@ -7,39 +7,8 @@ use std::time::{Duration, Instant};
 
 use attentionstore_model::sampling::TokenMask;
 
+use crate::mask_source::{Cancel, CannotGoOn, MaskSource};
 use crate::masks::{Making, MaskMakers, Work};
-
-/// Says token by token what an answer may go on with: a grammar's matcher, for instance. It belongs to one sequence,
-/// and moves on only with tokens that became part of the answer: rows that are void or late, and the history that is
-/// computed again after a preemption, leave it where it was. It is called on threads of its own, one call at a time.
-pub trait MaskSource: Send {
-    /// Allows in `mask`, which comes with no token allowed, those that may come next. Asked once for each token. An answer
-    /// for which no token is allowed ends.
-    ///
-    /// # Errors
-    /// [`CannotGoOn`]: the answer ends, and the source is not asked again.
-    fn allow(&mut self, mask: &mut TokenMask) -> Result<(), CannotGoOn>;
-
-    /// The answer went on with `token`.
-    ///
-    /// # Errors
-    /// As [`MaskSource::allow`].
-    fn accept(&mut self, token: u32) -> Result<(), CannotGoOn>;
-
-    /// Ends a call that takes too long, from another thread.
-    fn cancel(&self) -> Option<Cancel> {
-        None
-    }
-}
-
-/// Ends the work of a source.
-pub type Cancel = Box<dyn Fn() + Send + Sync>;
-
-/// An answer cannot be held to its constraint any further.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CannotGoOn {
-    pub detail: String,
-}
 
 /// A mask that is late for this long, and for so many steps, is given up, and the answer with it.
 const LATE_FOR: Duration = Duration::from_secs(2);
@@ -150,6 +119,57 @@ impl Drop for Constraint {
         // Nothing waits for what is being made.
         if let (Some(State::Making(_)), Some(cancel)) = (&self.state, &self.cancel) {
             cancel();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::stats::Meters;
+
+    /// Allows the token after the last accepted one.
+    struct Next(u32);
+
+    impl MaskSource for Next {
+        fn allow(&mut self, mask: &mut TokenMask) -> Result<(), CannotGoOn> {
+            mask.allow(self.0 + 1);
+            Ok(())
+        }
+
+        fn accept(&mut self, token: u32) -> Result<(), CannotGoOn> {
+            assert_eq!(token, self.0 + 1);
+            self.0 = token;
+            Ok(())
+        }
+    }
+
+    fn wait(constraint: &mut Constraint, makers: &MaskMakers) {
+        while !makers.wait(Duration::from_secs(60), || constraint.readiness() != Readiness::Late) {}
+    }
+
+    #[test]
+    fn until_it_begins_any_token_may_come_and_none_is_told_to_the_source() {
+        let makers = MaskMakers::new(Arc::new(Meters::new()));
+        let mut constraint = Constraint::new(Box::new(Next(6)), 40);
+        assert!(!constraint.has_begun());
+        assert_eq!((constraint.readiness(), constraint.mask()), (Readiness::Ready, None));
+        // The tokens of its reasoning.
+        constraint.accept(30, &makers);
+        constraint.accept(31, &makers);
+        assert_eq!((constraint.readiness(), constraint.mask()), (Readiness::Ready, None));
+        constraint.begin(&makers);
+        assert!(constraint.has_begun());
+        for token in 7..10 {
+            wait(&mut constraint, &makers);
+            let mask = constraint.mask().expect("it has begun");
+            let allowed: Vec<u32> = (0..40).filter(|token| mask.allows(*token)).collect();
+            assert_eq!(allowed, [token]);
+            // A second beginning changes nothing.
+            constraint.begin(&makers);
+            constraint.accept(token, &makers);
         }
     }
 }

@@ -9,10 +9,9 @@ use attentionstore_grammar::{Compiler, Counts, Grammar, GrammarError, Limits, Ma
 use attentionstore_model::sampling::TokenMask;
 use attentionstore_model::text::Tokenizer;
 
-use crate::constraint::{Cancel, CannotGoOn, MaskSource};
 use crate::crew::{Crew, Lane};
-use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::mask_source::{Cancel, CannotGoOn, MaskSource};
 
 /// Sources that wait to be compiled, or are.
 const MOST_WAITING: usize = 256;
@@ -40,6 +39,25 @@ impl Grammars {
         Self { crew: Crew::new("grammar", 1, PATIENCE, STACK_BYTES), shared: Arc::new(shared) }
     }
 
+    /// Compiles `source` on a thread for grammars, which `done` is called on, and returns at once.
+    pub fn compile(
+        &self,
+        source: Source,
+        done: impl FnOnce(Result<Arc<Grammar>, EngineError>) + Send + 'static,
+    ) {
+        let shared = self.shared.clone();
+        let waiting = shared.waiting.fetch_add(1, Relaxed);
+        if waiting >= MOST_WAITING {
+            shared.waiting.fetch_sub(1, Relaxed);
+            return done(Err(EngineError::GrammarsBusy { waiting, limit: MOST_WAITING }));
+        }
+        self.crew.run(Lane::Quick, move || {
+            let compiled = shared.compiler().and_then(|compiler| compiler.compile(&source));
+            shared.waiting.fetch_sub(1, Relaxed);
+            done(compiled.map_err(EngineError::from));
+        });
+    }
+
     pub fn counts(&self) -> Counts {
         match self.shared.compiler.get() {
             Some(Ok(compiler)) => compiler.counts(),
@@ -63,27 +81,6 @@ impl Shared {
             }
         }
         vocabulary
-    }
-}
-
-impl Engine {
-    /// Compiles `source` on a thread for grammars, which `done` is called on, and returns at once.
-    pub fn compile(
-        &self,
-        source: Source,
-        done: impl FnOnce(Result<Arc<Grammar>, EngineError>) + Send + 'static,
-    ) {
-        let shared = self.grammars.shared.clone();
-        let waiting = shared.waiting.fetch_add(1, Relaxed);
-        if waiting >= MOST_WAITING {
-            shared.waiting.fetch_sub(1, Relaxed);
-            return done(Err(EngineError::GrammarsBusy { waiting, limit: MOST_WAITING }));
-        }
-        self.grammars.crew.run(Lane::Quick, move || {
-            let compiled = shared.compiler().and_then(|compiler| compiler.compile(&source));
-            shared.waiting.fetch_sub(1, Relaxed);
-            done(compiled.map_err(EngineError::from));
-        });
     }
 }
 

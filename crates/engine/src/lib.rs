@@ -2,6 +2,7 @@
 //! Owns the threads. `docs/design/engine.md` says why it is as it is.
 
 mod arrival;
+mod compile;
 mod constraint;
 mod crew;
 mod device;
@@ -16,6 +17,7 @@ mod inbox;
 mod info;
 mod late;
 mod loads;
+mod mask_source;
 mod masks;
 mod open;
 mod options;
@@ -40,10 +42,10 @@ mod worker;
 pub use attentionstore_model::sampling::{SamplingParams, TokenMask};
 pub use attentionstore_model::text::{ChatDate, ChatMessage, StoredAnswer};
 pub use attentionstore_grammar::{Grammar, GrammarError, Source};
-pub use constraint::{Cancel, CannotGoOn, MaskSource};
 pub use engine::{Engine, EventSource};
 pub use error::EngineError;
 pub use grammars::held_to;
+pub use mask_source::{Cancel, CannotGoOn, MaskSource};
 pub use info::{EngineInfo, EngineStats};
 pub use options::EngineOptions;
 pub use room::{available_memory, random_model_bytes};

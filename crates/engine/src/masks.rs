@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use attentionstore_model::sampling::TokenMask;
 use attentionstore_uring::caught;
 
-use crate::constraint::{CannotGoOn, MaskSource};
 use crate::crew::{Crew, Lane, processor_time};
+use crate::mask_source::{CannotGoOn, MaskSource};
 use crate::stats::Meters;
 
 /// A mask that takes more of a processor than this makes its answer slow: its next ones are made behind all other work.

@@ -5,9 +5,10 @@ use attentionstore_kv::key::{BlockKey, KeyHasher, ViewParameters};
 use attentionstore_model::sampling::{SampleOutcome, Sampled, SamplingParams, TokenCounts, TokenMask};
 use attentionstore_model::text::AnswerText;
 
-use crate::constraint::{Constraint, MaskSource, Readiness};
+use crate::constraint::{Constraint, Readiness};
 use crate::error::EngineError;
 use crate::event::{FilledBlock, Finish, Finished, RowResult, RowStatus};
+use crate::mask_source::MaskSource;
 use crate::masks::MaskMakers;
 use crate::plan::PlanRow;
 use crate::view::View;
@@ -145,7 +146,9 @@ impl Sequence {
 
     /// `row` was to be sampled, and its mask was not ready.
     pub fn was_late(&mut self) {
-        self.constraint.as_mut().map_or((), Constraint::was_late);
+        if let Some(constraint) = &mut self.constraint {
+            constraint.was_late();
+        }
     }
 
     /// `row` was planned ahead, and counts on a token that was not sampled.

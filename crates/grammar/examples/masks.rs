@@ -1,15 +1,24 @@
 //! Times masks over a vocabulary: `masks VOCABULARY`, a file with a line a token, in the order of their ids: the token's
-//! bytes in hexadecimal, after `!` for special tokens. The last line names the end tokens. Prints JSON.
+//! bytes in hexadecimal, after `!` for special tokens. The last line names the end tokens. Prints JSON: forms that people
+//! ask for, and sources that ask for much.
+
+#[path = "../tests/demanding/mod.rs"]
+mod demanding;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use attentionstore_grammar::{Compiler, Limits, Source, Vocabulary};
+use attentionstore_grammar::{Compiler, Limits, STACK_BYTES, Source, Vocabulary};
 use serde_json::{Value, json};
 
 const ROUNDS: usize = 40;
 
 fn main() {
+    let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(run).expect("a thread");
+    thread.join().expect("it was measured");
+}
+
+fn run() {
     let path = std::env::args().nth(1).expect("masks VOCABULARY");
     let text = std::fs::read_to_string(path).expect("the vocabulary can be read");
     let (vocabulary, tokens) = read(&text);
@@ -20,7 +29,10 @@ fn main() {
         .into_iter()
         .map(|(name, source, answer)| measure(name, &compiler, &source, &encode(&tokens, answer)))
         .collect();
-    let result = json!({ "vocabulary": vocabulary.size(), "compiler_ms": milliseconds(made), "cases": cases });
+    let demanding: Vec<Value> = demanding::sources().iter().map(|(name, source)| endure(name, &compiler, source)).collect();
+    let result = json!({
+        "vocabulary": vocabulary.size(), "compiler_ms": milliseconds(made), "cases": cases, "demanding": demanding
+    });
     println!("{result}");
 }
 
@@ -86,6 +98,7 @@ fn measure(name: &str, compiler: &Compiler, source: &Source, answer: &[u32]) -> 
     for round in 0..ROUNDS {
         let mut matcher = grammar.matcher();
         for &token in answer {
+            words.fill(0);
             let began = Instant::now();
             matcher.fill(&mut words).unwrap_or_else(|error| panic!("{name}: {error}"));
             masks.push(began.elapsed());
@@ -103,6 +116,40 @@ fn measure(name: &str, compiler: &Compiler, source: &Source, answer: &[u32]) -> 
         "name": name, "compile_ms": milliseconds(compiled), "masks": masks.len(), "bytes": grammar.bytes(),
         "p50_us": at(0.5), "p90_us": at(0.9), "p99_us": at(0.99), "longest_of_first_answer_us": microseconds(first_round)
     })
+}
+
+/// Compiles, then follows answers of the lowest or the highest token allowed, 100 tokens each.
+fn endure(name: &str, compiler: &Compiler, source: &Source) -> Value {
+    let began = Instant::now();
+    let compiled = compiler.compile(source);
+    let compile_ms = milliseconds(began.elapsed());
+    let grammar = match compiled {
+        Ok(grammar) => grammar,
+        Err(error) => return json!({ "name": name, "compile_ms": compile_ms, "refused": error.to_string() }),
+    };
+    let mut longest = Duration::ZERO;
+    let mut words = vec![0u32; compiler.vocabulary().div_ceil(32)];
+    let mut end = None;
+    for takes_lowest in [true, false] {
+        let mut matcher = grammar.matcher();
+        for _ in 0..100 {
+            let began = Instant::now();
+            words.fill(0);
+            let filled = matcher.fill(&mut words);
+            longest = longest.max(began.elapsed());
+            let mut allowed = (0..compiler.vocabulary() as u32).filter(|token| words[*token as usize / 32] >> (token % 32) & 1 == 1);
+            let token = if takes_lowest { allowed.next() } else { allowed.last() };
+            let accepted = filled.and_then(|()| token.map_or(Ok(()), |token| matcher.accept(token)));
+            if let Err(error) = accepted {
+                end = Some(error.to_string());
+                break;
+            }
+            if token.is_none() || matcher.is_stopped() {
+                break;
+            }
+        }
+    }
+    json!({ "name": name, "compile_ms": compile_ms, "longest_mask_ms": milliseconds(longest), "bytes": grammar.bytes(), "ended_by": end })
 }
 
 fn milliseconds(time: Duration) -> f64 {

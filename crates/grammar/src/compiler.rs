@@ -114,7 +114,7 @@ impl Compiler {
         let mut mask = vec![0; self.vocabulary.div_ceil(32)];
         match grammar.matcher().fill(&mut mask) {
             Ok(()) if mask.iter().all(|word| *word == 0) => {
-                Err(GrammarError::invalid(source, "no answer of this model's tokens satisfies it"))
+                Err(GrammarError::invalid(source.kind(), "no answer of this model's tokens satisfies it"))
             }
             Ok(()) => Ok(()),
             Err(error) => Err(GrammarError::TooComplex { kind: source.kind(), detail: error.to_string() }),

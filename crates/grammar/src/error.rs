@@ -1,7 +1,5 @@
 //! Why a source is refused.
 
-use crate::source::Source;
-
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GrammarError {
     /// More than is taken. `of` names the quantity, such as "values in enum".
@@ -29,12 +27,12 @@ impl GrammarError {
         }
     }
 
-    pub(crate) fn too_large(source: &Source, of: &'static str, found: impl ToString, limit: u64) -> Self {
-        Self::TooLarge { kind: source.kind(), of, found: found.to_string(), limit }
+    pub(crate) fn too_large(kind: &'static str, of: &'static str, found: impl ToString, limit: u64) -> Self {
+        Self::TooLarge { kind, of, found: found.to_string(), limit }
     }
 
-    pub(crate) fn invalid(source: &Source, detail: impl ToString) -> Self {
-        Self::Invalid { kind: source.kind(), detail: detail.to_string() }
+    pub(crate) fn invalid(kind: &'static str, detail: impl ToString) -> Self {
+        Self::Invalid { kind, detail: detail.to_string() }
     }
 }
 

@@ -47,6 +47,6 @@ pub fn is_gbnf(text: &str) -> bool {
 pub fn to_lark(source: &Source, text: &str) -> Result<String, GrammarError> {
     let rules = read::read(source, text)?;
     let root = rules.iter().position(|rule| rule.name == "root");
-    let root = root.ok_or_else(|| GrammarError::invalid(source, "it has no rule named root"))?;
+    let root = root.ok_or_else(|| GrammarError::invalid(source.kind(), "it has no rule named root"))?;
     Ok(lark::write(&rules, root))
 }

@@ -38,7 +38,7 @@ const LENGTHS: [&str; 2] = ["minLength", "maxLength"];
 
 /// The schema that `text` is.
 pub fn parse(source: &Source, text: &str) -> Result<Value, GrammarError> {
-    let schema: Value = serde_json::from_str(text).map_err(|error| GrammarError::invalid(source, error))?;
+    let schema: Value = serde_json::from_str(text).map_err(|error| GrammarError::invalid(source.kind(), error))?;
     check(source, &schema)?;
     Ok(schema)
 }
@@ -119,12 +119,12 @@ impl Walk<'_> {
     fn number(&self, of: &'static str, number: &serde_json::Number, limit: u64) -> Result<(), GrammarError> {
         match number.as_f64() {
             Some(value) if value <= limit as f64 => Ok(()),
-            _ => Err(GrammarError::too_large(self.source, of, number, limit)),
+            _ => Err(GrammarError::too_large(self.source.kind(), of, number, limit)),
         }
     }
 
     fn bound(&self, of: &'static str, found: u64, limit: u64) -> Result<(), GrammarError> {
-        if found <= limit { Ok(()) } else { Err(GrammarError::too_large(self.source, of, found, limit)) }
+        if found <= limit { Ok(()) } else { Err(GrammarError::too_large(self.source.kind(), of, found, limit)) }
     }
 
     fn unsupported(&self, name: &str, place: &str) -> GrammarError {
@@ -141,7 +141,7 @@ pub fn check_inside(source: &Source, lark: &str) -> Result<(), GrammarError> {
     // A rule begins a line.
     let rules = lark.lines().filter(|line| line.contains(':')).count();
     if rules > MOST_RULES {
-        return Err(GrammarError::too_large(source, "rules", rules, MOST_RULES as u64));
+        return Err(GrammarError::too_large(source.kind(), "rules", rules, MOST_RULES as u64));
     }
     let line_of = |at: usize| format!("line {}", lark[..at].matches('\n').count() + 1);
     if let Some(at) = lark.find("%llguidance") {

@@ -45,12 +45,12 @@ impl Source {
     /// More bytes or choices than one source may have.
     pub fn check_size(&self) -> Result<(), GrammarError> {
         if self.bytes() > SOURCE_BYTES {
-            return Err(GrammarError::too_large(self, "bytes", self.bytes(), SOURCE_BYTES as u64));
+            return Err(GrammarError::too_large(self.kind(), "bytes", self.bytes(), SOURCE_BYTES as u64));
         }
         match self {
-            Self::Choice(choices) if choices.is_empty() => Err(GrammarError::invalid(self, "it has no choices")),
+            Self::Choice(choices) if choices.is_empty() => Err(GrammarError::invalid(self.kind(), "it has no choices")),
             Self::Choice(choices) if choices.len() > MOST_CHOICES => {
-                Err(GrammarError::too_large(self, "choices", choices.len(), MOST_CHOICES as u64))
+                Err(GrammarError::too_large(self.kind(), "choices", choices.len(), MOST_CHOICES as u64))
             }
             _ => Ok(()),
         }

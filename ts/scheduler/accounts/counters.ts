@@ -50,8 +50,6 @@ export class Counters {
   computedTokens = 0
   recomputedTokens = 0
   preemptions = 0
-  /** Rows that were not sampled because it was not known in time which tokens may come. */
-  lateRows = 0
   savedBlocks = 0
   loadedBlocks = 0
   promotedBlocks = 0

@@ -74,11 +74,10 @@ export class ReplyReader {
   }
 
   /**
-   * What its constraint allows was not known in time. Rows that a plan sent ahead had behind it are late too, and are not
+   * The mask of its constraint was not ready. Rows that a plan sent ahead had behind it are late too, and are not
    * to be planned before it.
    */
   #late(sequence: Sequence, { from, count }: PlanRow): void {
-    this.#core.counters.lateRows++
     const known = sequence.tokens.length
     if (from + count > known) return
     sequence.progress.planAgain(from, known)

@@ -43,7 +43,7 @@ impl Reader<'_> {
         let source = self.source;
         let defined = |(name, body): (String, Option<Expr>)| match body {
             Some(body) => Ok(Rule { name, body }),
-            None => Err(GrammarError::invalid(source, format!("the rule {name} is not defined"))),
+            None => Err(GrammarError::invalid(source.kind(), format!("the rule {name} is not defined"))),
         };
         self.rules.into_iter().map(defined).collect()
     }
@@ -60,7 +60,7 @@ impl Reader<'_> {
 
     fn error(&self, detail: &str) -> GrammarError {
         let line = self.text[..self.at.min(self.text.len())].iter().filter(|c| **c == '\n').count() + 1;
-        GrammarError::invalid(self.source, format!("line {line}: {detail}"))
+        GrammarError::invalid(self.source.kind(), format!("line {line}: {detail}"))
     }
 
     /// Passes blanks and comments, and line ends where `lines`.
@@ -112,7 +112,7 @@ impl Reader<'_> {
             return Ok(place);
         }
         if self.rules.len() == MOST_RULES {
-            return Err(GrammarError::too_large(self.source, "rules", MOST_RULES + 1, MOST_RULES as u64));
+            return Err(GrammarError::too_large(self.source.kind(), "rules", MOST_RULES + 1, MOST_RULES as u64));
         }
         self.names.insert(name.clone(), self.rules.len());
         self.rules.push((name, None));
@@ -173,7 +173,7 @@ impl Reader<'_> {
         self.depth += 1;
         if self.depth > MOST_DEPTH {
             let of = "groups inside each other";
-            return Err(GrammarError::too_large(self.source, of, self.depth, MOST_DEPTH as u64));
+            return Err(GrammarError::too_large(self.source.kind(), of, self.depth, MOST_DEPTH as u64));
         }
         self.blank(true);
         let inside = self.choice(true)?;
@@ -241,7 +241,7 @@ impl Reader<'_> {
         }
         match digits.parse() {
             Ok(count) if count <= MOST_REPEATS => Ok(Some(count)),
-            _ => Err(GrammarError::too_large(self.source, "repetitions of one part", digits, MOST_REPEATS)),
+            _ => Err(GrammarError::too_large(self.source.kind(), "repetitions of one part", digits, MOST_REPEATS)),
         }
     }
 
