@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use attentionstore_model::sampling::TokenMask;
 
-use crate::mask_source::{Cancel, CannotGoOn, MaskSource};
+use crate::mask_source::{Cancel, MaskSource};
 use crate::masks::{Making, MaskMakers, Work};
 
 /// A mask that is late for this long, and for so many steps, is given up, and the answer with it.
@@ -19,7 +19,7 @@ enum State {
     Waits(Work),
     Ready(Work),
     Making(Making),
-    Ended(CannotGoOn),
+    Ended,
 }
 
 /// A source, the mask that it filled last, and how long the next one takes.
@@ -79,11 +79,11 @@ impl Constraint {
         if let Some(State::Making(making)) = &self.state
             && let Some(made) = making.take()
         {
-            self.state = Some(made.map_or_else(State::Ended, State::Ready));
+            self.state = Some(made.map_or(State::Ended, State::Ready));
         }
         match &self.state {
             Some(State::Making(_)) => Readiness::Late,
-            Some(State::Ended(_)) => Readiness::Ended,
+            Some(State::Ended) => Readiness::Ended,
             _ => Readiness::Ready,
         }
     }
@@ -96,7 +96,7 @@ impl Constraint {
             if let Some(cancel) = &self.cancel {
                 cancel();
             }
-            self.state = Some(State::Ended(CannotGoOn { detail: "a mask took too long".to_owned() }));
+            self.state = Some(State::Ended);
         }
     }
 
@@ -128,6 +128,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::mask_source::CannotGoOn;
     use crate::stats::Meters;
 
     /// Allows the token after the last accepted one.

@@ -49,6 +49,12 @@ fn told(asked: &Log) -> Vec<u32> {
     pairs.collect()
 }
 
+/// A source was told these tokens. The last one may be on its way to it, until the next is sampled.
+fn assert_told(asked: &Log, tokens: &[u32]) {
+    let told = told(asked);
+    assert!(tokens.starts_with(&told) && told.len() + 1 >= tokens.len(), "{told:?} of {tokens:?}");
+}
+
 type Log = Arc<Mutex<Vec<Asked>>>;
 
 fn even(left: usize) -> (Option<Box<dyn MaskSource>>, Log) {
@@ -92,7 +98,7 @@ fn an_answer_takes_only_what_its_constraint_allows_and_other_answers_stay_free()
     driver.add_held_to(99, &prompt, constraint);
     let held = answer(&mut driver, 99, &prompt, 6);
     assert!(!held.iter().any(odd), "{held:?}");
-    assert_eq!(told(&asked), held);
+    assert_told(&asked, &held);
     assert_eq!(free(&mut driver, &prompt), said);
 }
 
@@ -139,7 +145,7 @@ fn rows_that_are_void_and_history_that_is_computed_again_leave_the_constraint_wh
     let first = driver.step(3, 1, 0, length, &[5, 6]).token.unwrap();
     // Preempted: prompt and answer are computed again in other slots, and the next token is sampled.
     let second = driver.step(4, 1, 0, length + 1, &[7, 8]).token.unwrap();
-    assert_eq!(told(&asked), [first, second]);
+    assert_told(&asked, &[first, second]);
 }
 
 /// Says what [`Even`] says when the gate lets it, a mask a time.
@@ -216,7 +222,8 @@ fn a_row_whose_mask_is_late_is_not_sampled_and_holds_up_no_other_answer() {
     assert_eq!(told(&asked), [0u32; 0]);
     open.send(()).unwrap();
     let token = loop {
-        let sampled = rows(&mut driver, 1004 + driver.fresh(), &[[0, 0, length]]);
+        let step = 1004 + driver.fresh();
+        let sampled = rows(&mut driver, step, &[[0, 0, length]]);
         if sampled[0].status != RowStatus::Late {
             break sampled[0].token;
         }
@@ -224,7 +231,8 @@ fn a_row_whose_mask_is_late_is_not_sampled_and_holds_up_no_other_answer() {
     assert_eq!(token, Some(held[0]));
     open.send(()).unwrap();
     let next = loop {
-        let sampled = rows(&mut driver, 1004 + driver.fresh(), &[[0, length, 1]]);
+        let step = 1004 + driver.fresh();
+        let sampled = rows(&mut driver, step, &[[0, length, 1]]);
         if sampled[0].status != RowStatus::Late {
             break sampled[0].token;
         }
@@ -250,7 +258,7 @@ fn a_late_answer_that_is_preempted_goes_on_from_where_it_was() {
     // All of it is computed again, in other slots.
     let second = driver.step(3000, 0, 0, length + 1, &[5, 6]).token.unwrap();
     assert_eq!([first, second], held[..]);
-    assert_eq!(told(&asked), held);
+    assert_told(&asked, &held);
     drop(open);
 }
 

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use llguidance::ParserFactory;
+use llguidance::{ParserFactory, regex_to_lark};
 use llguidance::api::TopLevelGrammar;
 use serde_json::{Value, json};
 
@@ -19,6 +19,9 @@ use crate::vocabulary::Vocabulary;
 
 /// White space between two tokens of JSON: without a bound an answer could consist of it.
 const WHITESPACE: &str = r"[\x20\x0A\x0D\x09]{1,64}";
+
+/// `\d`, `\w` and `\s` are of ASCII, as in JSON Schema: few who write them mean the digits of all scripts.
+const ASCII_CLASSES: &str = "dws";
 
 /// What a compiler has done since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -138,7 +141,7 @@ fn translate(source: &Source) -> Result<TopLevelGrammar, GrammarError> {
         Source::JsonSchema(text) => TopLevelGrammar::from_json_schema(bounded(schema::parse(source, text)?)),
         Source::Regex(pattern) => {
             schema::check_pattern(source, pattern, "the pattern")?;
-            TopLevelGrammar::from_regex(unanchored(pattern))
+            TopLevelGrammar::from_lark(format!("start: /{}/", regex_to_lark(unanchored(pattern), ASCII_CLASSES)))
         }
         Source::Choice(choices) => TopLevelGrammar::from_lark(choice(choices)),
         Source::Grammar(text) if gbnf::is_gbnf(text) => TopLevelGrammar::from_lark(gbnf::to_lark(source, text)?),
