@@ -24,7 +24,9 @@ fn source(kind: &str, texts: Vec<String>) -> std::result::Result<Source, EngineE
         ("calls", Some(text)) => Some(Source::Calls(text)),
         _ => None,
     };
-    made.ok_or_else(|| EngineError::Protocol { detail: format!("a constraint of kind {kind} with {count} texts") })
+    made.ok_or_else(|| EngineError::Protocol {
+        detail: format!("a constraint of kind {kind} with {count} texts"),
+    })
 }
 
 #[napi]

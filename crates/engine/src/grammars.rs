@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use attentionstore_grammar::{Compiler, Counts, Grammar, GrammarError, Limits, Matcher, MatcherError, STACK_BYTES, Source, Vocabulary,
+use attentionstore_grammar::{
+    Compiler, Counts, Grammar, GrammarError, Limits, Matcher, MatcherError, STACK_BYTES, Source, Vocabulary,
 };
 use attentionstore_model::sampling::TokenMask;
 use attentionstore_model::text::Tokenizer;
@@ -68,14 +69,19 @@ impl Grammars {
 
 impl Shared {
     fn compiler(&self) -> Result<&Compiler, GrammarError> {
-        self.compiler.get_or_init(|| Compiler::new(&self.vocabulary(), &Limits::default())).as_ref().map_err(Clone::clone)
+        self.compiler
+            .get_or_init(|| Compiler::new(&self.vocabulary(), &Limits::default()))
+            .as_ref()
+            .map_err(Clone::clone)
     }
 
     fn vocabulary(&self) -> Vocabulary {
         let mut vocabulary = Vocabulary::new(self.vocabulary, self.end_tokens.clone());
         for id in 0..self.tokenizer.vocab_size() as u32 {
             match self.tokenizer.token_bytes(id) {
-                _ if self.tokenizer.is_special(id) => vocabulary.special(id, self.tokenizer.raw_token_bytes(id)),
+                _ if self.tokenizer.is_special(id) => {
+                    vocabulary.special(id, self.tokenizer.raw_token_bytes(id))
+                }
                 Some(bytes) => vocabulary.text(id, bytes),
                 None => {}
             }

@@ -39,14 +39,14 @@ mod view;
 pub mod wire;
 mod worker;
 
+pub use attentionstore_grammar::{Grammar, GrammarError, Source};
 pub use attentionstore_model::sampling::{SamplingParams, TokenMask};
 pub use attentionstore_model::text::{ChatDate, ChatMessage, StoredAnswer};
-pub use attentionstore_grammar::{Grammar, GrammarError, Source};
 pub use engine::{Engine, EventSource};
 pub use error::EngineError;
 pub use grammars::held_to;
-pub use mask_source::{Cancel, CannotGoOn, MaskSource};
 pub use info::{EngineInfo, EngineStats};
+pub use mask_source::{Cancel, CannotGoOn, MaskSource};
 pub use options::EngineOptions;
 pub use room::{available_memory, random_model_bytes};
 pub use sequence::SequenceSpec;

@@ -212,7 +212,11 @@ fn a_row_whose_mask_is_late_is_not_sampled_and_holds_up_no_other_answer() {
     assert_eq!((first[0].status, first[0].token), (RowStatus::Late, None));
     assert_eq!((first[1].status, first[1].token), (RowStatus::Ok, Some(free[0])));
     let ahead = reply(&mut driver, 1002);
-    assert_eq!((ahead[0].status, ahead[0].token), (RowStatus::Late, None), "it counts on a token that was not sampled");
+    assert_eq!(
+        (ahead[0].status, ahead[0].token),
+        (RowStatus::Late, None),
+        "it counts on a token that was not sampled"
+    );
     assert_eq!((ahead[1].status, ahead[1].token), (RowStatus::Ok, Some(free[1])));
     // Planned again, and still late: nothing of it is computed, and the other one goes on.
     let computed = driver.watch.computed_rows();
@@ -292,7 +296,10 @@ fn an_answer_whose_constraint_fails_ends_and_the_engine_goes_on() {
         driver.add_held_to(sequence, &prompt(), Some(Box::new(Broken { asked: 0, panics })));
         assert!(driver.step(100 + sequence, sequence, 0, length, &[0, 1]).token.is_some());
         let last = driver.step(200 + sequence, sequence, length, 1, &[0, 1]);
-        assert_eq!((last.status, last.token, last.finish), (RowStatus::Ok, None, Some(Finish::ConstraintFailed)));
+        assert_eq!(
+            (last.status, last.token, last.finish),
+            (RowStatus::Ok, None, Some(Finish::ConstraintFailed))
+        );
     }
     driver.add(2, &prompt());
     assert!(driver.step(300, 2, 0, length, &[0, 1]).token.is_some());

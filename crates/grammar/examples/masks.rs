@@ -29,7 +29,8 @@ fn run() {
         .into_iter()
         .map(|(name, source, answer)| measure(name, &compiler, &source, &encode(&tokens, answer)))
         .collect();
-    let demanding: Vec<Value> = demanding::sources().iter().map(|(name, source)| endure(name, &compiler, source)).collect();
+    let demanding: Vec<Value> =
+        demanding::sources().iter().map(|(name, source)| endure(name, &compiler, source)).collect();
     let result = json!({
         "vocabulary": vocabulary.size(), "compiler_ms": milliseconds(made), "cases": cases, "demanding": demanding
     });
@@ -102,7 +103,10 @@ fn measure(name: &str, compiler: &Compiler, source: &Source, answer: &[u32]) -> 
             let began = Instant::now();
             matcher.fill(&mut words).unwrap_or_else(|error| panic!("{name}: {error}"));
             masks.push(began.elapsed());
-            assert!(words[token as usize / 32] >> (token % 32) & 1 == 1, "{name}: the answer is not of this form");
+            assert!(
+                words[token as usize / 32] >> (token % 32) & 1 == 1,
+                "{name}: the answer is not of this form"
+            );
             matcher.accept(token).expect("it was allowed");
         }
         if round == 0 {
@@ -137,7 +141,8 @@ fn endure(name: &str, compiler: &Compiler, source: &Source) -> Value {
             words.fill(0);
             let filled = matcher.fill(&mut words);
             longest = longest.max(began.elapsed());
-            let mut allowed = (0..compiler.vocabulary() as u32).filter(|token| words[*token as usize / 32] >> (token % 32) & 1 == 1);
+            let mut allowed = (0..compiler.vocabulary() as u32)
+                .filter(|token| words[*token as usize / 32] >> (token % 32) & 1 == 1);
             let token = if takes_lowest { allowed.next() } else { allowed.last() };
             let accepted = filled.and_then(|()| token.map_or(Ok(()), |token| matcher.accept(token)));
             if let Err(error) = accepted {
@@ -180,7 +185,10 @@ fn read(text: &str) -> (Vocabulary, HashMap<Vec<u8>, u32>) {
 }
 
 fn unhex(text: &str) -> Vec<u8> {
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).expect("hexadecimal")).collect()
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).expect("hexadecimal"))
+        .collect()
 }
 
 /// The longest token at each place.

@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use llguidance::{ParserFactory, regex_to_lark};
 use llguidance::api::TopLevelGrammar;
+use llguidance::{ParserFactory, regex_to_lark};
 use serde_json::{Value, json};
 
 use crate::cache::Cache;
@@ -106,7 +106,8 @@ impl Compiler {
     fn make(&self, source: &Source) -> Result<Grammar, GrammarError> {
         source.check_size()?;
         let grammar = translate(source)?;
-        let parser = self.factory.create_parser(grammar).map_err(|error| refusal(source, &error.to_string()))?;
+        let parser =
+            self.factory.create_parser(grammar).map_err(|error| refusal(source, &error.to_string()))?;
         let grammar = Grammar::new(parser, source.bytes());
         self.check_beginning(source, &grammar)?;
         Ok(grammar)
@@ -141,10 +142,15 @@ fn translate(source: &Source) -> Result<TopLevelGrammar, GrammarError> {
         Source::JsonSchema(text) => TopLevelGrammar::from_json_schema(bounded(schema::parse(source, text)?)),
         Source::Regex(pattern) => {
             schema::check_pattern(source, pattern, "the pattern")?;
-            TopLevelGrammar::from_lark(format!("start: /{}/", regex_to_lark(unanchored(pattern), ASCII_CLASSES)))
+            TopLevelGrammar::from_lark(format!(
+                "start: /{}/",
+                regex_to_lark(unanchored(pattern), ASCII_CLASSES)
+            ))
         }
         Source::Choice(choices) => TopLevelGrammar::from_lark(choice(choices)),
-        Source::Grammar(text) if gbnf::is_gbnf(text) => TopLevelGrammar::from_lark(gbnf::to_lark(source, text)?),
+        Source::Grammar(text) if gbnf::is_gbnf(text) => {
+            TopLevelGrammar::from_lark(gbnf::to_lark(source, text)?)
+        }
         Source::Grammar(text) | Source::Calls(text) => {
             schema::check_inside(source, text)?;
             TopLevelGrammar::from_lark(text.clone())

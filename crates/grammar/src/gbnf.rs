@@ -33,11 +33,13 @@ pub(crate) struct Rule {
 
 /// The first statement defines a rule with `::=`.
 pub fn is_gbnf(text: &str) -> bool {
-    let statements = text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let statements =
+        text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let mut statements = statements.filter(|line| !line.starts_with("//"));
     statements.next().is_some_and(|line| {
         let name = line.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-        name.len() < line.len() && (name.trim_start().starts_with("::=") || name.trim_start().is_empty())
+        name.len() < line.len()
+            && (name.trim_start().starts_with("::=") || name.trim_start().is_empty())
             && text.contains("::=")
     })
 }

@@ -6,7 +6,9 @@
 use serde_json::{Map, Value};
 
 use crate::error::GrammarError;
-use crate::limits::{ENUM_VALUES, MOST_ITEMS, MOST_LENGTH, MOST_REPEATS, MOST_RULES, SCHEMA_DEPTH, SCHEMA_PARTS};
+use crate::limits::{
+    ENUM_VALUES, MOST_ITEMS, MOST_LENGTH, MOST_REPEATS, MOST_RULES, SCHEMA_DEPTH, SCHEMA_PARTS,
+};
 use crate::source::Source;
 
 /// Keywords that change what is valid and are not done.
@@ -32,13 +34,15 @@ const UNDONE: [&str; 17] = [
 ];
 /// Keywords whose value is a map of schemas, a list of schemas, or a schema or a list of them.
 const MAPS: [&str; 4] = ["properties", "patternProperties", "$defs", "definitions"];
-const SCHEMAS: [&str; 7] = ["items", "additionalItems", "prefixItems", "additionalProperties", "anyOf", "oneOf", "allOf"];
+const SCHEMAS: [&str; 7] =
+    ["items", "additionalItems", "prefixItems", "additionalProperties", "anyOf", "oneOf", "allOf"];
 const ITEM_COUNTS: [&str; 4] = ["minItems", "maxItems", "minProperties", "maxProperties"];
 const LENGTHS: [&str; 2] = ["minLength", "maxLength"];
 
 /// The schema that `text` is.
 pub fn parse(source: &Source, text: &str) -> Result<Value, GrammarError> {
-    let schema: Value = serde_json::from_str(text).map_err(|error| GrammarError::invalid(source.kind(), error))?;
+    let schema: Value =
+        serde_json::from_str(text).map_err(|error| GrammarError::invalid(source.kind(), error))?;
     check(source, &schema)?;
     Ok(schema)
 }
@@ -124,7 +128,11 @@ impl Walk<'_> {
     }
 
     fn bound(&self, of: &'static str, found: u64, limit: u64) -> Result<(), GrammarError> {
-        if found <= limit { Ok(()) } else { Err(GrammarError::too_large(self.source.kind(), of, found, limit)) }
+        if found <= limit {
+            Ok(())
+        } else {
+            Err(GrammarError::too_large(self.source.kind(), of, found, limit))
+        }
     }
 
     fn unsupported(&self, name: &str, place: &str) -> GrammarError {
@@ -199,7 +207,11 @@ fn written_out(pattern: &str) -> u64 {
                 let counts: String = rest.by_ref().take_while(|&character| character != '}').collect();
                 let most = counts.split(',').filter_map(|count| count.trim().parse::<u64>().ok()).max();
                 let group = groups.last_mut().expect("the pattern itself is a group");
-                let most = most.unwrap_or(if counts.chars().all(|c| c.is_ascii_digit() || c == ',') { u64::MAX } else { 1 });
+                let most = most.unwrap_or(if counts.chars().all(|c| c.is_ascii_digit() || c == ',') {
+                    u64::MAX
+                } else {
+                    1
+                });
                 let factor = if most > MOST_REPEATS { u64::MAX } else { most.max(1) };
                 group.1 = group.1.saturating_mul(factor);
             }

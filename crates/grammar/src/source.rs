@@ -36,7 +36,9 @@ impl Source {
     pub fn bytes(&self) -> usize {
         match self {
             Self::JsonObject => 0,
-            Self::JsonSchema(text) | Self::Regex(text) | Self::Grammar(text) | Self::Calls(text) => text.len(),
+            Self::JsonSchema(text) | Self::Regex(text) | Self::Grammar(text) | Self::Calls(text) => {
+                text.len()
+            }
             Self::Choice(choices) => choices.iter().map(|choice| choice.len() + 1).sum(),
         }
     }
@@ -48,7 +50,9 @@ impl Source {
             return Err(GrammarError::too_large(self.kind(), "bytes", self.bytes(), SOURCE_BYTES as u64));
         }
         match self {
-            Self::Choice(choices) if choices.is_empty() => Err(GrammarError::invalid(self.kind(), "it has no choices")),
+            Self::Choice(choices) if choices.is_empty() => {
+                Err(GrammarError::invalid(self.kind(), "it has no choices"))
+            }
             Self::Choice(choices) if choices.len() > MOST_CHOICES => {
                 Err(GrammarError::too_large(self.kind(), "choices", choices.len(), MOST_CHOICES as u64))
             }

@@ -6,7 +6,8 @@ use attentionstore_grammar::{GrammarError, Source};
 use support::{compile, random_answer, takes};
 
 fn check(grammar: &str, taken: &[&str], refused: &[&str]) {
-    let compiled = compile(Source::Grammar(grammar.into())).unwrap_or_else(|error| panic!("{error}\n{grammar}"));
+    let compiled =
+        compile(Source::Grammar(grammar.into())).unwrap_or_else(|error| panic!("{error}\n{grammar}"));
     for text in taken {
         assert!(takes(&compiled, text), "{text:?} is refused by\n{grammar}");
     }
@@ -85,7 +86,8 @@ fn grammars_that_are_none_are_refused_with_their_line() {
         ("root ::= \"\\q\"", "is no escape"),
         ("root ::= \"a\" )", "end of the line"),
     ] {
-        let error = compile(Source::Grammar(grammar.into())).err().unwrap_or_else(|| panic!("{grammar} is taken"));
+        let error =
+            compile(Source::Grammar(grammar.into())).err().unwrap_or_else(|| panic!("{grammar} is taken"));
         assert!(error.to_string().contains(part), "{grammar}: {error}");
     }
 }

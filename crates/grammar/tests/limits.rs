@@ -12,7 +12,10 @@ fn schema(schema: Value) -> Source {
 }
 
 fn refused(source: Source) -> GrammarError {
-    compiler().compile(&source).err().unwrap_or_else(|| panic!("{} bytes of a {} are taken", source.bytes(), source.kind()))
+    compiler()
+        .compile(&source)
+        .err()
+        .unwrap_or_else(|| panic!("{} bytes of a {} are taken", source.bytes(), source.kind()))
 }
 
 /// Runs `work` with the stack that compiling may need.
@@ -58,7 +61,8 @@ fn walk(grammar: &Grammar, seed: u64) -> String {
 
 #[test]
 fn what_is_over_a_limit_is_refused_with_the_limit() {
-    let deep = (0..200).fold(json!({ "type": "string" }), |inner, _| json!({ "type": "array", "items": inner }));
+    let deep =
+        (0..200).fold(json!({ "type": "string" }), |inner, _| json!({ "type": "array", "items": inner }));
     let wide: Vec<Value> = (0..9000).map(|value| json!(value)).collect();
     let many: serde_json::Map<String, Value> = (0..9000).map(|at| (format!("p{at}"), json!({}))).collect();
     for (source, part) in [
@@ -68,7 +72,10 @@ fn what_is_over_a_limit_is_refused_with_the_limit() {
         (schema(json!({ "type": "string", "minLength": 100_000 })), "the limit is 65536"),
         (schema(json!({ "enum": wide })), "9000 values in enum; the limit is 8192"),
         (schema(json!({ "type": "object", "properties": many })), "schemas inside it; the limit is 8192"),
-        (schema(json!({ "properties": { "a": { "pattern": "((a{100}){100}){100}" } } })), "1000000 characters; the limit is"),
+        (
+            schema(json!({ "properties": { "a": { "pattern": "((a{100}){100}){100}" } } })),
+            "1000000 characters; the limit is",
+        ),
         (Source::Regex("(a{4000}){4000}".into()), "the limit is 65536"),
         (Source::Regex("a{99999999}".into()), "the limit is 65536"),
         (Source::Choice(vec!["a".into(); 5000]), "5000 choices; the limit is 4096"),

@@ -69,7 +69,9 @@ fn answers_to_a_schema_satisfy_it() {
             && value["age"].as_u64().is_some_and(|age| age <= 150)
             && (1..=3).contains(&tags.len())
             && tags.iter().all(|tag| ["a", "ab", "abc"].contains(&tag.as_str().unwrap_or("")))
-            && value.as_object().is_some_and(|all| all.keys().all(|key| ["name", "age", "tags", "next"].contains(&key.as_str())))
+            && value.as_object().is_some_and(|all| {
+                all.keys().all(|key| ["name", "age", "tags", "next"].contains(&key.as_str()))
+            })
     });
     assert!(takes(&grammar, r#"{"name":"ab","age":150,"tags":["abc"],"next":{"next":{}}}"#));
     assert!(!takes(&grammar, r#"{"name":"ab","age":151,"tags":["abc"]}"#));
@@ -78,7 +80,9 @@ fn answers_to_a_schema_satisfy_it() {
 #[test]
 fn a_pattern_is_matched_by_the_whole_answer() {
     let grammar = compile(Source::Regex(r"^(\d{3})-[a-c/]+$".into())).unwrap();
-    for (text, is_taken) in [("123-a/b", true), ("123-", false), ("12-a", false), ("123-abx", false), ("12٣-a", false)] {
+    for (text, is_taken) in
+        [("123-a/b", true), ("123-", false), ("12-a", false), ("123-abx", false), ("12٣-a", false)]
+    {
         assert_eq!(takes(&grammar, text), is_taken, "{text}");
     }
     check_answers(&grammar, |text| text.as_bytes()[3] == b'-' && text.len() > 4);
@@ -177,7 +181,9 @@ fn keywords_that_are_not_done_are_named_with_their_place() {
     }
     assert!(compile(schema(json!({ "type": "array", "uniqueItems": false }))).is_ok());
     // Names of properties are no keywords.
-    assert!(compile(schema(json!({ "type": "object", "properties": { "not": { "type": "null" } } }))).is_ok());
+    assert!(
+        compile(schema(json!({ "type": "object", "properties": { "not": { "type": "null" } } }))).is_ok()
+    );
     for format in ["no-such-format", "regex"] {
         let error = compile(schema(json!({ "type": "string", "format": format }))).err();
         assert!(error.is_some_and(|error| error.to_string().contains(format)), "{format} is ignored");

@@ -101,7 +101,9 @@ impl Writer {
                 let parts: Vec<String> = parts.iter().map(|part| self.regular_atom(part)).collect();
                 parts.join(" | ")
             }
-            Expr::Repeat(part, least, most) => format!("{}{}", self.regular_atom(part), counts(*least, *most)),
+            Expr::Repeat(part, least, most) => {
+                format!("{}{}", self.regular_atom(part), counts(*least, *most))
+            }
         }
     }
 
@@ -123,7 +125,9 @@ impl Writer {
                 let parts: Vec<String> = parts.iter().map(|part| self.recursive_atom(part)).collect();
                 parts.join(" | ")
             }
-            Expr::Repeat(part, least, most) => format!("{}{}", self.recursive_atom(part), counts(*least, *most)),
+            Expr::Repeat(part, least, most) => {
+                format!("{}{}", self.recursive_atom(part), counts(*least, *most))
+            }
             Expr::Rule(at) => self.name(*at),
             Expr::Token(name) => name.clone(),
             Expr::Literal(_) | Expr::Class(_) => unreachable!("characters are regular"),

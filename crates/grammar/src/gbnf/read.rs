@@ -67,9 +67,11 @@ impl Reader<'_> {
     fn blank(&mut self, lines: bool) {
         while let Some(character) = self.peek() {
             match character {
-                '#' => while self.peek().is_some_and(|c| c != '\n' && c != '\r') {
-                    self.at += 1;
-                },
+                '#' => {
+                    while self.peek().is_some_and(|c| c != '\n' && c != '\r') {
+                        self.at += 1;
+                    }
+                }
                 ' ' | '\t' => self.at += 1,
                 '\n' | '\r' if lines => self.at += 1,
                 _ => return,
@@ -112,7 +114,12 @@ impl Reader<'_> {
             return Ok(place);
         }
         if self.rules.len() == MOST_RULES {
-            return Err(GrammarError::too_large(self.source.kind(), "rules", MOST_RULES + 1, MOST_RULES as u64));
+            return Err(GrammarError::too_large(
+                self.source.kind(),
+                "rules",
+                MOST_RULES + 1,
+                MOST_RULES as u64,
+            ));
         }
         self.names.insert(name.clone(), self.rules.len());
         self.rules.push((name, None));
@@ -165,7 +172,11 @@ impl Reader<'_> {
 
     fn unsupported(&self, name: &str) -> GrammarError {
         let line = self.text[..self.at].iter().filter(|c| **c == '\n').count() + 1;
-        GrammarError::Unsupported { kind: self.source.kind(), name: name.to_owned(), place: format!("line {line}") }
+        GrammarError::Unsupported {
+            kind: self.source.kind(),
+            name: name.to_owned(),
+            place: format!("line {line}"),
+        }
     }
 
     fn group(&mut self) -> Read<Expr> {
@@ -225,7 +236,9 @@ impl Reader<'_> {
         };
         match (self.take('}'), counts) {
             (false, _) => Err(self.error("} is expected")),
-            (true, (least, Some(most))) if least > most => Err(self.error("a repetition has more at least than at most")),
+            (true, (least, Some(most))) if least > most => {
+                Err(self.error("a repetition has more at least than at most"))
+            }
             _ => Ok(counts),
         }
     }
@@ -241,7 +254,12 @@ impl Reader<'_> {
         }
         match digits.parse() {
             Ok(count) if count <= MOST_REPEATS => Ok(Some(count)),
-            _ => Err(GrammarError::too_large(self.source.kind(), "repetitions of one part", digits, MOST_REPEATS)),
+            _ => Err(GrammarError::too_large(
+                self.source.kind(),
+                "repetitions of one part",
+                digits,
+                MOST_REPEATS,
+            )),
         }
     }
 
@@ -314,5 +332,9 @@ impl Reader<'_> {
 
 /// A character inside the brackets of a regular expression.
 fn escaped(character: char) -> String {
-    if character.is_ascii_alphanumeric() { character.to_string() } else { format!("\\x{{{:X}}}", u32::from(character)) }
+    if character.is_ascii_alphanumeric() {
+        character.to_string()
+    } else {
+        format!("\\x{{{:X}}}", u32::from(character))
+    }
 }

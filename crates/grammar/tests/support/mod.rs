@@ -79,7 +79,11 @@ pub fn random_answer(grammar: &Grammar, seed: u64, most: usize) -> Option<Vec<u8
     let mut answer = Vec::new();
     for _ in 0..most {
         let allowed = mask(&mut matcher);
-        assert!(!allowed.is_empty(), "seed {seed}: nothing may follow {:?}", String::from_utf8_lossy(&answer));
+        assert!(
+            !allowed.is_empty(),
+            "seed {seed}: nothing may follow {:?}",
+            String::from_utf8_lossy(&answer)
+        );
         // Texts of any length are allowed: most answers should end before `most`.
         let closing = [END, u32::from(b'"'), u32::from(b'}'), u32::from(b']')];
         let ends = closing.iter().find(|token| allowed.contains(token) && random.below(3) == 0);
