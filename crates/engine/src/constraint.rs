@@ -11,7 +11,7 @@ use crate::mask_source::{Cancel, MaskSource};
 use crate::masks::{Making, MaskMakers, Work};
 
 /// A mask that is late for this long, and for so many steps, is given up, and the answer with it.
-const LATE_FOR: Duration = Duration::from_secs(2);
+const LATE_FOR: Duration = Duration::from_secs(5);
 const LATE_STEPS: u32 = 16;
 
 enum State {
