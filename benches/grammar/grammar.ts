@@ -27,8 +27,8 @@ interface Case {
   readonly longest_of_first_answer_us: number
 }
 
-/** An answer is long in it: terminals that count into each other keep every mask busy. */
-const PATHOLOGICAL: Constraint = { kind: 'grammar', grammar: 'start: A\nA: /(.*a.{14}){2}.*/ & /(.*e.{13}){2}.*/ & /(.*t.{11}){2}.*/' }
+/** Each token has more derivations than the one before, until there are too many and the answer ends. */
+const PATHOLOGICAL: Constraint = { kind: 'grammar', grammar: 'start: a\na: a a | a a a | "a" | ""' }
 
 function vocabularyOf({ info, text }: Engine): string {
   const special = new Set(info.endTokens)
@@ -70,16 +70,31 @@ function requestOf(tokens: number, constraint?: Constraint): TurnRequest {
   }
 }
 
-/** Milliseconds between the tokens of an answer that runs beside `other`. */
-async function gaps(service: InferenceService, tokens: number, other: Constraint | undefined, isBeside: boolean): Promise<number[]> {
-  const beside = isBeside ? await service.start(requestOf(3 * tokens, other)) : null
-  const drained = (async () => {
-    try {
-      if (beside) for await (const event of beside) if (event.type === 'done') return
-    } catch {
-      // It was cancelled.
+/** Answers one after the other until it is told to stop. */
+function answerOn(service: InferenceService, constraint: Constraint | undefined): () => Promise<void> {
+  let isOver = false
+  const answers = (async () => {
+    while (!isOver) {
+      const turn = await service.start(requestOf(400, constraint))
+      try {
+        for await (const event of turn) {
+          if (isOver) turn.cancel()
+          if (event.type === 'done') break
+        }
+      } catch {
+        // It was cancelled.
+      }
     }
   })()
+  return () => {
+    isOver = true
+    return answers
+  }
+}
+
+/** Milliseconds between the tokens of an answer beside others that are constrained like this; null: beside none. */
+async function gaps(service: InferenceService, tokens: number, beside: { readonly constraint?: Constraint } | null): Promise<number[]> {
+  const stop = beside === null ? async () => {} : answerOn(service, beside.constraint)
   const times: number[] = []
   let last = 0
   for await (const event of await service.start(requestOf(tokens))) {
@@ -88,9 +103,8 @@ async function gaps(service: InferenceService, tokens: number, other: Constraint
     if (last > 0) times.push(now - last)
     last = now
   }
-  beside?.cancel()
-  await drained
-  return times.slice(Math.min(10, times.length - 1)).sort((a, b) => a - b)
+  await stop()
+  return times.slice(Math.min(10, times.length - 1))
 }
 
 async function run({ quick, progress, threads, modelPath }: BenchContext): Promise<Report> {
@@ -104,9 +118,9 @@ async function run({ quick, progress, threads, modelPath }: BenchContext): Promi
   const samples: Record<'alone' | 'free' | 'pathological', number[]> = { alone: [], free: [], pathological: [] }
   for (let round = 0; round < rounds; round++) {
     progress(`an answer beside others, round ${round + 1} of ${rounds}`)
-    samples.alone.push(...(await gaps(service, tokens, undefined, false)))
-    samples.free.push(...(await gaps(service, tokens, undefined, true)))
-    samples.pathological.push(...(await gaps(service, tokens, PATHOLOGICAL, true)))
+    samples.alone.push(...(await gaps(service, tokens, null)))
+    samples.free.push(...(await gaps(service, tokens, {})))
+    samples.pathological.push(...(await gaps(service, tokens, { constraint: PATHOLOGICAL })))
   }
   const { lateRows } = engine.stats()
   await service.close(0)

@@ -39,12 +39,35 @@ const SCHEMAS: [&str; 7] =
 const ITEM_COUNTS: [&str; 4] = ["minItems", "maxItems", "minProperties", "maxProperties"];
 const LENGTHS: [&str; 2] = ["minLength", "maxLength"];
 
-/// The schema that `text` is.
+/// The schema that `text` is, without keywords that say nothing.
 pub fn parse(source: &Source, text: &str) -> Result<Value, GrammarError> {
-    let schema: Value =
+    let mut schema: Value =
         serde_json::from_str(text).map_err(|error| GrammarError::invalid(source.kind(), error))?;
     check(source, &schema)?;
+    leave_out_idle(&mut schema);
     Ok(schema)
+}
+
+/// `uniqueItems: false` is what an array without the keyword has, and llguidance refuses it.
+fn is_idle(name: &str, value: &Value) -> bool {
+    name == "uniqueItems" && *value == Value::Bool(false)
+}
+
+fn leave_out_idle(schema: &mut Value) {
+    let Value::Object(fields) = schema else { return };
+    fields.retain(|name, value| !is_idle(name, value));
+    for (name, value) in fields {
+        match value {
+            Value::Object(inner) if MAPS.contains(&name.as_str()) => {
+                inner.values_mut().for_each(leave_out_idle);
+            }
+            Value::Array(list) if SCHEMAS.contains(&name.as_str()) => {
+                list.iter_mut().for_each(leave_out_idle)
+            }
+            inner if SCHEMAS.contains(&name.as_str()) => leave_out_idle(inner),
+            _ => {}
+        }
+    }
 }
 
 /// # Errors
@@ -94,9 +117,7 @@ impl Walk<'_> {
     fn keywords(&mut self, fields: &Map<String, Value>, place: &str) -> Result<(), GrammarError> {
         for (name, value) in fields {
             let name = name.as_str();
-            // As the draft has it, these say nothing.
-            let is_idle = name == "uniqueItems" && *value == Value::Bool(false);
-            if UNDONE.contains(&name) && !is_idle {
+            if UNDONE.contains(&name) && !is_idle(name, value) {
                 return Err(self.unsupported(name, place));
             }
             match (name, value) {
