@@ -1,5 +1,7 @@
 //! A vocabulary of bytes and some longer tokens, and answers that follow a matcher through it.
 
+#![allow(dead_code, reason = "each test file uses its part")]
+
 use std::sync::Arc;
 
 use attentionstore_grammar::{Compiler, Grammar, GrammarError, Limits, Matcher, Source, Vocabulary};
@@ -60,6 +62,11 @@ pub fn takes(grammar: &Grammar, text: &str) -> bool {
     let allowed = mask(&mut matcher);
     assert_eq!(allowed.contains(&END), allowed.contains(&OTHER_END));
     allowed.contains(&END)
+}
+
+/// Whether `text` is JSON. Numbers may be greater than a double holds.
+pub fn is_json(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 /// A generator of numbers that are the same each time.
