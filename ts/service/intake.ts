@@ -10,6 +10,7 @@ import { MAX_TRUNCATED } from '../protocol/limits.js'
 import type { Core } from '../scheduler/core/core.js'
 import { Sequence } from '../scheduler/sequence/sequence.js'
 import type { StartFinder } from '../scheduler/sequence/start-finder.js'
+import { compileConstraint } from './constraint.js'
 import { messageTexts } from './messages.js'
 import { TurnOutput } from './turn.js'
 import type { TurnRequest } from './types.js'
@@ -41,13 +42,14 @@ export class IntakeDesk {
     const ticket = this.#nextTicket++
     const messages = chatTexts(request)
     const resolution = this.#resolve(request, messages)
-    let prompt: EncodedPrompt
-    try {
-      prompt = await this.#encode(request, messages, resolution)
-    } catch (error) {
-      throw this.#refusalOf(request, error)
-    }
-    const spec = this.#specOf(request, prompt, ticket)
+    // Side by side: neither waits for the other.
+    const [prompt, constraint] = await Promise.all([
+      this.#encode(request, messages, resolution).catch((error: unknown) => {
+        throw this.#refusalOf(request, error)
+      }),
+      compileConstraint(this.#core.engine.text, request),
+    ])
+    const spec = { ...this.#specOf(request, prompt, ticket), ...(constraint === undefined ? {} : { constraint }) }
     const starts = await this.#starts.find(spec)
     const turn = new TurnOutput(resolution.id, () => onCancel(sequence), prompt.tokens.length)
     const answer = resolution.parent === null ? null : new AnswerHash(resolution.parent)
