@@ -8,8 +8,9 @@ import { createApp, type AppOptions } from './app.js'
 import { openApiDocument } from './openapi.js'
 import type { ApiContext } from './route.js'
 import { routesOf } from './routes.js'
-import { attachSockets } from './sockets.js'
+import { attachSockets, SOCKET_PATH } from './sockets.js'
 import { SURFACES } from './surfaces.js'
+import { declineUpgrades } from './upgrades.js'
 
 /** Whole requests must have arrived within this time. */
 const REQUEST_TIMEOUT_MS = 60_000
@@ -45,6 +46,7 @@ export async function openHttpApi(context: Omit<ApiContext, 'description'>, opti
   server.requestTimeout = REQUEST_TIMEOUT_MS
   server.maxConnections = MAX_CONNECTIONS
   const sockets = attachSockets(server, context, options.access)
+  declineUpgrades(server, SOCKET_PATH)
   await listen(server, options).catch(async (thrown: unknown) => {
     await sockets.close()
     throw thrown
