@@ -217,3 +217,19 @@ test('sockets are refused as requests are', async (t) => {
   const polled = await rawRequest(`${api.url}/socket.io/?EIO=4&transport=polling`, 'GET', { host: 'evil.example' })
   t.is(polled.status, 403)
 })
+
+test('every line of the log is JSON with its level as a word, and one name for the id of a request', async (t) => {
+  const api = await openTestApi()
+  t.teardown(() => api.close())
+  const headers = { 'x-request-id': 'mine:7' }
+  await api.post('/v1/chat/completions', { messages: [] }, headers)
+  api.service.answer = () => [new TypeError('broken')]
+  await api.post('/v1/chat/completions', JSON.parse(HELLO), headers)
+  const lines = api.log.map((line) => JSON.parse(line) as Record<string, unknown>)
+  t.deepEqual(lines.map(({ level }) => level), ['debug', 'debug', 'error', 'debug'])
+  for (const line of lines) {
+    t.is(line['request_id'], 'mine:7')
+    t.deepEqual(Object.keys(line).filter((key) => /^(reqId|requestId|req|id)$/.test(key)), [])
+  }
+  t.like(lines[1], { method: 'POST', route: '/v1/chat/completions', res: { status: 400 } })
+})

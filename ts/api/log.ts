@@ -6,6 +6,7 @@ import type { Logger } from 'pino'
 import { pinoHttp, type HttpLogger } from 'pino-http'
 import { AttentionStoreError, type ApiError } from '../protocol/errors.js'
 import type { InferenceService } from '../service/types.js'
+import { REQUEST_ID_KEY } from '../telemetry/logger.js'
 import type { Route } from './route.js'
 
 /** One line a request. */
@@ -19,15 +20,16 @@ export function requestLog(log: Logger, routes: readonly Route[]): HttpLogger {
     logger: log,
     wrapSerializers: false,
     quietReqLogger: true,
+    quietResLogger: true,
+    customAttributeKeys: { reqId: REQUEST_ID_KEY },
     genReqId: (request) => request.id,
     // Why a request failed is said by logFailure, once.
     customLogLevel: () => 'debug',
+    customProps: (request: IncomingMessage & { originalUrl?: string }) => ({
+      method: request.method,
+      route: routeOf(request.originalUrl ?? request.url),
+    }),
     serializers: {
-      req: (request: IncomingMessage & { originalUrl?: string }) => ({
-        id: request.id,
-        method: request.method,
-        route: routeOf(request.originalUrl ?? request.url),
-      }),
       res: (response: ServerResponse) => ({ status: response.statusCode }),
       err: describeError,
     },
@@ -40,14 +42,14 @@ export function requestLog(log: Logger, routes: readonly Route[]): HttpLogger {
  */
 export function logFailure(log: Logger, requestId: string, error: ApiError, { failure }: Pick<InferenceService, 'failure'>): void {
   if (error.code !== 'engine_error') {
-    log.debug({ requestId, code: error.code }, 'request refused')
+    log.debug({ [REQUEST_ID_KEY]: requestId, code: error.code }, 'request refused')
     return
   }
   if (error === failure) {
-    log.debug({ requestId, code: error.code }, 'request ended with the engine')
+    log.debug({ [REQUEST_ID_KEY]: requestId, code: error.code }, 'request ended with the engine')
     return
   }
-  log.error({ requestId, failure: describeError(error) }, 'request failed')
+  log.error({ [REQUEST_ID_KEY]: requestId, failure: describeError(error) }, 'request failed')
 }
 
 /** Logs that the engine has ended, once, and that the process will. */

@@ -1,5 +1,7 @@
 // The one hierarchy of errors that cross a boundary: HTTP bodies, socket events, exit codes.
 
+import type { EngineCode } from './engine-codes.js'
+
 /** Codes of the HTTP API, as docs/interface.md lists them. */
 export type ApiErrorCode =
   | 'invalid_value'
@@ -63,4 +65,12 @@ export class ExitError extends AttentionStoreError {
 /** What Rust reports, as `{code, message, context}`; made in one place, ts/engine/native/errors.ts. */
 export class EngineError extends AttentionStoreError {
   override readonly name = 'EngineError'
+  constructor(
+    override readonly code: EngineCode,
+    message: string,
+    context: Readonly<Record<string, string | number | boolean | null>> = {},
+    options?: ErrorOptions,
+  ) {
+    super(code, message, context, options)
+  }
 }
