@@ -39,13 +39,12 @@ export interface RunningServer {
   /** Reads the key files again. A broken one keeps its keys as they were, and an error in the log names the line. */
   reloadKeys(): void
   /**
-   * New work gets 503, running answers have `graceMs` (default 10 s), saves are flushed, everything is released. May be
+   * New work gets 503, running answers have `graceMs` (default `--drain-timeout`), saves are flushed, everything is released. May be
    * called twice. Once the engine has ended (`service.failed`) it takes a few seconds at most, and does not reject.
    */
   close(graceMs?: number): Promise<void>
 }
 
-const GRACE_MS = 10_000
 /** A failed engine may hold a thread that never comes back from its device. Its close is not waited for longer. */
 const FAILED_CLOSE_MS = 3000
 
@@ -115,7 +114,7 @@ async function serve(
   })
   engineFailed = service.failed
   void service.failed.then((failure) => logEngineEnd(log, failure))
-  let graceMs = GRACE_MS
+  let graceMs = options.drainTimeout
   parts.add(() => service.close(graceMs))
   const info = serverInfo(options, engine, service)
   const limits = { read: options.ssdReadLimit, write: options.ssdWriteLimit }
@@ -130,7 +129,7 @@ async function serve(
     tiers: opened.tiers,
     service,
     reloadKeys: () => reloadKeys(auth, log),
-    async close(grace = GRACE_MS) {
+    async close(grace = options.drainTimeout) {
       graceMs = grace
       // While answers end, the port stays open: new work is told that the server drains. What fails here, `parts` meets too.
       await service.close(graceMs).catch(() => {})
@@ -166,6 +165,8 @@ function listen(
       host: options.host,
       port: options.port,
       maxBodyBytes: options.maxBodyBytes,
+      keepAliveMs: options.keepAliveTimeout,
+      stream: { keepAliveMs: options.streamKeepAlive },
       access: { allowedHosts: options.allowedHosts, corsOrigins: options.corsOrigin },
       webDirectory: join(PACKAGE_ROOT, 'web-dist'),
     },

@@ -12,6 +12,7 @@ const STATUSES: Readonly<Record<ApiErrorCode, number>> = {
   forbidden: 403,
   model_not_found: 404,
   not_found: 404,
+  method_not_allowed: 405,
   tier_disabled: 409,
   in_use: 409,
   body_too_large: 413,
@@ -32,13 +33,25 @@ export function statusOf(error: ApiError): number {
 
 export function errorHeaders(error: ApiError): Readonly<Record<string, string>> {
   if (error.code === 'invalid_api_key') return { 'www-authenticate': 'Bearer realm="attentionstore"' }
+  if (error.code === 'method_not_allowed') return { allow: String(error.context['allow']) }
   const seconds = error.context['retry_after'] ?? RETRY_AFTER_S[error.code]
   return seconds === undefined ? {} : { 'retry-after': String(seconds) }
 }
 
-/** `error` in a surface's shape. */
+/** `error` in a surface's shape. Why the server failed may name its files: those are for its log. */
 export function errorBody(error: ApiError, { errors }: Pick<Surface, 'errors'>): unknown {
-  return errors.body(error, statusOf(error))
+  const status = statusOf(error)
+  const shown = status < 500 ? error : new ApiError(error.code, withoutPaths(error), error.param, error.context)
+  return errors.body(shown, status)
+}
+
+const ABSOLUTE_PATH = /(?<![\w./:])\/(?!\/)[^\s"'()<>,;:]+/g
+
+/** The message, with … in the place of every path. A path of the context may have spaces. */
+function withoutPaths({ message, context }: ApiError): string {
+  const { path } = context
+  const known = typeof path === 'string' && path !== '' ? message.replaceAll(path, '…') : message
+  return known.replace(ABSOLUTE_PATH, '…')
 }
 
 /** Any thrown thing as what a client may see of it: nothing of an unexpected error but that it happened. */

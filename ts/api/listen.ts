@@ -12,8 +12,10 @@ import { attachSockets, SOCKET_PATH } from './sockets.js'
 import { SURFACES } from './surfaces.js'
 import { declineUpgrades } from './upgrades.js'
 
-/** Whole requests must have arrived within this time. */
+/** Whole requests must have arrived within this time, or that of an idle connection where it is longer. */
 const REQUEST_TIMEOUT_MS = 60_000
+/** Between times of a connection of which one must be the longer. */
+const MARGIN_MS = 1000
 const MAX_CONNECTIONS = 4096
 /** Answers that are still being written when the server closes get this long. */
 const LAST_WRITES_MS = 1000
@@ -23,6 +25,8 @@ export interface ListenOptions extends Omit<AppOptions, 'stream'> {
   /** 0: any free port. */
   readonly port: number
   readonly stream?: Partial<AppOptions['stream']>
+  /** Milliseconds that an idle connection stays open. */
+  readonly keepAliveMs: number
   /** @default all that the server has */
   readonly surfaces?: readonly Surface[]
 }
@@ -43,8 +47,7 @@ export async function openHttpApi(context: Omit<ApiContext, 'description'>, opti
   const description = openApiDocument(routes, context.version)
   const stream = { ...STREAM_BOUNDS, ...options.stream }
   const server = createServer(createApp(routes, { ...context, description }, { ...options, stream }))
-  server.requestTimeout = REQUEST_TIMEOUT_MS
-  server.maxConnections = MAX_CONNECTIONS
+  Object.assign(server, connectionTimeouts(options.keepAliveMs), { maxConnections: MAX_CONNECTIONS })
   const sockets = attachSockets(server, context, options.access)
   declineUpgrades(server, SOCKET_PATH)
   await listen(server, options).catch(async (thrown: unknown) => {
@@ -56,6 +59,15 @@ export async function openHttpApi(context: Omit<ApiContext, 'description'>, opti
     url: urlOf(server.address() as AddressInfo),
     close: () => (closing ??= closeServer(server, sockets.close)),
   }
+}
+
+/**
+ * The times of a connection. A proxy opens connections in advance, and Node counts the wait for a first request like one
+ * for headers: so both other times are longer than that of an idle connection.
+ */
+export function connectionTimeouts(keepAliveMs: number): Pick<Server, 'keepAliveTimeout' | 'headersTimeout' | 'requestTimeout'> {
+  const headersTimeout = Math.max(REQUEST_TIMEOUT_MS, keepAliveMs + MARGIN_MS)
+  return { keepAliveTimeout: keepAliveMs, headersTimeout, requestTimeout: headersTimeout + MARGIN_MS }
 }
 
 function listen(server: Server, { host, port }: ListenOptions): Promise<void> {

@@ -7,15 +7,11 @@ import { pinoHttp, type HttpLogger } from 'pino-http'
 import { AttentionStoreError, type ApiError } from '../protocol/errors.js'
 import type { InferenceService } from '../service/types.js'
 import { REQUEST_ID_KEY } from '../telemetry/logger.js'
-import type { Route } from './route.js'
+import type { RoutesAt } from './paths.js'
 
 /** One line a request. */
-export function requestLog(log: Logger, routes: readonly Route[]): HttpLogger {
-  const patterns = routes.map(({ path }) => [path, new RegExp(`^${path.replace(/:\w+/g, '[^/]+')}$`)] as const)
-  const routeOf = (url: string | undefined): string => {
-    const path = url?.split('?')[0] ?? ''
-    return patterns.find(([, pattern]) => pattern.test(path))?.[0] ?? 'other'
-  }
+export function requestLog(log: Logger, routesAt: RoutesAt): HttpLogger {
+  const routeOf = (url: string | undefined): string => routesAt(url?.split('?')[0] ?? '')[0]?.path ?? 'other'
   return pinoHttp({
     logger: log,
     wrapSerializers: false,

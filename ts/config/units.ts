@@ -114,6 +114,16 @@ export const duration: Parser<number> = (value, option) => {
   throw invalidOption(option, `${shown(value)} is not a duration such as 30m, 90s or 12h, up to 3650d`)
 }
 
+/** As `duration`, for what a timer waits: at most a day. */
+export const wait: Parser<number> = (value, option) => {
+  const ms = duration(value, option)
+  if (ms <= DURATION_UNITS['d']!) return ms
+  throw invalidOption(option, `${shown(value)} is more than 1d`)
+}
+
+/** As `wait`, or `none`: null. */
+export const waitOrNone: Parser<number | null> = (value, option) => (value === 'none' ? null : wait(value, option))
+
 /** A size as people read it: `96.0 MiB`. */
 export function formatBytes(count: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']

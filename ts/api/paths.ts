@@ -1,0 +1,18 @@
+// Which rows of the route table a path has, for what comes before a route: the log, the guards, the methods.
+
+import type { Route } from './route.js'
+
+export type RoutesAt = (path: string) => readonly Route[]
+
+/** As express matches paths: without regard to case or to a slash at the end. */
+export function routesByPath(routes: readonly Route[]): RoutesAt {
+  const patterns = routes.map((route) => [route, new RegExp(`^${route.path.replace(/:\w+/g, '[^/]+')}/?$`, 'i')] as const)
+  return (path) => patterns.filter(([, pattern]) => pattern.test(path)).map(([route]) => route)
+}
+
+/** The methods that these routes take, as `Allow` lists them. */
+export function methodsOf(routes: readonly Route[]): readonly string[] {
+  const methods = new Set(routes.map(({ method }) => method.toUpperCase()))
+  if (methods.has('GET')) methods.add('HEAD')
+  return [...methods, 'OPTIONS']
+}
