@@ -1,7 +1,7 @@
 // The HTTP server: routes, page and sockets on one port.
 
 import { createServer, type Server } from 'node:http'
-import { isIPv6, type AddressInfo } from 'node:net'
+import { createServer as createSocketServer, isIPv6, type AddressInfo, type Server as SocketServer } from 'node:net'
 import { ExitError } from '../protocol/errors.js'
 import type { Surface } from '../surfaces/surface.js'
 import { createApp, type AppOptions } from './app.js'
@@ -70,7 +70,17 @@ export function connectionTimeouts(keepAliveMs: number): Pick<Server, 'keepAlive
   return { keepAliveTimeout: keepAliveMs, headersTimeout, requestTimeout: headersTimeout + MARGIN_MS }
 }
 
-function listen(server: Server, { host, port }: ListenOptions): Promise<void> {
+/**
+ * Listens for a moment: whether the address can be had is known before the model is loaded.
+ * @throws ExitError as `openHttpApi`.
+ */
+export async function checkAddress(address: Pick<ListenOptions, 'host' | 'port'>): Promise<void> {
+  const server = createSocketServer((socket) => socket.destroy())
+  await listen(server, address)
+  await new Promise((resolve) => server.close(resolve))
+}
+
+function listen(server: SocketServer, { host, port }: Pick<ListenOptions, 'host' | 'port'>): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => reject(listenError(cause, host, port)))
     server.listen(port, host, resolve)

@@ -1,6 +1,7 @@
 // The terminal as commands see it, so that tests can be one.
 
 import type { Readable } from 'node:stream'
+import { isStartedByNpm, watchParent } from './parent.js'
 
 export interface Terminal {
   readonly out: (text: string) => void
@@ -15,6 +16,8 @@ export interface Terminal {
   onStop(listener: (signal: NodeJS.Signals) => void): () => void
   /** As `onStop`, for SIGHUP. */
   onHangup(listener: () => void): () => void
+  /** As `onStop`, for the end of the npm or npx that started the command. */
+  onOrphaned(listener: () => void): () => void
 }
 
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const
@@ -34,4 +37,14 @@ export const processTerminal: Terminal = {
     process.on('SIGHUP', listener)
     return () => void process.off('SIGHUP', listener)
   },
+  onOrphaned: (listener) => (isStartedByNpm(process.env) ? watchParent(listener) : () => {}),
+}
+
+/** A reader that has gone, as in `--help | head`, is no reason to fail; nor is a log that has no reader any more. */
+export function surviveClosedPipes(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+    })
+  }
 }

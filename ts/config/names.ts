@@ -55,7 +55,7 @@ const NO_ORIGIN = /^(file|data|blob|about|javascript):/i
 const APP_ORIGIN = /^[a-z][a-z\d+.-]*:\/\/([\w.~-]+(:\d{1,5})?|\*)$/i
 
 /**
- * What a browser sends as Origin: `https://example.org`, `http://localhost:5173`, and of applications and extensions
+ * The Origin that a browser sends: `https://example.org`, `http://localhost:5173`, and of applications and extensions
  * `chrome-extension://ID`, `tauri://localhost`; `SCHEME://*` is every one of such a scheme, and `localhost` every page of
  * this machine.
  */
@@ -64,7 +64,7 @@ export const origin: Parser<string> = (value, option) => {
   if (given === LOCAL_ORIGINS) return given
   if (/^https?:/i.test(given)) {
     const parsed = URL.canParse(given) ? new URL(given) : null
-    if (parsed !== null && parsed.origin === given.toLowerCase()) return parsed.origin
+    if (parsed !== null && parsed.origin === given.toLowerCase() && !given.includes('*')) return parsed.origin
   } else if (APP_ORIGIN.test(given) && !NO_ORIGIN.test(given)) {
     return given.replace(/^[^:]*/, (scheme) => scheme.toLowerCase())
   }

@@ -124,6 +124,11 @@ export const wait: Parser<number> = (value, option) => {
 /** As `wait`, or `none`: null. */
 export const waitOrNone: Parser<number | null> = (value, option) => (value === 'none' ? null : wait(value, option))
 
+/** Milliseconds as people read them: `10 s`. */
+export function formatDuration(ms: number): string {
+  return ms < 1000 ? `${ms} ms` : `${Math.round(ms / 100) / 10} s`
+}
+
 /** A size as people read it: `96.0 MiB`. */
 export function formatBytes(count: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']

@@ -40,6 +40,16 @@ export class FakeTerminal implements Terminal {
     return () => void this.#events.off('hangup', listener)
   }
 
+  onOrphaned(listener: () => void): () => void {
+    this.#events.on('orphaned', listener)
+    return () => void this.#events.off('orphaned', listener)
+  }
+
+  /** As the end of npx would. */
+  orphan(): void {
+    this.#events.emit('orphaned')
+  }
+
   /** As `kill -HUP` would. */
   hangUp(): void {
     this.#events.emit('hangup')

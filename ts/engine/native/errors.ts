@@ -31,11 +31,22 @@ export function engineError(thrown: unknown): AttentionStoreError {
   return new EngineError(code as EngineCode, message, context, { cause: thrown })
 }
 
+/** The option to change, where the sentence of the crates does not say. */
+const ADVICE: Readonly<Record<string, string>> = {
+  kv_locked: 'give this server another --data-dir',
+  kv_no_space: 'give a smaller --ssd-bytes, 0 to turn the tier off, or another disk with --ssd-path',
+  kv_io: '--data-dir and --ssd-path say where the server writes',
+  kv_memory: 'give a smaller --dram-bytes or --hbm-bytes',
+  model_memory: 'give a smaller --hbm-bytes or --dram-bytes, or a smaller --model',
+  model_io: '--model says where the model is',
+}
+
 /** An error of starting: wrong model or configuration exits 2, a missing device 3, anything else is passed on. */
 export function startError(thrown: unknown): AttentionStoreError {
   const { code, message, context } = bodyOf(thrown)
   const cause = causeOf(code)
   if (cause === 'device') return new ExitError(3, code, message, context, { cause: thrown })
-  if (cause === 'configuration') return new ExitError(2, code, message, context, { cause: thrown })
+  const advice = ADVICE[code]
+  if (cause === 'configuration') return new ExitError(2, code, advice === undefined ? message : `${message}; ${advice}`, context, { cause: thrown })
   return engineError(thrown)
 }
