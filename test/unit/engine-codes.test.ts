@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import { startError } from '../../ts/engine/native/errors.js'
 import { causeOf, NATIVE_CODES } from '../../ts/protocol/engine-codes.js'
-import { EngineError, ExitError } from '../../ts/protocol/errors.js'
+import { EngineError, type ExitError } from '../../ts/protocol/errors.js'
 import { ROOT } from '../support/paths.js'
 
 /** Crates whose errors the binding passes on. */

@@ -105,7 +105,8 @@ export const rate: Parser<number> = (value, option) => {
 }
 
 const DURATION_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 6e4, h: 3.6e6, d: 8.64e7 }
-const MAX_DURATION_MS = 3650 * 8.64e7
+const DAY_MS = 8.64e7
+const MAX_DURATION_MS = 3650 * DAY_MS
 
 /** Milliseconds from `30m`, `90s`, `12h`, … */
 export const duration: Parser<number> = (value, option) => {
@@ -117,7 +118,7 @@ export const duration: Parser<number> = (value, option) => {
 /** As `duration`, for what a timer waits: at most a day. */
 export const wait: Parser<number> = (value, option) => {
   const ms = duration(value, option)
-  if (ms <= DURATION_UNITS['d']!) return ms
+  if (ms <= DAY_MS) return ms
   throw invalidOption(option, `${shown(value)} is more than 1d`)
 }
 
