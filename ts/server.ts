@@ -79,6 +79,10 @@ export async function startResolvedServer(
     parts.add(async () => requestLog?.close())
     const fit = async (weightBytes: number, onGpu: boolean) => fitTiers(options, await readMachine(ssdDir), weightBytes, onGpu)
     const opened = await open({ options, dataDir, ssdDir, env, fit }, hooks)
+    const { templateError } = opened.engine.info
+    if (templateError !== undefined) {
+      hooks.onNotice?.(`the chat template of the model cannot be used, so messages are refused: ${templateError}`)
+    }
     return await serve(options, opened, { auth, dataDir, log, requestLog }, parts)
   } catch (thrown) {
     // The reason why nothing was started is the one to tell.

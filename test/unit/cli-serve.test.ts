@@ -128,6 +128,20 @@ test('the progress of loading is part of the log where standard error is no scre
   t.deepEqual(progress.map(({ share }) => share), [0, 0.3, 0.5, 1])
 })
 
+test('a chat template that cannot be used is named at the start', async (t) => {
+  const open: OpenEngine = async (places, listeners) => {
+    const opened = await openEngine(places, listeners)
+    Object.assign(opened.engine, { info: { ...opened.engine.info, hasChatTemplate: false, templateError: 'line 3: no endfor' } })
+    return opened
+  }
+  const terminal = new FakeTerminal({ XDG_DATA_HOME: temporaryFolder() }, open)
+  const ended = terminal.run(...SIMULATED)
+  await terminal.shows(/listening/)
+  t.regex(terminal.stdout, /chat template of the model cannot be used, .*: line 3: no endfor\n/)
+  terminal.stop()
+  t.is(await ended, 0)
+})
+
 test('a server whose npx is killed stops as by a signal', async (t) => {
   const env = { ...environment(), npm_lifecycle_event: 'npx', npm_lifecycle_script: "'attentionstore'" }
   // As npx does: behind a shell that waits for the command.

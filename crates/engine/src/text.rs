@@ -37,6 +37,11 @@ impl TextService {
         self.model.template.is_some()
     }
 
+    /// Why there is no template although the model brings one.
+    pub fn template_error(&self) -> Option<String> {
+        self.model.template_error.as_ref().map(TextError::to_string)
+    }
+
     pub fn fingerprint(&self) -> String {
         hex(&self.model.fingerprint())
     }

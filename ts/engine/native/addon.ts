@@ -52,7 +52,10 @@ export interface NativeInfo {
   readonly temperature?: number
   readonly topP?: number
   readonly topK?: number
+  readonly minP?: number
+  readonly repetitionPenalty?: number
   readonly hasChatTemplate: boolean
+  readonly templateError?: string
 }
 
 export interface NativeSequence {

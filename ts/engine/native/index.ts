@@ -12,6 +12,7 @@ import type {
   Transfer,
 } from '../types.js'
 import { loadAddon, type BindingEngine, type NativeInfo, type NativeOpenOptions, type NativeSequence } from './addon.js'
+import { usableDefaults } from './defaults.js'
 import { engineError, startError } from './errors.js'
 import { NativeText } from './text.js'
 import { keyToBytes, readEvents, WireWriter } from './wire.js'
@@ -125,16 +126,12 @@ export class NativeEngine implements Engine {
 }
 
 function engineInfo(native: NativeInfo): EngineInfo {
-  const { hbmSlots, dramSlots, ssdSlots, temperature, topP, topK, cappedBySlidingWindow: _, ...same } = native
+  const { hbmSlots, dramSlots, ssdSlots, temperature, topP, topK, minP, repetitionPenalty, cappedBySlidingWindow: _, ...same } = native
   return {
     ...same,
     kind: 'native',
     slots: { hbm: hbmSlots, dram: dramSlots, ssd: ssdSlots },
-    defaults: {
-      ...(temperature === undefined ? {} : { temperature }),
-      ...(topP === undefined ? {} : { topP }),
-      ...(topK === undefined ? {} : { topK }),
-    },
+    defaults: usableDefaults({ temperature, topP, topK, minP, repetitionPenalty }),
   }
 }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { ApiError } from '../../../protocol/errors.js'
 import { json, type SurfaceRoute } from '../../surface.js'
-import { checkModel } from '../../turn-fields.js'
+import { checkModel, checkTemplate } from '../../turn-fields.js'
 import { readAnswer, startTurns } from '../../turns.js'
 import { validate } from '../../validate.js'
 import { checkLengths } from '../bounds.js'
@@ -18,9 +18,7 @@ export const chatCompletions: SurfaceRoute['handler'] = async ({ body, caller, r
   const fields = validate(ChatRequest, body)
   const model = checkModel(fields.model, context.models)
   const { info, text } = context.engine
-  if (!info.hasChatTemplate) {
-    throw new ApiError('invalid_value', 'messages: The model has no chat template. Use /v1/completions.', 'messages')
-  }
+  checkTemplate(info)
   const logprobs = fields.logprobs ?? false
   if (!logprobs && fields.top_logprobs) {
     throw new ApiError('invalid_value', 'top_logprobs: The field needs "logprobs": true.', 'top_logprobs')
