@@ -3,6 +3,9 @@
 import type { ServerResponse } from 'node:http'
 import test from 'ava'
 import { connectionTimeouts } from '../../ts/api/listen.js'
+import { methodsOf, routesByPath } from '../../ts/api/paths.js'
+import type { Route } from '../../ts/api/route.js'
+import { ROUTES } from '../../ts/api/routes.js'
 import { writeEventStream } from '../../ts/api/sse.js'
 import { OWN_SHAPE } from '../../ts/api/surfaces.js'
 import { AccessControl } from '../../ts/auth/access-control.js'
@@ -123,6 +126,19 @@ test('a wrong method on a known route is told which methods there are', async (t
   t.deepEqual(await asked('OPTIONS', '/v1/models'), { status: 204, allow: 'GET, HEAD, OPTIONS', code: null })
   t.is((await asked('GET', '/v2')).status, 404)
   t.is((await asked('OPTIONS', '/v2')).status, 404)
+})
+
+test('a path has the routes that express finds for it', (t) => {
+  const route = (method: 'get' | 'post' | 'delete', path: string) => ({ ...(ROUTES[0] as Route), method, path })
+  const at = routesByPath([route('get', '/a/b.json'), route('post', '/a/:id'), route('delete', '/m/*id'), route('get', '/a/:id/x')])
+  const found = (path: string) => at(path).map(({ method, path: known }) => `${method} ${known}`)
+  t.deepEqual(found('/a/b.json'), ['get /a/b.json', 'post /a/:id'])
+  t.deepEqual(found('/A/B.JSON/'), ['get /a/b.json', 'post /a/:id'])
+  t.deepEqual(found('/a/bxjson'), ['post /a/:id'])
+  t.deepEqual(found('/a/1/x'), ['get /a/:id/x'])
+  t.deepEqual(found('/m/org/name'), ['delete /m/*id'])
+  t.deepEqual([found('/a/'), found('/a/1/2'), found('/m')], [[], [], []])
+  t.deepEqual(methodsOf(at('/a/b.json')), ['GET', 'POST', 'HEAD', 'OPTIONS'])
 })
 
 test('HEAD has the headers of GET and no body', async (t) => {

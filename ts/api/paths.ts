@@ -6,8 +6,14 @@ export type RoutesAt = (path: string) => readonly Route[]
 
 /** As express matches paths: without regard to case or to a slash at the end. */
 export function routesByPath(routes: readonly Route[]): RoutesAt {
-  const patterns = routes.map((route) => [route, new RegExp(`^${route.path.replace(/:\w+/g, '[^/]+')}/?$`, 'i')] as const)
-  return (path) => patterns.filter(([, pattern]) => pattern.test(path)).map(([route]) => route)
+  const patterns = routes.map((route) => [route, pattern(route.path)] as const)
+  return (path) => patterns.filter(([, known]) => known.test(path)).map(([route]) => route)
+}
+
+/** `:name` is a part of a path, `*name` one or more. */
+function pattern(path: string): RegExp {
+  const source = path.replace(/[.+?^$()[\]{}|\\]/g, '\\$&').replace(/:\w+/g, '[^/]+').replace(/\*\w+/g, '.+')
+  return new RegExp(`^${source}/?$`, 'i')
 }
 
 /** The methods that these routes take, as `Allow` lists them. */
