@@ -114,6 +114,27 @@ test('every line that a server writes to standard error is JSON, from its start 
   t.true(lines.some((line) => line['route'] === '/v1/models'))
 })
 
+test('warnings of Node, and an error that nothing caught, are lines of the log without any text', async (t) => {
+  const troubles = `let warned = false
+    process.on('SIGUSR2', () => {
+      if (warned) throw new TypeError(['xyzzy', 'secret'].join('-'))
+      warned = true
+      process.emitWarning('a warning', 'OddWarning')
+    })`
+  const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(troubles)}`
+  const child = start(t, commandLine(...SIMULATED), { env: { ...environment(), NODE_OPTIONS } })
+  await child.shows(/listening/)
+  child.process.kill('SIGUSR2')
+  while (!child.stderr.includes('OddWarning')) await new Promise((resolve) => child.process.stderr?.once('data', resolve))
+  child.process.kill('SIGUSR2')
+  t.is(await child.closed, 1)
+  const [warning, crash, ...more] = logLines(t, child.stderr).filter(({ level }) => level !== 'info')
+  t.like(warning, { level: 'warn', warning: 'OddWarning', msg: 'a warning' })
+  t.like(crash, { level: 'fatal', failure: { name: 'TypeError' } })
+  t.deepEqual(more, [])
+  t.false(child.stderr.includes('xyzzy-secret'))
+})
+
 test('the progress of loading is part of the log where standard error is no screen', async (t) => {
   const open: OpenEngine = (places, listeners) => {
     for (const share of [0, 0.1, 0.3, 0.5, 1]) listeners.onProgress?.(share)

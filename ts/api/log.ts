@@ -60,6 +60,11 @@ export function logAfterEngineEnd(log: Logger, thrown: unknown): void {
   log.error({ failure: describeError(thrown) }, 'closing after the end of the engine failed in part')
 }
 
+/** Logs the error that no code of ours has caught, with which the process ends. */
+export function logCrash(log: Logger, thrown: unknown): void {
+  log.fatal({ failure: describeError(thrown) }, 'the server ends by an error that it did not expect')
+}
+
 /** Messages of our own errors name no user's text; of others only the kind and the place are logged. */
 function describeError(thrown: unknown): Record<string, unknown> {
   if (!(thrown instanceof Error)) return { name: typeof thrown }

@@ -1,6 +1,8 @@
 // `serve`: runs until it is told to stop.
 
 import { Command } from 'commander'
+import type { Logger } from 'pino'
+import { logCrash } from '../api/log.js'
 import type { ServeOptions } from '../config/options.js'
 import { formatBytes, formatDuration } from '../config/units.js'
 import type { OpenEngine } from '../engine-choice.js'
@@ -39,8 +41,9 @@ async function serve(values: Record<string, unknown>, terminal: Terminal, open: 
 async function run(options: ServeOptions, terminal: Terminal, open: OpenEngine | undefined): Promise<number> {
   const stop = stopRequest(terminal)
   void stop.second.then(stopAtOnce)
+  const log = createLogger(options.logLevel, terminal.err)
+  const untroubled = terminal.showsProgress ? () => {} : logTroubles(log, terminal)
   try {
-    const log = createLogger(options.logLevel, terminal.err)
     const onProgress = terminal.showsProgress ? loadingProgress(terminal) : loggedLoading(log)
     const listeners = { onNotice: (sentence: string) => terminal.out(`${sentence}\n`), onProgress }
     const server = await startResolvedServer(options, { env: terminal.env, log, ...listeners }, open)
@@ -56,8 +59,14 @@ async function run(options: ServeOptions, terminal: Terminal, open: OpenEngine |
     forget()
     return server.service.failure ? 1 : 0
   } finally {
+    untroubled()
     stop.forget()
   }
+}
+
+function logTroubles(log: Logger, terminal: Terminal): () => void {
+  const warned = ({ name, message }: Error): void => log.warn({ warning: name }, message)
+  return terminal.onTrouble(warned, (thrown) => logCrash(log, thrown))
 }
 
 /** The last line is the one that says where. */

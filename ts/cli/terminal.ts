@@ -16,6 +16,11 @@ export interface Terminal {
   onStop(listener: (signal: NodeJS.Signals) => void): () => void
   /** As `onStop`, for SIGHUP. */
   onHangup(listener: () => void): () => void
+  /**
+   * Takes what Node would print to standard error in words of its own: its warnings, and the error that nothing caught,
+   * after which the process ends. Until the returned function is called.
+   */
+  onTrouble(warned: (warning: Error) => void, crashed: (thrown: unknown) => void): () => void
   /** As `onStop`, for the end of the npm or npx that started the command. */
   onOrphaned(listener: () => void): () => void
 }
@@ -36,6 +41,21 @@ export const processTerminal: Terminal = {
   onHangup(listener) {
     process.on('SIGHUP', listener)
     return () => void process.off('SIGHUP', listener)
+  },
+  onTrouble(warned, crashed) {
+    const printers = process.listeners('warning')
+    const end = (thrown: unknown): never => {
+      crashed(thrown)
+      process.exit(1)
+    }
+    process.removeAllListeners('warning')
+    process.on('warning', warned)
+    process.on('uncaughtException', end)
+    return () => {
+      process.off('uncaughtException', end)
+      process.off('warning', warned)
+      for (const printer of printers) process.on('warning', printer)
+    }
   },
   onOrphaned: (listener) => (isStartedByNpm(process.env) ? watchParent(listener) : () => {}),
 }

@@ -40,6 +40,11 @@ export class FakeTerminal implements Terminal {
     return () => void this.#events.off('hangup', listener)
   }
 
+  /** The process's own warnings and errors stay the test's. */
+  onTrouble(): () => void {
+    return () => {}
+  }
+
   onOrphaned(listener: () => void): () => void {
     this.#events.on('orphaned', listener)
     return () => void this.#events.off('orphaned', listener)
