@@ -119,6 +119,8 @@ async function serve(options: ServeOptions, opened: OpenedEngine, { auth, dataDi
     reuseAfterTruncation: options.reuseAfterTruncation === 'on',
     ...(options.contextWindow === null ? {} : { contextWindow: options.contextWindow }),
     sessionTtlMs: options.sessionTtl,
+    maxResponseBytes: options.responseBytes,
+    responseTtlMs: options.responseTtl,
     onRequestLogged: requestLog === null ? null : (record) => requestLog.add(record),
     onFault: (fault) => faults.add(fault),
     ...(options.maxContext === null ? {} : { maxContext: options.maxContext }),
@@ -171,7 +173,7 @@ function listen(
 ): Promise<HttpApi> {
   const startedAtS = Math.floor(info.startedAtMs / 1000)
   return openHttpApi(
-    { ...sources, models: info.models, startedAtS, version: VERSION },
+    { ...sources, models: info.models, startedAtS, version: VERSION, strictFields: options.strictFields },
     {
       host: options.host,
       port: options.port,

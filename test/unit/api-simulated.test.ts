@@ -128,3 +128,14 @@ test('the options of connections and streams reach the server', async (t) => {
   t.false(quiet.text.includes('keep-alive'))
   t.is(quiet.keepAlive, 'timeout=75')
 })
+
+test('--strict-fields refuses a field that the server does not know, and is off by default', async (t) => {
+  const send = async ({ server }: Started) => {
+    const body = JSON.stringify({ prompt: 'x', max_tokens: 1, temprature: 1 })
+    const response = await fetch(`${server.url}/v1/completions`, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+    await response.text()
+    return [response.status, response.headers.get('x-ignored-fields')]
+  }
+  t.deepEqual(await send(await start(t, { strictFields: true })), [400, null])
+  t.deepEqual(await send(await start(t)), [200, 'temprature'])
+})

@@ -9,6 +9,7 @@ import { CONVERSATION_ID } from '../protocol/schemas/conversations.js'
 import type { Reply, Surface } from '../surfaces/surface.js'
 import { ClientGone } from '../surfaces/turns.js'
 import { errorBody, errorHeaders, statusOf, toApiError } from './errors.js'
+import { refuseForeignRoute } from './foreign-routes.js'
 import { checkContentType, checkHost, checkOrigin, isKnownHost, type AccessRules } from './guards.js'
 import { logFailure, requestLog } from './log.js'
 import { methodsOf, routesByPath, type RoutesAt } from './paths.js'
@@ -38,7 +39,7 @@ export function createApp(routes: readonly Route[], context: ApiContext, options
   app.use(guardHost(options.access, routesAt))
   // The page holds no data, so a link from anywhere may open it.
   app.use(webPage(options.webDirectory))
-  app.use(guardOrigin(options.access, routesAt), guardMethod(routesAt), guardContentType)
+  app.use(guardOrigin(options.access, routesAt), guardForeignRoute, guardMethod(routesAt), guardContentType)
   const readBody = express.json({ limit: options.maxBodyBytes, type: 'application/json' })
   for (const route of routes) {
     app[route.method](route.path, authorize(route, context, options), readBody, serve(route, context, options))
@@ -57,8 +58,9 @@ const takeRequestId: RequestHandler = (request, response, next) => {
 
 /** Before the guards: what they refuse is told in the shape of the path's surface. */
 function takeShape(shape: Route['shape']): RequestHandler {
-  return (_, response, next) => {
+  return (request, response, next) => {
     response.locals['shape'] = shape
+    response.set(shape.headers?.(String(request.id)) ?? {})
     next()
   }
 }
@@ -98,7 +100,7 @@ function guardOrigin(access: AccessRules, routesAt: RoutesAt): RequestHandler {
     if (origin === null) return next()
     response.set({
       'access-control-allow-origin': origin,
-      'access-control-expose-headers': 'x-request-id, x-conversation-id, retry-after',
+      'access-control-expose-headers': 'x-request-id, request-id, x-conversation-id, x-ignored-fields, retry-after',
       vary: 'Origin',
     })
     if (request.method !== 'OPTIONS') return next()
@@ -127,6 +129,12 @@ function guardMethod(routesAt: RoutesAt): RequestHandler {
     const allow = methods.join(', ')
     throw new ApiError('method_not_allowed', `The route takes ${allow}.`, null, { allow })
   }
+}
+
+/** Before the content type, which is another one where files are sent. */
+const guardForeignRoute: RequestHandler = (request, _, next) => {
+  refuseForeignRoute(request.path)
+  next()
 }
 
 const guardContentType: RequestHandler = (request, _, next) => {
@@ -171,11 +179,15 @@ function queryOf({ url }: Request): Record<string, string> {
   return at < 0 ? {} : Object.fromEntries(new URLSearchParams(url.slice(at)))
 }
 
+/** Both name the conversation; the first goes before the second. */
+const CONVERSATION_HEADERS = ['x-conversation-id', 'x-session-id']
+
 function conversationHeader(request: Request): string | null {
-  const given = request.get('x-conversation-id')
-  if (given === undefined) return null
+  const name = CONVERSATION_HEADERS.find((header) => request.get(header) !== undefined)
+  const given = name === undefined ? undefined : request.get(name)
+  if (name === undefined || given === undefined) return null
   if (CONVERSATION_ID.test(given)) return given
-  throw new ApiError('invalid_value', 'x-conversation-id: 1 to 128 of A-Z a-z 0-9 . _ : -', 'x-conversation-id')
+  throw new ApiError('invalid_value', `${name}: 1 to 128 of A-Z a-z 0-9 . _ : -`, name)
 }
 
 async function send(reply: Reply, request: Request, response: Response, context: ApiContext, options: AppOptions): Promise<void> {

@@ -12,6 +12,7 @@ const STATUSES: Readonly<Record<ApiErrorCode, number>> = {
   forbidden: 403,
   model_not_found: 404,
   not_found: 404,
+  previous_response_not_found: 404,
   method_not_allowed: 405,
   tier_disabled: 409,
   in_use: 409,

@@ -12,7 +12,6 @@ export interface ApiContext extends SurfaceContext {
   readonly telemetry: Telemetry
   readonly auth: AccessControl
   readonly log: Logger
-  readonly version: string
   /** The OpenAPI document. */
   readonly description: unknown
 }
@@ -40,5 +39,5 @@ export interface OwnRoute extends Omit<SurfaceRoute, 'handler'> {
 /** A row of the route table. */
 export interface Route extends OwnRoute {
   /** How its errors and streams are written. */
-  readonly shape: Pick<Surface, 'errors' | 'events'>
+  readonly shape: Pick<Surface, 'errors' | 'events' | 'headers'>
 }

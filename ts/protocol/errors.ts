@@ -11,6 +11,7 @@ export type ApiErrorCode =
   | 'forbidden'
   | 'model_not_found'
   | 'not_found'
+  | 'previous_response_not_found'
   | 'method_not_allowed'
   | 'tier_disabled'
   | 'in_use'

@@ -36,11 +36,11 @@ export function inVocabulary(tokens: readonly number[], info: EngineInfo, param:
   throw new ApiError('invalid_value', `${param}: Token ${wrong} is not below the vocabulary size ${info.vocabSize}.`, param)
 }
 
-/** @throws ApiError `invalid_value` if the model cannot render messages. */
-export function checkTemplate({ hasChatTemplate, templateError }: Pick<EngineInfo, 'hasChatTemplate' | 'templateError'>): void {
+/** @throws ApiError `invalid_value` if the model cannot render messages, which are in `field`. */
+export function checkTemplate({ hasChatTemplate, templateError }: Pick<EngineInfo, 'hasChatTemplate' | 'templateError'>, field = 'messages'): void {
   if (hasChatTemplate) return
   const why = templateError === undefined ? 'The model has no chat template.' : `The model's chat template cannot be used: ${templateError}.`
-  throw new ApiError('invalid_value', `messages: ${why} Use /v1/completions.`, 'messages')
+  throw new ApiError('invalid_value', `${field}: ${why} Use /v1/completions.`, field)
 }
 
 /** JSON can carry halves of surrogate pairs, which no UTF-8 has: they become U+FFFD. */
