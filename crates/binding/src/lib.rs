@@ -14,3 +14,4 @@ mod score;
 mod sequence;
 mod stats;
 mod text;
+mod tools;

@@ -93,6 +93,19 @@ impl Format {
         Some((single(&reasoning.open)?, reasoning.closes.iter().find_map(single)?))
     }
 
+    /// Tokens that end an answer of this format whatever the model's configuration lists.
+    pub fn end_tokens(&self) -> Vec<u32> {
+        let harmony = self.family == Family::Harmony;
+        let texts: &[&str] = if harmony { &["<|return|>", "<|call|>"] } else { &[] };
+        texts.iter().flat_map(|text| self.marker(text).token_ids().collect::<Vec<_>>()).collect()
+    }
+
+    /// Whether a token ends a message inside of an answer, so that the answer goes on behind it.
+    pub fn goes_on_after(&self, token: u32) -> bool {
+        let mut ends = self.ends.iter().flat_map(Marker::token_ids);
+        ends.any(|end| end == token) && !self.end_tokens().contains(&token)
+    }
+
     /// Whether a prompt that ends like this has opened the reasoning. `prompt_end` is what the template writes after the
     /// last message; white space at its end counts for nothing.
     pub fn starts_in_reasoning(&self, prompt_end: &str) -> bool {
