@@ -93,7 +93,8 @@ impl Parser {
         if let Some(reasoning) = format.reasoning.as_ref().filter(|_| format.ends.is_empty()) {
             look_for(Target::Reasoning, &reasoning.open, !reasoning.open.is_token());
         }
-        let mode = if reading.starts_in_reasoning { Mode::Reasoning } else { Mode::Content };
+        let reasons = reading.starts_in_reasoning && format.reasons();
+        let mode = if reasons { Mode::Reasoning } else { Mode::Content };
         Self {
             format,
             queue: VecDeque::new(),
@@ -102,8 +103,8 @@ impl Parser {
             at_start,
             later,
             is_start: true,
-            skips_newlines: reading.starts_in_reasoning,
-            framed: reading.starts_in_reasoning,
+            skips_newlines: reasons,
+            framed: reasons,
             unsettled: Vec::new(),
             opening: 0,
             mode,
