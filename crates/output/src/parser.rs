@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::body::{Body, Context, Form, Step};
-use crate::format::{Format, Opening};
+use crate::format::Format;
+use crate::opening::Opening;
 use crate::part::{Part, Parts};
 use crate::symbol::{self, Marker, Piece, Symbol};
 use crate::tool::Tool;

@@ -53,7 +53,7 @@ fn a_named_tool_is_the_only_one() {
 
 #[test]
 fn with_auto_text_is_free_until_a_call_begins() {
-    assert_eq!(rule(&lines(QWEN25, &Choice::Auto, true), "start"), "TEXT (<[1001]> tail TEXT)*");
+    assert_eq!(rule(&lines(QWEN25, &Choice::Auto, true), "start"), "(TEXT <[1001]> tail)* TEXT");
     let text = lines(HERMES2, &Choice::Auto, true);
     assert_eq!(rule(&text, "start"), "(next tail)* TEXT");
     assert_eq!(rule(&text, "next[lazy]"), "TEXT \"<tool_call>\"");

@@ -80,7 +80,8 @@ fn value(dialect: &Dialect, schema: &Value, root: &Value, depth: usize, rules: &
         return format!("({})", choices.iter().map(one).collect::<Vec<_>>().join(" | "));
     }
     match schema["type"].as_str() {
-        Some("string") => if gemma { "gemma_text" } else { "python_text" }.to_owned(),
+        Some("string") if gemma => "gemma_text".to_owned(),
+        Some("string") => "python_text".to_owned(),
         Some("integer") => "INTEGER".to_owned(),
         Some("number") => "NUMBER".to_owned(),
         Some("boolean") => format!("({} | {})", literal(yes), literal(no)),

@@ -43,25 +43,49 @@ impl<'a> Rules<'a> {
 
     /// Any text up to `close`, the marker included.
     pub fn text_until(&mut self, name: &str, close: &str) -> String {
-        self.add("TEXT", r"/(.|\n)*/");
         let marker = self.format.marker(close);
-        if marker.is_token() {
-            return format!("TEXT {}", lark(&marker));
+        self.until(name, &marker)
+    }
+
+    /// The same for a marker. Tokens are no part of a lexeme: text ends before the first one by itself. A marker without
+    /// tokens ends the lexeme of the text as soon as it is complete.
+    fn until(&mut self, name: &str, marker: &Marker) -> String {
+        self.add("TEXT", r"/(.|\n)*/");
+        let elements = marker.elements();
+        match elements.iter().position(|element| matches!(element, Element::Token { .. })) {
+            Some(0) => format!("TEXT {}", lark(elements)),
+            Some(first) => {
+                let before: String = elements[..first].iter().map(Element::text).collect();
+                format!("/(.|\\n)*{}/ {}", pattern(&before), lark(&elements[first..]))
+            }
+            None => {
+                self.add(&format!("{name}[lazy]"), &format!("TEXT {}", lark(elements)));
+                name.to_owned()
+            }
         }
-        let rule = format!("{name}[lazy]");
-        self.add(&rule, &format!("TEXT {}", lark(&marker)));
-        name.to_owned()
     }
 
     pub fn marker(&self, text: &str) -> String {
-        lark(&self.format.marker(text))
+        lark(self.format.marker(text).elements())
     }
 }
 
+/// `text` as a regular expression.
+fn pattern(text: &str) -> String {
+    let mut pattern = String::new();
+    for c in text.chars() {
+        if r"\.+*?()|[]{}^$/#&-~".contains(c) {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern
+}
+
 /// A marker in Lark's notation.
-fn lark(marker: &Marker) -> String {
+fn lark(elements: &[Element]) -> String {
     let (mut parts, mut text) = (Vec::new(), String::new());
-    for element in marker.elements() {
+    for element in elements {
         match element {
             Element::Char(c) => text.push(*c),
             Element::Token { id, .. } => {
@@ -136,7 +160,7 @@ impl Format {
         } else {
             r" /\n*/".to_owned()
         };
-        rules.add("reasoning", &format!("{} {rest}{next}", lark(&reasoning.open)));
+        rules.add("reasoning", &format!("{} {rest}{next}", lark(reasoning.open.elements())));
         "reasoning? ".to_owned()
     }
 
@@ -177,12 +201,12 @@ impl Format {
     }
 
     fn forced(&self, calls: &Calls, parallel: bool, rules: &mut Rules<'_>) -> String {
-        let open = lark(&calls.open);
+        let open = lark(calls.open.elements());
         self.tail_rule(calls, parallel, rules);
         // A call of harmony ends the answer.
         if calls.each && parallel && self.family != Family::Harmony {
-            let between = optional(calls.around.1);
-            return format!("{open} tail ({between} {open} tail)*");
+            let again = format!("{} {open} tail", optional(calls.around.1));
+            return format!("{open} tail ({})*", again.trim());
         }
         format!("{open} tail")
     }
@@ -191,7 +215,7 @@ impl Format {
     fn tail_rule(&self, calls: &Calls, parallel: bool, rules: &mut Rules<'_>) {
         let (first, between, last) = calls.around;
         let more = if parallel && !calls.each { format!(" ({} call)*", optional(between).trim()) } else { String::new() };
-        let close = lark(&calls.close);
+        let close = lark(calls.close.elements());
         rules.add("tail", format!("{} call{more}{} {close}", optional(first), optional(last)).trim());
     }
 
@@ -200,13 +224,12 @@ impl Format {
         self.tail_rule(calls, parallel, rules);
         rules.add("TEXT", r"/(.|\n)*/");
         let repeat = if parallel || !calls.each { "*" } else { "?" };
-        let open = lark(&calls.open);
         match self.family {
             Family::Llama3Json | Family::Pythonic => {
                 rules.add("OTHER", r"/(\s*[^\s{\[](.|\n)*)?/");
                 let tag = self.marker("<|python_tag|>");
-                let tag = if tag.is_token() { format!("{}? ", lark(&tag)) } else { String::new() };
-                format!("(OTHER | {tag}{open} tail)")
+                let tag = if tag.is_token() { format!("{}? ", lark(tag.elements())) } else { String::new() };
+                format!("(OTHER | {tag}{} tail)", lark(calls.open.elements()))
             }
             Family::Harmony => {
                 rules.add("message", &format!("{} TEXT", rules.marker("<|message|>")));
@@ -215,18 +238,17 @@ impl Format {
                 let channel = rules.marker("<|channel|>");
                 format!("({channel} \"commentary\" message {next})? {channel} ({names} message | tail)")
             }
-            _ if calls.open.is_token() => format!("TEXT ({open} tail TEXT){repeat}"),
             Family::Generic => {
                 // Without tags a call would have to begin the output.
                 rules.add("OTHER", r"/(\s*[^\s{](.|\n)*)?/");
-                rules.add("first[lazy]", &format!("OTHER {open}"));
-                rules.add("next[lazy]", &format!("TEXT {open}"));
-                let more = if parallel { "(next tail)* " } else { "" };
+                rules.add("first[lazy]", &format!("OTHER {}", lark(calls.open.elements())));
+                let next = rules.until("next", &calls.open);
+                let more = if parallel { format!("({next} tail)* ") } else { String::new() };
                 format!("(OTHER | first tail {more}TEXT)")
             }
             _ => {
-                rules.add("next[lazy]", &format!("TEXT {open}"));
-                format!("(next tail){repeat} TEXT")
+                let next = rules.until("next", &calls.open);
+                format!("({next} tail){repeat} TEXT")
             }
         }
     }
