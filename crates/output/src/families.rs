@@ -236,8 +236,9 @@ pub(crate) fn reasoning(family: Family, template: &str, known: &Known) -> Option
         ("<seed:think>", "</seed:think>", "<seed:think>"),
         ("<|channel>", "<channel|>", "<|channel>thought"),
     ];
-    let of_model =
-        |(open, close, _): &&(&str, &str, &str)| template.contains(*close) || has(known, open) && has(known, close);
+    let of_model = |(open, close, _): &&(&str, &str, &str)| {
+        template.contains(*close) || has(known, open) && has(known, close)
+    };
     let (_, close, open) = pairs.iter().find(of_model)?;
     Some(Reasoning { open: marker(open), closes: vec![marker(close)] })
 }

@@ -29,7 +29,8 @@ impl Format {
         let (openings, ends) = family.openings(&known);
         let reasoning = families::reasoning(family, template, &known);
         let ids = family.token_ids(&known, reasoning.as_ref());
-        let tokens = known.iter().filter(|(_, id)| ids.contains(id)).map(|(text, id)| (*id, text.clone())).collect();
+        let tokens =
+            known.iter().filter(|(_, id)| ids.contains(id)).map(|(text, id)| (*id, text.clone())).collect();
         Self { family, openings, reasoning, ends, known, tokens }
     }
 
@@ -56,7 +57,8 @@ impl Format {
 
     /// The tokens that begin and end reasoning, where it is a single token that does.
     pub fn reasoning_tokens(&self) -> Option<(u32, u32)> {
-        let single = |marker: &Marker| (marker.elements().len() == 1).then(|| marker.token_ids().next()).flatten();
+        let single =
+            |marker: &Marker| (marker.elements().len() == 1).then(|| marker.token_ids().next()).flatten();
         let reasoning = self.reasoning.as_ref()?;
         Some((single(&reasoning.open)?, reasoning.closes.iter().find_map(single)?))
     }

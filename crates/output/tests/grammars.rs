@@ -33,7 +33,10 @@ fn a_forced_call_begins_with_the_marker_or_with_reasoning() {
     assert_eq!(rule(&lines, "reasoning"), "<[1003]> TEXT <[1004]> /\\n*/");
     assert_eq!(rule(&lines, "tail"), "\"\\n\" call \"\\n\" <[1002]>");
     assert_eq!(rule(&lines, "call"), "call_0 | call_1 | call_2");
-    assert_eq!(rule(&lines, "call_0"), "\"{\\\"name\\\": \\\"get_weather\\\", \\\"arguments\\\": \" call_0_arguments \"}\"");
+    assert_eq!(
+        rule(&lines, "call_0"),
+        "\"{\\\"name\\\": \\\"get_weather\\\", \\\"arguments\\\": \" call_0_arguments \"}\""
+    );
     assert!(rule(&lines, "call_0_arguments").starts_with("%json {\"type\":\"object\""));
 }
 
@@ -65,7 +68,8 @@ fn with_auto_text_is_free_until_a_call_begins() {
 #[test]
 fn elements_hold_each_argument_to_its_schema() {
     let lines = lines(QWEN3_CODER, &Choice::Required, true);
-    let call = "\"<function=get_weather>\\n\" call_0_0 call_0_1? call_0_2? call_0_3? call_0_4? \"</function>\"";
+    let call =
+        "\"<function=get_weather>\\n\" call_0_0 call_0_1? call_0_2? call_0_3? call_0_4? \"</function>\"";
     assert_eq!(rule(&lines, "call_0"), call);
     assert_eq!(rule(&lines, "call_0_0"), "\"<parameter=city>\\n\" call_0_0_value \"\\n\"");
     assert_eq!(rule(&lines, "call_0_0_value[lazy]"), "TEXT \"\\n</parameter>\"");

@@ -173,7 +173,9 @@ impl Format {
                 of(marker("<tool_call>"), marker("</tool_call>"), true, ("\n", "\n", "\n"))
             }
             Family::Qwen3Coder => of(marker("<tool_call>"), marker("</tool_call>"), true, ("\n", "\n", "\n")),
-            Family::Seed => of(marker("<seed:tool_call>"), marker("</seed:tool_call>"), true, ("\n", "\n", "\n")),
+            Family::Seed => {
+                of(marker("<seed:tool_call>"), marker("</seed:tool_call>"), true, ("\n", "\n", "\n"))
+            }
             Family::Glm => of(marker("<tool_call>"), marker("</tool_call>"), true, ("", "\n", "")),
             Family::MiniMax => {
                 of(marker("<minimax:tool_call>"), marker("</minimax:tool_call>"), false, ("\n", "\n", "\n"))
@@ -214,7 +216,11 @@ impl Format {
     /// `tail`: everything after an opening marker up to the closing one.
     fn tail_rule(&self, calls: &Calls, parallel: bool, rules: &mut Rules<'_>) {
         let (first, between, last) = calls.around;
-        let more = if parallel && !calls.each { format!(" ({} call)*", optional(between).trim()) } else { String::new() };
+        let more = if parallel && !calls.each {
+            format!(" ({} call)*", optional(between).trim())
+        } else {
+            String::new()
+        };
         let close = lark(calls.close.elements());
         rules.add("tail", format!("{} call{more}{} {close}", optional(first), optional(last)).trim());
     }
@@ -271,14 +277,20 @@ impl Format {
             Family::Kimi => {
                 let arguments = schema(rules);
                 let begin = rules.marker("<|tool_call_begin|>");
-                let (separator, end) = (rules.marker("<|tool_call_argument_begin|>"), rules.marker("<|tool_call_end|>"));
+                let (separator, end) =
+                    (rules.marker("<|tool_call_argument_begin|>"), rules.marker("<|tool_call_end|>"));
                 let name = literal(&format!("functions.{}:", tool.name));
                 format!("{begin} {name} /[0-9]+/ {separator} {arguments} {end}")
             }
             Family::DeepSeekV31 => {
                 let arguments = schema(rules);
-                let (begin, end) = (rules.marker("<｜tool▁call▁begin｜>"), rules.marker("<｜tool▁call▁end｜>"));
-                format!("{begin} {} {} {arguments} {end}", literal(&tool.name), rules.marker("<｜tool▁sep｜>"))
+                let (begin, end) =
+                    (rules.marker("<｜tool▁call▁begin｜>"), rules.marker("<｜tool▁call▁end｜>"));
+                format!(
+                    "{begin} {} {} {arguments} {end}",
+                    literal(&tool.name),
+                    rules.marker("<｜tool▁sep｜>")
+                )
             }
             Family::Harmony => {
                 let arguments = schema(rules);
