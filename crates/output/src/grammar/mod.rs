@@ -142,7 +142,7 @@ impl Format {
             self.forced(&calls, parallel, &mut rules)
         };
         let reasoning = self.reasoning_rule(&mut rules);
-        let mut text = format!("%llguidance {{}}\nstart: {reasoning}{start}\n");
+        let mut text = format!("start: {reasoning}{start}\n");
         for line in rules.lines {
             text.push_str(&line);
             text.push('\n');
