@@ -75,6 +75,14 @@ export interface ToolText {
   readonly parameters: Readonly<Record<string, unknown>> | null
 }
 
+export interface ToolDefinition extends ToolText {
+  /** The arguments must satisfy the schema, also where the model chooses whether to call. */
+  readonly strict: boolean
+}
+
+/** May the answer call a tool, must it, or must it call this one. */
+export type ToolChoice = 'none' | 'auto' | 'required' | { readonly name: string }
+
 /** How an answer is read. */
 export interface OutputReading {
   readonly tools: readonly ToolText[]
@@ -82,6 +90,21 @@ export interface OutputReading {
   readonly calls: boolean
   /** The prompt has opened the reasoning. */
   readonly startsInReasoning: boolean
+}
+
+/** The form that an answer is to have, as `EngineText.compile` takes it. */
+export type ConstraintSource =
+  | { readonly kind: 'json_object' }
+  | { readonly kind: 'json_schema'; readonly schema: unknown }
+  | { readonly kind: 'regex'; readonly pattern: string }
+  | { readonly kind: 'choice'; readonly choices: readonly string[] }
+  | { readonly kind: 'grammar'; readonly grammar: string }
+  /** Calls of tools in the model's own form. */
+  | { readonly kind: 'calls'; readonly tools: readonly ToolDefinition[]; readonly choice: ToolChoice; readonly parallel: boolean }
+
+/** What a source was compiled to. Of use to the engine that made it, for any number of sequences. */
+export interface CompiledConstraint {
+  readonly kind: ConstraintSource['kind']
 }
 
 /** A request as the engine knows it. Sent once; block tables and rows come with the plans. */
@@ -102,6 +125,8 @@ export interface SequenceSpec {
   readonly maxTokens: number
   /** Absent: all of the answer is content, as after a raw prompt. */
   readonly output?: OutputReading
+  /** The answer is held to it, from the end of its reasoning on. Absent: any token may come. */
+  readonly constraint?: CompiledConstraint
 }
 
 /** Tokens [from, from + count) of a sequence, by token index, all of one epoch. The last row of a decode step has count 1. */
@@ -125,7 +150,8 @@ export interface TableUpdate {
 
 /**
  * Saved layer by layer beside the step that fills the block. Completion: a TransferDone with this id; its error is
- * `not_computed` where the sequence's rows were a no-op or void, and the dram slot then holds nothing.
+ * `not_computed` where the sequence's rows were a no-op or void, and the dram slot then holds nothing. Not of rows that are
+ * sampled under a constraint: late, they are computed again, and the block with them.
  */
 export interface PlanSave {
   readonly id: number
@@ -166,10 +192,11 @@ export type Transfer =
   | { readonly id: number; readonly kind: 'flush' }
 
 /**
- * Why an answer ended: an end token or a stop, its limit, the end of its tool calls, or that no token may come next. The list is open: whatever tells a
- * reason on has a word for those that it does not know.
+ * Why an answer ended: an end token or a stop, its limit, the end of its tool calls, that no token may come next, or that
+ * its constraint took too much work for a token. The list is open: whatever tells a reason on has a word for those that
+ * it does not know.
  */
-export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'none_allowed' | (string & Record<never, never>)
+export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'none_allowed' | 'constraint_failed' | (string & Record<never, never>)
 
 export interface TokenLogprob {
   readonly token: number
@@ -189,9 +216,11 @@ export type OutputPart =
 export interface RowResult {
   readonly sequence: number
   /**
-   * `noop`: the sequence had finished before; `void`: its load failed, nothing was sampled, saved or made visible.
+   * `noop`: the sequence had finished before; `void`: its load failed, nothing was sampled, saved or made visible;
+   * `late`: its constraint did not say in time which tokens may come. Nothing was sampled or made visible then, nor by
+   * the rows behind it in the plan that was sent ahead, which are late too: the same rows are to be planned again.
    */
-  readonly status: 'ok' | 'noop' | 'void'
+  readonly status: 'ok' | 'noop' | 'void' | 'late'
   /** The sampled token, where the plan asked for one. Absent where an end or stop token ended the answer, or no token may come next. */
   readonly token?: number
   readonly logprob?: TokenLogprob
@@ -269,6 +298,11 @@ export interface EngineText {
   /** As vLLM's /tokenize. */
   tokenize(text: string, addSpecialTokens: boolean, mostTokens?: number): Promise<Uint32Array>
   decode(tokens: Uint32Array): Promise<string>
+  /**
+   * Never on the event loop, nor on the threads that texts wait for. Rejects with an `EngineError` whose code begins with
+   * `grammar` where the source is at fault: malformed, too large, too complex, or with a part that is not supported.
+   */
+  compile(source: ConstraintSource): Promise<CompiledConstraint>
   /** The bytes of one token, for logprobs. */
   tokenBytes(token: number): Uint8Array
   /** Root of the key chain for a tenant and a cache salt (both may be empty). */
@@ -298,6 +332,14 @@ export interface EngineStats {
   readonly writeQueueDepth: number
   readonly saveQueueDepth: number
   readonly loadQueueDepth: number
+  /** Masks of constrained answers, and the rows that were not sampled because theirs was not ready. */
+  readonly masks: number
+  readonly maskMs: number
+  readonly lateRows: number
+  /** Sources that were compiled, that had been before, and that were refused. */
+  readonly grammarsCompiled: number
+  readonly grammarsCached: number
+  readonly grammarsRefused: number
 }
 
 export interface Engine {

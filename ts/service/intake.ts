@@ -11,6 +11,7 @@ import type { Core } from '../scheduler/core/core.js'
 import { Sequence } from '../scheduler/sequence/sequence.js'
 import type { StartFinder } from '../scheduler/sequence/start-finder.js'
 import { callIds } from './call-ids.js'
+import { compileConstraint } from './constraint.js'
 import { messageTexts } from './messages.js'
 import { TurnOutput } from './turn.js'
 import type { TurnRequest } from './types.js'
@@ -48,13 +49,14 @@ export class IntakeDesk {
       hint: request.conversationHint,
       messages,
     })
-    let prompt: EncodedPrompt
-    try {
-      prompt = await this.#encode(request, messages, resolution)
-    } catch (error) {
-      throw this.#refusalOf(request, error)
-    }
-    const spec = this.#specOf(request, prompt, ticket)
+    // Side by side: neither waits for the other.
+    const [prompt, constraint] = await Promise.all([
+      this.#encode(request, messages, resolution).catch((error: unknown) => {
+        throw this.#refusalOf(request, error)
+      }),
+      compileConstraint(this.#core.engine.text, request),
+    ])
+    const spec = { ...this.#specOf(request, prompt, ticket), ...(constraint === undefined ? {} : { constraint }) }
     const starts = await this.#starts.find(spec)
     const turn = new TurnOutput(resolution.id, () => onCancel(sequence), callIds(this.#core.engine.info.outputFormat, callsIn(request)))
     const answer = resolution.parent === null ? null : new AnswerHash(resolution.parent)

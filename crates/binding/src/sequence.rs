@@ -35,7 +35,7 @@ pub struct BindingOutput {
 impl BindingOutput {
     fn into_reading(self) -> Result<Reading> {
         Ok(Reading {
-            tools: tools(&self.tools)?.into(),
+            tools: tools(&self.tools).map_err(thrown)?.into(),
             calls: self.calls,
             starts_in_reasoning: self.starts_in_reasoning,
         })

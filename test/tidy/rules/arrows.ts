@@ -47,7 +47,8 @@ const CRATE_ARROWS: Readonly<Record<string, readonly string[]>> = {
   output: [],
   kv: ['uring'],
   model: ['kv', 'cuda', 'output'],
-  engine: ['model', 'output', 'kv', 'uring'],
+  grammar: [],
+  engine: ['model', 'output', 'grammar', 'kv', 'uring'],
   binding: ['engine', 'model', 'output', 'kv', 'uring', 'cuda'],
 }
 

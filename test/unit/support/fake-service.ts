@@ -47,6 +47,7 @@ export const fakeText: EngineText = {
   }),
   encodePrompt: async (text) => Uint32Array.from(Buffer.from(text)),
   tokenize: async (text, special) => Uint32Array.from([...(special ? [256] : []), ...Buffer.from(text)]),
+  compile: async ({ kind }) => ({ kind }),
   decode: async (tokens) => Buffer.from(tokens).toString(),
   tokenBytes: (token) => (token < 256 ? Uint8Array.of(token) : new Uint8Array()),
   root: () => '\0'.repeat(32),
@@ -72,6 +73,12 @@ export const fakeStats: EngineStats = {
   writeQueueDepth: 0,
   saveQueueDepth: 0,
   loadQueueDepth: 0,
+  masks: 12,
+  maskMs: 3,
+  lateRows: 1,
+  grammarsCompiled: 4,
+  grammarsCached: 5,
+  grammarsRefused: 6,
 }
 
 export function usage(changes: Partial<TurnUsage> = {}): TurnUsage {

@@ -67,6 +67,11 @@ export class Answer {
     return null
   }
 
+  /** No token may follow. */
+  endHere(finish: FinishReason): AnswerEnd {
+    return this.#end(finish, null)
+  }
+
   #endBefore(stopped: number | null): AnswerStep {
     return this.#ended([], false, 'stop', stopped)
   }
