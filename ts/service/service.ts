@@ -15,6 +15,7 @@ import { createCore, type Core } from '../scheduler/core/core.js'
 import { IntakeDesk, type Intake } from './intake.js'
 import { IntegrityWatch } from './integrity-watch.js'
 import { restoreKept, type Kept } from './kept.js'
+import { MemoryResponses } from './kept-responses.js'
 import { contextThatFits, serviceOptions, type ServiceOptions } from '../scheduler/core/options.js'
 import type { RequestRecords } from './records/records.js'
 import { RequestLog } from './records/request-log.js'
@@ -54,6 +55,7 @@ class Service implements InferenceService {
   readonly #core: Core
   readonly #kept: Kept
   readonly conversations: ConversationControls
+  readonly responses: MemoryResponses
   readonly #scheduler: Scheduler
   readonly #starts: StartFinder
   readonly #intake: IntakeDesk
@@ -88,6 +90,9 @@ class Service implements InferenceService {
     const starts = new StartFinder(core, kept.aliases)
     const nextChange = () => this.#nextChange()
     const controls = new CacheControls(core, scheduler, nextChange)
+    const { maxResponseBytes: maxBytes, responseTtlMs: ttlMs } = options
+    this.responses = new MemoryResponses({ maxBytes, ttlMs, now: () => core.clock.now() })
+    core.events.on('conversationForgotten', key => this.responses.eraseConversation(key))
     this.conversations = new ConversationControls(core, {
       scheduler,
       conversations: kept.conversations,
@@ -95,6 +100,7 @@ class Service implements InferenceService {
       aliases: kept.aliases,
       controls,
       records: accounts.records,
+      responses: this.responses,
       nextChange,
       flushed: async () => kept.database?.flushed(),
     })
@@ -145,6 +151,11 @@ class Service implements InferenceService {
       this.#core.counters.requests.rejected++
       throw error
     }
+  }
+
+  async countPrompt(request: TurnRequest): Promise<number> {
+    this.#checkOpen()
+    return this.#intake.count(request)
   }
 
   cacheStatus(): CacheStatus {
@@ -275,6 +286,7 @@ class Service implements InferenceService {
   #keepHouse(sessionTtlMs: number | null): void {
     try {
       if (sessionTtlMs !== null) this.#controls.dropIdle(this.#core.clock.now() - sessionTtlMs)
+      this.responses.expire()
       this.#watch.begin()
     } catch (thrown) {
       this.#booksAreWrong(thrown)
