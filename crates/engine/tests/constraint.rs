@@ -312,8 +312,8 @@ fn an_answer_whose_mask_does_not_come_ends_at_its_deadline() {
     driver.add_held_to(0, &prompt(), constraint);
     driver.tables(&[(0, &[0, 1])], 1);
     let length = prompt().len() as u32;
-    let last = (2..).map(|step| rows(&mut driver, step, &[[0, 0, length]])[0].clone());
-    let last = last.skip_while(|row| row.status == RowStatus::Late).next().unwrap();
+    let mut replies = (2..).map(|step| rows(&mut driver, step, &[[0, 0, length]])[0].clone());
+    let last = replies.find(|row| row.status != RowStatus::Late).unwrap();
     assert_eq!((last.status, last.finish), (RowStatus::Ok, Some(Finish::ConstraintFailed)));
     drop(open);
 }
