@@ -8,6 +8,7 @@
 export type EngineCause = 'configuration' | 'device' | 'engine' | { readonly field: string }
 
 const messages = { field: 'messages' } as const
+const constraint = { field: 'response_format' } as const
 
 /** What the crates report: `EngineError::code` of crates/engine and the lists below it. */
 export const NATIVE_CODES = {
@@ -15,6 +16,12 @@ export const NATIVE_CODES = {
   protocol: 'engine',
   invalid_option: 'configuration',
   engine_closed: 'engine',
+  grammars_busy: 'engine',
+  // crates/grammar; the surface says which of its fields asked for the constraint
+  grammar_too_large: constraint,
+  grammar_unsupported: constraint,
+  grammar_invalid: constraint,
+  grammar_too_complex: constraint,
   // crates/model
   model_io: 'configuration',
   model_malformed: 'configuration',

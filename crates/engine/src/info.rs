@@ -31,6 +31,8 @@ pub struct EngineInfo {
     pub has_chat_template: bool,
     /// Why there is no chat template although the model brings one.
     pub template_error: Option<String>,
+    /// Name of the form of answers.
+    pub output_format: &'static str,
 }
 
 /// Since start; milliseconds are busy time, in which overlapping work counts once.

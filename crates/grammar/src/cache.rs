@@ -26,10 +26,6 @@ impl Cache {
     pub fn get(&mut self, source: &Source) -> Option<Arc<Grammar>> {
         self.clock += 1;
         let entry = self.entries.get_mut(source)?;
-        if entry.grammar.is_spent() {
-            self.entries.remove(source);
-            return None;
-        }
         entry.used = self.clock;
         Some(entry.grammar.clone())
     }
@@ -40,7 +36,6 @@ impl Cache {
         self.shrink();
     }
 
-    /// Grammars grow with the states that answers derive, so their bytes are asked for again.
     fn shrink(&mut self) {
         let mut bytes = self.bytes();
         while self.entries.len() > 1 && (self.entries.len() > self.most || bytes > self.most_bytes) {

@@ -43,9 +43,9 @@ impl Default for Limits {
             // About 14 ms.
             step_lexer_fuel: 200_000,
             step_max_items: 50_000,
-            max_items_in_row: 1_000,
-            // About 50 MB.
-            max_lexer_states: 30_000,
+            max_items_in_row: 2_000,
+            // About 16 MB an answer.
+            max_lexer_states: 10_000,
             max_grammar_size: 200_000,
             precompute_large_lexemes: false,
             verbose_errors: false,

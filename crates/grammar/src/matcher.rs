@@ -1,8 +1,8 @@
 //! The place that one answer has reached in a grammar.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use llguidance::api::StopReason;
 use llguidance::{CancellationHandle, TokenParser, panic_utils};
@@ -21,30 +21,53 @@ pub enum MatcherError {
 }
 
 /// Ends the work of a matcher, now or later, from another thread.
-#[derive(Clone)]
-pub struct Cancel(CancellationHandle);
+#[derive(Clone, Default)]
+pub struct Cancel {
+    asked: Arc<AtomicBool>,
+    /// Of the parser that works now.
+    handle: Arc<Mutex<CancellationHandle>>,
+}
 
 impl Cancel {
     pub fn cancel(&self) {
-        self.0.cancel();
+        self.asked.store(true, Ordering::SeqCst);
+        self.handle().cancel();
+    }
+
+    fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    /// `handle` is that of the parser that works from now on.
+    fn follow(&self, handle: CancellationHandle) {
+        *self.handle() = handle;
+        if self.is_asked() {
+            self.handle().cancel();
+        }
+    }
+
+    fn handle(&self) -> MutexGuard<'_, CancellationHandle> {
+        self.handle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Follows one answer. Masks are functions of the grammar and the tokens accepted.
+///
+/// A matcher derives lexer states of its own: with states in common, one answer's long mask would hold up all answers to
+/// the same grammar. They are copied with the first mask, not where the matcher is made.
 pub struct Matcher {
     parser: TokenParser,
-    cancel: CancellationHandle,
-    spent: Arc<AtomicBool>,
+    has_own_states: bool,
+    cancel: Cancel,
     error: Option<MatcherError>,
 }
 
 impl Matcher {
-    pub(crate) fn new(mut parser: TokenParser, spent: Arc<AtomicBool>) -> Self {
+    pub(crate) fn new(mut parser: TokenParser) -> Self {
         if parser.is_fresh() {
             parser.start_without_prompt();
         }
-        let cancel = parser.enable_cancellation();
-        Self { parser, cancel, spent, error: None }
+        Self { parser, has_own_states: false, cancel: Cancel::default(), error: None }
     }
 
     /// Allows in `words`, a bit a token and all 0, the tokens that may come next: end tokens exactly where the grammar
@@ -93,7 +116,13 @@ impl Matcher {
     }
 
     pub fn cancel(&self) -> Cancel {
-        Cancel(self.cancel.clone())
+        self.cancel.clone()
+    }
+
+    fn take_own_states(&mut self) {
+        self.parser = self.parser.deep_clone();
+        self.cancel.follow(self.parser.enable_cancellation());
+        self.has_own_states = true;
     }
 
     fn with_parser<T>(
@@ -103,15 +132,16 @@ impl Matcher {
         if let Some(error) = &self.error {
             return Err(error.clone());
         }
+        if !self.has_own_states {
+            self.take_own_states();
+        }
         let parser = &mut self.parser;
         let done = panic_utils::catch_unwind(AssertUnwindSafe(|| work(parser)));
-        if self.cancel.is_cancelled() {
+        if self.cancel.is_asked() {
             self.error = Some(MatcherError::Cancelled);
             return Err(MatcherError::Cancelled);
         }
         done.map_err(|error| {
-            // What is derived for one answer is derived for all.
-            self.spent.store(true, Ordering::Relaxed);
             let error = MatcherError::TooComplex { detail: detail_of(&error.to_string()) };
             self.error = Some(error.clone());
             error

@@ -126,5 +126,4 @@ fn a_matcher_that_is_cancelled_says_so_and_its_grammar_goes_on() {
     let mut words = vec![0u32; 10];
     assert_eq!(given_up.fill(&mut words), Err(attentionstore_grammar::MatcherError::Cancelled));
     assert_eq!(other.fill(&mut words), Ok(()));
-    assert!(!grammar.is_spent());
 }

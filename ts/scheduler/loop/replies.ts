@@ -114,10 +114,10 @@ export class ReplyReader {
       const block = sequence.table.at(index)?.block
       if (block) this.#saver.want(block)
     }
-    if (row.text !== '') sequence.answer?.add(row.text)
-    if (row.text !== '' || row.token !== undefined) {
+    for (const part of row.parts) if (part.kind === 'content') sequence.answer?.add(part.text)
+    if (row.parts.length > 0 || row.token !== undefined) {
       sequence.times.answer(this.#core.clock.now())
-      sequence.turn.delta(row.text, row.token, row.logprob)
+      sequence.turn.delta(row.parts, row.token, row.logprob)
     }
     if (row.finish === undefined) return
     // A token was sampled that is not in the answer.
