@@ -33,7 +33,9 @@ pub mod wire;
 mod worker;
 
 pub use attentionstore_model::sampling::{SamplingParams, TokenMask};
-pub use attentionstore_model::text::{ChatDate, ChatMessage, StoredAnswer};
+pub use attentionstore_model::text::{
+    ChatDate, ChatMessage, ChatRequest, EncodedPrompt, Ending, StoredAnswer, Tool, ToolCall,
+};
 pub use constraint::MaskSource;
 pub use engine::{Engine, EventSource};
 pub use error::EngineError;

@@ -26,6 +26,9 @@ const TURN_ENDS: [&str; 7] = [
     "<|end_of_text|>",
 ];
 
+/// Further tokens that templates end turns with.
+const HISTORY_ENDS: [&str; 6] = ["<|call|>", "<|return|>", "</s>", "<|user|>", "<|observation|>", "<｜end▁of▁sentence｜>"];
+
 impl TextModel {
     /// Builds tokenizer and template of a loaded model, and checks that the vocabulary fits its embeddings.
     pub fn from_loaded(model: &LoadedModel) -> Result<Self, ModelError> {
@@ -56,7 +59,8 @@ impl TextModel {
             Ok(template) => (template, None),
             Err(error) => (None, Some(error)),
         };
-        Ok(Self { tokenizer: Arc::new(tokenizer), template, template_error, end_tokens })
+        let turn_ends = turn_ends(&tokenizer, &end_tokens);
+        Ok(Self { tokenizer: Arc::new(tokenizer), template, template_error, end_tokens, turn_ends })
     }
 }
 
@@ -65,6 +69,16 @@ fn end_tokens(tokenizer: &Tokenizer, eos: Option<&str>, eos_ids: &[u32]) -> Vec<
     let mut ends: Vec<u32> = turn_ends.filter(|id| tokenizer.is_special(*id)).collect();
     ends.extend(eos.and_then(|eos| tokenizer.token_id(eos)));
     ends.extend(eos_ids.iter().filter(|id| tokenizer.is_known(**id)));
+    ends.sort_unstable();
+    ends.dedup();
+    ends
+}
+
+/// A template may end the turns of a history with other tokens than an answer ends with.
+fn turn_ends(tokenizer: &Tokenizer, end_tokens: &[u32]) -> Vec<u32> {
+    let named = TURN_ENDS.iter().chain(&HISTORY_ENDS).filter_map(|name| tokenizer.token_id(name));
+    let mut ends: Vec<u32> = named.chain(end_tokens.iter().copied()).collect();
+    ends.retain(|id| tokenizer.is_special(*id));
     ends.sort_unstable();
     ends.dedup();
     ends

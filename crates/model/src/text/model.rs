@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::chat::{ChatRequest, EncodedPrompt, encode_chat};
+use super::chat::{Encoder, EncodedPrompt};
 use super::error::TextError;
+use super::message::ChatRequest;
 use super::pace::Pace;
 use super::template::ChatTemplate;
 use super::tokenizer::Tokenizer;
@@ -16,6 +17,8 @@ pub struct TextModel {
     pub template_error: Option<TextError>,
     /// Ids that end an answer, ascending.
     pub end_tokens: Vec<u32>,
+    /// Ids that end a message, ascending: those, and others that templates end turns with.
+    pub turn_ends: Vec<u32>,
 }
 
 impl TextModel {
@@ -31,7 +34,8 @@ impl TextModel {
         pace: &mut Pace<'_>,
     ) -> Result<EncodedPrompt, TextError> {
         let missing = || self.template_error.clone().unwrap_or(TextError::NoTemplate);
-        encode_chat(&self.tokenizer, self.template.as_ref().ok_or_else(missing)?, request, pace)
+        let template = self.template.as_ref().ok_or_else(missing)?;
+        Encoder { tokenizer: &self.tokenizer, template, turn_ends: &self.turn_ends }.encode(request, pace)
     }
 
     /// BLAKE3 of tokenizer and template: equal fingerprints give a conversation equal tokens. Part of the key of
