@@ -30,6 +30,7 @@ async function answer(service: InferenceService, messages: readonly TurnMessage[
   let text = ''
   for await (const event of await service.start(chat(messages, { sampling, ignoreEos: true, maxTokens: 12 }))) {
     if (event.type === 'done') return { text, logprobs, usage: event.usage }
+    if (event.type !== 'delta') continue
     text += event.text
     logprobs.push(...event.logprobs)
   }

@@ -122,6 +122,7 @@ export class LongConversations {
     let text = ''
     for await (const event of await this.#service.start(request)) {
       if (event.type === 'done') return { tokens, logprobs, text, usage: event.usage }
+      if (event.type !== 'delta') continue
       tokens.push(...event.tokens)
       logprobs.push(...event.logprobs)
       text += event.text

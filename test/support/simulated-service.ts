@@ -75,6 +75,7 @@ export async function readTurn(turn: Turn): Promise<Answer | null> {
   const tokens: number[] = []
   for await (const event of turn) {
     if (event.type === 'done') return { text, tokens, finish: event.finish, usage: event.usage }
+    if (event.type !== 'delta') continue
     text += event.text
     tokens.push(...event.tokens)
   }

@@ -17,6 +17,8 @@ export interface SchedulerEvents {
   ssdSlotLeft: [slot: number]
   /** A front has waited in vain for the disk: it may have to begin. */
   frontWaited: []
+  /** A request has followed another one for as long as it may. */
+  followerWaited: []
   /** A transfer failed; its waiter hears of it next. `code` is stable, `detail` a sentence. */
   transferFailed: [kind: Transfer['kind'], code: string, detail: string | undefined]
   /** The engine threw when it was handed transfers, by any part. */
@@ -36,6 +38,7 @@ export class EventBus {
     flushing: [],
     ssdSlotLeft: [],
     frontWaited: [],
+    followerWaited: [],
     transferFailed: [],
     engineRefused: [],
     conversationForgotten: [],

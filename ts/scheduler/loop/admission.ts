@@ -1,8 +1,10 @@
-// Who of the waiting is next. Requests whose blocks are ready and that find room run; those whose blocks are still being
-// fetched, and those too large for the room there is now, are overtaken, a bounded number of times.
+// Which of the waiting requests is next. Requests whose blocks are ready and that find room run; those whose blocks are still
+// being fetched, and those too large for the room there is now, are overtaken, a bounded number of times. Those that follow
+// another request stand aside as long as they do.
 
 import type { Clock } from '../../engine/clock.js'
 import type { Prefetcher } from '../moves/prefetcher.js'
+import type { Followers } from './followers.js'
 import type { WaitingQueue } from './queue.js'
 import type { Sequence } from '../sequence/sequence.js'
 
@@ -13,11 +15,13 @@ export const MOST_OVERTAKEN_MS = 10_000
 export class Admission {
   readonly #queue: WaitingQueue
   readonly #prefetcher: Pick<Prefetcher, 'isReady'>
+  readonly #followers: Pick<Followers, 'follows' | 'forget'>
   readonly #clock: Clock
 
-  constructor(queue: WaitingQueue, prefetcher: Pick<Prefetcher, 'isReady'>, clock: Clock) {
+  constructor(queue: WaitingQueue, prefetcher: Pick<Prefetcher, 'isReady'>, followers: Pick<Followers, 'follows' | 'forget'>, clock: Clock) {
     this.#queue = queue
     this.#prefetcher = prefetcher
+    this.#followers = followers
     this.#clock = clock
   }
 
@@ -28,6 +32,7 @@ export class Admission {
   next(isIdle: boolean, hasRoom: (sequence: Sequence) => boolean): Sequence | undefined {
     let smallest = Infinity
     for (const sequence of this.#queue) {
+      if (this.#followers.follows(sequence)) continue
       const isDue = this.#isDue(sequence)
       const size = sequence.tokens.length
       if (size < smallest && (isDue || this.#prefetcher.isReady(sequence))) {
@@ -37,6 +42,7 @@ export class Admission {
       // Its turn has come: what becomes free is for it.
       if (isDue) return undefined
     }
+    // Nothing runs, so none follows.
     const oldest = isIdle && smallest === Infinity ? this.#queue.first() : undefined
     return oldest && hasRoom(oldest) ? oldest : undefined
   }
@@ -45,8 +51,9 @@ export class Admission {
   admit(sequence: Sequence): void {
     for (const other of this.#queue) {
       if (other === sequence) break
-      other.standing.overtake(this.#clock.now())
+      if (!this.#followers.follows(other)) other.standing.overtake(this.#clock.now())
     }
+    this.#followers.forget(sequence)
     this.#queue.remove(sequence)
   }
 

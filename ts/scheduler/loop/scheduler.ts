@@ -10,6 +10,7 @@ import { Traffic } from '../costs/traffic.js'
 import { Moves } from '../moves/moves.js'
 import type { LeaveReason, Sequence } from '../sequence/sequence.js'
 import { Admission } from './admission.js'
+import { Followers } from './followers.js'
 import { Joiner } from './joiner.js'
 import { Pacer } from './pacer.js'
 import { Planner, type Draft } from './planner.js'
@@ -44,6 +45,7 @@ export class Scheduler {
   readonly #roster: Roster
   readonly #lookAhead = new LookAhead()
   readonly #traffic: Traffic
+  readonly #followers: Followers
   readonly #joiner: Joiner
   readonly #pacer: Pacer
   readonly #planner: Planner
@@ -61,13 +63,15 @@ export class Scheduler {
     this.#traffic = new Traffic(core.clock, () => this.#present)
     const moves = new Moves(core, store, this.#traffic, this.#lookAhead)
     this.moves = moves
-    this.admission = new Admission(this.waiting, moves.prefetcher, core.clock)
+    this.#followers = new Followers(core, moves, () => this.active)
+    this.admission = new Admission(this.waiting, moves.prefetcher, this.#followers, core.clock)
     this.#joiner = new Joiner(core)
     this.#pacer = new Pacer(this.#traffic, core.costs, () => this.waiting.length)
     this.#planner = new Planner(core, moves.room, moves.saver, this.#pacer)
     this.#replies = new ReplyReader(core, moves.saver, { finished: (sequence, row) => this.#finish(sequence, row) })
     this.#releaser = new Releaser(core, moves.saver, listener)
     core.events.on('frontWaited', () => this.pump())
+    core.events.on('followerWaited', () => this.pump())
     core.events.on('engineRefused', thrown => this.#broke(thrown))
     core.engine.onEvents = events => this.#guard(() => this.#onEvents(events))
   }
@@ -96,6 +100,7 @@ export class Scheduler {
   stop(): void {
     this.#isStopped = true
     this.moves.close()
+    this.#followers.close()
   }
 
   enqueue(sequence: Sequence): void {
@@ -114,6 +119,7 @@ export class Scheduler {
     this.#guard(() => {
       if (sequence.state === 'waiting') {
         this.waiting.remove(sequence)
+        this.#followers.forget(sequence)
         sequence.unwant()
         this.#end(sequence)
       } else {
@@ -285,6 +291,7 @@ export class Scheduler {
     sequence.prepare(now)
     sequence.trail.add('queued', sequence.times.queued, now)
     this.#roster.activate(sequence)
+    this.#followers.rosterChanged()
   }
 
   #join(): void {

@@ -13,6 +13,7 @@ import { Acquirer } from './acquire.js'
 import { FrontRunner } from './front-runner.js'
 import { Loader } from './loader.js'
 import { Prefetcher } from './prefetcher.js'
+import { Publisher, type Publication } from './publisher.js'
 import { Reads } from './reads.js'
 import { Room } from './room.js'
 import { Saver } from './saver.js'
@@ -31,6 +32,7 @@ export class Moves {
   readonly #loader: Loader
   readonly #acquirer: Acquirer
   readonly #fronts: FrontRunner
+  readonly #publisher: Publisher
 
   /** @param store Names what is durable; null: nothing is kept. */
   constructor(core: Core, store: BlockStore | null, traffic: Traffic, lookAhead: LookAhead) {
@@ -49,6 +51,7 @@ export class Moves {
     this.#loader = loader
     this.#acquirer = new Acquirer(core, room, loader, chooser)
     this.#fronts = new FrontRunner(core, reads, loader, traffic)
+    this.#publisher = new Publisher(core, room)
   }
 
   /** Nothing moves, and nothing is about to. */
@@ -69,6 +72,11 @@ export class Moves {
   /** A sequence whose front is computed while its back is read goes on. */
   advanceFront(sequence: Sequence): void {
     this.#fronts.advance(sequence)
+  }
+
+  /** The last, partly filled block of a computed prompt is copied for others; `published` runs when they find it. */
+  publishTail(sequence: Sequence, published: () => void): Publication {
+    return this.#publisher.publishTail(sequence, published)
   }
 
   /** Starts what may start downwards: saves and writes. Before anything is evicted: what is saved need not be lost. */
