@@ -18,7 +18,7 @@ export interface ToolCall {
   /** As the client knows the call; unique in its conversation. */
   readonly id: string
   readonly name: string
-  /** JSON text of an object. */
+  /** JSON text of an object. Of an answer that was cut short, or that a model wrote wrongly: the text as it is. */
   readonly arguments: string
 }
 
