@@ -105,6 +105,7 @@ async function serve(
     prefetch: !options.noPrefetch,
     history: options.history,
     syncSave: options.syncSave,
+    templateArguments: options.chatTemplateKwargs,
     truncationRatio: options.truncationRatio,
     reuseAfterTruncation: options.reuseAfterTruncation === 'on',
     ...(options.contextWindow === null ? {} : { contextWindow: options.contextWindow }),

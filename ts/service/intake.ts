@@ -10,7 +10,7 @@ import { MAX_TRUNCATED } from '../protocol/limits.js'
 import type { Core } from '../scheduler/core/core.js'
 import { Sequence } from '../scheduler/sequence/sequence.js'
 import type { StartFinder } from '../scheduler/sequence/start-finder.js'
-import { messageTexts } from './messages.js'
+import { chatText, messageTexts, toolsText } from './messages.js'
 import { TurnOutput } from './turn.js'
 import type { TurnRequest } from './types.js'
 
@@ -46,6 +46,7 @@ export class IntakeDesk {
       conversation: request.conversation,
       hint: request.conversationHint,
       messages,
+      tools: toolsText(request.tools?.definitions),
     })
     let prompt: EncodedPrompt
     try {
@@ -57,7 +58,8 @@ export class IntakeDesk {
     const starts = await this.#starts.find(spec)
     const turn = new TurnOutput(resolution.id, () => onCancel(sequence))
     const answer = resolution.parent === null ? null : new AnswerHash(resolution.parent)
-    const wishes = { retention: request.retention ?? 'none', systemTokens: prompt.systemTokens }
+    const { systemTokens, withoutReasoning } = prompt
+    const wishes = { retention: request.retention ?? 'none', systemTokens, withoutReasoning }
     const sequence: Sequence = new Sequence(spec, ticket, starts, turn, answer, request.tenant, request.requestId, acceptedAt, wishes)
     return { sequence, resolution, turn, leaf: null }
   }
@@ -72,13 +74,14 @@ export class IntakeDesk {
     const { prompt } = request
     const mostTokens = this.#mostTokens(request)
     const { text, info } = this.#core.engine
-    if (prompt.kind === 'text') return { tokens: await text.encodePrompt(prompt.text, mostTokens), systemTokens: 0 }
+    if (prompt.kind === 'text') return rawPrompt(await text.encodePrompt(prompt.text, mostTokens), 0)
     if (prompt.kind === 'chat') {
       const messages = (texts ?? []).map((message, i) => {
         const stored = resolution.stored[i]
-        return stored ? { ...message, stored: { tokens: stored.tokens, bytes: stored.bytes } } : message
+        return stored ? { ...message, stored } : message
       })
-      return text.encodeChat(messages, resolution.date, mostTokens)
+      const { templateArguments } = this.#core.options
+      return text.encodeChat(chatText(request, messages, templateArguments), resolution.date, mostTokens)
     }
     const unknown = prompt.tokens.find(token => token >= info.vocabSize)
     if (unknown !== undefined) {
@@ -87,7 +90,7 @@ export class IntakeDesk {
         vocab_size: info.vocabSize,
       })
     }
-    return { tokens: prompt.tokens, systemTokens: prompt.systemTokens ?? 0 }
+    return rawPrompt(prompt.tokens, prompt.systemTokens ?? 0)
   }
 
   #specOf(request: TurnRequest, { tokens, systemTokens }: EncodedPrompt, ticket: number): SequenceSpec {
@@ -137,4 +140,8 @@ export class IntakeDesk {
     const counts = { prompt_tokens: length, max_model_len: limit }
     return new ApiError('context_length_exceeded', `The prompt has ${counted} tokens; ${advice}`, param, counts)
   }
+}
+
+function rawPrompt(tokens: Uint32Array, systemTokens: number): EncodedPrompt {
+  return { tokens, systemTokens, startsInReasoning: false, withoutReasoning: [] }
 }

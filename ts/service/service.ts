@@ -115,6 +115,10 @@ class Service implements InferenceService {
     this.#scheduleHousekeeping()
   }
 
+  get templateArguments(): Readonly<Record<string, unknown>> {
+    return this.#core.options.templateArguments
+  }
+
   get modelContext(): number {
     return this.#core.options.maxContext
   }
@@ -229,7 +233,9 @@ class Service implements InferenceService {
     const hash = sequence.answer?.end() ?? null
     const { leftOut } = sequence.start
     const shape = { length: leftOut + sequence.tokens.length, leftOut, leaf: intake.leaf }
-    this.#kept.conversations.answered(intake.resolution, { hash, tokens: inside, bytes: row.insideBytes ?? 0, ...shape })
+    const whole = inside.length === sequence.answerLength
+    const record = { tokens: inside, bytes: row.insideBytes ?? 0, reasoning: Math.min(inside.length, row.reasoningTokens ?? 0), whole }
+    this.#kept.conversations.answered(intake.resolution, { hash, record, ...shape })
     this.#starts.answered(sequence)
     const usage = this.#accounts.usageOf(sequence)
     intake.turn.finish({ type: 'done', finish: row.finish ?? 'stop', stopReason: row.stopped ?? null, usage })

@@ -126,7 +126,7 @@ export interface TurnUsage {
   readonly ttftWithoutReuseMs: number | null
 }
 
-export type MissedPrompt = Readonly<Record<'neverSeen' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
+export type MissedPrompt = Readonly<Record<'neverSeen' | 'reasoningDropped' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
 
 export type TurnEvent =
   /** `tokens` and `logprobs` are of every token since the event before, also of those that gave no text. */
@@ -344,6 +344,8 @@ export interface RequestHistory {
 /** The service as the API sees it. */
 export interface InferenceService {
   readonly modelContext: number
+  /** Variables that chat templates get to see where a turn does not set them. */
+  readonly templateArguments: Readonly<Record<string, unknown>>
   /** Resolves, tokenises and enqueues. Rejects with an ApiError (queue_full, context_length_exceeded, draining, …). */
   start(request: TurnRequest): Promise<Turn>
   cacheStatus(): CacheStatus

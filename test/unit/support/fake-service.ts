@@ -40,9 +40,11 @@ export const fakeInfo: EngineInfo = {
 
 /** A token is a byte; 256 and above have no text. */
 export const fakeText: EngineText = {
-  encodeChat: async (messages) => ({
+  encodeChat: async ({ messages }) => ({
     tokens: Uint32Array.from(Buffer.from(messages.map(({ role, content }) => `<${role}>${content}`).join(''))),
     systemTokens: 0,
+    startsInReasoning: false,
+    withoutReasoning: [],
   }),
   encodePrompt: async (text) => Uint32Array.from(Buffer.from(text)),
   tokenize: async (text, special) => Uint32Array.from([...(special ? [256] : []), ...Buffer.from(text)]),
@@ -82,7 +84,7 @@ export function usage(changes: Partial<TurnUsage> = {}): TurnUsage {
     computedTokens: 12,
     recomputedTokens: 0,
     outsideViewTokens: 0,
-    missedTokens: { neverSeen: 6, evicted: 3, damaged: 2, outsideView: 0, unknown: 1 },
+    missedTokens: { neverSeen: 6, reasoningDropped: 0, evicted: 3, damaged: 2, outsideView: 0, unknown: 1 },
     strandedBlocks: 0,
     queueMs: 1,
     loadMs: 2,
@@ -200,6 +202,7 @@ function fakeConversations(called: (call: string) => void): ConversationAdmin {
 
 export class FakeService implements InferenceService {
   readonly modelContext = 2048
+  templateArguments: Readonly<Record<string, unknown>> = {}
   ready = true
   failure: ApiError | null = null
   readonly failed = new Promise<ApiError>(() => {})
@@ -264,7 +267,7 @@ export class FakeService implements InferenceService {
       computedTokens: 10,
       recomputedTokens: 11,
       reusedTokens: { hbm: 12, dram: 13, ssd: 14 },
-      missedTokens: { neverSeen: 5, evicted: 3, damaged: 1, outsideView: 22, unknown: 1 },
+      missedTokens: { neverSeen: 5, reasoningDropped: 0, evicted: 3, damaged: 1, outsideView: 22, unknown: 1 },
       savedMs: 2500,
       prefillTokensPerS: 1234,
       preemptions: 15,

@@ -81,13 +81,29 @@ export interface NativeMessage {
   readonly role: string
   readonly content: string
   readonly name?: string
-  readonly storedTokens?: Uint32Array
-  readonly storedBytes?: number
+  readonly reasoning?: string
+  readonly toolCalls?: ReadonlyArray<{ readonly id: string; readonly name: string; readonly arguments: string }>
+  readonly toolCallId?: string
+  readonly stored?: { readonly tokens: Uint32Array; readonly bytes: number; readonly reasoning: number; readonly whole: boolean }
+}
+
+export interface NativeChat {
+  readonly messages: readonly NativeMessage[]
+  /** `parameters` is JSON text. */
+  readonly tools?: ReadonlyArray<{ readonly name: string; readonly description?: string; readonly parameters?: string }>
+  /** JSON text of an object. */
+  readonly templateArguments?: string
+  readonly ending: 'answer' | 'open' | 'closed'
+  /** Since 1970, for templates that ask for the date. */
+  readonly dateSeconds: number
 }
 
 export interface NativePrompt {
   readonly tokens: Uint32Array
   readonly systemTokens: number
+  readonly startsInReasoning: boolean
+  /** Begin and end by turns. */
+  readonly withoutReasoning: number[]
   /** Only of a prompt with more tokens than were asked for: it has at least so many. */
   readonly atLeast?: number
 }
@@ -101,8 +117,7 @@ export interface BindingEngine {
   /** Moves packed events into `into`; the length moved, or needed if that is more than `into` holds. */
   takeEvents(into: Uint8Array): number
   stats(): EngineStats
-  /** `dateSeconds`: since 1970, for templates that ask for the date. */
-  encodeChat(messages: readonly NativeMessage[], dateSeconds: number, mostTokens?: number): Promise<NativePrompt>
+  encodeChat(chat: NativeChat, mostTokens?: number): Promise<NativePrompt>
   encodePrompt(text: string, mostTokens?: number): Promise<NativePrompt>
   tokenize(text: string, addSpecialTokens: boolean, mostTokens?: number): Promise<NativePrompt>
   decode(tokens: Uint32Array): Promise<string>

@@ -74,6 +74,8 @@ export interface ServiceOptions {
   /** Bytes of token records, and conversations, that are remembered. @default 64 MiB, 100000 */
   readonly maxRecordBytes: number
   readonly maxConversations: number
+  /** Variables that chat templates get to see where a turn does not set them. @default none */
+  readonly templateArguments: Readonly<Record<string, unknown>>
   /** @default the machine's */
   readonly clock: Clock
   /** Makes conversation ids; tests replace it. @default conv_<uuid> */
@@ -123,6 +125,7 @@ export function serviceOptions(info: EngineInfo, given: Partial<ServiceOptions>)
     commitIntervalMs: 250,
     maxRecordBytes: 64 * 1024 * 1024,
     maxConversations: 100_000,
+    templateArguments: {},
     openDatabase,
     clock: systemClock,
     newConversationId: () => `conv_${crypto.randomUUID()}`,
