@@ -53,7 +53,7 @@ pub struct BindingChat {
     pub tools: Option<Vec<BindingTool>>,
     /// A JSON object of variables for the template, as JSON text.
     pub template_arguments: Option<String>,
-    /// `answer`, `open` or `closed`.
+    #[napi(ts_type = "'answer' | 'open' | 'closed'")]
     pub ending: String,
     /// Since 1970.
     pub date_seconds: f64,

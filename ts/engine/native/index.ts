@@ -11,12 +11,14 @@ import type {
   StepReply,
   Transfer,
 } from '../types.js'
-import { loadAddon, type BindingEngine, type NativeInfo, type NativeOpenOptions, type NativeSequence } from './addon.js'
+import { loadAddon } from './addon.js'
+import type { BindingEngine, BindingInfo, BindingOpenOptions, BindingSequence } from './addon.generated.js'
 import { engineError, startError } from './errors.js'
 import { NativeText } from './text.js'
-import { keyToBytes, readEvents, WireWriter } from './wire.js'
+import { keyToBytes } from './keys.js'
+import { readEvents, WireWriter } from './wire.js'
 
-export type NativeEngineOptions = NativeOpenOptions
+export type NativeEngineOptions = Readonly<BindingOpenOptions>
 
 /** Share of the model that is loaded, 0…1. */
 export type ProgressListener = (share: number) => void
@@ -124,7 +126,7 @@ export class NativeEngine implements Engine {
   }
 }
 
-function engineInfo(native: NativeInfo): EngineInfo {
+function engineInfo(native: BindingInfo): EngineInfo {
   const { hbmSlots, dramSlots, ssdSlots, temperature, topP, topK, cappedBySlidingWindow: _, ...same } = native
   return {
     ...same,
@@ -138,7 +140,7 @@ function engineInfo(native: NativeInfo): EngineInfo {
   }
 }
 
-function nativeSequence(spec: SequenceSpec): NativeSequence {
+function nativeSequence(spec: SequenceSpec): BindingSequence {
   const { sampling } = spec
   return {
     sequence: spec.sequence,

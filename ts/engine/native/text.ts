@@ -2,21 +2,21 @@
 
 import type { BlockKey, ChatMessageText, ChatText, EncodedPrompt, EngineText, TokenRange, ToolText, ViewParameters } from '../types.js'
 import { PromptTooLong } from '../too-long.js'
-import type { BindingEngine, NativeChat, NativeMessage, NativePrompt } from './addon.js'
+import type { BindingChat, BindingEngine, BindingMessage, BindingPrompt, BindingTool } from './addon.generated.js'
 import { engineError } from './errors.js'
-import { keyFromBytes, keyToBytes } from './wire.js'
+import { keyFromBytes, keyToBytes } from './keys.js'
 
 const KEY_BYTES = 32
 
-function nativeMessage({ stored, toolCalls, ...texts }: ChatMessageText): NativeMessage {
+function nativeMessage({ stored, toolCalls, ...texts }: ChatMessageText): BindingMessage {
   return {
     ...texts,
-    ...(toolCalls === undefined ? {} : { toolCalls }),
+    ...(toolCalls === undefined ? {} : { toolCalls: [...toolCalls] }),
     ...(stored === undefined ? {} : { stored: { reasoning: 0, whole: false, ...stored } }),
   }
 }
 
-function nativeTool({ name, description, parameters }: ToolText) {
+function nativeTool({ name, description, parameters }: ToolText): BindingTool {
   return {
     name,
     ...(description === undefined ? {} : { description }),
@@ -24,7 +24,7 @@ function nativeTool({ name, description, parameters }: ToolText) {
   }
 }
 
-function nativeChat({ messages, tools, templateArguments, ending = 'answer' }: ChatText, date: string): NativeChat {
+function nativeChat({ messages, tools, templateArguments, ending = 'answer' }: ChatText, date: string): BindingChat {
   return {
     messages: messages.map(nativeMessage),
     ...(tools === undefined ? {} : { tools: tools.map(nativeTool) }),
@@ -49,7 +49,7 @@ async function translated<T>(promise: Promise<T>): Promise<T> {
   })
 }
 
-async function within(mostTokens: number | undefined, promise: Promise<NativePrompt>): Promise<EncodedPrompt> {
+async function within(mostTokens: number | undefined, promise: Promise<BindingPrompt>): Promise<EncodedPrompt> {
   const { tokens, systemTokens, startsInReasoning, withoutReasoning, atLeast } = await translated(promise)
   if (atLeast !== undefined) throw new PromptTooLong(atLeast, mostTokens ?? 0)
   return { tokens, systemTokens, startsInReasoning, withoutReasoning: pairs(withoutReasoning) }
