@@ -8,9 +8,10 @@ use std::cell::Cell;
 use attentionstore_model::text::{ChatMessage, EncodedPrompt, Ending, TextError, TextModel, Tool, ToolCall};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use text_support::{decode, message};
+use text_support::{decode, fixture, message};
 use tools_support::{
-    FAMILIES, call, calling, encode, encode_with, family, model_with, result, tool, tool_template, weather,
+    FAMILIES, call, calling, encode, encode_with, family, model_with, model_with_tokens, result, tool, tool_template,
+    weather,
 };
 
 #[test]
@@ -34,6 +35,51 @@ fn tools_calls_and_results_are_written_as_the_reference_writes_them() {
     assert_eq!(prompt.text, expected.replace("-0,", "0,"));
     let head = &model.tokenizer.decode(&prompt.tokens[..prompt.system_tokens], false).unwrap();
     assert!(head.ends_with("<|im_start|>user\n") && head.contains("# Tools"), "{head}");
+}
+
+/// A message as clients send it.
+fn sent(value: &Value) -> ChatMessage {
+    let text = |key: &str| value[key].as_str().map(str::to_owned);
+    let calls = value["tool_calls"].as_array().into_iter().flatten();
+    let call = |call: &Value| ToolCall {
+        id: call["id"].as_str().unwrap().to_owned(),
+        name: call["function"]["name"].as_str().unwrap().to_owned(),
+        arguments: call["function"]["arguments"].as_str().unwrap().to_owned(),
+    };
+    ChatMessage {
+        name: text("name"),
+        reasoning: text("reasoning_content"),
+        tool_calls: calls.map(call).collect(),
+        tool_call_id: text("tool_call_id"),
+        ..message(value["role"].as_str().unwrap(), value["content"].as_str().unwrap_or(""))
+    }
+}
+
+#[test]
+fn every_template_with_tools_renders_as_the_reference_does() {
+    let cases = fixture("tools.json");
+    let definition = |tool: &Value| Tool {
+        name: tool["function"]["name"].as_str().unwrap().to_owned(),
+        description: tool["function"]["description"].as_str().map(str::to_owned),
+        parameters: tool["function"]["parameters"].clone(),
+    };
+    let tools: Vec<Tool> = cases["tools"].as_array().unwrap().iter().map(definition).collect();
+    for (template, texts) in cases["texts"].as_object().unwrap() {
+        let specials = ["<s>", "</s>"];
+        let model = model_with_tokens("qwen2", &tool_template(template), &specials, Some("<s>"), "</s>");
+        for (setting, expected) in cases["settings"].as_array().unwrap().iter().zip(texts.as_array().unwrap()) {
+            let conversation = &cases["conversations"][setting["conversation"].as_u64().unwrap() as usize];
+            let messages: Vec<ChatMessage> =
+                conversation["messages"].as_array().unwrap().iter().map(sent).collect();
+            let tools = if conversation["tools"] == true { &tools[..] } else { &[] };
+            let ending = if setting["add_generation_prompt"] == true { Ending::Answer } else { Ending::Closed };
+            let made = encode_with(&model, &messages, tools, &setting["arguments"], ending);
+            match expected["refused"].as_str() {
+                Some(words) => assert_eq!(made, Err(TextError::Refused { message: words.to_owned() })),
+                None => assert_eq!(made.unwrap().text, expected.as_str().unwrap(), "{template}: {setting}"),
+            }
+        }
+    }
 }
 
 #[test]

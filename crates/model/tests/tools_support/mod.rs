@@ -157,8 +157,18 @@ impl Family {
 
 /// A tokenizer of the fixtures with more special tokens.
 pub fn model_with(tokenizer: &str, template: &str, specials: &[&str], end: &str) -> TextModel {
-    let mut definition = fixture(&format!("{tokenizer}/tokenizer.json"));
     let chats = fixture(&format!("{tokenizer}/chats.json"));
+    model_with_tokens(tokenizer, template, specials, chats["tokens"]["bos"].as_str(), end)
+}
+
+pub fn model_with_tokens(
+    tokenizer: &str,
+    template: &str,
+    specials: &[&str],
+    bos: Option<&str>,
+    end: &str,
+) -> TextModel {
+    let mut definition = fixture(&format!("{tokenizer}/tokenizer.json"));
     let added = definition["added_tokens"].as_array_mut().unwrap();
     for (id, special) in (1000..).zip(specials) {
         let flags = json!({"single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true});
@@ -172,7 +182,7 @@ pub fn model_with(tokenizer: &str, template: &str, specials: &[&str], end: &str)
     let source = TextSource {
         tokenizer: TokenizerSource::HuggingFace { path },
         chat_template: Some(template.to_owned()),
-        bos_token: chats["tokens"]["bos"].as_str().map(str::to_owned),
+        bos_token: bos.map(str::to_owned),
         eos_token: Some(end.to_owned()),
         unk_token: None,
         pad_token: None,

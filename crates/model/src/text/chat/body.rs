@@ -3,6 +3,7 @@
 
 
 use super::super::message::{ChatMessage, Ending};
+use super::super::pace::Pace;
 use super::super::template::{Conversation, Owner, Part, RenderOptions};
 use super::super::tokenizer::Tokenizer;
 use super::super::trace::{Span, Traced};
@@ -44,7 +45,7 @@ impl<'t, 'a> Bodies<'t, 'a> {
 
     /// Places a stored answer that has more than content. `None`: it has none, or the template does not write here what
     /// the answer says.
-    pub fn place(&mut self, message: usize) -> Option<Placement<'a>> {
+    pub fn place(&mut self, message: usize, pace: &mut Pace<'_>) -> Option<Placement<'a>> {
         let tokenizer = self.encoder.tokenizer;
         let sent = &self.chat.messages()[message];
         let stored = sent.stored.as_ref()?;
@@ -52,7 +53,7 @@ impl<'t, 'a> Bodies<'t, 'a> {
         if sent.tool_calls.is_empty() && stored.reasoning == 0 && !has_marker {
             return None;
         }
-        let start = self.start(message)?;
+        let start = self.start(message, pace)?;
         let range = start..self.end(message, start)?;
         let body = &self.traced.text[range.clone()];
         let (reasoning, _) = stored.ids.split_at_checked(stored.reasoning)?;
@@ -78,7 +79,7 @@ impl<'t, 'a> Bodies<'t, 'a> {
     }
 
     /// Where the body begins: the conversation before it, rendered with a generation prompt, must be how all of it begins.
-    fn start(&mut self, message: usize) -> Option<usize> {
+    fn start(&mut self, message: usize, pace: &mut Pace<'_>) -> Option<usize> {
         let Traced { text, spans, .. } = self.traced;
         let before = spans.iter().rfind(|span| span.message().is_some_and(|of| of < message));
         let end = before.filter(|span| span.message() == message.checked_sub(1)).map(|span| span.range.end);
@@ -94,6 +95,7 @@ impl<'t, 'a> Bodies<'t, 'a> {
             return None;
         }
         self.renderings += 1;
+        pace.breathe();
         let options = RenderOptions { ending: Ending::Answer, ..self.options };
         let until = self.chat.until(message);
         let prompt = self.encoder.template.render(&until, options, &mut |_, text| text.to_owned()).ok()?;

@@ -78,7 +78,9 @@ impl Encoder<'_> {
         pace.breathe();
         let mut bodies = Bodies::new(self, &chat, options, &traced);
         let mut placements: Vec<Placement<'_>> = (0..messages.len())
-            .filter_map(|message| bodies.place(message).or_else(|| spans::place(self, messages, &traced, message)))
+            .filter_map(|message| {
+                bodies.place(message, pace).or_else(|| spans::place(self, messages, &traced, message))
+            })
             .collect();
         placements.sort_by_key(|placement| placement.range.start);
         let mark = end_of_system(messages, &traced);
