@@ -1,6 +1,7 @@
 // Hash chains over messages: what names a point in a conversation without keeping its text.
 
 import { createHash, createHmac, type Hash } from 'node:crypto'
+import type { OutputPart } from '../engine/types.js'
 import { canonicalJson } from './canonical.js'
 
 /** 32 bytes as a latin1 string. */
@@ -59,6 +60,13 @@ export class AnswerHash {
   readonly #calls: Array<{ name: string; arguments: string }> = []
 
   constructor(readonly parent: ChainHash) {}
+
+  /** More of the answer; reasoning is no part of the chain. */
+  part(part: OutputPart): void {
+    if (part.kind === 'content') this.add(part.text)
+    else if (part.kind === 'call') this.call(part.name)
+    else if (part.kind === 'arguments') this.arguments(part.text)
+  }
 
   /** More of the content. */
   add(text: string): void {

@@ -38,6 +38,8 @@ export interface EngineInfo {
   /** Sampling defaults of generation_config. */
   readonly defaults: Readonly<{ temperature?: number; topP?: number; topK?: number }>
   readonly hasChatTemplate: boolean
+  /** The form in which the model writes calls, e.g. `hermes`; found from its template and tokens. */
+  readonly outputFormat: string
 }
 
 export interface SamplingParams {
@@ -65,6 +67,23 @@ export interface ViewParameters {
   readonly step: number
 }
 
+/** A tool as a template and the reader of an answer know it. */
+export interface ToolText {
+  readonly name: string
+  readonly description?: string
+  /** JSON Schema of the arguments; null: none are described. */
+  readonly parameters: Readonly<Record<string, unknown>> | null
+}
+
+/** How an answer is read. */
+export interface OutputReading {
+  readonly tools: readonly ToolText[]
+  /** The answer may call tools; where it may not, the markers of calls are content. */
+  readonly calls: boolean
+  /** The prompt has opened the reasoning. */
+  readonly startsInReasoning: boolean
+}
+
 /** A request as the engine knows it. Sent once; block tables and rows come with the plans. */
 export interface SequenceSpec {
   /** Chosen by the scheduler, unsigned 32 bits, unique among living sequences. */
@@ -81,6 +100,8 @@ export interface SequenceSpec {
   readonly ignoreEos: boolean
   /** Most tokens to sample. */
   readonly maxTokens: number
+  /** Absent: all of the answer is content, as after a raw prompt. */
+  readonly output?: OutputReading
 }
 
 /** Tokens [from, from + count) of a sequence, by token index, all of one epoch. The last row of a decode step has count 1. */
@@ -156,6 +177,14 @@ export interface TokenLogprob {
   readonly top: ReadonlyArray<readonly [token: number, logprob: number]>
 }
 
+/** A part of an answer. Joined by kind, in order, the parts are the answer as its client sees it. */
+export type OutputPart =
+  | { readonly kind: 'content' | 'reasoning'; readonly text: string }
+  /** A call begins, and the one before it is complete. */
+  | { readonly kind: 'call'; readonly name: string }
+  /** More of the last call's arguments: joined they are one JSON text. */
+  | { readonly kind: 'arguments'; readonly text: string }
+
 /** What became of one planned row group. */
 export interface RowResult {
   readonly sequence: number
@@ -166,12 +195,12 @@ export interface RowResult {
   /** The sampled token, where the plan asked for one. Absent where an end or stop token ended the answer, or no token may come next. */
   readonly token?: number
   readonly logprob?: TokenLogprob
-  /** Text that can be shown now; held back while it might be the beginning of a stop string. */
-  readonly text: string
+  /** Parts that can be shown now; text is held back while it might be the beginning of a stop string or of a marker. */
+  readonly parts: readonly OutputPart[]
   readonly finish?: FinishReason
   /** With `finish`: what the stop was, for `stop_reason`: a stop string, a token, or null. */
   readonly stopped?: string | number | null
-  /** With `finish`: answer tokens that lie wholly inside the returned text, and the UTF-8 bytes they cover. */
+  /** With `finish`: answer tokens that lie wholly inside the returned answer, markers included, and the UTF-8 bytes of their text. */
   readonly insideTokens?: number
   readonly insideBytes?: number
   /** With `finish`: leading answer tokens that are its reasoning, with its markers. @default 0 */

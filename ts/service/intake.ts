@@ -3,7 +3,7 @@
 import { AnswerHash } from '../conversations/chain.js'
 import type { Conversations, Resolution } from '../conversations/conversations.js'
 import { PromptTooLong } from '../engine/too-long.js'
-import type { BlockKey, ChatMessageText, EncodedPrompt, SequenceSpec, ViewParameters } from '../engine/types.js'
+import type { BlockKey, ChatMessageText, EncodedPrompt, OutputReading, SequenceSpec, ViewParameters } from '../engine/types.js'
 import { MIN_WINDOW, viewParameters } from '../engine/view.js'
 import { ApiError } from '../protocol/errors.js'
 import { MAX_TRUNCATED } from '../protocol/limits.js'
@@ -11,6 +11,7 @@ import type { Core } from '../scheduler/core/core.js'
 import { Sequence } from '../scheduler/sequence/sequence.js'
 import type { StartFinder } from '../scheduler/sequence/start-finder.js'
 import { chatText, messageTexts, toolsText } from './messages.js'
+import { callIds } from './call-ids.js'
 import { TurnOutput } from './turn.js'
 import type { TurnRequest } from './types.js'
 
@@ -56,7 +57,7 @@ export class IntakeDesk {
     }
     const spec = this.#specOf(request, prompt, ticket)
     const starts = await this.#starts.find(spec)
-    const turn = new TurnOutput(resolution.id, () => onCancel(sequence))
+    const turn = new TurnOutput(resolution.id, () => onCancel(sequence), callIds(this.#core.engine.info.outputFormat, callsIn(request)))
     const answer = resolution.parent === null ? null : new AnswerHash(resolution.parent)
     const { systemTokens, withoutReasoning } = prompt
     const wishes = { retention: request.retention ?? 'none', systemTokens, withoutReasoning }
@@ -93,7 +94,7 @@ export class IntakeDesk {
     return rawPrompt(prompt.tokens, prompt.systemTokens ?? 0)
   }
 
-  #specOf(request: TurnRequest, { tokens, systemTokens }: EncodedPrompt, ticket: number): SequenceSpec {
+  #specOf(request: TurnRequest, { tokens, systemTokens, startsInReasoning }: EncodedPrompt, ticket: number): SequenceSpec {
     const { engine, options } = this.#core
     if (tokens.length === 0) throw new ApiError('invalid_value', 'The prompt has no tokens.', 'prompt')
     const view = request.truncation === 'auto' ? this.#viewOf(systemTokens) : null
@@ -111,6 +112,7 @@ export class IntakeDesk {
       stopTokens: request.stopTokens,
       ignoreEos: request.ignoreEos,
       maxTokens: Math.max(1, Math.min(request.maxTokens ?? room, room)),
+      ...(request.prompt.kind === 'chat' ? { output: readingOf(request, startsInReasoning) } : {}),
     }
   }
 
@@ -144,4 +146,15 @@ export class IntakeDesk {
 
 function rawPrompt(tokens: Uint32Array, systemTokens: number): EncodedPrompt {
   return { tokens, systemTokens, startsInReasoning: false, withoutReasoning: [] }
+}
+
+/** How the answer to a chat is read. */
+function readingOf({ tools }: TurnRequest, startsInReasoning: boolean): OutputReading {
+  const calls = tools !== undefined && tools.choice !== 'none'
+  return { tools: tools?.definitions ?? [], calls, startsInReasoning }
+}
+
+/** Calls that the messages of a request repeat. */
+function callsIn({ prompt }: TurnRequest): number {
+  return prompt.kind === 'chat' ? prompt.messages.reduce((calls, message) => calls + (message.toolCalls?.length ?? 0), 0) : 0
 }

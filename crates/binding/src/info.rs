@@ -27,6 +27,7 @@ pub struct BindingInfo {
     pub top_p: Option<f64>,
     pub top_k: Option<u32>,
     pub has_chat_template: bool,
+    pub output_format: String,
 }
 
 impl From<EngineInfo> for BindingInfo {
@@ -54,6 +55,7 @@ impl From<EngineInfo> for BindingInfo {
             top_p: info.top_p.map(f64::from),
             top_k: info.top_k,
             has_chat_template: info.has_chat_template,
+            output_format: info.output_format.to_owned(),
         }
     }
 }

@@ -15,3 +15,4 @@ mod score;
 mod sequence;
 mod stats;
 mod text;
+mod tools;

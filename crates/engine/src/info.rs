@@ -27,6 +27,8 @@ pub struct EngineInfo {
     pub top_p: Option<f32>,
     pub top_k: Option<u32>,
     pub has_chat_template: bool,
+    /// Name of the form of answers.
+    pub output_format: &'static str,
 }
 
 /// Since start; milliseconds are busy time, in which overlapping work counts once.

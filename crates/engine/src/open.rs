@@ -211,6 +211,7 @@ fn describe(
         top_p: model.generation.top_p,
         top_k: model.generation.top_k,
         has_chat_template: text.has_template(),
+        output_format: text.format().name(),
     }
 }
 

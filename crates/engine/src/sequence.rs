@@ -4,6 +4,7 @@ use attentionstore_kv::BLOCK_TOKENS;
 use attentionstore_kv::key::{BlockKey, KeyHasher, ViewParameters};
 use attentionstore_model::sampling::{SampleOutcome, Sampled, SamplingParams, TokenCounts, TokenMask};
 use attentionstore_model::text::AnswerText;
+use attentionstore_output::{End, Reading};
 
 use crate::constraint::{Constraint, MaskSource};
 use crate::error::EngineError;
@@ -26,6 +27,8 @@ pub struct SequenceSpec {
     pub ignore_eos: bool,
     /// Most tokens to sample.
     pub max_tokens: u32,
+    /// How its answer is read; none: all of it is content. Taken when the sequence is added.
+    pub output: Option<Reading>,
     /// Says which tokens may come; none: any may.
     pub constraint: Option<Box<dyn MaskSource>>,
 }
@@ -259,7 +262,7 @@ impl Sequence {
         result.sampled = Some(sampled);
         let answer = self.answer.as_mut()?;
         let delta = answer.push(token);
-        result.text.push_str(&delta.text);
+        result.parts.extend(delta.parts);
         match delta.stopped {
             Some(stop) => Some(Finish::StopString(stop)),
             None => (self.sampled >= self.spec.max_tokens).then_some(Finish::Length),
@@ -273,8 +276,9 @@ impl Sequence {
         keys: &KeyHasher,
         result: &mut RowResult,
     ) -> Finished {
-        let text = self.answer.take().map(AnswerText::finish).unwrap_or_default();
-        result.text.push_str(&text.rest);
+        let end = if matches!(reason, Finish::Length | Finish::NoneAllowed) { End::Cut } else { End::Whole };
+        let text = self.answer.take().map(|answer| answer.finish(end)).unwrap_or_default();
+        result.parts.extend(text.rest);
         // Tokens past a stop string are not part of the answer. Whole blocks that hold some were saved under
         // their own keys and stay; a partly filled one is cut.
         let accepted = self.prompt_len + text.inside_tokens;
@@ -283,6 +287,7 @@ impl Sequence {
             reason,
             inside_tokens: text.inside_tokens as u32,
             inside_bytes: text.inside_bytes as u32,
+            reasoning_tokens: text.reasoning_tokens as u32,
             computed_tokens: kept as u32,
             tail_key: self.partial_key(keys, kept),
         }
@@ -322,6 +327,7 @@ mod tests {
             stop_tokens: Vec::new(),
             ignore_eos: false,
             max_tokens: 100,
+            output: None,
             constraint: None,
         };
         let mut sequence = Sequence::new(spec, AnswerText::new(tokenizer, stops)).unwrap();

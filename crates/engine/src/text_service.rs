@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use attentionstore_model::loader::LoadedModel;
 use attentionstore_model::text::{TextModel, Tokenizer};
+use attentionstore_output::Format;
 
 use crate::error::EngineError;
 use crate::identity::hex;
@@ -23,6 +24,10 @@ impl TextService {
 
     pub fn tokenizer(&self) -> Arc<Tokenizer> {
         self.model.tokenizer.clone()
+    }
+
+    pub fn format(&self) -> &Arc<Format> {
+        &self.model.format
     }
 
     pub fn end_tokens(&self) -> &[u32] {

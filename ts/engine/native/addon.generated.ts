@@ -93,6 +93,7 @@ export interface BindingInfo {
   topP?: number
   topK?: number
   hasChatTemplate: boolean
+  outputFormat: string
 }
 
 export interface BindingMessage {
@@ -129,6 +130,14 @@ export interface BindingOpenOptions {
   kvDtype: 'bf16' | 'f32'
   /** `avx512`, `avx2` or `portable` in tests; otherwise the best there is. */
   instructionSet?: string
+}
+
+/** How an answer is read. */
+export interface BindingOutput {
+  /** JSON text of a list of tools: name, parameters. */
+  tools: string
+  calls: boolean
+  startsInReasoning: boolean
 }
 
 /** A prompt's tokens, or by how many it is too long. */
@@ -180,6 +189,8 @@ export interface BindingSequence {
   stopTokens: Array<number>
   ignoreEos: boolean
   maxTokens: number
+  /** Absent: the answer is content. */
+  output?: BindingOutput
 }
 
 export interface BindingStats {

@@ -6,13 +6,14 @@ import type {
   EngineInfo,
   EngineStats,
   EngineText,
+  OutputReading,
   SequenceSpec,
   StepPlan,
   StepReply,
   Transfer,
 } from '../types.js'
 import { loadAddon } from './addon.js'
-import type { BindingEngine, BindingInfo, BindingOpenOptions, BindingSequence } from './addon.generated.js'
+import type { BindingEngine, BindingInfo, BindingOpenOptions, BindingOutput, BindingSequence } from './addon.generated.js'
 import { engineError, startError } from './errors.js'
 import { NativeText } from './text.js'
 import { keyToBytes } from './keys.js'
@@ -162,7 +163,14 @@ function nativeSequence(spec: SequenceSpec): BindingSequence {
     stopTokens: [...spec.stopTokens],
     ignoreEos: spec.ignoreEos,
     maxTokens: spec.maxTokens,
+    ...(spec.output === undefined ? {} : { output: nativeOutput(spec.output) }),
   }
+}
+
+/** Of the tools only that goes along which reading an answer takes. */
+function nativeOutput({ tools, calls, startsInReasoning }: OutputReading): BindingOutput {
+  const read = calls ? tools.map(({ name, parameters }) => ({ name, parameters })) : []
+  return { tools: JSON.stringify(read), calls, startsInReasoning }
 }
 
 /**

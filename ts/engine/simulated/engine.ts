@@ -254,7 +254,7 @@ export class SimulatedEngine implements Engine {
     const { sequence: id, from, count, sample } = row
     const sequence = this.#sequenceOf(id)
     const to = from + count
-    const nothing = { sequence: id, text: '', filled: [] }
+    const nothing = { sequence: id, parts: [], filled: [] }
     if (sequence.isFinished) return { ...nothing, status: 'noop' }
     const hidden = leftOut(sequence.spec.view, from)
     const slots = sequence.blocksSeenBy(row).map(index => sequence.table[index])
@@ -271,16 +271,16 @@ export class SimulatedEngine implements Engine {
     return { ...this.#sample(sequence, state, to), status: 'ok', filled, sequence: id }
   }
 
-  #sample(sequence: SimulatedSequence, state: number, computed: number): Pick<RowResult, 'text'> & Partial<RowResult> {
+  #sample(sequence: SimulatedSequence, state: number, computed: number): Pick<RowResult, 'parts'> & Partial<RowResult> {
     const { sampling, ignoreEos } = sequence.spec
     const token = this.#options.recorded(sequence.spec, computed) ?? sampleToken(state, sampling, computed, ignoreEos)
-    const { text, isCounted, end } = sequence.answer.add(token)
+    const { parts, isCounted, end } = sequence.answer.add(token)
     if (isCounted) sequence.tokens.push(token)
     const logprob = sampling.logprobs === null || !isCounted ? {} : { logprob: logprobOf(token, sampling.logprobs) }
     const sampled = isCounted ? { token, ...logprob } : {}
-    if (!end) return { text, ...sampled }
+    if (!end) return { parts, ...sampled }
     sequence.isFinished = true
-    return { text, ...sampled, ...end, computedTokens: computed, tailKey: sequence.tailKey(computed) }
+    return { parts, ...sampled, ...end, computedTokens: computed, tailKey: sequence.tailKey(computed) }
   }
 
   #emit(event: EngineEvent): void {
@@ -313,5 +313,6 @@ function infoOf(options: SimulatedOptions): EngineInfo {
     endTokens: [TURN_END],
     defaults: {},
     hasChatTemplate: true,
+    outputFormat: 'simulated',
   }
 }

@@ -96,10 +96,10 @@ export class ReplyReader {
       const block = sequence.table.at(index)?.block
       if (block) this.#saver.want(block)
     }
-    if (row.text !== '') sequence.answer?.add(row.text)
-    if (row.text !== '' || row.token !== undefined) {
+    for (const part of row.parts) sequence.answer?.part(part)
+    if (row.parts.length > 0 || row.token !== undefined) {
       sequence.times.answer(this.#core.clock.now())
-      sequence.turn.delta(row.text, row.token, row.logprob)
+      sequence.turn.delta(row.parts, row.token, row.logprob)
     }
     if (row.finish !== undefined) this.#listener.finished(sequence, row)
   }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use attentionstore_output::Format;
+
 use super::chat::{Encoder, EncodedPrompt};
 use super::error::TextError;
 use super::message::ChatRequest;
@@ -15,6 +17,8 @@ pub struct TextModel {
     pub template: Option<ChatTemplate>,
     /// Why there is no template although the model brings one.
     pub template_error: Option<TextError>,
+    /// How answers are written.
+    pub format: Arc<Format>,
     /// Ids that end an answer, ascending.
     pub end_tokens: Vec<u32>,
     /// Ids that end a message, ascending: those, and others that templates end turns with.
@@ -35,7 +39,8 @@ impl TextModel {
     ) -> Result<EncodedPrompt, TextError> {
         let missing = || self.template_error.clone().unwrap_or(TextError::NoTemplate);
         let template = self.template.as_ref().ok_or_else(missing)?;
-        Encoder { tokenizer: &self.tokenizer, template, turn_ends: &self.turn_ends }.encode(request, pace)
+        let (tokenizer, turn_ends, format) = (&self.tokenizer, &self.turn_ends, &self.format);
+        Encoder { tokenizer, template, turn_ends, format }.encode(request, pace)
     }
 
     /// BLAKE3 of tokenizer and template: equal fingerprints give a conversation equal tokens. Part of the key of

@@ -4,16 +4,17 @@
 mod body;
 mod compose;
 mod late_system;
-mod reasoning;
 mod spans;
 mod untraced;
 
 use std::ops::Range;
 
+use attentionstore_output::Format;
+
 use super::error::TextError;
 use super::message::{ChatMessage, ChatRequest, Ending};
 use super::pace::Pace;
-use super::template::{ChatTemplate, Conversation, Owner, Part, RenderOptions};
+use super::template::{ChatTemplate, Conversation, Owner, Part, RenderOptions, Tooling};
 use super::tokenizer::Tokenizer;
 use super::trace::{Span, Traced, trace};
 use body::Bodies;
@@ -42,19 +43,20 @@ pub(crate) struct Encoder<'m> {
     pub tokenizer: &'m Tokenizer,
     pub template: &'m ChatTemplate,
     pub turn_ends: &'m [u32],
+    pub format: &'m Format,
 }
 
 impl Encoder<'_> {
     /// Renders and encodes a conversation. Its length is judged by the rendered text: a template may leave contents out.
     pub fn encode(&self, request: &ChatRequest<'_>, pace: &mut Pace<'_>) -> Result<EncodedPrompt, TextError> {
         check_roles(request.messages)?;
-        let refused = match self.encode_as_it_is(request, pace) {
+        let refused = match self.encode_with_tools(request, pace) {
             Err(refused @ TextError::Refused { .. }) => refused,
             encoded => return encoded,
         };
         for messages in late_system::rewritten(request.messages) {
             let request = ChatRequest { messages: &messages, ..*request };
-            match self.encode_as_it_is(&request, pace) {
+            match self.encode_with_tools(&request, pace) {
                 Err(TextError::Refused { .. }) => {}
                 encoded => return encoded,
             }
@@ -62,13 +64,31 @@ impl Encoder<'_> {
         Err(refused)
     }
 
-    fn encode_as_it_is(
+    /// Tools are given as values, or in the text of messages where the template knows none.
+    fn encode_with_tools(
         &self,
         request: &ChatRequest<'_>,
         pace: &mut Pace<'_>,
     ) -> Result<EncodedPrompt, TextError> {
+        let speaks_of_tools = |message: &ChatMessage| message.role == "tool" || !message.tool_calls.is_empty();
+        let has_tools = !request.tools.is_empty() || request.messages.iter().any(speaks_of_tools);
+        if !has_tools || !self.format.is_generic() {
+            return self.encode_as_it_is(request, Tooling::Values, pace);
+        }
+        match self.encode_as_it_is(request, Tooling::InSystem, pace) {
+            Err(TextError::Refused { .. }) => self.encode_as_it_is(request, Tooling::InUser, pace),
+            encoded => encoded,
+        }
+    }
+
+    fn encode_as_it_is(
+        &self,
+        request: &ChatRequest<'_>,
+        tooling: Tooling,
+        pace: &mut Pace<'_>,
+    ) -> Result<EncodedPrompt, TextError> {
         let messages = request.messages;
-        let chat = Conversation::new(messages, request.tools, request.arguments)?;
+        let chat = Conversation::new(messages, request.tools, request.arguments, tooling)?;
         let options = RenderOptions { ending: request.ending, date: request.date };
         let mut traced = trace(self.template, &chat, options, pace)?;
         untraced::check(self, &chat, options, &traced)?;
@@ -97,9 +117,17 @@ impl Encoder<'_> {
             system_tokens: encoded.before_mark,
             stored_tokens,
             without_reasoning,
-            starts_in_reasoning: request.ending == Ending::Answer && reasoning::is_open(&traced),
+            starts_in_reasoning: request.ending == Ending::Answer && self.opens_reasoning(&traced),
             text: composed.text,
         })
+    }
+}
+
+impl Encoder<'_> {
+    /// Whether what the template writes behind the last message opens the reasoning.
+    fn opens_reasoning(&self, traced: &Traced) -> bool {
+        let own = traced.spans.last().map_or(0, |span| span.range.end);
+        self.format.starts_in_reasoning(&traced.text[own..])
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Number, Value as Json};
 use super::super::error::TextError;
 use super::super::message::{ChatMessage, Tool, ToolCall};
 use super::probe::Forms;
+use super::written::{Tooling, Written, written};
 
 /// Values that tools, arguments of calls and template arguments may have together: each takes some hundred bytes.
 const MOST_VALUES: usize = 100_000;
@@ -74,6 +75,10 @@ enum Arguments<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Conversation<'a> {
     messages: &'a [ChatMessage],
+    tooling: Tooling,
+    /// A system message of the server's own.
+    preface: Option<String>,
+    written: Vec<Written<'a>>,
     /// Of each call of each message.
     calls: Vec<Vec<Arguments<'a>>>,
     tools: &'a [Tool],
@@ -98,6 +103,7 @@ impl<'a> Conversation<'a> {
         messages: &'a [ChatMessage],
         tools: &'a [Tool],
         arguments: Option<&'a Map<String, Json>>,
+        tooling: Tooling,
     ) -> Result<Self, TextError> {
         let names = || arguments.into_iter().flat_map(Map::keys);
         if let Some(name) = names().find(|name| !is_free_name(name)) {
@@ -115,7 +121,8 @@ impl<'a> Conversation<'a> {
         if values > MOST_VALUES {
             return Err(TextError::TooManyValues { values, most: MOST_VALUES });
         }
-        Ok(Self { messages, calls, tools, arguments })
+        let (preface, written) = written(messages, tools, tooling);
+        Ok(Self { messages, tooling, preface, written, calls, tools, arguments })
     }
 
     pub fn messages(&self) -> &'a [ChatMessage] {
@@ -126,6 +133,7 @@ impl<'a> Conversation<'a> {
     pub fn until(&self, count: usize) -> Self {
         let mut until = self.clone();
         until.messages = &self.messages[..count];
+        until.written.truncate(count);
         until.calls.truncate(count);
         until
     }
@@ -146,15 +154,18 @@ impl<'a> Conversation<'a> {
             .map(|(name, value)| (name.clone(), writer.json(value)))
             .collect();
         writer.owner = Owner::Tools;
-        let tools: Vec<Value> = self.tools.iter().map(|tool| writer.tool(tool)).collect();
+        let in_values = self.tooling == Tooling::Values;
+        let tools: Vec<Value> =
+            self.tools.iter().filter(|_| in_values).map(|tool| writer.tool(tool)).collect();
+        let preface = self.preface.as_deref().map(|text| writer.preface(text));
         named.push(("tools".into(), if tools.is_empty() { Value::from(()) } else { Value::from(tools) }));
-        let messages = self.messages.iter().zip(&self.calls).enumerate();
-        let messages: Vec<Value> = messages
-            .map(|(index, (message, calls))| {
-                writer.owner = Owner::Message(index);
-                writer.message(message, calls, forms)
-            })
-            .collect();
+        let messages = self.messages.iter().zip(&self.written).zip(&self.calls).enumerate();
+        let messages = messages.map(|(index, ((message, written), calls))| {
+            writer.owner = Owner::Message(index);
+            let calls = if in_values { &calls[..] } else { &[] };
+            writer.message(message, written, calls, forms)
+        });
+        let messages: Vec<Value> = preface.into_iter().chain(messages).collect();
         named.push(("messages".into(), Value::from(messages)));
         let items =
             self.messages.len() + self.tools.len() + self.calls.iter().map(Vec::len).sum::<usize>();
@@ -204,14 +215,25 @@ impl<'a> Writer<'a, '_, '_> {
         text
     }
 
-    fn message(&mut self, message: &'a ChatMessage, calls: &'a [Arguments<'a>], forms: Forms) -> Value {
-        self.bytes += message.role.len();
-        let mut fields = vec![("role", Value::from(message.role.as_str()))];
-        let is_bare = message.content.is_empty() && !message.tool_calls.is_empty();
+    fn preface(&mut self, text: &'a str) -> Value {
+        let content = Value::from(self.text(Part::Content, text));
+        Value::from_pairs([("role", Value::from("system")), ("content", content)])
+    }
+
+    fn message(
+        &mut self,
+        message: &'a ChatMessage,
+        written: &'a Written<'a>,
+        calls: &'a [Arguments<'a>],
+        forms: Forms,
+    ) -> Value {
+        self.bytes += written.role.len();
+        let mut fields = vec![("role", Value::from(written.role))];
+        let is_bare = written.content.is_empty() && !calls.is_empty();
         let content = if is_bare && forms.no_content {
             Value::from(())
         } else {
-            Value::from(self.text(Part::Content, &message.content))
+            Value::from(self.text(Part::Content, &written.content))
         };
         fields.push(("content", content));
         // What is not there is left out, as `message.name is defined` asks for.

@@ -11,6 +11,7 @@ mod probe;
 mod rewrite;
 mod slice;
 mod source;
+mod written;
 
 use std::sync::{Arc, OnceLock};
 
@@ -22,7 +23,8 @@ use super::error::TextError;
 use super::message::Ending;
 pub(crate) use conversation::{Conversation, Owner, Part, Rewrite, Source};
 pub use date::ChatDate;
-use probe::{Abilities, Forms};
+use probe::Forms;
+pub(crate) use written::Tooling;
 
 /// Bytes that a template may write whatever it is given.
 const FREE_OUTPUT: usize = 64 << 10;
@@ -69,7 +71,7 @@ pub struct ChatTemplate {
     literals: Vec<String>,
     /// Texts of special tokens that look like words.
     special_words: Vec<String>,
-    abilities: OnceLock<Abilities>,
+    forms: OnceLock<Forms>,
 }
 
 impl ChatTemplate {
@@ -94,8 +96,8 @@ impl ChatTemplate {
         let mut environment = environment();
         named::register(&mut environment, &names);
         let special_words = specials.iter().filter(|special| is_word(special)).map(|&s| s.to_owned()).collect();
-        let abilities = OnceLock::new();
-        Ok(Self { source, environment, config, names, tokens, literals, special_words, abilities })
+        let forms = OnceLock::new();
+        Ok(Self { source, environment, config, names, tokens, literals, special_words, forms })
     }
 
     /// The source, with `generation` blocks turned into plain ones.
@@ -122,15 +124,14 @@ impl ChatTemplate {
         is_word(text) && !self.special_words.iter().any(|special| text.contains(special.as_str()))
     }
 
-    /// What the template does with tools.
-    pub(crate) fn abilities(&self) -> Abilities {
-        *self.abilities.get_or_init(|| probe::probe(self))
+    fn forms(&self) -> Forms {
+        *self.forms.get_or_init(|| probe::probe(self))
     }
 
     /// Every text that the template is given of a conversation.
     pub(crate) fn texts_of<'a>(&self, chat: &'a Conversation<'a>) -> Vec<(Source, &'a str)> {
         let mut texts = Vec::new();
-        chat.values(self.abilities().forms, &mut |source, text| {
+        chat.values(self.forms(), &mut |source, text| {
             texts.push((source, text));
             String::new()
         });
@@ -144,7 +145,7 @@ impl ChatTemplate {
         options: RenderOptions,
         rewrite: &mut Rewrite<'a, '_>,
     ) -> Result<String, TextError> {
-        self.render_in(self.abilities().forms, chat, options, rewrite)
+        self.render_in(self.forms(), chat, options, rewrite)
     }
 
     fn render_in<'a>(

@@ -1,7 +1,7 @@
 //! In which forms a template takes calls of tools: found by giving it one, once a template.
 
 use super::super::message::{ChatMessage, Ending, Tool, ToolCall};
-use super::{ChatDate, ChatTemplate, Conversation, RenderOptions};
+use super::{ChatDate, ChatTemplate, Conversation, RenderOptions, Tooling};
 
 const NEEDLE: &str = "zq7needle";
 
@@ -22,22 +22,9 @@ impl Default for Forms {
     }
 }
 
-/// What a template does with tools.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Abilities {
-    pub forms: Forms,
-    /// It writes the tools that it is given.
-    pub writes_tools: bool,
-    /// It writes the calls of an assistant's message.
-    pub writes_calls: bool,
-}
-
 /// Tries the forms, those first that the reference gives.
-pub(super) fn probe(template: &ChatTemplate) -> Abilities {
+pub(super) fn probe(template: &ChatTemplate) -> Forms {
     let reasoning = reasoning_field(template.source());
-    let mut abilities = Abilities::default();
-    abilities.forms.reasoning = reasoning;
-    abilities.writes_tools = tools(template);
     let forms = |arguments_as_text, no_content| Forms { arguments_as_text, no_content, reasoning };
     let all = [forms(false, true), forms(false, false), forms(true, true), forms(true, false)];
     let texts = all.map(|forms| call(template, forms));
@@ -47,11 +34,7 @@ pub(super) fn probe(template: &ChatTemplate) -> Abilities {
         texts.iter().position(|text| text.as_deref().is_some_and(accepts))
     };
     let best = found(&|text| is_json(text) && !text.contains("None")).or_else(|| found(&|text| text.contains(NEEDLE)));
-    if let Some(best) = best {
-        abilities.forms = all[best];
-        abilities.writes_calls = true;
-    }
-    abilities
+    best.map_or(forms(false, false), |best| all[best])
 }
 
 /// The field that the source names. Names it by an attribute or by a string.
@@ -60,12 +43,6 @@ fn reasoning_field(source: &str) -> &'static str {
         [format!(".{field}"), format!("'{field}'"), format!("\"{field}\"")].iter().any(|name| source.contains(name))
     };
     ["reasoning_content", "thinking", "reasoning"].into_iter().find(|field| names(field)).unwrap_or("reasoning_content")
-}
-
-fn tools(template: &ChatTemplate) -> bool {
-    let tools = [Tool { name: NEEDLE.into(), ..Tool::default() }];
-    let messages = [message("user", "hello")];
-    render(template, &messages, &tools, Forms::default()).is_some_and(|text| text.contains(NEEDLE))
 }
 
 fn call(template: &ChatTemplate, forms: Forms) -> Option<String> {
@@ -89,7 +66,7 @@ fn message(role: &str, content: &str) -> ChatMessage {
 }
 
 fn render(template: &ChatTemplate, messages: &[ChatMessage], tools: &[Tool], forms: Forms) -> Option<String> {
-    let chat = Conversation::new(messages, tools, None).ok()?;
+    let chat = Conversation::new(messages, tools, None, Tooling::Values).ok()?;
     let options = RenderOptions { ending: Ending::Closed, date: ChatDate::from_unix_seconds(0) };
     template.render_in(forms, &chat, options, &mut |_, text| text.to_owned()).ok()
 }
