@@ -3,9 +3,7 @@
 import test from 'ava'
 import { openApiPath } from '../../ts/api/openapi.js'
 import { ApiError } from '../../ts/protocol/errors.js'
-import type { ChatText, EngineText } from '../../ts/engine/types.js'
-import { openApiOver, openTestApi } from './support/api.js'
-import { fakeInfo, FakeService, fakeText } from './support/fake-service.js'
+import { openTestApi } from './support/api.js'
 
 async function openJson(t: { teardown: (close: () => Promise<void>) => void }) {
   const api = await openTestApi()
@@ -68,12 +66,8 @@ test('messages are tokenised as the template renders them', async (t) => {
 })
 
 test('messages are tokenised with the tools, template arguments and ending that the body names', async (t) => {
-  const service = new FakeService()
-  service.templateArguments = { enable_thinking: true, style: 'plain' }
-  const chats: ChatText[] = []
-  const text: EngineText = { ...fakeText, encodeChat: async (chat) => (chats.push(chat), fakeText.encodeChat(chat, '')) }
-  const api = await openApiOver(service, { info: fakeInfo, text })
-  t.teardown(() => api.close())
+  const { api } = await openJson(t)
+  const { chats } = api.service
   const parameters = { type: 'object', properties: { city: { type: 'string' } } }
   const messages = [
     { role: 'user', content: 'x' },
@@ -83,8 +77,8 @@ test('messages are tokenised with the tools, template arguments and ending that 
   const body = { messages, tools: [{ type: 'function', function: { name: 'f', parameters } }], chat_template_kwargs: { enable_thinking: false } }
   t.is((await api.post('/tokenize', body)).status, 200)
   t.like(chats[0], {
-    tools: [{ name: 'f', parameters }],
-    templateArguments: { enable_thinking: false, style: 'plain' },
+    tools: { definitions: [{ name: 'f', parameters }] },
+    templateArguments: { enable_thinking: false },
     ending: 'answer',
     messages: [{ role: 'user', content: 'x' }, { role: 'assistant', content: '', reasoning: 'r', toolCalls: [{ id: 'c', name: 'f', arguments: '{"city": 1}' }] }, { role: 'tool', content: 'y', toolCallId: 'c' }],
   })

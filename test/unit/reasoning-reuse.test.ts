@@ -1,6 +1,7 @@
 // Reasoning that comes back keeps the history; reasoning that was left out ends the reuse, and the usage says so.
 
 import test from 'ava'
+import { PromptTooLong } from '../../ts/engine/too-long.js'
 import type { EngineEvent } from '../../ts/engine/types.js'
 import type { TurnMessage } from '../../ts/service/types.js'
 import { ask, chat, reusedTokens, simulatedService, type SimulatedService } from '../support/simulated-service.js'
@@ -60,16 +61,20 @@ test('a prompt has the tools of its turn and the template arguments of the turn 
   const served = simulatedService({}, { templateArguments: { effort: 'high', thinking: true } })
   const definitions = [{ name: 'look_up', description: 'Looks it up.', parameters: { type: 'object' }, strict: false }]
   const turn = chat([user('Hi')], { tools: { definitions, choice: 'auto', parallel: true }, templateArguments: { effort: 'low' } })
-  const given = await served.service.start(turn)
+  const { text: engineText } = served.engine
+  const encodeChat = engineText.encodeChat.bind(engineText)
   let tokens: Uint32Array | undefined
-  const { encodeChat } = served.engine.text
-  served.engine.text.encodeChat = async (...args) => {
-    const encoded = await encodeChat.apply(served.engine.text, args)
+  engineText.encodeChat = async (...args) => {
+    const encoded = await encodeChat(...args)
     tokens = encoded.tokens
     return encoded
   }
-  for await (const event of given) if (event.type === 'done') break
   await ask(served.service, turn)
+  const { tools, templateArguments, prompt } = turn
+  if (prompt.kind !== 'chat' || !tools || !templateArguments) throw new Error('no chat')
+  const chatPrompt = { tools, templateArguments, messages: prompt.messages, ending: 'answer' } as const
+  t.deepEqual(await served.service.tokenizeChat(chatPrompt, 1000), tokens)
+  await t.throwsAsync(served.service.tokenizeChat(chatPrompt, 10), { instanceOf: PromptTooLong })
   const text = await served.engine.text.decode(tokens as Uint32Array)
   t.true(text.includes('"name":"look_up"') && text.includes('{"effort":"low","thinking":true}'), text)
   await served.close()

@@ -181,6 +181,7 @@ function newConversation(tenant: string, id: string, forkedFrom: string | null, 
   return { id, tenant, date: null, forkedFrom, createdAt: now, lastUse: now, turns: 0, tokens: 0, leftOut: 0, leaf: null, tips: [] }
 }
 
-function isoDay(now: number): string {
+/** The day of a time in milliseconds since the Unix epoch. */
+export function isoDay(now: number): string {
   return new Date(now).toISOString().slice(0, 10)
 }

@@ -1,5 +1,6 @@
 // The inference service: what the HTTP API talks to.
 
+import { isoDay } from '../conversations/conversations.js'
 import { conversationKey } from '../conversations/registry.js'
 import { messageSecret } from '../directory/secret.js'
 import type { BlockKey, Engine, FinishReason, RowResult } from '../engine/types.js'
@@ -13,6 +14,7 @@ import { CacheControls } from './controls.js'
 import { ConversationControls } from './conversation-controls.js'
 import { createCore, type Core } from '../scheduler/core/core.js'
 import { IntakeDesk, type Intake } from './intake.js'
+import { chatText, messageTexts } from './messages.js'
 import { IntegrityWatch } from './integrity-watch.js'
 import { restoreKept, type Kept } from './kept.js'
 import { contextThatFits, serviceOptions, type ServiceOptions } from '../scheduler/core/options.js'
@@ -22,7 +24,7 @@ import { Scheduler } from '../scheduler/loop/scheduler.js'
 import type { Sequence } from '../scheduler/sequence/sequence.js'
 import { StartFinder } from '../scheduler/sequence/start-finder.js'
 import { cacheStatus, serviceCounters } from './status.js'
-import type { CacheStatus, DemoteReceipt, InferenceService, ResetReceipt, ServiceCounters, Turn, TurnRequest } from './types.js'
+import type { CacheStatus, ChatPrompt, DemoteReceipt, InferenceService, ResetReceipt, ServiceCounters, Turn, TurnRequest } from './types.js'
 import { whatIf } from './what-if.js'
 
 /** Milliseconds between rounds of housekeeping. */
@@ -115,10 +117,6 @@ class Service implements InferenceService {
     this.#scheduleHousekeeping()
   }
 
-  get templateArguments(): Readonly<Record<string, unknown>> {
-    return this.#core.options.templateArguments
-  }
-
   get modelContext(): number {
     return this.#core.options.maxContext
   }
@@ -149,6 +147,12 @@ class Service implements InferenceService {
       this.#core.counters.requests.rejected++
       throw error
     }
+  }
+
+  async tokenizeChat(chat: ChatPrompt, mostTokens: number): Promise<Uint32Array> {
+    const { engine, options, clock } = this.#core
+    const text = { ...chatText(chat, messageTexts(chat.messages), options.templateArguments), ending: chat.ending }
+    return (await engine.text.encodeChat(text, isoDay(clock.now()), mostTokens)).tokens
   }
 
   cacheStatus(): CacheStatus {

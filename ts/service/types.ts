@@ -102,6 +102,13 @@ export interface TurnRequest {
   readonly templateArguments?: Readonly<Record<string, unknown>>
 }
 
+/** A chat to be tokenised, as a turn has it. */
+export interface ChatPrompt extends Pick<TurnRequest, 'tools' | 'templateArguments'> {
+  readonly messages: readonly TurnMessage[]
+  /** With the beginning of an answer, with the last message's content, or with the end of that message. */
+  readonly ending: 'answer' | 'open' | 'closed'
+}
+
 export interface TurnUsage {
   readonly promptTokens: number
   readonly completionTokens: number
@@ -344,10 +351,10 @@ export interface RequestHistory {
 /** The service as the API sees it. */
 export interface InferenceService {
   readonly modelContext: number
-  /** Variables that chat templates get to see where a turn does not set them. */
-  readonly templateArguments: Readonly<Record<string, unknown>>
   /** Resolves, tokenises and enqueues. Rejects with an ApiError (queue_full, context_length_exceeded, draining, …). */
   start(request: TurnRequest): Promise<Turn>
+  /** The tokens that a chat has today. Rejects with `PromptTooLong` where they are more than `mostTokens`. */
+  tokenizeChat(chat: ChatPrompt, mostTokens: number): Promise<Uint32Array>
   cacheStatus(): CacheStatus
   counters(): ServiceCounters
   /** For the dashboard; both walk through the cache, so they are for when somebody looks. */

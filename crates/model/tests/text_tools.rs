@@ -98,6 +98,29 @@ fn arguments_are_text_for_the_templates_that_want_text() {
 }
 
 #[test]
+fn a_template_that_knows_no_tools_gets_them_in_the_text_of_messages() {
+    let model = family("generic").model();
+    let calls = vec![call("get_weather", "{\"city\":  \"Rome\"}"), call("now", "")];
+    let messages = [message("user", "Hi"), calling("I look.", calls), result("3 degrees")];
+    let prompt = encode(&model, &messages, &[weather()]);
+    assert!(prompt.text.starts_with("<|im_start|>system\n# Tools\n\n"), "{}", prompt.text);
+    let told = "<|im_start|>assistant\nI look.\n<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\":  \"Rome\"}}\n</tool_call>\n\
+                <tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call><|im_end|>\n\
+                <|im_start|>user\n<tool_response>\n3 degrees\n</tool_response><|im_end|>\n<|im_start|>assistant\n";
+    assert!(prompt.text.ends_with(told), "{}", prompt.text);
+    let head = model.tokenizer.decode(&prompt.tokens[..prompt.system_tokens], false).unwrap();
+    assert!(head.contains("get_weather") && head.ends_with("<|im_start|>user\n"), "{head}");
+    let led = [message("system", "Be kind."), message("user", "Hi")];
+    let prompt = encode(&model, &led, &[weather()]);
+    assert!(prompt.text.starts_with("<|im_start|>system\nBe kind.\n\n# Tools\n\n"), "{}", prompt.text);
+    let no_system = "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}\
+                     <|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}";
+    let model = model_with("gpt2", no_system, &[], "<|im_end|>");
+    let prompt = encode(&model, &messages[..1], &[weather()]);
+    assert!(prompt.text.starts_with("<|im_start|>user\n# Tools\n\n") && prompt.text.ends_with("\n\nHi<|im_end|>\n"), "{}", prompt.text);
+}
+
+#[test]
 fn a_template_sees_its_arguments_and_none_with_a_name_of_its_own() {
     let model = family("thinking").model();
     let messages = [message("user", "Hi")];

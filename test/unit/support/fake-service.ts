@@ -5,6 +5,7 @@ import { ApiError } from '../../../ts/protocol/errors.js'
 import { RequestRecords } from '../../../ts/service/records/records.js'
 import type {
   CacheStatus,
+  ChatPrompt,
   ConversationAdmin,
   ConversationInfo,
   InferenceService,
@@ -203,7 +204,8 @@ function fakeConversations(called: (call: string) => void): ConversationAdmin {
 
 export class FakeService implements InferenceService {
   readonly modelContext = 2048
-  templateArguments: Readonly<Record<string, unknown>> = {}
+  /** The chats that were tokenised. */
+  readonly chats: ChatPrompt[] = []
   ready = true
   failure: ApiError | null = null
   readonly failed = new Promise<ApiError>(() => {})
@@ -231,6 +233,12 @@ export class FakeService implements InferenceService {
     this.turns.push(turn)
     for (const resolve of this.#onStarted.splice(0)) resolve(turn)
     return turn
+  }
+
+  async tokenizeChat(chat: ChatPrompt): Promise<Uint32Array> {
+    this.chats.push(chat)
+    const messages = chat.messages.map(({ role, content }) => ({ role, content: content as string }))
+    return (await fakeText.encodeChat({ messages }, '')).tokens
   }
 
   /** The next turn that starts. */

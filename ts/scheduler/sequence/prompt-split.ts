@@ -121,7 +121,7 @@ export function countComputed(directory: Directory, sequence: Prompted, from: nu
 
 function missesOf(directory: Directory, sequence: Prompted, from: number, to: number, wereThere: boolean): Misses {
   const { root, keys, tokens, start, wishes } = sequence
-  // What was left out lies before all of them, or they are out of sight.
+  // The part that the sequence leaves out lies before all of them, or they are out of sight.
   const withoutReasoning = (wishes.withoutReasoning ?? []).map(([a, b]): TokenRange => [a - start.leftOut, b - start.leftOut])
   return explainMisses(directory, { root, keys, tokens: tokens.view(0, to), from, to, wereThere, withoutReasoning })
 }

@@ -1,8 +1,6 @@
 //! What a conversation is made of: messages, calls of tools, and the tools that may be called.
 
-use serde_json::{Map, Value};
-
-use super::template::ChatDate;
+use serde_json::Value;
 
 /// The tokens that an assistant's message was generated with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,23 +58,4 @@ pub enum Ending {
     Open,
     /// With the last message as the template ends it.
     Closed,
-}
-
-/// A conversation to be answered.
-#[derive(Clone, Copy, Debug)]
-pub struct ChatRequest<'a> {
-    pub messages: &'a [ChatMessage],
-    pub tools: &'a [Tool],
-    /// Variables that the template gets to see besides its own.
-    pub arguments: Option<&'a Map<String, Value>>,
-    pub ending: Ending,
-    /// The date that the template gets to see.
-    pub date: ChatDate,
-}
-
-impl<'a> ChatRequest<'a> {
-    /// Messages to be answered, without tools.
-    pub fn new(messages: &'a [ChatMessage], date: ChatDate) -> Self {
-        Self { messages, tools: &[], arguments: None, ending: Ending::Answer, date }
-    }
 }

@@ -29,10 +29,10 @@ mod words;
 
 pub(crate) use alphabet::byte_tokens;
 pub use answer::{AnswerText, Delta, FinishedText};
-pub use chat::EncodedPrompt;
+pub use chat::{ChatRequest, EncodedPrompt};
 pub use error::TextError;
 pub use gguf::{GgufTokenizer, TokenType};
-pub use message::{ChatMessage, ChatRequest, Ending, StoredAnswer, Tool, ToolCall};
+pub use message::{ChatMessage, Ending, StoredAnswer, Tool, ToolCall};
 pub use model::TextModel;
 pub use pace::Pace;
 pub use stops::StopStrings;

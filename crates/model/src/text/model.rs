@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use attentionstore_output::Format;
 
-use super::chat::{Encoder, EncodedPrompt};
+use super::chat::{ChatRequest, EncodedPrompt, Encoder};
 use super::error::TextError;
-use super::message::ChatRequest;
 use super::pace::Pace;
 use super::template::ChatTemplate;
 use super::tokenizer::Tokenizer;

@@ -28,7 +28,7 @@ pub struct Family {
     pub answer: fn(reasoning: Option<&str>, content: &str, calls: &[Call<'_>]) -> (String, String),
 }
 
-pub const FAMILIES: [Family; 7] = [
+pub const FAMILIES: [Family; 8] = [
     Family {
         name: "hermes",
         tokenizer: "qwen2",
@@ -111,6 +111,15 @@ pub const FAMILIES: [Family; 7] = [
             };
             (reasoning.map_or(String::new(), analysis), rest)
         },
+    },
+    Family {
+        name: "generic",
+        tokenizer: "gpt2",
+        template: "../chatml",
+        specials: &[],
+        end: "<|im_end|>",
+        parallel: true,
+        answer: |_, content, calls| (String::new(), hermes(content, calls)),
     },
     Family {
         name: "parameters",

@@ -3,7 +3,6 @@ import { PromptTooLong } from '../../../engine/too-long.js'
 import { ApiError } from '../../../protocol/errors.js'
 import type { DetokenizeResponse, TokenizeResponse } from '../../../protocol/index.js'
 import { MAX_TRUNCATED } from '../../../protocol/limits.js'
-import { chatText, messageTexts } from '../../../service/messages.js'
 import { json, type SurfaceContext, type SurfaceRoute } from '../../surface.js'
 import { templateArguments } from '../../template-arguments.js'
 import { checkModel, inVocabulary, wellFormed } from '../../turn-fields.js'
@@ -42,13 +41,12 @@ async function chatTokens(body: unknown, { engine, models, service }: SurfaceCon
   const fields = validate(TokenizeChatRequest, body)
   checkModel(fields.model, models)
   if (!engine.info.hasChatTemplate) throw new ApiError('invalid_value', 'messages: The model has no chat template.', 'messages')
-  const today = new Date().toISOString().slice(0, 10)
   const { tools } = askedTools(fields)
   const wishes = { given: fields.chat_template_kwargs, effort: fields.reasoning_effort, thinking: fields.enable_thinking }
   const own = templateArguments(wishes, 'chat_template_kwargs')
-  const turn = { ...(tools ? { tools } : {}), ...(own ? { templateArguments: own } : {}) }
-  const chat = { ...chatText(turn, messageTexts(turnMessages(fields.messages)), service.templateArguments), ending: endingOf(fields) }
-  const { tokens } = await within('messages', engine.text.encodeChat(chat, today, mostTokens(service)))
+  const asked = { ...(tools ? { tools } : {}), ...(own ? { templateArguments: own } : {}) }
+  const chat = { ...asked, messages: turnMessages(fields.messages), ending: endingOf(fields) }
+  const tokens = await within('messages', service.tokenizeChat(chat, mostTokens(service)))
   return [tokens, fields.return_token_strs ?? false]
 }
 

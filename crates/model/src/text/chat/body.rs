@@ -8,8 +8,8 @@ use super::super::template::{Conversation, Owner, Part, RenderOptions};
 use super::super::tokenizer::Tokenizer;
 use super::super::trace::{Span, Traced};
 use super::super::utf8::Utf8Stream;
-use super::Encoder;
 use super::compose::Placement;
+use super::parts::Encoder;
 use super::spans::blank_ids;
 
 /// Renderings that are spent on finding where bodies begin; further bodies begin as those that were found do.

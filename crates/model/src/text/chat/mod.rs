@@ -4,21 +4,22 @@
 mod body;
 mod compose;
 mod late_system;
+mod parts;
+mod request;
 mod spans;
 mod untraced;
 
 use std::ops::Range;
 
-use attentionstore_output::Format;
-
 use super::error::TextError;
-use super::message::{ChatMessage, ChatRequest, Ending};
+use super::message::{ChatMessage, Ending};
 use super::pace::Pace;
-use super::template::{ChatTemplate, Conversation, Owner, Part, RenderOptions, Tooling};
-use super::tokenizer::Tokenizer;
+use super::template::{Conversation, Owner, Part, RenderOptions, Tooling};
 use super::trace::{Span, Traced, trace};
 use body::Bodies;
 use compose::{Placement, compose};
+pub(crate) use parts::Encoder;
+pub use request::ChatRequest;
 
 /// A conversation's tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,15 +36,6 @@ pub struct EncodedPrompt {
     pub starts_in_reasoning: bool,
     /// The text that the tokens decode to: as the template renders it, with the texts of stored answers in their places.
     pub text: String,
-}
-
-/// What turns conversations of one model into tokens.
-#[derive(Clone, Copy)]
-pub(crate) struct Encoder<'m> {
-    pub tokenizer: &'m Tokenizer,
-    pub template: &'m ChatTemplate,
-    pub turn_ends: &'m [u32],
-    pub format: &'m Format,
 }
 
 impl Encoder<'_> {

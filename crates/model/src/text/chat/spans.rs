@@ -7,8 +7,8 @@ use super::super::template::{Owner, Part};
 use super::super::tokenizer::Tokenizer;
 use super::super::trace::{Span, Traced};
 use super::super::utf8::Utf8Stream;
-use super::Encoder;
 use super::compose::Placement;
+use super::parts::Encoder;
 
 /// Of a message's stored answer the longest run of ids is taken whose decoding is what the text says at its content: a
 /// template may have trimmed the end. Where none can be taken, a run without ids still marks where the answer began,

@@ -4,7 +4,7 @@ use super::super::error::TextError;
 use super::super::template::{Conversation, Owner, RenderOptions};
 use super::super::tokenizer::Tokenizer;
 use super::super::trace::{Span, Traced, skeleton};
-use super::Encoder;
+use super::parts::Encoder;
 
 /// The special tokens outside of what was traced must be those that the template writes around harmless words.
 pub(super) fn check(

@@ -6,7 +6,7 @@ use serde_json::{Map, Number, Value as Json};
 
 use super::super::error::TextError;
 use super::super::message::{ChatMessage, Tool, ToolCall};
-use super::probe::Forms;
+use super::forms::Forms;
 use super::written::{Tooling, Written, written};
 
 /// Values that tools, arguments of calls and template arguments may have together: each takes some hundred bytes.

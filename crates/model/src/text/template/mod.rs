@@ -3,6 +3,7 @@
 mod charge;
 mod conversation;
 mod date;
+mod forms;
 mod functions;
 mod methods;
 mod named;
@@ -20,10 +21,10 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, ErrorKind, Value};
 
 use super::error::TextError;
-use super::message::Ending;
+use super::message::{ChatMessage, Ending};
 pub(crate) use conversation::{Conversation, Owner, Part, Rewrite, Source};
 pub use date::ChatDate;
-use probe::Forms;
+use forms::Forms;
 pub(crate) use written::Tooling;
 
 /// Bytes that a template may write whatever it is given.
@@ -125,7 +126,13 @@ impl ChatTemplate {
     }
 
     fn forms(&self) -> Forms {
-        *self.forms.get_or_init(|| probe::probe(self))
+        let date = ChatDate::from_unix_seconds(0);
+        let options = RenderOptions { ending: Ending::Closed, date };
+        let render = |forms: Forms, messages: &[ChatMessage]| {
+            let chat = Conversation::new(messages, &[], None, Tooling::Values).ok()?;
+            self.render_in(forms, &chat, options, &mut |_, text| text.to_owned()).ok()
+        };
+        *self.forms.get_or_init(|| probe::probe(&self.source, &render))
     }
 
     /// Every text that the template is given of a conversation.
