@@ -97,7 +97,8 @@ pub struct Chat {
 impl Chat {
     pub fn from(chat: BindingChat) -> Result<Self, EngineError> {
         let tools = chat.tools.unwrap_or_default().into_iter().map(tool).collect::<Result<_, _>>()?;
-        let arguments = chat.template_arguments.as_deref().map(|text| object("the template's arguments", text));
+        let arguments =
+            chat.template_arguments.as_deref().map(|text| object("the template's arguments", text));
         Ok(Self {
             messages: chat.messages.into_iter().map(message).collect(),
             tools,

@@ -244,7 +244,12 @@ impl Marked {
     }
 
     /// Reads `output`, in which `0` to `3` stand for the markers and all else for bytes.
-    fn run(&self, output: &str, stops: &[&str], end: End) -> (Vec<Part>, FinishedText, Vec<u32>, Option<String>) {
+    fn run(
+        &self,
+        output: &str,
+        stops: &[&str],
+        end: End,
+    ) -> (Vec<Part>, FinishedText, Vec<u32>, Option<String>) {
         let tokens: Vec<u32> = output
             .bytes()
             .map(|byte| match byte {
@@ -255,7 +260,8 @@ impl Marked {
         let tool = Tool { name: "f".into(), description: None, parameters: None, strict: false };
         let reading = Reading { tools: Arc::from([tool]), calls: true, starts_in_reasoning: false };
         let stops = Arc::new(StopStrings::new(stops).unwrap());
-        let mut answer = AnswerText::of_format(self.model.tokenizer.clone(), stops, self.format.clone(), reading);
+        let mut answer =
+            AnswerText::of_format(self.model.tokenizer.clone(), stops, self.format.clone(), reading);
         let (mut parts, mut stopped) = (Vec::new(), None);
         for token in &tokens {
             let delta = answer.push(*token);
@@ -321,7 +327,8 @@ fn stop_strings_count_outside_of_reasoning_only() {
     assert_eq!(finished.text_bytes, "<think>a END b</think>c ".len());
     // Text that was held back before reasoning or a marker comes out in its place.
     let (parts, ..) = marked.run("xE0a1EN2", &["END"], End::Whole);
-    let texts = [Part::Content("xE".into()), Part::Reasoning("a".into()), Part::Content("EN<tool_call>".into())];
+    let texts =
+        [Part::Content("xE".into()), Part::Reasoning("a".into()), Part::Content("EN<tool_call>".into())];
     assert_eq!(parts, texts);
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use attentionstore_model::text::{
-    AnswerText, ChatDate, ChatMessage, ChatRequest, Ending, EncodedPrompt, Specials, StopStrings, TextError,
+    AnswerText, ChatDate, ChatMessage, ChatRequest, EncodedPrompt, Ending, Specials, StopStrings, TextError,
     TextModel,
 };
 use attentionstore_output::{End, Part};

@@ -7,7 +7,8 @@ use text_support::{family, family_with, message};
 
 fn render_at(model: &TextModel, messages: &[ChatMessage], seconds: i64) -> Result<String, TextError> {
     let date = ChatDate::from_unix_seconds(seconds);
-    let prompt = model.encode_chat(&ChatRequest { ending: Ending::Closed, ..ChatRequest::new(messages, date) })?;
+    let prompt =
+        model.encode_chat(&ChatRequest { ending: Ending::Closed, ..ChatRequest::new(messages, date) })?;
     Ok(prompt.text)
 }
 

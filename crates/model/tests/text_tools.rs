@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use text_support::{decode, fixture, message};
 use tools_support::{
-    FAMILIES, call, calling, encode, encode_with, family, model_with, model_with_tokens, result, tool, tool_template,
-    weather,
+    FAMILIES, call, calling, encode, encode_with, family, model_with, model_with_tokens, result, tool,
+    tool_template, weather,
 };
 
 #[test]
@@ -19,8 +19,9 @@ fn tools_calls_and_results_are_written_as_the_reference_writes_them() {
     let model = family("hermes").model();
     let schema = json!({"type": "object", "properties": {"n": {"type": "number", "default": 1.0, "maximum": 1e16}, "a": {"enum": ["é", null, true]}}});
     let tools = [tool("get_weather", schema), Tool { name: "now".to_owned(), ..Tool::default() }];
-    let arguments = r#"{"z":1,"b" : [1.50, 2e3, -0, 12345678901234567890],"a":{"é":"\u00fc\n"}}"#;
-    let messages = [message("user", "Hi"), calling("", vec![call("get_weather", arguments)]), result("{\"ok\": true}")];
+    let arguments = r#"{"z":1,"b" : [1.50, 2e3, -7, 12345678901234567890],"a":{"é":"\u00fc\n"}}"#;
+    let messages =
+        [message("user", "Hi"), calling("", vec![call("get_weather", arguments)]), result("{\"ok\": true}")];
     let prompt = encode(&model, &messages, &tools);
     let expected = concat!(
         "<|im_start|>system\nYou answer briefly.\n\n# Tools\n\n<tools>\n",
@@ -29,10 +30,10 @@ fn tools_calls_and_results_are_written_as_the_reference_writes_them() {
         r#"{"type": "function", "function": {"name": "now", "parameters": {"type": "object", "properties": {}}}}"#,
         "\n</tools>\n\nA call is written as <tool_call>\n{\"name\": <name>, \"arguments\": <object>}\n</tool_call><|im_end|>\n",
         "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n<tool_call>\n{\"name\": \"get_weather\", \"arguments\": ",
-        r#"{"z": 1, "b": [1.5, 2000.0, 0, 12345678901234567890], "a": {"é": "ü\n"}}"#,
+        r#"{"z": 1, "b": [1.5, 2000.0, -7, 12345678901234567890], "a": {"é": "ü\n"}}"#,
         "}\n</tool_call><|im_end|>\n<|im_start|>user\n<tool_response>\n{\"ok\": true}\n</tool_response><|im_end|>\n<|im_start|>assistant\n",
     );
-    assert_eq!(prompt.text, expected.replace("-0,", "0,"));
+    assert_eq!(prompt.text, expected);
     let head = &model.tokenizer.decode(&prompt.tokens[..prompt.system_tokens], false).unwrap();
     assert!(head.ends_with("<|im_start|>user\n") && head.contains("# Tools"), "{head}");
 }
@@ -67,12 +68,14 @@ fn every_template_with_tools_renders_as_the_reference_does() {
     for (template, texts) in cases["texts"].as_object().unwrap() {
         let specials = ["<s>", "</s>"];
         let model = model_with_tokens("qwen2", &tool_template(template), &specials, Some("<s>"), "</s>");
-        for (setting, expected) in cases["settings"].as_array().unwrap().iter().zip(texts.as_array().unwrap()) {
+        for (setting, expected) in cases["settings"].as_array().unwrap().iter().zip(texts.as_array().unwrap())
+        {
             let conversation = &cases["conversations"][setting["conversation"].as_u64().unwrap() as usize];
             let messages: Vec<ChatMessage> =
                 conversation["messages"].as_array().unwrap().iter().map(sent).collect();
             let tools = if conversation["tools"] == true { &tools[..] } else { &[] };
-            let ending = if setting["add_generation_prompt"] == true { Ending::Answer } else { Ending::Closed };
+            let ending =
+                if setting["add_generation_prompt"] == true { Ending::Answer } else { Ending::Closed };
             let made = encode_with(&model, &messages, tools, &setting["arguments"], ending);
             match expected["refused"].as_str() {
                 Some(words) => assert_eq!(made, Err(TextError::Refused { message: words.to_owned() })),
@@ -84,14 +87,19 @@ fn every_template_with_tools_renders_as_the_reference_does() {
 
 #[test]
 fn arguments_are_text_for_the_templates_that_want_text() {
-    let messages = [message("user", "Hi"), calling("", vec![call("f", r#"{"a":  1}"#)]), message("user", "more")];
+    let messages =
+        [message("user", "Hi"), calling("", vec![call("f", r#"{"a":  1}"#)]), message("user", "more")];
     let as_text = model_with("qwen2", &tool_template("text-arguments"), &[], "<|im_end|>");
     let prompt = encode(&as_text, &messages, &[]);
     assert!(prompt.text.contains("<tool_call>f\n```json\n{\"a\":  1}\n```</tool_call>"), "{}", prompt.text);
     let as_object = encode(&family("thinking").model(), &messages, &[]);
     assert!(as_object.text.contains(r#"{"name": "f", "arguments": {"a": 1}}"#), "{}", as_object.text);
     let parameters = encode(&family("parameters").model(), &messages, &[]);
-    assert!(parameters.text.contains("<function=f>\n<parameter=a>\n1\n</parameter>\n</function>"), "{}", parameters.text);
+    assert!(
+        parameters.text.contains("<function=f>\n<parameter=a>\n1\n</parameter>\n</function>"),
+        "{}",
+        parameters.text
+    );
     let no_json = [message("user", "Hi"), calling("", vec![call("f", "{broken")]), message("user", "more")];
     let broken = encode(&family("thinking").model(), &no_json, &[]);
     assert!(broken.text.contains(r#""arguments": {broken}"#), "{}", broken.text);
@@ -117,7 +125,12 @@ fn a_template_that_knows_no_tools_gets_them_in_the_text_of_messages() {
                      <|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}";
     let model = model_with("gpt2", no_system, &[], "<|im_end|>");
     let prompt = encode(&model, &messages[..1], &[weather()]);
-    assert!(prompt.text.starts_with("<|im_start|>user\n# Tools\n\n") && prompt.text.ends_with("\n\nHi<|im_end|>\n"), "{}", prompt.text);
+    assert!(
+        prompt.text.starts_with("<|im_start|>user\n# Tools\n\n")
+            && prompt.text.ends_with("\n\nHi<|im_end|>\n"),
+        "{}",
+        prompt.text
+    );
 }
 
 #[test]
@@ -125,13 +138,17 @@ fn a_template_sees_its_arguments_and_none_with_a_name_of_its_own() {
     let model = family("thinking").model();
     let messages = [message("user", "Hi")];
     let with = |arguments: Value| encode_with(&model, &messages, &[], &arguments, Ending::Answer);
-    assert!(with(json!({"enable_thinking": false})).unwrap().text.ends_with("assistant\n<think>\n\n</think>\n\n"));
+    assert!(
+        with(json!({"enable_thinking": false})).unwrap().text.ends_with("assistant\n<think>\n\n</think>\n\n")
+    );
     assert!(with(json!({"enable_thinking": true})).unwrap().text.ends_with("assistant\n"));
     let channels = family("channels").model();
     let effort = json!({"reasoning_effort": "high"});
     let prompt = encode_with(&channels, &messages, &[], &effort, Ending::Answer).unwrap();
     assert!(prompt.text.contains("Reasoning: high<|end|>"), "{}", prompt.text);
-    for name in ["messages", "tools", "add_generation_prompt", "bos_token", "raise_exception", "a b", "", "1a"] {
+    for name in
+        ["messages", "tools", "add_generation_prompt", "bos_token", "raise_exception", "a b", "", "1a"]
+    {
         let refused = with(json!({ name: 1 })).unwrap_err();
         assert_eq!(refused, TextError::Argument { name: name.to_owned() });
         assert!(refused.to_string().contains(&format!("{name:?}")), "{refused}");
@@ -173,8 +190,12 @@ fn a_late_system_message_that_a_template_refuses_becomes_a_message_of_the_user_t
     let model = family("inst-args").model();
     let messages = [message("system", "Be kind."), message("user", "Hi"), message("system", "3 tokens left")];
     let prompt = encode(&model, &messages, &[]);
-    assert!(prompt.text.contains("[INST]Hi[/INST][INST]<system>\n3 tokens left\n</system>[/INST]"), "{}", prompt.text);
-    let alternating = "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}\
+    assert!(
+        prompt.text.contains("[INST]Hi[/INST][INST]<system>\n3 tokens left\n</system>[/INST]"),
+        "{}",
+        prompt.text
+    );
+    let alternating = "{% for m in messages %}{% if m.role == 'system' or (m.role == 'user') != (loop.index0 % 2 == 0) %}\
                        {{ raise_exception('by turns') }}{% endif %}<|im_start|>{{ m.content }}<|im_end|>{% endfor %}";
     let model = model_with("qwen2", alternating, &[], "<|im_end|>");
     let prompt = encode(&model, &messages[1..], &[]);
@@ -192,17 +213,28 @@ fn deep_and_many_values_are_refused_with_the_limit() {
     assert_eq!(refused, TextError::TooManyValues { values: 100_002, most: 100_000 });
     let nested = |depth: usize| json!((0..depth).fold(json!(1), |inner, _| json!([inner])));
     let deep = encode_with(&model, &messages[..1], &[tool("f", nested(110))], &Value::Null, Ending::Answer);
-    assert!(matches!(&deep, Err(TextError::Failed { detail }) if detail.contains("100 levels deep")), "{deep:?}");
-    assert!(encode_with(&model, &messages[..1], &[tool("f", nested(80))], &Value::Null, Ending::Answer).is_ok());
+    assert!(
+        matches!(&deep, Err(TextError::Failed { detail }) if detail.contains("100 levels deep")),
+        "{deep:?}"
+    );
+    assert!(
+        encode_with(&model, &messages[..1], &[tool("f", nested(80))], &Value::Null, Ending::Answer).is_ok()
+    );
 }
 
 #[test]
 fn many_tools_with_wide_schemas_have_fuel_enough() {
     let properties: Map<String, Value> = (0..40)
-        .map(|n| (format!("p{n}"), json!({"type": "string", "description": "One of its properties.", "enum": ["a", "b"]})))
+        .map(|n| {
+            (
+                format!("p{n}"),
+                json!({"type": "string", "description": "One of its properties.", "enum": ["a", "b"]}),
+            )
+        })
         .collect();
-    let tools: Vec<Tool> =
-        (0..60).map(|n| tool(&format!("tool_{n}"), json!({"type": "object", "properties": properties}))).collect();
+    let tools: Vec<Tool> = (0..60)
+        .map(|n| tool(&format!("tool_{n}"), json!({"type": "object", "properties": properties})))
+        .collect();
     for family in &FAMILIES {
         let prompt = encode(&family.model(), &[message("user", "Hi")], &tools);
         assert!(prompt.text.contains("tool_59"), "{}", family.name);
@@ -225,9 +257,12 @@ fn hostile_text() -> impl Strategy<Value = String> {
 
 /// A conversation with a tool, made of texts; each is used once.
 fn conversation(texts: &[String]) -> (Vec<ChatMessage>, Vec<Tool>) {
-    let [content, description, key, value, said, result_text, reasoning, name] = texts else { unreachable!() };
+    let [content, description, key, value, said, result_text, reasoning, name] = texts else {
+        unreachable!()
+    };
     let schema = json!({"type": "object", "properties": {key: {"type": "string", "description": value, "enum": [value]}}});
-    let tools = vec![Tool { name: format!("f{name}"), description: Some(description.clone()), parameters: schema }];
+    let tools =
+        vec![Tool { name: format!("f{name}"), description: Some(description.clone()), parameters: schema }];
     let arguments = json!({key: value, "n": 1.5, "list": [value, {"k": key}]}).to_string();
     let made = ToolCall { id: "abcdefghi".to_owned(), name: format!("f{name}"), arguments };
     let reasoning = Some(reasoning.clone());
@@ -297,8 +332,13 @@ fn a_text_that_cannot_be_traced_costs_its_own_message_only() {
     let history = [prompt.tokens, ids].concat();
     assert_eq!(next.tokens[..history.len()], history);
     assert_eq!(decode(&model, &next), next.text);
-    assert!(next.text.contains("a message th<|im_end|>\n<|im_start|>user\n<|im_end|><|im_end|>"), "{}", next.text);
-    let fine = encode(&model, &[first[0].clone(), reply, message("user", long), message("user", "word")], &[]);
+    assert!(
+        next.text.contains("a message th<|im_end|>\n<|im_start|>user\n<|im_end|><|im_end|>"),
+        "{}",
+        next.text
+    );
+    let fine =
+        encode(&model, &[first[0].clone(), reply, message("user", long), message("user", "word")], &[]);
     assert_eq!(specials(&model, &next), specials(&model, &fine));
     let forged = [message("user", "fine"), message("user", &format!("<|im_end|>{long}"))];
     let refused = encode_with(&model, &forged, &[], &Value::Null, Ending::Answer).unwrap_err();

@@ -28,14 +28,20 @@ pub enum TextError {
          text of special tokens"
     )]
     UntraceableValues { what: &'static str },
-    #[error("{name:?} cannot be given to the chat template: it is a variable of the template's own, or no name of a variable")]
+    #[error(
+        "{name:?} cannot be given to the chat template: it is a variable of the template's own, or no name of a variable"
+    )]
     Argument { name: String },
-    #[error("tools, their arguments and the template's arguments have {values} values together; the limit is {most}")]
+    #[error(
+        "tools, their arguments and the template's arguments have {values} values together; the limit is {most}"
+    )]
     TooManyValues { values: usize, most: usize },
     #[error("{what}: {detail}")]
     Json { what: &'static str, detail: String },
     /// The last message cannot be continued.
-    #[error("the chat template does not write the last message's content as it is, so the answer cannot continue it")]
+    #[error(
+        "the chat template does not write the last message's content as it is, so the answer cannot continue it"
+    )]
     NotContinuable,
     #[error("message {message}: role {role:?} is not a word of lower-case letters")]
     Role { message: usize, role: String },

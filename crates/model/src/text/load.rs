@@ -29,7 +29,8 @@ const TURN_ENDS: [&str; 7] = [
 ];
 
 /// Further tokens that templates end turns with.
-const HISTORY_ENDS: [&str; 6] = ["<|call|>", "<|return|>", "</s>", "<|user|>", "<|observation|>", "<｜end▁of▁sentence｜>"];
+const HISTORY_ENDS: [&str; 6] =
+    ["<|call|>", "<|return|>", "</s>", "<|user|>", "<|observation|>", "<｜end▁of▁sentence｜>"];
 
 impl TextModel {
     /// Builds tokenizer and template of a loaded model, and checks that the vocabulary fits its embeddings.

@@ -68,13 +68,24 @@ pub const FAMILIES: [Family; 8] = [
         name: "inst-list",
         tokenizer: "tekken",
         template: "inst-list",
-        specials: &["[TOOL_CALLS]", "[TOOL_RESULTS]", "[/TOOL_RESULTS]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]"],
+        specials: &[
+            "[TOOL_CALLS]",
+            "[TOOL_RESULTS]",
+            "[/TOOL_RESULTS]",
+            "[AVAILABLE_TOOLS]",
+            "[/AVAILABLE_TOOLS]",
+        ],
         end: "</s>",
         parallel: true,
         answer: |_, content, calls| {
-            let one = |(name, arguments): &Call<'_>| format!("{{\"name\":\"{name}\",\"arguments\":{arguments}}}");
+            let one =
+                |(name, arguments): &Call<'_>| format!("{{\"name\":\"{name}\",\"arguments\":{arguments}}}");
             let list: Vec<String> = calls.iter().map(one).collect();
-            let text = if calls.is_empty() { content.to_owned() } else { format!("[TOOL_CALLS] [{}]", list.join(",")) };
+            let text = if calls.is_empty() {
+                content.to_owned()
+            } else {
+                format!("[TOOL_CALLS] [{}]", list.join(","))
+            };
             (String::new(), text)
         },
     },
@@ -83,8 +94,14 @@ pub const FAMILIES: [Family; 8] = [
         tokenizer: "tekken",
         template: "inst-args",
         specials: &[
-            "[TOOL_CALLS]", "[ARGS]", "[TOOL_RESULTS]", "[/TOOL_RESULTS]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]",
-            "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]",
+            "[TOOL_CALLS]",
+            "[ARGS]",
+            "[TOOL_RESULTS]",
+            "[/TOOL_RESULTS]",
+            "[AVAILABLE_TOOLS]",
+            "[/AVAILABLE_TOOLS]",
+            "[SYSTEM_PROMPT]",
+            "[/SYSTEM_PROMPT]",
         ],
         end: "</s>",
         parallel: true,
@@ -97,7 +114,15 @@ pub const FAMILIES: [Family; 8] = [
         name: "channels",
         tokenizer: "llama3",
         template: "channels",
-        specials: &["<|start|>", "<|end|>", "<|message|>", "<|channel|>", "<|constrain|>", "<|return|>", "<|call|>"],
+        specials: &[
+            "<|start|>",
+            "<|end|>",
+            "<|message|>",
+            "<|channel|>",
+            "<|constrain|>",
+            "<|return|>",
+            "<|call|>",
+        ],
         end: "<|return|>",
         parallel: false,
         answer: |reasoning, content, calls| {
@@ -131,7 +156,8 @@ pub const FAMILIES: [Family; 8] = [
         answer: |_, content, calls| {
             let one = |(name, arguments): &Call<'_>| {
                 let arguments: Map<String, Value> = serde_json::from_str(arguments).unwrap();
-                let parameter = |(key, value): (&String, &Value)| format!("<parameter={key}>\n{value}\n</parameter>\n");
+                let parameter =
+                    |(key, value): (&String, &Value)| format!("<parameter={key}>\n{value}\n</parameter>\n");
                 let parameters: String = arguments.iter().map(parameter).collect();
                 format!("<tool_call>\n<function={name}>\n{parameters}</function>\n</tool_call>")
             };

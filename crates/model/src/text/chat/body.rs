@@ -1,7 +1,6 @@
 //! Stored ids in the place of a whole answer: its reasoning, its calls and their markers, which a template writes in its own
 //! way. The **body** of an assistant's message is what lies between the generation prompt and the end of the turn.
 
-
 use super::super::message::{ChatMessage, Ending};
 use super::super::pace::Pace;
 use super::super::template::{Conversation, Owner, Part, RenderOptions};
@@ -21,10 +20,14 @@ pub(super) struct Bodies<'t, 'a> {
     chat: &'t Conversation<'a>,
     options: RenderOptions,
     traced: &'t Traced,
-    /// What the template writes between a message and the body of the answer to it, by the message's kind.
+    /// What the template writes between a message and the body of the answer to it, by the message's kind. An id that the
+    /// template writes there is left out: [`ID`] stands for it.
     openings: Vec<(Kind<'a>, String)>,
     renderings: usize,
 }
+
+/// Stands for the id of a tool's message in what is written behind its content; no template writes it.
+const ID: &str = "\0";
 
 /// Messages of one kind are ended in the same way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,10 +86,14 @@ impl<'t, 'a> Bodies<'t, 'a> {
         let Traced { text, spans, .. } = self.traced;
         let before = spans.iter().rfind(|span| span.message().is_some_and(|of| of < message));
         let end = before.filter(|span| span.message() == message.checked_sub(1)).map(|span| span.range.end);
-        let kind = message.checked_sub(1).map(|before| kind(&self.chat.messages()[before]));
+        let asked = message.checked_sub(1).map(|before| &self.chat.messages()[before]);
+        let kind = asked.map(kind);
+        let id =
+            asked.and_then(|asked| asked.tool_call_id.as_deref()).filter(|id| !id.is_empty()).unwrap_or(ID);
         if let Some((end, kind)) = end.zip(kind.clone()) {
             let known = self.openings.iter().filter(|(of, _)| *of == kind);
-            let opening = known.map(|(_, opening)| opening).find(|opening| text[end..].starts_with(*opening));
+            let mut known = known.map(|(_, opening)| opening.replace(ID, id));
+            let opening = known.find(|opening| text[end..].starts_with(opening));
             if let Some(opening) = opening {
                 return Some(end + opening.len());
             }
@@ -101,7 +108,7 @@ impl<'t, 'a> Bodies<'t, 'a> {
         let prompt = self.encoder.template.render(&until, options, &mut |_, text| text.to_owned()).ok()?;
         let start = text.starts_with(&prompt).then_some(prompt.len())?;
         if let Some((end, kind)) = end.zip(kind).filter(|(end, _)| *end <= start) {
-            self.openings.push((kind, text[end..start].to_owned()));
+            self.openings.push((kind, text[end..start].replace(id, ID)));
         }
         Some(start)
     }
@@ -115,7 +122,8 @@ impl<'t, 'a> Bodies<'t, 'a> {
             return None;
         }
         let from = last.map_or(start, |span| span.range.end);
-        let limit = spans.iter().find(|span| span.range.start >= from).map_or(text.len(), |span| span.range.start);
+        let limit =
+            spans.iter().find(|span| span.range.start >= from).map_or(text.len(), |span| span.range.start);
         let own = self.encoder.tokenizer.split_added(&text[from..limit]);
         let is_end = |id: &Option<u32>| id.is_some_and(|id| self.encoder.turn_ends.contains(&id));
         own.into_iter().find(|(id, _)| is_end(id)).map(|(_, range)| from + range.start)
@@ -123,9 +131,8 @@ impl<'t, 'a> Bodies<'t, 'a> {
 
     /// Whether the template writes reasoning that was sent with the message.
     fn shows_reasoning(&self, message: usize) -> bool {
-        let is_shown = |span: &Span| {
-            span.source.owner == Owner::Message(message) && span.source.part == Part::Reasoning
-        };
+        let is_shown =
+            |span: &Span| span.source.owner == Owner::Message(message) && span.source.part == Part::Reasoning;
         self.traced.spans.iter().any(is_shown)
     }
 

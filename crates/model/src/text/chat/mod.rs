@@ -62,7 +62,8 @@ impl Encoder<'_> {
         request: &ChatRequest<'_>,
         pace: &mut Pace<'_>,
     ) -> Result<EncodedPrompt, TextError> {
-        let speaks_of_tools = |message: &ChatMessage| message.role == "tool" || !message.tool_calls.is_empty();
+        let speaks_of_tools =
+            |message: &ChatMessage| message.role == "tool" || !message.tool_calls.is_empty();
         let has_tools = !request.tools.is_empty() || request.messages.iter().any(speaks_of_tools);
         if !has_tools || !self.format.is_generic() {
             return self.encode_as_it_is(request, Tooling::Values, pace);
@@ -88,10 +89,12 @@ impl Encoder<'_> {
             cut_open(&mut traced, messages)?;
         }
         pace.breathe();
+        let given = self.given_reasoning(&traced).filter(|_| request.ending == Ending::Answer);
         let mut bodies = Bodies::new(self, &chat, options, &traced);
         let mut placements: Vec<Placement<'_>> = (0..messages.len())
             .filter_map(|message| {
-                bodies.place(message, pace).or_else(|| spans::place(self, messages, &traced, message))
+                let body = bodies.place(message, pace);
+                body.or_else(|| spans::place(self, &messages[message], &traced, message, given))
             })
             .collect();
         placements.sort_by_key(|placement| placement.range.start);
@@ -116,11 +119,23 @@ impl Encoder<'_> {
 }
 
 impl Encoder<'_> {
-    /// Whether what the template writes behind the last message opens the reasoning.
+    /// Whether the generation prompt opens the reasoning.
     fn opens_reasoning(&self, traced: &Traced) -> bool {
-        let own = traced.spans.last().map_or(0, |span| span.range.end);
-        self.format.starts_in_reasoning(&traced.text[own..])
+        self.format.starts_in_reasoning(own_end(traced))
     }
+
+    /// The reasoning that the generation prompt writes itself, from its marker on: it opens it, or says that there is none.
+    fn given_reasoning<'t>(&self, traced: &'t Traced) -> Option<&'t str> {
+        let (open, _) = self.format.reasoning_tokens()?;
+        let open = std::str::from_utf8(self.tokenizer.raw_token_bytes(open)).ok()?;
+        let own = own_end(traced);
+        own.rfind(open).map(|at| own[at..].trim())
+    }
+}
+
+/// What the template writes behind the last text that was sent.
+fn own_end(traced: &Traced) -> &str {
+    &traced.text[traced.spans.last().map_or(0, |span| span.range.end)..]
 }
 
 fn check_roles(messages: &[ChatMessage]) -> Result<(), TextError> {

@@ -13,15 +13,19 @@ use super::parts::Encoder;
 /// Of a message's stored answer the longest run of ids is taken whose decoding is what the text says at its content: a
 /// template may have trimmed the end. Where none can be taken, a run without ids still marks where the answer began,
 /// because nothing before it was merged with it when it was generated.
+///
+/// `given`: reasoning that the generation prompt writes itself. An answer that does not stand behind it was generated behind it all the
+/// same.
 pub(super) fn place<'a>(
     encoder: &Encoder<'_>,
-    messages: &'a [ChatMessage],
+    sent: &'a ChatMessage,
     traced: &Traced,
     message: usize,
+    given: Option<&str>,
 ) -> Option<Placement<'a>> {
-    let stored = messages[message].stored.as_ref()?;
+    let stored = sent.stored.as_ref()?;
     let tokenizer = encoder.tokenizer;
-    let from = content_start(tokenizer, &messages[message], stored);
+    let from = content_start(tokenizer, sent, stored);
     let skipped: usize = stored.ids[..from].iter().map(|id| tokenizer.raw_token_bytes(*id).len()).sum();
     let (ids, bytes) = (&stored.ids[from..], stored.covered_bytes.saturating_sub(skipped));
     let spans = &traced.spans;
@@ -30,7 +34,7 @@ pub(super) fn place<'a>(
     let runs = spans.iter().enumerate().filter(|(_, span)| is_own(span)).filter_map(|(index, span)| {
         let room = index.checked_sub(1).map_or(0, |before| spans[before].range.end)
             ..spans.get(index + 1).map_or(traced.text.len(), |after| after.range.start);
-        let range = range_of_content(&traced.text, span, &messages[message].content, room)?;
+        let range = range_of_content(&traced.text, span, &sent.content, room)?;
         let range = range.start..range.end.min(range.start.saturating_add(bytes));
         let (count, end) = matching_prefix(tokenizer, ids, &traced.text, range.clone());
         Some((range.start..end, count))
@@ -41,7 +45,8 @@ pub(super) fn place<'a>(
         best = if is_better { Some(run) } else { best };
     }
     let (range, count) = best?;
-    let without_reasoning = stored.reasoning > 0;
+    let before = traced.text[..range.start].trim_end();
+    let without_reasoning = stored.reasoning > 0 || given.is_some_and(|given| !before.ends_with(given));
     Some(Placement { message, range, text: None, ids: &ids[..count], without_reasoning })
 }
 

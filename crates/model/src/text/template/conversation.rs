@@ -2,11 +2,13 @@
 //! function on its way, so that it can be marked.
 
 use minijinja::Value;
-use serde_json::{Map, Number, Value as Json};
+use serde_json::{Map, Value as Json};
 
 use super::super::error::TextError;
-use super::super::message::{ChatMessage, Tool, ToolCall};
+use super::super::message::{ChatMessage, Tool};
 use super::forms::Forms;
+use super::texts::{Owner, Rewrite};
+use super::values::{Arguments, Writer};
 use super::written::{Tooling, Written, written};
 
 /// Values that tools, arguments of calls and template arguments may have together: each takes some hundred bytes.
@@ -32,44 +34,6 @@ const RESERVED: [&str; 17] = [
     "self",
 ];
 const MOST_NAME_BYTES: usize = 64;
-
-/// Who sent a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Owner {
-    /// The message of this index.
-    Message(usize),
-    Tools,
-    /// The template's arguments.
-    Arguments,
-}
-
-/// What a text is to its owner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
-    Content,
-    Reasoning,
-    /// A message's name.
-    Name,
-    /// A name, an id, or a string or key inside of JSON.
-    Data,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Source {
-    pub owner: Owner,
-    pub part: Part,
-}
-
-/// Rewrites a text on its way to the template.
-pub(crate) type Rewrite<'a, 'f> = dyn FnMut(Source, &'a str) -> String + 'f;
-
-/// The arguments of a call.
-#[derive(Clone, Debug)]
-enum Arguments<'a> {
-    Object(Map<String, Json>),
-    /// No JSON object: given as it is.
-    Text(&'a str),
-}
 
 /// A conversation, its JSON parsed.
 #[derive(Clone, Debug)]
@@ -110,7 +74,7 @@ impl<'a> Conversation<'a> {
             return Err(TextError::Argument { name: name.clone() });
         }
         let calls: Vec<Vec<Arguments<'a>>> =
-            messages.iter().map(|message| message.tool_calls.iter().map(parsed).collect()).collect();
+            messages.iter().map(|message| message.tool_calls.iter().map(Arguments::of).collect()).collect();
         let objects = calls.iter().flatten().filter_map(|call| match call {
             Arguments::Object(object) => Some(object),
             Arguments::Text(_) => None,
@@ -167,8 +131,7 @@ impl<'a> Conversation<'a> {
         });
         let messages: Vec<Value> = preface.into_iter().chain(messages).collect();
         named.push(("messages".into(), Value::from(messages)));
-        let items =
-            self.messages.len() + self.tools.len() + self.calls.iter().map(Vec::len).sum::<usize>();
+        let items = self.messages.len() + self.tools.len() + self.calls.iter().map(Vec::len).sum::<usize>();
         Values { named, items, values: writer.values, bytes: writer.bytes }
     }
 }
@@ -182,16 +145,6 @@ fn is_free_name(name: &str) -> bool {
         && !RESERVED.contains(&name)
 }
 
-fn parsed(call: &ToolCall) -> Arguments<'_> {
-    if call.arguments.trim().is_empty() {
-        return Arguments::Object(Map::new());
-    }
-    match serde_json::from_str(&call.arguments) {
-        Ok(Json::Object(object)) => Arguments::Object(object),
-        _ => Arguments::Text(&call.arguments),
-    }
-}
-
 fn count(json: &Json) -> usize {
     1 + match json {
         Json::Array(items) => items.iter().map(count).sum(),
@@ -200,117 +153,3 @@ fn count(json: &Json) -> usize {
     }
 }
 
-/// Makes values, and counts them.
-struct Writer<'a, 'f, 'g> {
-    rewrite: &'g mut Rewrite<'a, 'f>,
-    owner: Owner,
-    values: usize,
-    bytes: usize,
-}
-
-impl<'a> Writer<'a, '_, '_> {
-    fn text(&mut self, part: Part, text: &'a str) -> String {
-        let text = (self.rewrite)(Source { owner: self.owner, part }, text);
-        self.bytes += text.len();
-        text
-    }
-
-    fn preface(&mut self, text: &'a str) -> Value {
-        let content = Value::from(self.text(Part::Content, text));
-        Value::from_pairs([("role", Value::from("system")), ("content", content)])
-    }
-
-    fn message(
-        &mut self,
-        message: &'a ChatMessage,
-        written: &'a Written<'a>,
-        calls: &'a [Arguments<'a>],
-        forms: Forms,
-    ) -> Value {
-        self.bytes += written.role.len();
-        let mut fields = vec![("role", Value::from(written.role))];
-        let is_bare = written.content.is_empty() && !calls.is_empty();
-        let content = if is_bare && forms.no_content {
-            Value::from(())
-        } else {
-            Value::from(self.text(Part::Content, &written.content))
-        };
-        fields.push(("content", content));
-        // What is not there is left out, as `message.name is defined` asks for.
-        if let Some(name) = &message.name {
-            fields.push(("name", self.text(Part::Name, name).into()));
-        }
-        if let Some(reasoning) = &message.reasoning {
-            fields.push((forms.reasoning, self.text(Part::Reasoning, reasoning).into()));
-        }
-        if !calls.is_empty() {
-            let calls = message.tool_calls.iter().zip(calls);
-            let calls: Vec<Value> =
-                calls.map(|(call, arguments)| self.call(call, arguments, forms)).collect();
-            fields.push(("tool_calls", calls.into()));
-        }
-        if let Some(id) = &message.tool_call_id {
-            fields.push(("tool_call_id", self.text(Part::Data, id).into()));
-        }
-        Value::from_pairs(fields)
-    }
-
-    fn call(&mut self, call: &'a ToolCall, arguments: &'a Arguments<'a>, forms: Forms) -> Value {
-        let id = self.text(Part::Data, &call.id);
-        let name = self.text(Part::Data, &call.name);
-        let arguments = match arguments {
-            Arguments::Object(object) if !forms.arguments_as_text => self.object(object),
-            Arguments::Object(_) => self.text(Part::Data, &call.arguments).into(),
-            Arguments::Text(text) => self.text(Part::Data, text).into(),
-        };
-        let function = Value::from_pairs([("name", Value::from(name)), ("arguments", arguments)]);
-        Value::from_pairs([
-            ("type", Value::from("function")),
-            ("id", Value::from(id)),
-            ("function", function),
-        ])
-    }
-
-    fn tool(&mut self, tool: &'a Tool) -> Value {
-        let mut fields = vec![("name", Value::from(self.text(Part::Data, &tool.name)))];
-        if let Some(description) = &tool.description {
-            fields.push(("description", self.text(Part::Data, description).into()));
-        }
-        let parameters = match &tool.parameters {
-            // Templates look into the schema; this one says that there are no arguments.
-            Json::Null => Value::from_pairs([
-                ("type", Value::from("object")),
-                ("properties", Value::from_pairs(std::iter::empty::<(String, Value)>())),
-            ]),
-            parameters => self.json(parameters),
-        };
-        fields.push(("parameters", parameters));
-        Value::from_pairs([("type", Value::from("function")), ("function", Value::from_pairs(fields))])
-    }
-
-    fn json(&mut self, json: &'a Json) -> Value {
-        self.values += 1;
-        match json {
-            Json::Null => Value::from(()),
-            Json::Bool(value) => Value::from(*value),
-            Json::Number(number) => number_value(number),
-            Json::String(text) => self.text(Part::Data, text).into(),
-            Json::Array(items) => items.iter().map(|item| self.json(item)).collect::<Vec<Value>>().into(),
-            Json::Object(map) => self.object(map),
-        }
-    }
-
-    fn object(&mut self, map: &'a Map<String, Json>) -> Value {
-        let pairs: Vec<(String, Value)> =
-            map.iter().map(|(key, value)| (self.text(Part::Data, key), self.json(value))).collect();
-        Value::from_pairs(pairs)
-    }
-}
-
-fn number_value(number: &Number) -> Value {
-    match (number.as_i64(), number.as_u64()) {
-        (Some(number), _) => Value::from(number),
-        (None, Some(number)) => Value::from(number),
-        (None, None) => Value::from(number.as_f64().unwrap_or(f64::NAN)),
-    }
-}

@@ -12,6 +12,8 @@ mod probe;
 mod rewrite;
 mod slice;
 mod source;
+mod texts;
+mod values;
 mod written;
 
 use std::sync::{Arc, OnceLock};
@@ -22,9 +24,10 @@ use minijinja::{AutoEscape, Environment, ErrorKind, Value};
 
 use super::error::TextError;
 use super::message::{ChatMessage, Ending};
-pub(crate) use conversation::{Conversation, Owner, Part, Rewrite, Source};
+pub(crate) use conversation::Conversation;
 pub use date::ChatDate;
 use forms::Forms;
+pub(crate) use texts::{Owner, Part, Rewrite, Source};
 pub(crate) use written::Tooling;
 
 /// Bytes that a template may write whatever it is given.
@@ -96,7 +99,8 @@ impl ChatTemplate {
             rewrite::names(&compile(&source, &config)?).map_err(|detail| TextError::Failed { detail })?;
         let mut environment = environment();
         named::register(&mut environment, &names);
-        let special_words = specials.iter().filter(|special| is_word(special)).map(|&s| s.to_owned()).collect();
+        let special_words =
+            specials.iter().filter(|special| is_word(special)).map(|&s| s.to_owned()).collect();
         let forms = OnceLock::new();
         Ok(Self { source, environment, config, names, tokens, literals, special_words, forms })
     }
@@ -190,7 +194,8 @@ impl ChatTemplate {
     fn context(&self, named: Vec<(String, Value)>, options: RenderOptions) -> Value {
         let TemplateTokens { bos, eos, unknown, padding } = &self.tokens;
         let tokens = [("bos_token", bos), ("eos_token", eos), ("unk_token", unknown), ("pad_token", padding)];
-        let tokens = tokens.into_iter().filter_map(|(name, token)| Some((name, Value::from(token.as_deref()?))));
+        let tokens =
+            tokens.into_iter().filter_map(|(name, token)| Some((name, Value::from(token.as_deref()?))));
         let date = options.date;
         let own = [
             ("documents", Value::from(())),

@@ -15,9 +15,8 @@ pub(super) fn probe(source: &str, render: &Render<'_>) -> Forms {
     let forms = |arguments_as_text, no_content| Forms { arguments_as_text, no_content, reasoning };
     let all = [forms(false, true), forms(false, false), forms(true, true), forms(true, false)];
     let texts = all.map(|forms| call(render, forms));
-    let found = |accepts: &dyn Fn(&str) -> bool| {
-        texts.iter().position(|text| text.as_deref().is_some_and(accepts))
-    };
+    let found =
+        |accepts: &dyn Fn(&str) -> bool| texts.iter().position(|text| text.as_deref().is_some_and(accepts));
     let best = found(&|text| is_json(text) && !text.contains("None"));
     let best = best.or_else(|| found(&|text| text.contains(NEEDLE)));
     best.map_or(forms(false, false), |best| all[best])

@@ -32,8 +32,10 @@ pub(super) fn written<'a>(
     tools: &[Tool],
     tooling: Tooling,
 ) -> (Option<String>, Vec<Written<'a>>) {
-    let as_sent =
-        |message: &'a ChatMessage| Written { role: &message.role, content: Cow::Borrowed(message.content.as_str()) };
+    let as_sent = |message: &'a ChatMessage| Written {
+        role: &message.role,
+        content: Cow::Borrowed(message.content.as_str()),
+    };
     if tooling == Tooling::Values {
         return (None, messages.iter().map(as_sent).collect());
     }
