@@ -53,7 +53,10 @@ impl<'t, 'a> Bodies<'t, 'a> {
         let sent = &self.chat.messages()[message];
         let stored = sent.stored.as_ref()?;
         let has_marker = stored.ids.iter().any(|id| tokenizer.token_bytes(*id).is_none());
-        if sent.tool_calls.is_empty() && stored.reasoning == 0 && !has_marker {
+        // A special token that is no marker of the model's format is no part of an answer.
+        let is_foreign = |id: &u32| tokenizer.is_special(*id) && !self.encoder.format.tokens().contains_key(id);
+        let is_plain = sent.tool_calls.is_empty() && stored.reasoning == 0 && !has_marker;
+        if is_plain || stored.ids.iter().any(is_foreign) {
             return None;
         }
         let start = self.start(message, pace)?;
@@ -124,9 +127,17 @@ impl<'t, 'a> Bodies<'t, 'a> {
         let from = last.map_or(start, |span| span.range.end);
         let limit =
             spans.iter().find(|span| span.range.start >= from).map_or(text.len(), |span| span.range.start);
-        let own = self.encoder.tokenizer.split_added(&text[from..limit]);
-        let is_end = |id: &Option<u32>| id.is_some_and(|id| self.encoder.turn_ends.contains(&id));
-        own.into_iter().find(|(id, _)| is_end(id)).map(|(_, range)| from + range.start)
+        let Encoder { tokenizer, turn_ends, format, .. } = self.encoder;
+        // A message of several parts begins each of them as the generation prompt begins.
+        let begin = tokenizer.split_added(&text[..start]).into_iter().rfind(|(id, _)| id.is_some());
+        let begin = begin.map_or("", |(_, range)| &text[range.start..start]);
+        let goes_on = |id: u32, end: usize| {
+            format.goes_on_after(id) && !begin.is_empty() && text[end..].starts_with(begin)
+        };
+        let own = tokenizer.split_added(&text[from..limit]).into_iter();
+        let mut own = own.filter_map(|(id, range)| Some((id?, from + range.start..from + range.end)));
+        let end = own.find(|(id, range)| turn_ends.contains(id) && !goes_on(*id, range.end));
+        end.map(|(_, range)| range.start)
     }
 
     /// Whether the template writes reasoning that was sent with the message.
