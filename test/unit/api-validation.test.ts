@@ -13,7 +13,7 @@ test('errorBody is the only way error text leaves the server', (t) => {
   const files = ['api', 'surfaces'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .map((name) => join(folder, name))
-      .filter((name) => name.endsWith('.ts') && !/(^api|openai)\/(schemas\/error|errors)\.ts$/.test(name)),
+      .filter((name) => name.endsWith('.ts') && !/(^api|^surfaces\/[\w-]+)\/(schemas\/error|errors)\.ts$/.test(name)),
   )
   t.true(files.length > 40)
   for (const name of files) {
@@ -132,6 +132,23 @@ test('a body that is not JSON is refused', async (t) => {
   }
   t.is((await send('{}', { 'content-encoding': 'snappy' })).status, 400)
   t.is((await send('{}', { 'content-type': 'application/json; charset=utf-7' })).status, 400)
+})
+
+test('a value of any depth is refused with its field, or passed over where nothing reads it', async (t) => {
+  const api = await openTestApi({ maxBodyBytes: 2 ** 20 })
+  t.teardown(() => api.close())
+  const depth = 20_000
+  const deep = `${'{"a":'.repeat(depth / 2)}${'['.repeat(depth / 2)}${']'.repeat(depth / 2)}${'}'.repeat(depth / 2)}`
+  const send = async (fields: string) => {
+    const { status, body } = await rawRequest(api.url + CHAT, 'POST', { 'content-type': 'application/json' }, `{"messages":[{"role":"user","content":"x"}],${fields}}`)
+    return [status, (JSON.parse(body) as { error?: { param: string } }).error?.param]
+  }
+  t.deepEqual(await send(`"tools":[{"type":"function","function":{"name":"a","parameters":${deep}}}]`), [400, 'tools.0.function.parameters'])
+  t.deepEqual(await send(`"json_schema":${deep}`), [400, 'json_schema'])
+  t.deepEqual(await send(`"chat_template_kwargs":${deep}`), [400, 'chat_template_kwargs'])
+  t.deepEqual(await send(`"tool_choice":${deep}`), [400, 'tool_choice.type'])
+  t.deepEqual(await send(`"audio":${deep}`), [400, 'audio'])
+  t.deepEqual(await send(`"metadata":${deep},"typo":${deep}`), [200, undefined])
 })
 
 test('JSON is never merged into objects', async (t) => {

@@ -77,7 +77,7 @@ test('the result of a tool is a text or parts, and names its call', async (t) =>
       { role: 'tool', tool_call_id: 'call_1', content: 'cold' },
       { role: 'tool', tool_call_id: 'call_2', name: 'weather', content: [{ type: 'text', text: 'co' }, { type: 'text', text: 'ld' }] },
       { role: 'tool', tool_call_id: 'call_3', content: null },
-      { role: 'tool', content: 'unnamed' },
+      { role: 'tool', content: 'unnamed', tool_call_id: '', name: '' },
     ]),
     [
       { role: 'tool', content: 'cold', toolCallId: 'call_1' },
@@ -101,6 +101,7 @@ test('bounds inside messages are told with the path of the field', async (t) => 
     ['messages.0.tool_call_id', [{ role: 'tool', content: 'x', tool_call_id: 'x'.repeat(257) }]],
     ['messages.0.name', [{ role: 'function', content: 'x' }]],
     ['messages.0.name', [{ role: 'user', content: 'x', name: 'x'.repeat(65) }]],
+    ['messages', Array.from({ length: 600 }, () => ({ role: 'assistant', tool_calls: Array.from({ length: 128 }, () => 1) }))],
     ['messages', [{ role: 'user', content: Array.from({ length: 65_537 }, () => ({ type: 'text', text: '' })) }]],
   ]
   for (const [param, messages] of cases) {

@@ -60,6 +60,17 @@ test('each way to ask for a form of the answer reaches the service, in chats and
   }
 })
 
+test('the field that asks for a form is told, so that an error of the engine can name it', async (t) => {
+  const api = await opened(t)
+  const fields = { guided_regex: 'x', grammar: GRAMMAR, json_schema: SCHEMA, response_format: { type: 'json_object' } }
+  for (const [field, value] of Object.entries(fields)) {
+    await constraintOf(api, { [field]: value }, false)
+    t.is(api.service.lastRequest.constraintField, field)
+  }
+  await constraintOf(api, { structured_outputs: { regex: 'x' } }, true)
+  t.is(api.service.lastRequest.constraintField, 'structured_outputs.regex')
+})
+
 test('values that ask for no form are taken as none', async (t) => {
   const api = await opened(t)
   for (const fields of [

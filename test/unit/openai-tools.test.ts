@@ -177,7 +177,7 @@ test('a stream tells id and name of a call once, then pieces of its arguments un
   const begin = (index: number, id: string, name: string) => ({ tool_calls: [{ index, id, type: 'function', function: { name, arguments: '' } }] })
   const piece = (index: number, text: string) => ({ tool_calls: [{ index, function: { arguments: text } }] })
   t.deepEqual(deltas(chunks), [
-    { role: 'assistant', content: '' },
+    { role: 'assistant' },
     { reasoning_content: 'Hm.', reasoning: 'Hm.' },
     { content: 'So:' },
     begin(0, 'call_1', 'weather'),
@@ -191,15 +191,23 @@ test('a stream tells id and name of a call once, then pieces of its arguments un
   t.is(new Set(chunks.map(({ system_fingerprint: fingerprint }) => fingerprint)).size, 1)
 })
 
+test('the first chunk of a stream begins a content only where the answer cannot be calls alone', async (t) => {
+  const api = await opened(t)
+  const first = async (more: object) => deltas(await streamed(api, more))[0]
+  t.deepEqual(await first({}), { role: 'assistant', content: '' })
+  t.deepEqual(await first({ tools: [tool('now')], tool_choice: 'none' }), { role: 'assistant', content: '' })
+  t.deepEqual(await first({ tools: [tool('now')] }), { role: 'assistant' })
+})
+
 test("the client's own accumulator makes the whole answer of the stream", async (t) => {
   const api = await opened(t)
-  const events = () => [delta('So:'), ...call('call_1', 'weather', '{"ci', 'ty":"Oslo"}'), ...call('call_2', 'now', '{}'), done({ finish: 'tool_calls' })]
+  const events = () => [...call('call_1', 'weather', '{"ci', 'ty":"Oslo"}'), ...call('call_2', 'now', '{}'), done({ finish: 'tool_calls' })]
   api.service.answer = events
   const whole = await api.client.chat.completions.create(asking({ tools: [tool('weather'), tool('now')] }))
   const runner = api.client.chat.completions.stream({ model: 'fake-model', messages: [...HELLO], tools: [tool('weather'), tool('now')] })
   const { message, finish_reason: finish } = (await runner.finalChatCompletion()).choices[0] ?? {}
   t.is(finish, 'tool_calls')
-  t.is(message?.content, 'So:')
+  t.is(message?.content, null)
   t.deepEqual(
     message?.tool_calls?.map((made) => (made.type === 'function' ? [made.id, made.function.name, made.function.arguments] : made.type)),
     whole.choices[0]?.message.tool_calls?.map((made) => (made.type === 'function' ? [made.id, made.function.name, made.function.arguments] : made.type)),
@@ -259,7 +267,7 @@ test('functions of older clients are tools, and calls of them are told in the ol
   t.is(choices[0]?.finish_reason, 'function_call')
   const chunks = await streamed(api, more)
   t.deepEqual(deltas(chunks), [
-    { role: 'assistant', content: '' },
+    { role: 'assistant' },
     { function_call: { name: 'weather', arguments: '' } },
     { function_call: { arguments: '{"city":' } },
     { function_call: { arguments: '"Oslo"}' } },

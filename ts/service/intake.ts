@@ -40,15 +40,8 @@ export class IntakeDesk {
   async take(request: TurnRequest, onCancel: (sequence: Sequence) => void): Promise<Intake> {
     const acceptedAt = this.#core.clock.now()
     const ticket = this.#nextTicket++
-    const messages = request.prompt.kind === 'chat' ? messageTexts(request.prompt.messages) : null
-    const resolution = this.#conversations.resolve({
-      tenant: request.tenant,
-      cacheSalt: request.cacheSalt,
-      conversation: request.conversation,
-      hint: request.conversationHint,
-      messages,
-      tools: toolsText(request.tools?.definitions),
-    })
+    const messages = chatTexts(request)
+    const resolution = this.#resolve(request, messages)
     let prompt: EncodedPrompt
     try {
       prompt = await this.#encode(request, messages, resolution)
@@ -57,12 +50,29 @@ export class IntakeDesk {
     }
     const spec = this.#specOf(request, prompt, ticket)
     const starts = await this.#starts.find(spec)
-    const turn = new TurnOutput(resolution.id, () => onCancel(sequence), callIds(this.#core.engine.info.outputFormat, callsIn(request)))
+    const newCallId = callIds(this.#core.engine.info.outputFormat, callsIn(request))
+    const turn = new TurnOutput(resolution.id, () => onCancel(sequence), newCallId, prompt.tokens.length)
     const answer = resolution.parent === null ? null : new AnswerHash(resolution.parent)
     const { systemTokens, withoutReasoning } = prompt
     const wishes = { retention: request.retention ?? 'none', systemTokens, withoutReasoning }
     const sequence: Sequence = new Sequence(spec, ticket, starts, turn, answer, request.tenant, request.requestId, acceptedAt, wishes)
     return { sequence, resolution, turn, leaf: null }
+  }
+
+  /** Tokens of the prompt that `take` would make, or of one that is too long for the context. Nothing is stored. */
+  async count(request: TurnRequest): Promise<number> {
+    const bounded: TurnRequest = { ...request, truncation: 'auto' }
+    const messages = chatTexts(bounded)
+    try {
+      return (await this.#encode(bounded, messages, this.#resolve(bounded, messages))).tokens.length
+    } catch (error) {
+      throw this.#refusalOf(bounded, error)
+    }
+  }
+
+  #resolve(request: TurnRequest, messages: readonly ChatMessageText[] | null): Resolution {
+    const { tenant, cacheSalt, conversation, conversationHint: hint } = request
+    return this.#conversations.resolve({ tenant, cacheSalt, conversation, hint, messages, tools: toolsText(request.tools?.definitions) })
   }
 
   /** An error of the encoding as the client is told it: a prompt that is too long was refused before all of it was tokenised. */
@@ -157,4 +167,8 @@ function readingOf({ tools }: TurnRequest, startsInReasoning: boolean): OutputRe
 /** Calls that the messages of a request repeat. */
 function callsIn({ prompt }: TurnRequest): number {
   return prompt.kind === 'chat' ? prompt.messages.reduce((calls, message) => calls + (message.toolCalls?.length ?? 0), 0) : 0
+}
+
+function chatTexts({ prompt }: TurnRequest): ChatMessageText[] | null {
+  return prompt.kind === 'chat' ? messageTexts(prompt.messages) : null
 }

@@ -17,6 +17,7 @@ import { IntakeDesk, type Intake } from './intake.js'
 import { chatText, messageTexts } from './messages.js'
 import { IntegrityWatch } from './integrity-watch.js'
 import { restoreKept, type Kept } from './kept.js'
+import { MemoryResponses } from './kept-responses.js'
 import { contextThatFits, serviceOptions, type ServiceOptions } from '../scheduler/core/options.js'
 import type { RequestRecords } from './records/records.js'
 import { RequestLog } from './records/request-log.js'
@@ -56,6 +57,7 @@ class Service implements InferenceService {
   readonly #core: Core
   readonly #kept: Kept
   readonly conversations: ConversationControls
+  readonly responses: MemoryResponses
   readonly #scheduler: Scheduler
   readonly #starts: StartFinder
   readonly #intake: IntakeDesk
@@ -90,6 +92,9 @@ class Service implements InferenceService {
     const starts = new StartFinder(core, kept.aliases)
     const nextChange = () => this.#nextChange()
     const controls = new CacheControls(core, scheduler, nextChange)
+    const { maxResponseBytes: maxBytes, responseTtlMs: ttlMs } = options
+    this.responses = new MemoryResponses({ maxBytes, ttlMs, now: () => core.clock.now() })
+    core.events.on('conversationForgotten', key => this.responses.eraseConversation(key))
     this.conversations = new ConversationControls(core, {
       scheduler,
       conversations: kept.conversations,
@@ -97,6 +102,7 @@ class Service implements InferenceService {
       aliases: kept.aliases,
       controls,
       records: accounts.records,
+      responses: this.responses,
       nextChange,
       flushed: async () => kept.database?.flushed(),
     })
@@ -153,6 +159,11 @@ class Service implements InferenceService {
     const { engine, options, clock } = this.#core
     const text = { ...chatText(chat, messageTexts(chat.messages), options.templateArguments), ending: chat.ending }
     return (await engine.text.encodeChat(text, isoDay(clock.now()), mostTokens)).tokens
+  }
+
+  async countPrompt(request: TurnRequest): Promise<number> {
+    this.#checkOpen()
+    return this.#intake.count(request)
   }
 
   cacheStatus(): CacheStatus {
@@ -286,6 +297,7 @@ class Service implements InferenceService {
   #keepHouse(sessionTtlMs: number | null): void {
     try {
       if (sessionTtlMs !== null) this.#controls.dropIdle(this.#core.clock.now() - sessionTtlMs)
+      this.responses.expire()
       this.#watch.begin()
     } catch (thrown) {
       this.#booksAreWrong(thrown)

@@ -36,6 +36,7 @@ export class TurnOutput implements Turn, TurnSink {
     readonly conversation: string,
     readonly onCancel: () => void,
     readonly newCallId: (name: string) => string,
+    readonly promptTokens = 0,
   ) {}
 
   /** Calls that the answer has made so far. */

@@ -11,8 +11,8 @@ export interface FieldRow {
   readonly field: string
   readonly list: FieldList
   /**
-   * The values that pass. Of a refused field those that ask for nothing. null passes everywhere.
-   * @default for refused fields `false`, 0 of nothing: an empty text, list or object; for the others every value
+   * The values that pass; of a refused field, those that ask for nothing. null always passes.
+   * @default of a refused field false, and an empty text, list or object; of another one every value
    */
   readonly passes?: (value: unknown) => boolean
   /** The sentence of the refusal. */
@@ -55,46 +55,65 @@ export class FieldTable {
    * @throws ApiError `unsupported_parameter` with the path of a refused field; where `isStrict`, of an unknown one too.
    */
   check(body: unknown, isStrict: boolean): readonly string[] {
-    const unknown = new Map<string, string>()
-    walk(body, this.#root, '', '', unknown)
-    const [first] = unknown.values()
+    const unknown = new UnknownFields()
+    walk(body, { node: this.#root, path: '', field: '' }, unknown)
+    const [first] = unknown.paths.values()
     if (isStrict && first !== undefined) {
       throw new ApiError('unsupported_parameter', `${first}: The server knows no field of this name, and --strict-fields refuses it.`, first)
     }
-    return [...unknown.keys()]
+    return [...unknown.paths.keys()]
   }
 }
 
-/**
- * `path` has the numbers of items, `field` has `[]`.
- * @param unknown field → path of its first use; filled.
- */
-function walk(value: unknown, { children, items }: Node, path: string, field: string, unknown: Map<string, string>): void {
+/** A value in the body: `path` has the numbers of items, `field` has `[]`. */
+interface Place {
+  readonly node: Node
+  readonly path: string
+  readonly field: string
+}
+
+function walk(value: unknown, { node: { children, items }, ...place }: Place, unknown: UnknownFields): void {
   if (Array.isArray(value)) {
     if (items === undefined) return
-    for (const [index, item] of value.entries()) walk(item, items, join(path, String(index)), `${field}[]`, unknown)
+    for (const [index, item] of value.entries()) {
+      walk(item, { node: items, path: join(place.path, String(index)), field: `${place.field}[]` }, unknown)
+    }
     return
   }
   if (!isObject(value) || children === undefined) return
-  for (const [name, inner] of Object.entries(value)) {
+  for (const name of Object.keys(value)) {
     const child = children.get(name)
-    if (child === undefined) tell(unknown, join(field, safe(name)), join(path, safe(name)))
+    if (child === undefined) unknown.add(name, children, place)
     else {
-      checkRow(child.row, inner, join(path, name))
-      walk(inner, child, join(path, name), join(field, name), unknown)
+      const inner = { node: child, path: join(place.path, name), field: join(place.field, name) }
+      checkRow(child.row, value[name], inner.path)
+      walk(value[name], inner, unknown)
     }
   }
 }
 
 const join = (path: string, name: string): string => (path === '' ? name : `${path}.${name}`)
 
+/** Hundreds of thousands of names may be unknown: all but the first few cost a look-up. */
+class UnknownFields {
+  /** Field → path of its first use, as they are told. */
+  readonly paths = new Map<string, string>()
+  /** As the client wrote them, by the table's names beside which they stand. */
+  readonly #seen = new Map<Node['children'], Set<string>>()
+
+  add(name: string, beside: Node['children'], { path, field }: Omit<Place, 'node'>): void {
+    if (this.paths.size > MAX_TOLD) return
+    const seen = this.#seen.get(beside) ?? new Set()
+    if (seen.has(name)) return
+    this.#seen.set(beside, seen.add(name))
+    const told = join(field, safe(name))
+    if (!this.paths.has(told)) this.paths.set(told, join(path, safe(name)))
+  }
+}
+
 /** Names are the client's text: they go into a header and an error in few, harmless characters. */
 function safe(name: string): string {
   return name.slice(0, MAX_TOLD_LENGTH).replace(/[^\w$-]/g, '?')
-}
-
-function tell(unknown: Map<string, string>, field: string, path: string): void {
-  if (unknown.size <= MAX_TOLD && !unknown.has(field)) unknown.set(field, path)
 }
 
 function checkRow(row: FieldRow | undefined, value: unknown, path: string): void {

@@ -2,6 +2,8 @@
 
 import type { EngineInfo, EngineStats, EngineText } from '../../../ts/engine/types.js'
 import { ApiError } from '../../../ts/protocol/errors.js'
+import { MemoryResponses } from '../../../ts/service/kept-responses.js'
+import { messageTexts } from '../../../ts/service/messages.js'
 import { RequestRecords } from '../../../ts/service/records/records.js'
 import type {
   CacheStatus,
@@ -117,6 +119,7 @@ export function done(more: Partial<Extract<TurnEvent, { type: 'done' }>> = {}): 
 /** A turn that yields what the test pushes. */
 export class FakeTurn implements Turn {
   readonly conversation: string
+  readonly promptTokens = 100
   isCancelled = false
   #events: Array<TurnEvent | Error> = []
   #wake: () => void = () => {}
@@ -197,7 +200,7 @@ function fakeConversations(called: (call: string) => void): ConversationAdmin {
     async erase(id, tenant) {
       act('erase', id, tenant)
       const erased = { blocks: 2, bytes: 512, copies: { hbm: 1, dram: 2, ssd: 2 }, remains: 5 }
-      return { conversation, tenant: 'acme', erased, recordsErased: 1, requestsAnonymised: 3, keptShared: [{ key: 'ab', referrers: ['conv_other'] }] }
+      return { conversation, tenant: 'acme', erased, recordsErased: 1, requestsAnonymised: 3, responsesErased: 2, keptShared: [{ key: 'ab', referrers: ['conv_other'] }] }
     },
   }
 }
@@ -213,6 +216,16 @@ export class FakeService implements InferenceService {
   /** What each turn answers; replaced by tests. An ApiError refuses the request. */
   answer: (request: TurnRequest) => ReadonlyArray<TurnEvent | Error> | ApiError = () => [delta('Hello'), delta(' you'), done()]
   readonly records = new RequestRecords()
+
+  readonly responses = new MemoryResponses({ maxBytes: 64 * 1024, ttlMs: 60_000, now: () => this.now })
+  /** Milliseconds; a test moves it. */
+  now = 0
+
+  /** As many tokens as `fakeText` gives the roles and texts. */
+  async countPrompt({ prompt }: TurnRequest): Promise<number> {
+    if (prompt.kind !== 'chat') throw new Error('only chats are counted here')
+    return (await fakeText.encodeChat({ messages: messageTexts(prompt.messages) }, '')).tokens.length
+  }
 
   cacheMap(): ReturnType<InferenceService['cacheMap']> {
     return { policy: 'lru', tiers: [], owners: [{ conversation: '', tenant: '' }], queue: { length: 0, window: 0, front: [] } }

@@ -76,6 +76,9 @@ export interface ServiceOptions {
   readonly maxConversations: number
   /** Variables that chat templates get to see where a turn does not set them. @default none */
   readonly templateArguments: Readonly<Record<string, unknown>>
+  /** Bytes of responses that clients may name again, and milliseconds since their last use. @default 64 MiB, a day */
+  readonly maxResponseBytes: number
+  readonly responseTtlMs: number
   /** @default the machine's */
   readonly clock: Clock
   /** Makes conversation ids; tests replace it. @default conv_<uuid> */
@@ -126,6 +129,8 @@ export function serviceOptions(info: EngineInfo, given: Partial<ServiceOptions>)
     maxRecordBytes: 64 * 1024 * 1024,
     maxConversations: 100_000,
     templateArguments: {},
+    maxResponseBytes: DEFAULTS.maxResponseBytes,
+    responseTtlMs: DEFAULTS.responseTtlMs,
     openDatabase,
     clock: systemClock,
     newConversationId: () => `conv_${crypto.randomUUID()}`,

@@ -62,17 +62,19 @@ function checkPrompt(prompt: unknown, limit: ContextLimit): void {
   for (const part of prompt) checkContext(part, 'prompt', limit)
 }
 
-/** Lists inside messages: content parts of all of them together, and the calls of each. */
+/** Lists inside messages: content parts and calls of all of them together, and the calls of each. */
 function checkMessages(messages: unknown): void {
   if (!Array.isArray(messages)) return
   let parts = 0
   for (const [index, message] of (messages as readonly unknown[]).entries()) {
     if (!isObject(message)) continue
-    parts += Array.isArray(message['content']) ? message['content'].length : 0
-    if (parts > MAX_PARTS) throw new ApiError('invalid_value', `messages: All messages together have at most ${MAX_PARTS} content parts.`, 'messages')
-    if (items(message['tool_calls']) <= MAX_CALLS) continue
+    const calls = items(message['tool_calls'])
     const param = `messages.${index}.tool_calls`
-    throw new ApiError('invalid_value', `${param}: at most ${MAX_CALLS} items`, param)
+    if (calls > MAX_CALLS) throw new ApiError('invalid_value', `${param}: at most ${MAX_CALLS} items`, param)
+    parts += calls + (Array.isArray(message['content']) ? message['content'].length : 0)
+    if (parts > MAX_PARTS) {
+      throw new ApiError('invalid_value', `messages: All messages together have at most ${MAX_PARTS} content parts and calls.`, 'messages')
+    }
   }
 }
 

@@ -28,7 +28,8 @@ export interface TurnParts {
 
 export function turnRequest(fields: GenerationFields, info: EngineInfo, parts: TurnParts): TurnRequest {
   const hint = fields.prompt_cache_key ?? ''
-  const constraint = onlyConstraint(askedConstraints(fields), parts.tools, parts.choiceField ?? 'tool_choice')
+  const asked = askedConstraints(fields)
+  const constraint = onlyConstraint(asked, parts.tools, parts.choiceField ?? 'tool_choice')
   return {
     requestId: parts.requestId,
     tenant: parts.tenant,
@@ -44,7 +45,7 @@ export function turnRequest(fields: GenerationFields, info: EngineInfo, parts: T
     maxTokens: parts.maxTokens,
     truncation: fields.truncation ?? 'disabled',
     ...(parts.tools ? { tools: parts.tools } : {}),
-    ...(constraint ? { constraint } : {}),
+    ...(constraint && asked[0] ? { constraint, constraintField: asked[0].param } : {}),
     ...(parts.templateArguments ? { templateArguments: parts.templateArguments } : {}),
   }
 }

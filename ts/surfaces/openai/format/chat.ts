@@ -24,6 +24,8 @@ export interface ChatForm {
 }
 
 export interface ChatStreamForm extends ChatForm {
+  /** The answer may be calls alone, so the first chunk begins no content. */
+  readonly mayCall: boolean
   readonly includeUsage: boolean
 }
 
@@ -85,7 +87,7 @@ export async function* chatChunks(head: ResponseHead, turn: Turn, form: ChatStre
     ...usageField,
   })
   const calls = new CallDeltas(form.asFunctions)
-  yield chunk({ delta: { role: 'assistant', content: '' } })
+  yield chunk({ delta: { role: 'assistant', ...(form.mayCall ? {} : { content: '' }) } })
   for await (const event of turn) {
     switch (event.type) {
       case 'delta':

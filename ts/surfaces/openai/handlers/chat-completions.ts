@@ -35,7 +35,8 @@ export const chatCompletions: SurfaceRoute['handler'] = async (request, context)
   const { text } = context.engine
   if (!fields.stream) return json(chatBody(head, await readAnswer(turn), form, text), headers)
   const includeUsage = fields.stream_options?.include_usage ?? false
-  return { kind: 'stream', headers, events: chatChunks(head, turn, { ...form, includeUsage }, text) }
+  const mayCall = tools.tools !== undefined && tools.tools.choice !== 'none'
+  return { kind: 'stream', headers, events: chatChunks(head, turn, { ...form, includeUsage, mayCall }, text) }
 }
 
 /** @throws ApiError for fields that need something which is not there. */

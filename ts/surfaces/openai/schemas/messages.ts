@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { calledName, callId, MAX_CALLS } from '../../limits.js'
 
-/** Most content parts of a request. */
+/** Most content parts and calls of a request. */
 export const MAX_PARTS = 65_536
 
 /** `input_text` and `output_text` are the Responses API's names; `refusal` and `thinking` are parts of assistants' messages. */
@@ -20,7 +20,7 @@ const answerContent = z
   .nullish()
   .meta({ description: 'may be null, beside tool_calls for instance' })
 
-const name = z.string().min(1).max(64).nullish()
+const name = z.string().max(64).nullish()
 
 /** As clients know a call: arguments are JSON text of an object; an empty text is short for `{}`. */
 const called = z.object({ name: calledName, arguments: z.string() })
@@ -40,6 +40,6 @@ export const ChatMessage = z.discriminatedUnion('role', [
     tool_calls: z.array(toolCall).max(MAX_CALLS).nullish(),
     function_call: called.nullish().meta({ deprecated: true }),
   }),
-  z.object({ role: z.literal('tool'), content: resultContent, tool_call_id: callId.nullish(), name: calledName.nullish() }),
+  z.object({ role: z.literal('tool'), content: resultContent, tool_call_id: z.union([callId, z.literal('')]).nullish(), name: z.string().max(256).nullish() }),
   z.object({ role: z.literal('function'), content: resultContent, name: calledName }).meta({ deprecated: true }),
 ])

@@ -129,8 +129,10 @@ impl<'t, 'a> Bodies<'t, 'a> {
             spans.iter().find(|span| span.range.start >= from).map_or(text.len(), |span| span.range.start);
         let Encoder { tokenizer, turn_ends, format, .. } = self.encoder;
         // A message of several parts begins each of them as the generation prompt begins.
-        let begin = tokenizer.split_added(&text[..start]).into_iter().rfind(|(id, _)| id.is_some());
-        let begin = begin.map_or("", |(_, range)| &text[range.start..start]);
+        let before = spans.partition_point(|span| span.range.end <= start);
+        let opening = &text[before.checked_sub(1).map_or(0, |last| spans[last].range.end)..start];
+        let begin = tokenizer.split_added(opening).into_iter().rfind(|(id, _)| id.is_some());
+        let begin = begin.map_or("", |(_, range)| &opening[range.start..]);
         let goes_on = |id: u32, end: usize| {
             format.goes_on_after(id) && !begin.is_empty() && text[end..].starts_with(begin)
         };
