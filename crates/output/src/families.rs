@@ -11,7 +11,7 @@ use crate::body::named::NamedForm;
 use crate::body::object::ObjectForm;
 use crate::body::pythonic::PythonicForm;
 use crate::body::xml::{Typed, XmlForm};
-use crate::format::{Format, Opening, Reasoning};
+use crate::opening::{Opening, Reasoning};
 use crate::symbol::Marker;
 
 /// Strings of markers that are tokens in some vocabulary.
@@ -180,8 +180,8 @@ impl Family {
     }
 
     /// The tokens of all markers of a format.
-    pub fn token_ids(self, format: &Format) -> BTreeSet<u32> {
-        let prefix: &[&str] = match self {
+    pub fn token_ids(self, known: &Known, reasoning: Option<&Reasoning>) -> BTreeSet<u32> {
+        let texts: &[&str] = match self {
             Family::Hermes | Family::Generic | Family::Qwen3Coder => &["<tool_call>", "</tool_call>"],
             Family::Seed => &["<seed:tool_call>", "</seed:tool_call>"],
             Family::MiniMax => &["<minimax:tool_call>", "</minimax:tool_call>"],
@@ -216,10 +216,9 @@ impl Family {
                 "<|return|>",
             ],
         };
-        let of_calls = prefix.iter().flat_map(|text| format.marker(text).token_ids().collect::<Vec<_>>());
-        let reasoning = format.reasoning.iter();
-        let of_reasoning = reasoning.flat_map(|r| std::iter::once(&r.open).chain(&r.closes)).flat_map(Marker::token_ids);
-        of_calls.chain(of_reasoning).collect()
+        let of_calls = texts.iter().flat_map(|text| Marker::new(text, known).token_ids().collect::<Vec<_>>());
+        let around = reasoning.into_iter().flat_map(|r| std::iter::once(&r.open).chain(&r.closes));
+        of_calls.chain(around.flat_map(Marker::token_ids)).collect()
     }
 }
 
@@ -237,8 +236,9 @@ pub(crate) fn reasoning(family: Family, template: &str, known: &Known) -> Option
         ("<seed:think>", "</seed:think>", "<seed:think>"),
         ("<|channel>", "<channel|>", "<|channel>thought"),
     ];
-    let of_model =
-        |(open, close, _): &&(&str, &str, &str)| template.contains(*close) || has(known, open) && has(known, close);
+    let of_model = |(open, close, _): &&(&str, &str, &str)| {
+        template.contains(*close) || has(known, open) && has(known, close)
+    };
     let (_, close, open) = pairs.iter().find(of_model)?;
     Some(Reasoning { open: marker(open), closes: vec![marker(close)] })
 }

@@ -2,40 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::body::Form;
 use crate::families::{self, Family};
+use crate::opening::{Opening, Reasoning};
 use crate::symbol::Marker;
-
-/// Where a body begins.
-#[derive(Clone, Debug)]
-pub(crate) struct Opening {
-    pub marker: Marker,
-    pub form: Form,
-    /// Only where nothing but white space came before.
-    pub at_start: bool,
-    /// The last symbol of the marker is the first of the body.
-    pub feeds: bool,
-}
-
-impl Opening {
-    pub fn new(marker: Marker, form: Form) -> Self {
-        Self { marker, form, at_start: false, feeds: false }
-    }
-
-    /// `bracket` begins a body at the start of the answer.
-    pub fn at_start(bracket: char, form: Form) -> Self {
-        let marker = Marker::new(&bracket.to_string(), &[]);
-        Self { marker, form, at_start: true, feeds: true }
-    }
-}
-
-/// The markers around reasoning.
-#[derive(Clone, Debug)]
-pub(crate) struct Reasoning {
-    /// Text that begins it; where it is no token, only at the start of an answer.
-    pub open: Marker,
-    pub closes: Vec<Marker>,
-}
 
 /// How one model writes calls and reasoning. Immutable, shared by all of the model's answers.
 #[derive(Clone, Debug)]
@@ -59,10 +28,10 @@ impl Format {
         let family = Family::detect(template, &known);
         let (openings, ends) = family.openings(&known);
         let reasoning = families::reasoning(family, template, &known);
-        let mut format = Self { family, openings, reasoning, ends, known, tokens: BTreeMap::new() };
-        let ids = format.family.token_ids(&format);
-        format.tokens = format.known.iter().filter(|(_, id)| ids.contains(id)).map(|(t, id)| (*id, t.clone())).collect();
-        format
+        let ids = family.token_ids(&known, reasoning.as_ref());
+        let tokens =
+            known.iter().filter(|(_, id)| ids.contains(id)).map(|(text, id)| (*id, text.clone())).collect();
+        Self { family, openings, reasoning, ends, known, tokens }
     }
 
     /// Stable, for `EngineInfo.outputFormat`.
@@ -88,7 +57,8 @@ impl Format {
 
     /// The tokens that begin and end reasoning, where it is a single token that does.
     pub fn reasoning_tokens(&self) -> Option<(u32, u32)> {
-        let single = |marker: &Marker| (marker.elements().len() == 1).then(|| marker.token_ids().next()).flatten();
+        let single =
+            |marker: &Marker| (marker.elements().len() == 1).then(|| marker.token_ids().next()).flatten();
         let reasoning = self.reasoning.as_ref()?;
         Some((single(&reasoning.open)?, reasoning.closes.iter().find_map(single)?))
     }

@@ -70,7 +70,9 @@ impl Scanner {
     pub fn feed(&mut self, c: char) -> Fed {
         let space = matches!(c, ' ' | '\t' | '\n' | '\r');
         match self.state {
-            State::Value | State::ValueOrEnd | State::KeyOrEnd | State::Key | State::Colon | State::Next if space => {
+            State::Value | State::ValueOrEnd | State::KeyOrEnd | State::Key | State::Colon | State::Next
+                if space =>
+            {
                 Fed::More
             }
             State::ValueOrEnd | State::Next if c == ']' => self.close('['),
@@ -150,7 +152,9 @@ impl Scanner {
             (State::Point | State::Fraction, _) if digit => State::Fraction,
             (State::Zero | State::Digits | State::Fraction, 'e' | 'E') => State::Exponent,
             (State::Exponent, '+' | '-') => State::ExponentSign,
-            (State::Exponent | State::ExponentSign | State::ExponentDigits, _) if digit => State::ExponentDigits,
+            (State::Exponent | State::ExponentSign | State::ExponentDigits, _) if digit => {
+                State::ExponentDigits
+            }
             (State::Zero | State::Digits | State::Fraction | State::ExponentDigits, _) => {
                 return if self.end() == Fed::Done { Fed::Before } else { self.feed(c) };
             }
@@ -285,7 +289,12 @@ mod tests {
     #[test]
     fn a_value_ends_where_the_library_says() {
         let values = [
-            "{}", "[]", r#"{"a":[1,2.5e-3,{"b":null}],"c":"\"}\u00e9"}"#, "true", "[ -0.1 , \"x\" ]", "\"\\\\\"",
+            "{}",
+            "[]",
+            r#"{"a":[1,2.5e-3,{"b":null}],"c":"\"}\u00e9"}"#,
+            "true",
+            "[ -0.1 , \"x\" ]",
+            "\"\\\\\"",
         ];
         for value in values {
             assert!(serde_json::from_str::<serde_json::Value>(value).is_ok());
@@ -296,7 +305,9 @@ mod tests {
 
     #[test]
     fn broken_values_are_found() {
-        for broken in ["{a", "[1,]", "{\"a\" 1", "[1}", "{\"a\":1]", "01", "-x", "1.e", "tru3", "\"\\x", "{,", "}"] {
+        for broken in
+            ["{a", "[1,]", "{\"a\" 1", "[1}", "{\"a\":1]", "01", "-x", "1.e", "tru3", "\"\\x", "{,", "}"]
+        {
             assert_ne!(length(&format!("{broken}    ")), Some(broken.len()), "{broken}");
         }
         assert_eq!(length(&"[".repeat(1000)), None);

@@ -10,6 +10,7 @@ mod format;
 pub mod generic;
 mod grammar;
 mod json;
+mod opening;
 mod parser;
 mod part;
 mod symbol;

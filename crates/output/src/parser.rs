@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::body::{Body, Context, Form, Step};
-use crate::format::{Format, Opening};
+use crate::format::Format;
+use crate::opening::Opening;
 use crate::part::{Part, Parts};
 use crate::symbol::{self, Marker, Piece, Symbol};
 use crate::tool::Tool;
@@ -155,7 +156,9 @@ impl Parser {
         while let Some(symbol) = self.queue.pop_front() {
             match &self.mode {
                 Mode::Body(_) => self.in_body(symbol),
-                _ if std::mem::take(&mut self.skips_newlines) && symbol.is_newline() => self.skips_newlines = true,
+                _ if std::mem::take(&mut self.skips_newlines) && symbol.is_newline() => {
+                    self.skips_newlines = true
+                }
                 Mode::Content => self.in_content(symbol),
                 Mode::Reasoning => self.reason(symbol),
             }
@@ -171,7 +174,9 @@ impl Parser {
         self.content(&released);
         match found {
             None => {}
-            Some((Target::Reasoning, symbols)) if !self.is_start && !self.opens_anywhere() => self.content(&symbols),
+            Some((Target::Reasoning, symbols)) if !self.is_start && !self.opens_anywhere() => {
+                self.content(&symbols)
+            }
             Some((Target::Reasoning, _)) => self.enter(Mode::Reasoning, true),
             Some((Target::End, _)) if self.framed => {
                 self.framed = false;

@@ -57,6 +57,13 @@ pub(crate) enum Element {
 }
 
 impl Element {
+    pub fn text(&self) -> String {
+        match self {
+            Element::Char(c) => c.to_string(),
+            Element::Token { text, .. } => text.clone(),
+        }
+    }
+
     fn matches(&self, symbol: &Symbol) -> bool {
         match (self, symbol) {
             (Element::Char(own), Symbol::Char(other)) => own == other,
@@ -108,14 +115,7 @@ impl Marker {
     }
 
     pub fn text(&self) -> String {
-        let mut text = String::new();
-        for element in &self.elements {
-            match element {
-                Element::Char(character) => text.push(*character),
-                Element::Token { text: own, .. } => text.push_str(own),
-            }
-        }
-        text
+        self.elements.iter().map(Element::text).collect()
     }
 
     pub fn token_ids(&self) -> impl Iterator<Item = u32> {

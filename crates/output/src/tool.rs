@@ -109,8 +109,15 @@ mod tests {
         let tool = Tool { name: "f".into(), description: None, parameters: Some(schema), strict: false };
         let both = Types { text: true, other: true };
         let expected = [
-            ("s", Types::TEXT), ("n", Types::JSON), ("both", both), ("enum", Types::TEXT), ("ref", Types::JSON),
-            ("loop", both), ("any", both), ("free", both), ("unknown", Types::JSON),
+            ("s", Types::TEXT),
+            ("n", Types::JSON),
+            ("both", both),
+            ("enum", Types::TEXT),
+            ("ref", Types::JSON),
+            ("loop", both),
+            ("any", both),
+            ("free", both),
+            ("unknown", Types::JSON),
         ];
         for (key, types) in expected {
             assert_eq!(tool.types(key), types, "{key}");

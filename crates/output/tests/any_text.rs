@@ -8,13 +8,59 @@ use support::*;
 /// Fragments that outputs of this model are made of, and noise.
 fn fragments(model: &Model) -> Vec<&'static str> {
     let mut fragments = vec![
-        "<tool_call>", "</tool_call>", "<think>", "</think>", "{\"name\": \"now\", \"arguments\": ", "{\"name\": \"get_weather\"",
-        "{\"city\": \"Rome\"}", "}", "{", "[", "]", ",", ";", ":", "\"", "\\", "\n", "\n\n", " ", "a", "é", "🏳", "1", "null",
-        "<function=get_weather>", "</function>", "<parameter=city>", "<parameter=days>\n", "</parameter>", ">", "<",
-        "<invoke name=\"now\">", "</invoke>", "<parameter name=\"city\">", "get_weather", "now(", "city=", "'Rome'", ")", "call:now{",
-        "<｜DSML｜invoke name=\"now\">", "</｜DSML｜invoke>", "<｜DSML｜parameter name=\"city\" string=\"true\">", "</｜DSML｜parameter>",
-        "<｜DSML｜function_calls>", "</｜DSML｜function_calls>", "analysis", "final", "commentary to=functions.now ", " to=", "assistant",
-        "functions.now:0", "\"arguments\": {\"a\": [1, {\"b\": \"\\u00e9\"}]}",
+        "<tool_call>",
+        "</tool_call>",
+        "<think>",
+        "</think>",
+        "{\"name\": \"now\", \"arguments\": ",
+        "{\"name\": \"get_weather\"",
+        "{\"city\": \"Rome\"}",
+        "}",
+        "{",
+        "[",
+        "]",
+        ",",
+        ";",
+        ":",
+        "\"",
+        "\\",
+        "\n",
+        "\n\n",
+        " ",
+        "a",
+        "é",
+        "🏳",
+        "1",
+        "null",
+        "<function=get_weather>",
+        "</function>",
+        "<parameter=city>",
+        "<parameter=days>\n",
+        "</parameter>",
+        ">",
+        "<",
+        "<invoke name=\"now\">",
+        "</invoke>",
+        "<parameter name=\"city\">",
+        "get_weather",
+        "now(",
+        "city=",
+        "'Rome'",
+        ")",
+        "call:now{",
+        "<｜DSML｜invoke name=\"now\">",
+        "</｜DSML｜invoke>",
+        "<｜DSML｜parameter name=\"city\" string=\"true\">",
+        "</｜DSML｜parameter>",
+        "<｜DSML｜function_calls>",
+        "</｜DSML｜function_calls>",
+        "analysis",
+        "final",
+        "commentary to=functions.now ",
+        " to=",
+        "assistant",
+        "functions.now:0",
+        "\"arguments\": {\"a\": [1, {\"b\": \"\\u00e9\"}]}",
     ];
     for _ in 0..3 {
         fragments.extend(model.tokens);
@@ -33,7 +79,8 @@ fn random_outputs_are_read_alike_in_every_cut_and_keep_their_text() {
         let (format, fragments) = (model.format(), fragments(model));
         for seed in 0..1500 {
             let mut random = Random::new(seed);
-            let output: String = (0..1 + random.below(30)).map(|_| fragments[random.below(fragments.len())]).collect();
+            let output: String =
+                (0..1 + random.below(30)).map(|_| fragments[random.below(fragments.len())]).collect();
             let reading = Reading {
                 calls: random.below(4) > 0,
                 starts_in_reasoning: format.reasons() && random.below(4) == 0,
@@ -47,7 +94,11 @@ fn random_outputs_are_read_alike_in_every_cut_and_keep_their_text() {
             let atoms = atoms(&pieces);
             assert_eq!(read(&format, &reading, &atoms, end), parts, "by character: {context}");
             let cuts: Vec<bool> = atoms.iter().map(|_| random.below(3) == 0).collect();
-            assert_eq!(read(&format, &reading, &joined(&atoms, |at| cuts[at]), end), parts, "cuts {cuts:?}: {context}");
+            assert_eq!(
+                read(&format, &reading, &joined(&atoms, |at| cuts[at]), end),
+                parts,
+                "cuts {cuts:?}: {context}"
+            );
 
             let mut plain = String::new();
             let mut only_content = true;
@@ -67,8 +118,12 @@ fn random_outputs_are_read_alike_in_every_cut_and_keep_their_text() {
             }
             assert!(is_subsequence(&plain, &output), "{plain:?} of {context}");
             // Of an empty reasoning nothing is seen.
-            let markers = ["think>", "channel|>", "THINK]", "<|end|>", "<|channel|>", "<|return|>", "<|call|>"];
-            if only_content && !reading.starts_in_reasoning && !markers.iter().any(|marker| output.contains(marker)) {
+            let markers =
+                ["think>", "channel|>", "THINK]", "<|end|>", "<|channel|>", "<|return|>", "<|call|>"];
+            if only_content
+                && !reading.starts_in_reasoning
+                && !markers.iter().any(|marker| output.contains(marker))
+            {
                 assert_eq!(plain, output, "{context}");
             }
         }
@@ -81,7 +136,8 @@ fn arguments_follow_a_call_and_are_json_where_the_model_ended_the_answer_within_
         let (format, fragments) = (model.format(), fragments(&model));
         for seed in 0..800 {
             let mut random = Random::new(seed);
-            let output: String = (0..1 + random.below(30)).map(|_| fragments[random.below(fragments.len())]).collect();
+            let output: String =
+                (0..1 + random.below(30)).map(|_| fragments[random.below(fragments.len())]).collect();
             let parts = read(&format, &reading(), &model.pieces(&output), End::Whole);
             for pair in parts.windows(2) {
                 if matches!(pair[1], Part::Arguments(_)) {

@@ -22,7 +22,10 @@ fn earlier_calls_are_shown_in_the_form_that_is_read() {
     let call = |name: &str| Part::Call { name: name.into() };
     let arguments = |text: &str| Part::Arguments(text.into());
     let content = Part::Content("I look.".into());
-    assert_eq!(parts, [content, call("get_weather"), arguments("{\"city\": \"Rome\"}"), call("now"), arguments("{}")]);
+    assert_eq!(
+        parts,
+        [content, call("get_weather"), arguments("{\"city\": \"Rome\"}"), call("now"), arguments("{}")]
+    );
     assert_eq!(generic::message_with_calls("", []), "");
     assert_eq!(generic::result("22 °C"), "<tool_response>\n22 °C\n</tool_response>");
 }

@@ -113,10 +113,20 @@ fn outputs_of_every_family_are_read_in_every_cut() {
         let pieces = model.pieces(output);
         assert_eq!(read(&format, &reading, &pieces, End::Whole), expected, "{}: {output}", model.name);
         let atoms = atoms(&pieces);
-        assert_eq!(read(&format, &reading, &atoms, End::Whole), expected, "{}, by character: {output}", model.name);
+        assert_eq!(
+            read(&format, &reading, &atoms, End::Whole),
+            expected,
+            "{}, by character: {output}",
+            model.name
+        );
         for cut in 1..atoms.len() {
             let pieces = joined(&atoms, |index| index == cut);
-            assert_eq!(read(&format, &reading, &pieces, End::Whole), expected, "{}, cut at {cut}: {output}", model.name);
+            assert_eq!(
+                read(&format, &reading, &pieces, End::Whole),
+                expected,
+                "{}, cut at {cut}: {output}",
+                model.name
+            );
         }
     }
 }
@@ -126,7 +136,8 @@ fn arguments_are_json_of_one_object() {
     for Case(model, output, expected) in cases() {
         for part in expected {
             if let Part::Arguments(text) = part {
-                let value: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{text}: {e}"));
+                let value: serde_json::Value =
+                    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{text}: {e}"));
                 assert!(value.is_object(), "{}: {output}", model.name);
             }
         }
@@ -150,7 +161,8 @@ fn markers_of_calls_are_content_where_no_tools_were_asked_for() {
     for model in [QWEN25, QWEN3, HERMES2, SMOLLM2] {
         assert_eq!(read(&model.format(), &reading, &model.pieces(output), End::Whole), [c(output)]);
     }
-    let parts = read(&QWEN3.format(), &reading, &QWEN3.pieces(&format!("<think>a</think>{output}")), End::Whole);
+    let parts =
+        read(&QWEN3.format(), &reading, &QWEN3.pieces(&format!("<think>a</think>{output}")), End::Whole);
     assert_eq!(parts, [r("a"), c(output)]);
     let output = "<|channel|>commentary to=functions.now <|constrain|>json<|message|>{}<|call|>";
     let parts = read(&HARMONY.format(), &reading, &HARMONY.pieces(output), End::Whole);
@@ -200,7 +212,8 @@ fn a_call_that_a_limit_cut_stays_cut() {
     let output = "<tool_call>\n<function=get_weather>\n<parameter=city>\nRo";
     let parts = read(&QWEN3_CODER.format(), &reading(), &QWEN3_CODER.pieces(output), End::Cut);
     assert_eq!(parts, [call("get_weather"), a("{\"city\": \"Ro")]);
-    let parts = read(&GLM.format(), &reading(), &GLM.pieces("<tool_call>now\n<arg_key>a</arg_key>"), End::Cut);
+    let parts =
+        read(&GLM.format(), &reading(), &GLM.pieces("<tool_call>now\n<arg_key>a</arg_key>"), End::Cut);
     assert_eq!(parts, [call("now")]);
 }
 
@@ -211,7 +224,10 @@ fn a_possible_marker_is_held_back_and_nothing_else() {
     assert_eq!(parser.push(Piece::Text("Look: ")), [c("Look: ")]);
     assert_eq!(parser.push(Piece::Text("<tool_")), []);
     assert_eq!(parser.push(Piece::Text("x")), [c("<tool_x")]);
-    assert_eq!(parser.push(Piece::Text("<tool_call>{\"name\": \"now\", \"arguments\": {")), [call("now"), a("{")]);
+    assert_eq!(
+        parser.push(Piece::Text("<tool_call>{\"name\": \"now\", \"arguments\": {")),
+        [call("now"), a("{")]
+    );
     assert_eq!(parser.push(Piece::Text("\"a")), [a("\"a")]);
     let mut parser = Parser::new(QWEN3_CODER.format(), reading());
     parser.push(Piece::Token { id: 1001, text: "<tool_call>" });

@@ -69,7 +69,8 @@ impl KeyedBody {
                 Expected::Partly => Step::More,
                 Expected::Nothing => Step::Malformed,
             },
-            Place::Key(watch) => match read_word(watch, symbol, std::iter::once(&form.key.1), &mut self.word) {
+            Place::Key(watch) => match read_word(watch, symbol, std::iter::once(&form.key.1), &mut self.word)
+            {
                 Ok(None) => Step::More,
                 Ok(Some(_)) => self.go(Place::BeforeValue),
                 Err(()) => Step::Malformed,

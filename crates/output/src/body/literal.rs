@@ -162,8 +162,12 @@ impl Literal {
             (Symbol::Char(c), _) => *c,
         };
         match self.state {
-            State::Text { key } if self.dialect == Dialect::Python && c == self.mark => self.end_text(key, json),
-            State::Text { key } if self.dialect == Dialect::Python && c == '\\' => self.go(State::Escape { key }),
+            State::Text { key } if self.dialect == Dialect::Python && c == self.mark => {
+                self.end_text(key, json)
+            }
+            State::Text { key } if self.dialect == Dialect::Python && c == '\\' => {
+                self.go(State::Escape { key })
+            }
             State::Escape { key } => self.escape(c, key, json),
             State::Hex { key, value, left } => {
                 let Some(digit) = c.to_digit(16) else { return Fed::Bad };
@@ -206,7 +210,8 @@ impl Literal {
 
     fn in_word(&mut self, symbol: &Symbol, json: &mut String) -> Fed {
         let spaces_end = self.dialect == Dialect::Python;
-        let ends = matches!(symbol.char(), None | Some(',' | '}' | ']' | ')')) || spaces_end && symbol.is_space();
+        let ends =
+            matches!(symbol.char(), None | Some(',' | '}' | ']' | ')')) || spaces_end && symbol.is_space();
         if !ends {
             symbol.write(&mut self.word);
             return if self.word.len() > 1 << 16 { Fed::Bad } else { Fed::More };
@@ -270,7 +275,8 @@ pub(crate) fn to_json(text: &str) -> Option<String> {
         match literal.feed(&Symbol::Char(c), &mut json) {
             Fed::More => {}
             Fed::Done => return rest.all(char::is_whitespace).then_some(json),
-            Fed::Before | Fed::Bad => return None,
+            Fed::Before => return (c.is_whitespace() && rest.all(char::is_whitespace)).then_some(json),
+            Fed::Bad => return None,
         }
     }
     (literal.feed(&Symbol::Char(' '), &mut json) == Fed::Before).then_some(json)
@@ -297,7 +303,20 @@ mod tests {
 
     #[test]
     fn code_is_no_literal() {
-        for code in ["x", "[x for x in y]", "f(1)", "{1, 2}", "'open", "[1", "1 + 2", "{'a' 1}", "[1}", "", "0x1F", "-"] {
+        for code in [
+            "x",
+            "[x for x in y]",
+            "f(1)",
+            "{1, 2}",
+            "'open",
+            "[1",
+            "1 + 2",
+            "{'a' 1}",
+            "[1}",
+            "",
+            "0x1F",
+            "-",
+        ] {
             assert_eq!(to_json(code), None, "{code}");
         }
     }

@@ -81,9 +81,9 @@ impl NamedBody {
                 self.place = Place::Name(Watch::default());
                 Step::More
             }
-            Expected::Found(_) => Step::Done,
+            Expected::Found(_) if self.any => Step::Done,
             Expected::Partly => Step::More,
-            Expected::Nothing => Step::Malformed,
+            Expected::Found(_) | Expected::Nothing => Step::Malformed,
         }
     }
 

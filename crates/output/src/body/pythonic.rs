@@ -19,7 +19,9 @@ enum Place {
     Start,
     Name,
     /// After `(`, or after a comma.
-    Key { first: bool },
+    Key {
+        first: bool,
+    },
     Value(Literal),
     AfterValue,
     AfterCall,
@@ -51,7 +53,11 @@ impl PythonicBody {
             Place::Name if symbol.is_space() && self.name.is_empty() => Step::More,
             Place::Name if c == '(' => {
                 let known = !self.form.known || context.tool(&self.name).is_some();
-                if is_name(&self.name) && known { self.go(Place::Key { first: true }) } else { Step::Malformed }
+                if is_name(&self.name) && known {
+                    self.go(Place::Key { first: true })
+                } else {
+                    Step::Malformed
+                }
             }
             Place::Name => {
                 self.name.push(c);
@@ -89,7 +95,8 @@ impl PythonicBody {
         if self.form.known {
             return context.tools.iter().any(|tool| tool.name.starts_with(&self.name));
         }
-        self.name.ends_with(|c: char| c.is_alphanumeric() || "_.-".contains(c)) && self.name.len() < super::MOST_NAME
+        self.name.ends_with(|c: char| c.is_alphanumeric() || "_.-".contains(c))
+            && self.name.len() < super::MOST_NAME
     }
 
     fn call(&mut self, context: &mut Context<'_>) {

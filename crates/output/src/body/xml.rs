@@ -40,7 +40,11 @@ enum Place {
     /// Before a parameter, or the end of the call.
     Call,
     Key(Watch),
-    Value { watch: Watch, writer: ValueWriter, first: bool },
+    Value {
+        watch: Watch,
+        writer: ValueWriter,
+        first: bool,
+    },
 }
 
 #[derive(Debug)]

@@ -67,7 +67,10 @@ pub(crate) fn call(family: Family, tool: &Tool, rule: &str, forced: bool, rules:
         None => {
             let value = rules.text_until("any_value", tags.close);
             let (open, middle) = (rules.marker(tags.key.0), rules.marker(tags.key.1));
-            rules.add("any_parameter", &format!("{open} /[^<>\"\\n]+/ {middle} {value} {}", literal(tags.after)));
+            rules.add(
+                "any_parameter",
+                &format!("{open} /[^<>\"\\n]+/ {middle} {value} {}", literal(tags.after)),
+            );
             parts.push("any_parameter*".to_owned());
         }
     }

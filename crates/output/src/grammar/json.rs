@@ -35,12 +35,65 @@ pub(crate) fn value(schema: &Value, root: &Value, strict: bool) -> String {
     held_to(Value::Object(fields), strict)
 }
 
-/// What the compiler does not understand of a schema is an error only where the tool is strict.
-fn held_to(mut schema: Value, strict: bool) -> String {
-    if let (Value::Object(fields), false) = (&mut schema, strict) {
-        fields.insert("x-guidance".to_owned(), json!({ "lenient": true }));
+/// Keywords that the compiler does not do.
+const UNDONE: [&str; 17] = [
+    "not",
+    "if",
+    "then",
+    "else",
+    "contains",
+    "minContains",
+    "maxContains",
+    "uniqueItems",
+    "propertyNames",
+    "dependencies",
+    "dependentRequired",
+    "dependentSchemas",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "$dynamicRef",
+    "$recursiveRef",
+    "x-guidance",
+];
+/// Keywords whose values are names with schemas: a property may have the name of a keyword.
+const MAPS: [&str; 4] = ["properties", "patternProperties", "$defs", "definitions"];
+/// White space between two tokens of JSON: without a bound a call could consist of it.
+const WHITESPACE: &str = r"[\x20\x0A\x0D\x09]{1,64}";
+/// Schemas inside each other that are walked through.
+const MOST_DEPTH: usize = 64;
+
+/// Keywords that the compiler does not do are an error only where the tool is strict.
+fn held_to(schema: Value, strict: bool) -> String {
+    let mut schema = if strict { schema } else { loosened(&schema, 0) };
+    if let Value::Object(fields) = &mut schema {
+        let options = json!({ "whitespace_pattern": WHITESPACE, "lenient": !strict });
+        fields.insert("x-guidance".to_owned(), options);
     }
     format!("%json {schema}")
+}
+
+/// The schema without the keywords that the compiler does not do.
+fn loosened(schema: &Value, depth: usize) -> Value {
+    match schema {
+        _ if depth == MOST_DEPTH => Value::Bool(true),
+        Value::Array(list) => list.iter().map(|one| loosened(one, depth + 1)).collect(),
+        Value::Object(fields) => {
+            let kept = fields.iter().filter(|(name, _)| !UNDONE.contains(&name.as_str()));
+            kept.map(|(name, value)| (name.clone(), loosened_field(name, value, depth))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+fn loosened_field(name: &str, value: &Value, depth: usize) -> Value {
+    match value {
+        Value::Object(inner) if MAPS.contains(&name) => {
+            inner.iter().map(|(key, schema)| (key.clone(), loosened(schema, depth + 1))).collect()
+        }
+        // These hold values, not schemas.
+        _ if matches!(name, "enum" | "const" | "default" | "examples" | "required") => value.clone(),
+        _ => loosened(value, depth + 1),
+    }
 }
 
 /// Properties of an object schema in order, and whether each must be there.

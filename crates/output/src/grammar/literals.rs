@@ -34,7 +34,8 @@ pub(crate) fn call(family: Family, tool: &Tool, rule: &str, forced: bool, rules:
         None => "(/[a-zA-Z_][a-zA-Z0-9_]*/ \"=\" python_value (\", \" /[a-zA-Z_][a-zA-Z0-9_]*/ \"=\" python_value)*)?".to_owned(),
     };
     rules.add(&format!("{rule}_fields"), if fields.is_empty() { "\"\"" } else { &fields });
-    let (head, end) = if gemma { (format!("call:{}{{", tool.name), "}") } else { (format!("{}(", tool.name), ")") };
+    let (head, end) =
+        if gemma { (format!("call:{}{{", tool.name), "}") } else { (format!("{}(", tool.name), ")") };
     format!("{} {rule}_fields {}", literal(&head), literal(end))
 }
 
@@ -80,7 +81,8 @@ fn value(dialect: &Dialect, schema: &Value, root: &Value, depth: usize, rules: &
         return format!("({})", choices.iter().map(one).collect::<Vec<_>>().join(" | "));
     }
     match schema["type"].as_str() {
-        Some("string") => if gemma { "gemma_text" } else { "python_text" }.to_owned(),
+        Some("string") if gemma => "gemma_text".to_owned(),
+        Some("string") => "python_text".to_owned(),
         Some("integer") => "INTEGER".to_owned(),
         Some("number") => "NUMBER".to_owned(),
         Some("boolean") => format!("({} | {})", literal(yes), literal(no)),
@@ -95,7 +97,8 @@ fn value(dialect: &Dialect, schema: &Value, root: &Value, depth: usize, rules: &
                 let head = if gemma { format!("{key}:") } else { format!("{}: ", crate::json::quote(key)) };
                 (format!("{} {}", literal(&head), value(dialect, schema, root, depth + 1, rules)), must)
             };
-            let written: Vec<_> = json::properties(schema, root).into_iter().map(|one| field(one, rules)).collect();
+            let written: Vec<_> =
+                json::properties(schema, root).into_iter().map(|one| field(one, rules)).collect();
             format!("\"{{\" {} \"}}\"", fields(&written, if gemma { "\",\"" } else { "\", \"" }))
         }
         Some("array") if gemma => "gemma_list".to_owned(),

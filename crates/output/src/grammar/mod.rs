@@ -43,25 +43,49 @@ impl<'a> Rules<'a> {
 
     /// Any text up to `close`, the marker included.
     pub fn text_until(&mut self, name: &str, close: &str) -> String {
-        self.add("TEXT", r"/(.|\n)*/");
         let marker = self.format.marker(close);
-        if marker.is_token() {
-            return format!("TEXT {}", lark(&marker));
+        self.until(name, &marker)
+    }
+
+    /// The same for a marker. Tokens are no part of a lexeme: text ends before the first one by itself. A marker without
+    /// tokens ends the lexeme of the text as soon as it is complete.
+    fn until(&mut self, name: &str, marker: &Marker) -> String {
+        self.add("TEXT", r"/(.|\n)*/");
+        let elements = marker.elements();
+        match elements.iter().position(|element| matches!(element, Element::Token { .. })) {
+            Some(0) => format!("TEXT {}", lark(elements)),
+            Some(first) => {
+                let before: String = elements[..first].iter().map(Element::text).collect();
+                format!("/(.|\\n)*{}/ {}", pattern(&before), lark(&elements[first..]))
+            }
+            None => {
+                self.add(&format!("{name}[lazy]"), &format!("TEXT {}", lark(elements)));
+                name.to_owned()
+            }
         }
-        let rule = format!("{name}[lazy]");
-        self.add(&rule, &format!("TEXT {}", lark(&marker)));
-        name.to_owned()
     }
 
     pub fn marker(&self, text: &str) -> String {
-        lark(&self.format.marker(text))
+        lark(self.format.marker(text).elements())
     }
 }
 
+/// `text` as a regular expression.
+fn pattern(text: &str) -> String {
+    let mut pattern = String::new();
+    for c in text.chars() {
+        if r"\.+*?()|[]{}^$/#&-~".contains(c) {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern
+}
+
 /// A marker in Lark's notation.
-fn lark(marker: &Marker) -> String {
+fn lark(elements: &[Element]) -> String {
     let (mut parts, mut text) = (Vec::new(), String::new());
-    for element in marker.elements() {
+    for element in elements {
         match element {
             Element::Char(c) => text.push(*c),
             Element::Token { id, .. } => {
@@ -118,7 +142,7 @@ impl Format {
             self.forced(&calls, parallel, &mut rules)
         };
         let reasoning = self.reasoning_rule(&mut rules);
-        let mut text = format!("%llguidance {{}}\nstart: {reasoning}{start}\n");
+        let mut text = format!("start: {reasoning}{start}\n");
         for line in rules.lines {
             text.push_str(&line);
             text.push('\n');
@@ -136,7 +160,7 @@ impl Format {
         } else {
             r" /\n*/".to_owned()
         };
-        rules.add("reasoning", &format!("{} {rest}{next}", lark(&reasoning.open)));
+        rules.add("reasoning", &format!("{} {rest}{next}", lark(reasoning.open.elements())));
         "reasoning? ".to_owned()
     }
 
@@ -149,7 +173,9 @@ impl Format {
                 of(marker("<tool_call>"), marker("</tool_call>"), true, ("\n", "\n", "\n"))
             }
             Family::Qwen3Coder => of(marker("<tool_call>"), marker("</tool_call>"), true, ("\n", "\n", "\n")),
-            Family::Seed => of(marker("<seed:tool_call>"), marker("</seed:tool_call>"), true, ("\n", "\n", "\n")),
+            Family::Seed => {
+                of(marker("<seed:tool_call>"), marker("</seed:tool_call>"), true, ("\n", "\n", "\n"))
+            }
             Family::Glm => of(marker("<tool_call>"), marker("</tool_call>"), true, ("", "\n", "")),
             Family::MiniMax => {
                 of(marker("<minimax:tool_call>"), marker("</minimax:tool_call>"), false, ("\n", "\n", "\n"))
@@ -177,12 +203,12 @@ impl Format {
     }
 
     fn forced(&self, calls: &Calls, parallel: bool, rules: &mut Rules<'_>) -> String {
-        let open = lark(&calls.open);
+        let open = lark(calls.open.elements());
         self.tail_rule(calls, parallel, rules);
         // A call of harmony ends the answer.
         if calls.each && parallel && self.family != Family::Harmony {
-            let between = optional(calls.around.1);
-            return format!("{open} tail ({between} {open} tail)*");
+            let again = format!("{} {open} tail", optional(calls.around.1));
+            return format!("{open} tail ({})*", again.trim());
         }
         format!("{open} tail")
     }
@@ -190,8 +216,12 @@ impl Format {
     /// `tail`: everything after an opening marker up to the closing one.
     fn tail_rule(&self, calls: &Calls, parallel: bool, rules: &mut Rules<'_>) {
         let (first, between, last) = calls.around;
-        let more = if parallel && !calls.each { format!(" ({} call)*", optional(between).trim()) } else { String::new() };
-        let close = lark(&calls.close);
+        let more = if parallel && !calls.each {
+            format!(" ({} call)*", optional(between).trim())
+        } else {
+            String::new()
+        };
+        let close = lark(calls.close.elements());
         rules.add("tail", format!("{} call{more}{} {close}", optional(first), optional(last)).trim());
     }
 
@@ -200,13 +230,12 @@ impl Format {
         self.tail_rule(calls, parallel, rules);
         rules.add("TEXT", r"/(.|\n)*/");
         let repeat = if parallel || !calls.each { "*" } else { "?" };
-        let open = lark(&calls.open);
         match self.family {
             Family::Llama3Json | Family::Pythonic => {
                 rules.add("OTHER", r"/(\s*[^\s{\[](.|\n)*)?/");
                 let tag = self.marker("<|python_tag|>");
-                let tag = if tag.is_token() { format!("{}? ", lark(&tag)) } else { String::new() };
-                format!("(OTHER | {tag}{open} tail)")
+                let tag = if tag.is_token() { format!("{}? ", lark(tag.elements())) } else { String::new() };
+                format!("(OTHER | {tag}{} tail)", lark(calls.open.elements()))
             }
             Family::Harmony => {
                 rules.add("message", &format!("{} TEXT", rules.marker("<|message|>")));
@@ -215,18 +244,17 @@ impl Format {
                 let channel = rules.marker("<|channel|>");
                 format!("({channel} \"commentary\" message {next})? {channel} ({names} message | tail)")
             }
-            _ if calls.open.is_token() => format!("TEXT ({open} tail TEXT){repeat}"),
             Family::Generic => {
                 // Without tags a call would have to begin the output.
                 rules.add("OTHER", r"/(\s*[^\s{](.|\n)*)?/");
-                rules.add("first[lazy]", &format!("OTHER {open}"));
-                rules.add("next[lazy]", &format!("TEXT {open}"));
-                let more = if parallel { "(next tail)* " } else { "" };
+                rules.add("first[lazy]", &format!("OTHER {}", lark(calls.open.elements())));
+                let next = rules.until("next", &calls.open);
+                let more = if parallel { format!("({next} tail)* ") } else { String::new() };
                 format!("(OTHER | first tail {more}TEXT)")
             }
             _ => {
-                rules.add("next[lazy]", &format!("TEXT {open}"));
-                format!("(next tail){repeat} TEXT")
+                let next = rules.until("next", &calls.open);
+                format!("({next} tail){repeat} TEXT")
             }
         }
     }
@@ -249,14 +277,20 @@ impl Format {
             Family::Kimi => {
                 let arguments = schema(rules);
                 let begin = rules.marker("<|tool_call_begin|>");
-                let (separator, end) = (rules.marker("<|tool_call_argument_begin|>"), rules.marker("<|tool_call_end|>"));
+                let (separator, end) =
+                    (rules.marker("<|tool_call_argument_begin|>"), rules.marker("<|tool_call_end|>"));
                 let name = literal(&format!("functions.{}:", tool.name));
                 format!("{begin} {name} /[0-9]+/ {separator} {arguments} {end}")
             }
             Family::DeepSeekV31 => {
                 let arguments = schema(rules);
-                let (begin, end) = (rules.marker("<｜tool▁call▁begin｜>"), rules.marker("<｜tool▁call▁end｜>"));
-                format!("{begin} {} {} {arguments} {end}", literal(&tool.name), rules.marker("<｜tool▁sep｜>"))
+                let (begin, end) =
+                    (rules.marker("<｜tool▁call▁begin｜>"), rules.marker("<｜tool▁call▁end｜>"));
+                format!(
+                    "{begin} {} {} {arguments} {end}",
+                    literal(&tool.name),
+                    rules.marker("<｜tool▁sep｜>")
+                )
             }
             Family::Harmony => {
                 let arguments = schema(rules);

@@ -27,7 +27,8 @@ pub const QWEN3: Model = Model {
     tokens: &["<|im_end|>", "<tool_call>", "</tool_call>", "<think>", "</think>"],
 };
 /// Hermes 2 Pro has no tokens for its markers.
-pub const HERMES2: Model = Model { name: "hermes", template: "<tool_call></tool_call>", tokens: &["<|im_end|>"] };
+pub const HERMES2: Model =
+    Model { name: "hermes", template: "<tool_call></tool_call>", tokens: &["<|im_end|>"] };
 pub const QWEN3_CODER: Model = Model {
     name: "qwen3_coder",
     template: "<tool_call>\n<function=example_function_name>\n<parameter=example_parameter_1>",
@@ -53,7 +54,8 @@ pub const PYTHONIC: Model = Model {
     template: "[func_name1(params_name1=params_value1, params_name2=params_value2...), func_name2(params)]",
     tokens: &["<|python_tag|>", "<|eot_id|>"],
 };
-pub const MISTRAL: Model = Model { name: "mistral", template: "[AVAILABLE_TOOLS] [TOOL_CALLS]", tokens: &["[TOOL_CALLS]"] };
+pub const MISTRAL: Model =
+    Model { name: "mistral", template: "[AVAILABLE_TOOLS] [TOOL_CALLS]", tokens: &["[TOOL_CALLS]"] };
 pub const MISTRAL11: Model = Model {
     name: "mistral",
     template: "[TOOL_CALLS] [ARGS] [THINK] [/THINK]",
@@ -62,7 +64,15 @@ pub const MISTRAL11: Model = Model {
 pub const HARMONY: Model = Model {
     name: "harmony",
     template: "<|start|>assistant<|channel|>analysis<|message|>",
-    tokens: &["<|start|>", "<|channel|>", "<|constrain|>", "<|message|>", "<|end|>", "<|call|>", "<|return|>"],
+    tokens: &[
+        "<|start|>",
+        "<|channel|>",
+        "<|constrain|>",
+        "<|message|>",
+        "<|end|>",
+        "<|call|>",
+        "<|return|>",
+    ],
 };
 pub const GEMMA4: Model = Model {
     name: "gemma4",
@@ -73,23 +83,40 @@ pub const GLM: Model = Model {
     name: "glm",
     template: "<tool_call>{function-name}\n<arg_key>{arg-key-1}</arg_key> <think></think>",
     tokens: &[
-        "<tool_call>", "</tool_call>", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>", "<think>", "</think>",
+        "<tool_call>",
+        "</tool_call>",
+        "<arg_key>",
+        "</arg_key>",
+        "<arg_value>",
+        "</arg_value>",
+        "<think>",
+        "</think>",
     ],
 };
 pub const KIMI: Model = Model {
     name: "kimi",
     template: "<|tool_calls_section_begin|> <think></think>",
     tokens: &[
-        "<|tool_calls_section_begin|>", "<|tool_calls_section_end|>", "<|tool_call_begin|>",
-        "<|tool_call_argument_begin|>", "<|tool_call_end|>", "<think>", "</think>",
+        "<|tool_calls_section_begin|>",
+        "<|tool_calls_section_end|>",
+        "<|tool_call_begin|>",
+        "<|tool_call_argument_begin|>",
+        "<|tool_call_end|>",
+        "<think>",
+        "</think>",
     ],
 };
 pub const DEEPSEEK31: Model = Model {
     name: "deepseek_v31",
     template: "<｜tool▁calls▁begin｜> <think></think>",
     tokens: &[
-        "<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>", "<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>",
-        "<think>", "</think>",
+        "<｜tool▁calls▁begin｜>",
+        "<｜tool▁calls▁end｜>",
+        "<｜tool▁call▁begin｜>",
+        "<｜tool▁sep｜>",
+        "<｜tool▁call▁end｜>",
+        "<think>",
+        "</think>",
     ],
 };
 pub const DSML: Model = Model {
@@ -97,19 +124,38 @@ pub const DSML: Model = Model {
     template: "<｜DSML｜function_calls> <think></think>",
     tokens: &["｜DSML｜", "<think>", "</think>"],
 };
-pub const SMOLLM2: Model =
-    Model { name: "generic", template: "<|im_start|>{{ message['role'] }}", tokens: &["<|im_start|>", "<|im_end|>"] };
+pub const SMOLLM2: Model = Model {
+    name: "generic",
+    template: "<|im_start|>{{ message['role'] }}",
+    tokens: &["<|im_start|>", "<|im_end|>"],
+};
 
 pub const ALL: &[Model] = &[
-    QWEN25, QWEN3, HERMES2, QWEN3_CODER, SEED, MINIMAX, LLAMA3, PYTHONIC, MISTRAL, MISTRAL11, HARMONY, GEMMA4, GLM, KIMI,
-    DEEPSEEK31, DSML, SMOLLM2,
+    QWEN25,
+    QWEN3,
+    HERMES2,
+    QWEN3_CODER,
+    SEED,
+    MINIMAX,
+    LLAMA3,
+    PYTHONIC,
+    MISTRAL,
+    MISTRAL11,
+    HARMONY,
+    GEMMA4,
+    GLM,
+    KIMI,
+    DEEPSEEK31,
+    DSML,
+    SMOLLM2,
 ];
 
 const FIRST_ID: u32 = 1000;
 
 impl Model {
     pub fn format(&self) -> Arc<Format> {
-        let id = |text: &str| (FIRST_ID..).zip(self.tokens).find(|(_, token)| **token == text).map(|(id, _)| id);
+        let id =
+            |text: &str| (FIRST_ID..).zip(self.tokens).find(|(_, token)| **token == text).map(|(id, _)| id);
         Arc::new(Format::detect(self.template, id))
     }
 
@@ -214,7 +260,11 @@ pub fn tools() -> Arc<[Tool]> {
         "properties": { "path": { "type": "string" }, "text": { "type": "string" }, "options": { "type": "object" } },
         "required": ["path", "text"]
     });
-    Arc::from([tool("get_weather", true, Some(weather)), tool("write_file", false, Some(write)), tool("now", false, None)])
+    Arc::from([
+        tool("get_weather", true, Some(weather)),
+        tool("write_file", false, Some(write)),
+        tool("now", false, None),
+    ])
 }
 
 pub fn reading() -> Reading {
