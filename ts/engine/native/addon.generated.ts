@@ -70,8 +70,11 @@ export interface BindingInfo {
   temperature?: number
   topP?: number
   topK?: number
+  minP?: number
+  repetitionPenalty?: number
   hasChatTemplate: boolean
   outputFormat: string
+  templateError?: string
 }
 
 export interface BindingMessage {

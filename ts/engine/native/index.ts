@@ -14,6 +14,7 @@ import type {
 } from '../types.js'
 import { loadAddon } from './addon.js'
 import type { BindingEngine, BindingInfo, BindingOpenOptions, BindingOutput, BindingSequence } from './addon.generated.js'
+import { usableDefaults } from './defaults.js'
 import { engineError, startError } from './errors.js'
 import { bindingOf } from './constraint.js'
 import { NativeText } from './text.js'
@@ -129,16 +130,12 @@ export class NativeEngine implements Engine {
 }
 
 function engineInfo(native: BindingInfo): EngineInfo {
-  const { hbmSlots, dramSlots, ssdSlots, temperature, topP, topK, cappedBySlidingWindow: _, ...same } = native
+  const { hbmSlots, dramSlots, ssdSlots, temperature, topP, topK, minP, repetitionPenalty, cappedBySlidingWindow: _, ...same } = native
   return {
     ...same,
     kind: 'native',
     slots: { hbm: hbmSlots, dram: dramSlots, ssd: ssdSlots },
-    defaults: {
-      ...(temperature === undefined ? {} : { temperature }),
-      ...(topP === undefined ? {} : { topP }),
-      ...(topK === undefined ? {} : { topK }),
-    },
+    defaults: usableDefaults({ temperature, topP, topK, minP, repetitionPenalty }),
   }
 }
 
