@@ -128,7 +128,10 @@ export interface TurnUsage {
 export type MissedPrompt = Readonly<Record<'neverSeen' | 'reasoningDropped' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
 
 export type TurnEvent =
-  /** `tokens` and `logprobs` are of every token since the event before, also of those that gave no text. */
+  /**
+   * `tokens` and `logprobs` are of every token since the delta before: of those that gave no text too, and of reasoning and
+   * calls between. Tokens after the last content come, with an empty text, only where log probabilities were asked for.
+   */
   | { readonly type: 'delta'; readonly text: string; readonly tokens: readonly number[]; readonly logprobs: readonly TokenLogprob[] }
   | { readonly type: 'reasoning'; readonly text: string }
   /** A call begins, and the one before it is complete. */
