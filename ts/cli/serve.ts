@@ -3,6 +3,7 @@
 import { Command } from 'commander'
 import { formatBytes } from '../config/units.js'
 import type { OpenEngine } from '../engine-choice.js'
+import { SLOT_TIERS, TIERS } from '../protocol/tiers.js'
 import { startResolvedServer, type RunningServer } from '../server.js'
 import { addServeOptions, resolveFromCommand } from './options.js'
 import { loadingProgress } from './progress.js'
@@ -42,11 +43,11 @@ async function serve(values: Record<string, unknown>, terminal: Terminal, open: 
 
 /** The last line is the one that says where. */
 function startLines({ info, tiers, url }: RunningServer): string[] {
-  const sizes = [
-    `hbm ${formatBytes(tiers.hbmBytes)}`,
-    tiers.dramBytes > 0 ? `dram ${formatBytes(tiers.dramBytes)}` : 'dram off',
-    tiers.ssdBytes > 0 ? `ssd ${formatBytes(tiers.ssdBytes)}, ${info.ioEngine}` : 'ssd off',
-  ]
+  const sizes = SLOT_TIERS.map((tier) => {
+    const bytes = tiers[`${tier}Bytes`]
+    if (bytes === 0 && tier !== 'hbm') return `${tier} off`
+    return `${tier} ${formatBytes(bytes)}${TIERS[tier].medium === 'disk' ? `, ${info.ioEngine}` : ''}`
+  })
   return [
     `model    ${info.models.join(', ')}\n`,
     `device   ${info.device}\n`,

@@ -3,7 +3,7 @@
 import type { PageQuery } from '../conversations/query.js'
 import type { Retention } from '../placement/retention.js'
 import type { FinishReason, SamplingParams, TierName, TokenLogprob } from '../engine/types.js'
-import type { ApiError, CacheMap, RequestRecord, WhatIf } from '../protocol/index.js'
+import type { ApiError, CacheMap, DownLane, LowerTierName, RequestRecord, WhatIf } from '../protocol/index.js'
 
 /** A piece of a message. Templates render text; a further kind joins this union where something reads it. */
 export interface TextPart {
@@ -191,7 +191,7 @@ export interface ServiceCounters {
   /** Blocks given up, by cause: `evicted`, `write_queue_full`, `damaged`, `reset`, `ttl`, `foreign`. */
   readonly droppedBlocks: Readonly<Record<string, number>>
   /** Blocks whose save or write failed again and again, and is not tried any more. */
-  readonly abandonedBlocks: Readonly<Record<'save' | 'write', number>>
+  readonly abandonedBlocks: Readonly<Record<DownLane, number>>
   readonly savedBlocks: number
   readonly loadedBlocks: number
   /** ssd → dram, and dram → ssd. */
@@ -316,7 +316,7 @@ export interface ConversationAdmin {
   /** Brings its blocks up to dram, and to hbm where it has free slots. Rejects with `tier_disabled`. */
   warm(id: string, tenant: string | null): Promise<ConversationWarming>
   /** Rejects with `tier_disabled`. */
-  demote(id: string, tenant: string | null, to: 'dram' | 'ssd'): Promise<ConversationDemotion>
+  demote(id: string, tenant: string | null, to: LowerTierName): Promise<ConversationDemotion>
   fork(id: string, tenant: string | null): Promise<ConversationFork>
   /** Rejects with `in_use`. */
   erase(id: string, tenant: string | null): Promise<ConversationErasure>
@@ -353,7 +353,7 @@ export interface InferenceService {
   whatIf(): WhatIf
   /** The last thousand requests that ended. */
   readonly records: RequestHistory
-  demote(to: 'dram' | 'ssd'): Promise<DemoteReceipt>
+  demote(to: LowerTierName): Promise<DemoteReceipt>
   reset(): Promise<ResetReceipt>
   readonly conversations: ConversationAdmin
   /** Able to take work. */

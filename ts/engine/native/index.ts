@@ -11,6 +11,7 @@ import type {
   StepReply,
   Transfer,
 } from '../types.js'
+import { perSlotTier } from '../../protocol/tiers.js'
 import { loadAddon, type BindingEngine, type NativeInfo, type NativeOpenOptions, type NativeSequence } from './addon.js'
 import { engineError, startError } from './errors.js'
 import { NativeText } from './text.js'
@@ -125,11 +126,11 @@ export class NativeEngine implements Engine {
 }
 
 function engineInfo(native: NativeInfo): EngineInfo {
-  const { hbmSlots, dramSlots, ssdSlots, temperature, topP, topK, cappedBySlidingWindow: _, ...same } = native
+  const { temperature, topP, topK, cappedBySlidingWindow: _, ...same } = native
   return {
     ...same,
     kind: 'native',
-    slots: { hbm: hbmSlots, dram: dramSlots, ssd: ssdSlots },
+    slots: perSlotTier(tier => native[`${tier}Slots`]),
     defaults: {
       ...(temperature === undefined ? {} : { temperature }),
       ...(topP === undefined ? {} : { topP }),

@@ -1,16 +1,13 @@
 // Counters since start.
 
 import type { LossCause } from '../../directory/ghosts.js'
-import type { TierName } from '../../engine/types.js'
+import type { DownLane } from '../../protocol/lanes.js'
+import { perTier } from '../../protocol/tiers.js'
 import type { HistoryChoice } from '../costs/load-or-recompute.js'
 
 /** `foreign`: of another model or layout, found on disk at the start. */
 export type DropCause = LossCause | 'foreign' | 'erased'
 export type Outcome = 'ok' | 'cancelled' | 'failed' | 'rejected'
-
-export function perTier(): Record<TierName, number> {
-  return { hbm: 0, dram: 0, ssd: 0 }
-}
 
 /** Counts by kind and code; both come from closed lists of the engine, so they are few. */
 export class FailureCounts {
@@ -40,8 +37,8 @@ export class Counters {
     foreign: 0,
   }
   /** Blocks whose save or write failed again and again, and is not tried any more. */
-  readonly abandoned = { save: 0, write: 0 }
-  readonly reused = perTier()
+  readonly abandoned: Record<DownLane, number> = { save: 0, write: 0 }
+  readonly reused = perTier(() => 0)
   readonly missed = { neverSeen: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 }
   readonly failedTransfers = new FailureCounts()
   savedMs = 0

@@ -1,10 +1,11 @@
 // The things that all parts of the scheduler share: the engine, the directory, the clock, the counters, the costs.
 
 import type { Clock } from '../../engine/clock.js'
-import type { Engine, Transfer } from '../../engine/types.js'
+import type { Engine, LowerTierName, Transfer } from '../../engine/types.js'
 import type { Block } from '../../directory/block.js'
 import { Directory } from '../../directory/directory.js'
 import { conversationKey } from '../../conversations/registry.js'
+import { LOWER_TIERS } from '../../protocol/tiers.js'
 import { createPolicy } from '../../placement/registry.js'
 import { Counters } from '../accounts/counters.js'
 import { EventBus } from './events.js'
@@ -17,12 +18,11 @@ import { Journal } from '../accounts/trail.js'
 import { HitRateCurve } from '../accounts/what-if/curve.js'
 
 /** Which tiers take part. */
-export interface Tiers {
+export interface Tiers extends Readonly<Record<LowerTierName, boolean>> {
   /** Blocks are kept after a turn at all. */
   readonly keeps: boolean
   /** dram is a tier of its own; false: at most staging on the way to ssd. */
   readonly dram: boolean
-  readonly ssd: boolean
   /** hbm is saved to something. */
   readonly saves: boolean
 }
@@ -96,5 +96,6 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
 
 /** The block's bytes lie in a tier below hbm. */
 export function isSaved(block: Block): boolean {
-  return block.has('dram') || block.has('ssd')
+  for (const tier of LOWER_TIERS) if (block.has(tier)) return true
+  return false
 }

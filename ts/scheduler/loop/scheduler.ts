@@ -2,6 +2,7 @@
 
 import type { EngineEvent, RowResult, StepReply } from '../../engine/types.js'
 import { AttentionStoreError } from '../../protocol/errors.js'
+import { LOWER_TIERS } from '../../protocol/tiers.js'
 import type { BlockStore } from '../../directory/store.js'
 import { Samples } from '../accounts/counters.js'
 import type { Core } from '../core/core.js'
@@ -173,11 +174,11 @@ export class Scheduler {
     this.moves.room.asLastResort(() => this.#decide())
   }
 
-  /** The eviction window: requests whose conversations fit dram and ssd together. */
+  /** The eviction window: requests whose conversations fit the tiers below hbm together. */
   get #windowEnd(): number {
-    const { pools } = this.#core.directory
-    const dram = this.#core.tiers.dram ? pools.dram.total : 0
-    return this.waiting.at(this.#lookAhead.length(dram + pools.ssd.total) - 1)?.ticket ?? Infinity
+    const { tiers, directory } = this.#core
+    const slots = LOWER_TIERS.reduce((sum, tier) => sum + (tiers[tier] ? directory.pools[tier].total : 0), 0)
+    return this.waiting.at(this.#lookAhead.length(slots) - 1)?.ticket ?? Infinity
   }
 
   /** Fails everything that waits or runs. */

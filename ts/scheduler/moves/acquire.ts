@@ -9,7 +9,7 @@ import { viewOf } from '../../directory/view.js'
 import { BLOCK_TOKENS, type TierName, type ViewParameters } from '../../engine/types.js'
 import type { TurnUse } from '../../placement/types.js'
 import { hiddenBlocks, keyedView, MIN_WINDOW } from '../../engine/view.js'
-import { TIER_NAMES } from '../../protocol/tiers.js'
+import { SLOT_TIERS } from '../../protocol/tiers.js'
 import type { Core } from '../core/core.js'
 import type { HistoryChooser } from '../costs/chooser.js'
 import type { HistoryChoice } from '../costs/load-or-recompute.js'
@@ -112,7 +112,7 @@ export class Acquirer {
     const { pools } = this.#core.directory
     const pinned: Array<readonly [SlotPool, number]> = []
     for (const { source } of steps) {
-      for (const tier of TIER_NAMES) if (source.block.has(tier)) pinned.push([pools[tier], source.block.copies[tier].slot])
+      for (const tier of SLOT_TIERS) if (source.block.has(tier)) pinned.push([pools[tier], source.block.copies[tier].slot])
     }
     for (const [pool, slot] of pinned) pool.pin(slot)
     return () => {

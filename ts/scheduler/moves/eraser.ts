@@ -4,11 +4,9 @@
 
 import type { Block } from '../../directory/block.js'
 import type { Reservation } from '../../directory/reservation.js'
-import type { TierName } from '../../engine/types.js'
-import { TIER_NAMES } from '../../protocol/tiers.js'
+import { perTier, SLOT_TIERS, TIERS, type TierName } from '../../protocol/tiers.js'
 import { ApiError } from '../../protocol/errors.js'
 import type { Core } from '../core/core.js'
-import { perTier } from '../accounts/counters.js'
 
 /** Overwritten at once: each holds a buffer of zeros as long as a slot. */
 const MOST_OVERWRITES = 8
@@ -40,12 +38,12 @@ export class Eraser {
    */
   erase(conversation: string, blocks: Iterable<Block>): Promise<Erased> {
     const { directory, counters, engine } = this.#core
-    const copies = perTier()
+    const copies = perTier(() => 0)
     const left = new Set(directory.remains.of(conversation))
     const slots: Reservation[] = []
     let erased = 0
     for (const block of blocks) {
-      for (const tier of TIER_NAMES) if (block.copies[tier].state !== 'absent') copies[tier]++
+      for (const tier of SLOT_TIERS) if (block.copies[tier].state !== 'absent') copies[tier]++
       const slot = directory.withdraw(block)
       if (slot) slots.push(slot)
       erased++
@@ -53,8 +51,7 @@ export class Eraser {
     // These are overwritten in any case, whatever they held before.
     for (const { slot } of slots) left.delete(slot)
     counters.dropped.erased += erased
-    const { blockBytes, hostSlotBytes } = engine.info
-    const bytes = copies.hbm * blockBytes + (copies.dram + copies.ssd) * hostSlotBytes
+    const bytes = SLOT_TIERS.reduce((sum, tier) => sum + copies[tier] * engine.info[TIERS[tier].blockBytes], 0)
     directory.ghosts.erase(conversation)
     return this.#overwrite(slots, left, conversation).then(remains => ({ blocks: erased, bytes, copies, remains }))
   }

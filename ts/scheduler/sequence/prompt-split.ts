@@ -3,7 +3,7 @@
 import type { Directory } from '../../directory/directory.js'
 import type { Match } from '../../directory/match.js'
 import { BLOCK_TOKENS, type BlockKey, type TierName } from '../../engine/types.js'
-import { perTier } from '../accounts/counters.js'
+import { perTier } from '../../protocol/tiers.js'
 import { explainMisses, joinMisses, type Misses } from '../accounts/misses.js'
 import type { Asked } from '../accounts/what-if/curve.js'
 import type { Progress } from './progress.js'
@@ -79,7 +79,7 @@ export class Serving {
 
 /** A block's tier is the one it lay in when the request was queued. */
 export function splitOf(directory: Directory, sequence: Prompted, match: Match): PromptSplit {
-  const reused = perTier()
+  const reused = perTier(() => 0)
   const tiers: Array<TierName | undefined> = []
   let inView = 0
   for (const { index, block, rows } of match.sources) {
