@@ -10,7 +10,7 @@ import { ChildIndex } from './children.js'
 import { ghostCapacity, Ghosts, type LossCause } from './ghosts.js'
 import { checkDirectory } from './integrity.js'
 import { LeafOrder } from './leaf-order.js'
-import { matchTokens, type Match } from './match.js'
+import { matchTokens, type ExistenceOf, type Match } from './match.js'
 import { walkAll } from './pace.js'
 import { ANYONE, Remains } from './remains.js'
 import { Reservation, type SlotKeeper } from './reservation.js'
@@ -86,7 +86,8 @@ export class Directory implements SlotKeeper {
 
   /**
    * What of `tokens` is there for whoever sees them through `view`. A block found by its tokens and not by its key is
-   * taken only if `isUsable` says that its key is that of this view.
+   * taken only if `isUsable` says that its key is that of this view. With `existenceOf`, the match also names the blocks
+   * that only a key-addressed tier may have.
    */
   match(
     root: BlockKey,
@@ -94,8 +95,9 @@ export class Directory implements SlotKeeper {
     tokens: Uint32Array,
     view: View,
     isUsable: (block: Block) => boolean = () => true,
+    existenceOf?: ExistenceOf,
   ): Match {
-    return matchTokens(this.blocks, this.children, root, keys, tokens, view, isUsable)
+    return matchTokens(this.blocks, this.children, root, keys, tokens, view, isUsable, existenceOf)
   }
 
   /** Takes a free slot for bytes that have no key yet; null: none is free. */

@@ -87,6 +87,7 @@ export function serviceCounters(core: Core, scheduler: Scheduler): ServiceCounte
     bufferedBlocks: counters.bufferedBlocks,
     prefetchHits: prefetches.hits,
     wastedPrefetches: prefetches.wasted,
+    ...(core.keyed ? { keyedBlocks: { ...counters.keyed } } : {}),
     historyChoices: { ...counters.history },
     scheduleMs: { p50: scheduler.stepCost.quantile(0.5), p99: scheduler.stepCost.quantile(0.99) },
   }

@@ -204,6 +204,8 @@ export interface ServiceCounters {
   readonly prefetchHits: number
   readonly wastedPrefetches: number
   /** Requests whose history lay on ssd when their turn came, by what was done about it. */
+  /** Of the key-addressed tier; absent without one. */
+  readonly keyedBlocks?: Readonly<Record<'present' | 'absent' | 'late' | 'fetched' | 'put' | 'skipped' | 'failed', number>>
   readonly historyChoices: Readonly<Record<'load' | 'recompute' | 'split', number>>
   /** Time the scheduler's own code took in the last steps, milliseconds, median and p99. */
   readonly scheduleMs: { readonly p50: number; readonly p99: number }

@@ -15,9 +15,10 @@ class Stream {
   depth = 0
 }
 
-interface HostSlot {
-  rows: Uint32Array
-  valid: number
+/** The content of a dram slot. */
+export interface HostSlot {
+  readonly rows: Uint32Array
+  readonly valid: number
 }
 
 /** What a transfer's end says of an error. */
@@ -51,6 +52,23 @@ export class Transfers {
   /** Who reads and who writes the slots of hbm. */
   get hbmUse(): SlotUse {
     return this.#use.hbm
+  }
+
+  /** A dram slot for a tier beside the engine that reads it; it stays as it is until `end`. */
+  readHost(dramSlot: number): HostSlot & { readonly end: () => void } {
+    const end = this.#use.dram.read(dramSlot, 'put')
+    return { ...(this.#dram[dramSlot] as HostSlot), end }
+  }
+
+  /** A dram slot for a tier beside the engine that fills it; it has no content until `end` brings it. */
+  writeHost(dramSlot: number): { readonly end: (content?: HostSlot) => void } {
+    const end = this.#use.dram.write(dramSlot, 'get')
+    return {
+      end: content => {
+        end()
+        this.#dram[dramSlot] = content ?? { rows: new SlotContent(-dramSlot - 1).rows, valid: 0 }
+      },
+    }
   }
 
   get isIdle(): boolean {

@@ -9,6 +9,13 @@ import type { HistoryChoice } from '../costs/load-or-recompute.js'
 export type DropCause = LossCause | 'foreign' | 'erased'
 export type Outcome = 'ok' | 'cancelled' | 'failed' | 'rejected'
 
+/**
+ * Blocks of the key-addressed tier. Of those that were asked about: `present`, `absent`, and `late`, which count as absent
+ * because no answer came in time. Of those that moved: `fetched` and `put`; `skipped`: not put, because too many waited or
+ * they left dram before; `failed`: puts, gets and questions that ended with an error.
+ */
+export type KeyedCounts = Record<'present' | 'absent' | 'late' | 'fetched' | 'put' | 'skipped' | 'failed', number>
+
 /** Counts by kind and code; both come from closed lists of the engine, so they are few. */
 export class FailureCounts {
   readonly #counts = new Map<string, { readonly kind: string; readonly code: string; count: number }>()
@@ -53,6 +60,7 @@ export class Counters {
   writtenBlocks = 0
   prefetchedBlocks = 0
   bufferedBlocks = 0
+  readonly keyed: KeyedCounts = { present: 0, absent: 0, late: 0, fetched: 0, put: 0, skipped: 0, failed: 0 }
   readonly history: Record<HistoryChoice, number> = { load: 0, recompute: 0, split: 0 }
 }
 

@@ -11,7 +11,7 @@ export interface MissedTokens {
   readonly neverSeen: number
   readonly evicted: number
   readonly damaged: number
-  /** Were here, and left longer ago than is remembered. */
+  /** Were here, and left longer ago than is remembered; or a tier did not say in time whether it has them. */
   readonly unknown: number
 }
 
@@ -41,6 +41,8 @@ export interface Missed {
   readonly to: number
   /** They were all in some tier when the request was queued. */
   readonly wereThere: boolean
+  /** No tier said in time whether it has these. @default none */
+  readonly unanswered?: ReadonlySet<BlockKey>
 }
 
 /** Those of both. */
@@ -71,7 +73,7 @@ export function explainMisses(memory: Memory, missed: Missed): Misses {
     const from = Math.max(missed.from, index * BLOCK_TOKENS)
     const to = Math.min(missed.to, (index + 1) * BLOCK_TOKENS)
     const key = missed.keys[index]
-    const fate = fateOf(memory, key, before)
+    const fate = fateOf(memory, missed, index, before)
     if (key === undefined || fate === 'never seen') {
       addTail(memory, missed, index, count)
       // This block was never here, so neither was a block that continues it.
@@ -110,10 +112,11 @@ class MissCount {
   }
 }
 
-function fateOf({ blocks, ghosts }: Memory, key: BlockKey | undefined, before: Fate): Fate {
+function fateOf({ blocks, ghosts }: Memory, { keys, unanswered }: Missed, index: number, before: Fate): Fate {
+  const key = keys[index]
   if (key === undefined) return 'never seen'
   if (blocks.get(key)?.tier) return before
-  return ghosts.get(key) ?? (ghosts.isForgotten(key) ? 'unknown' : 'never seen')
+  return ghosts.get(key) ?? (ghosts.isForgotten(key) || unanswered?.has(key) ? 'unknown' : 'never seen')
 }
 
 /** The leading tokens of the first block that was never full here may have been the tail of an earlier turn. */

@@ -5,11 +5,13 @@ import type { Engine, LowerTierName, Transfer } from '../../engine/types.js'
 import type { Block } from '../../directory/block.js'
 import { Directory } from '../../directory/directory.js'
 import { conversationKey } from '../../conversations/registry.js'
+import { ExitError } from '../../protocol/errors.js'
 import { LOWER_TIERS } from '../../protocol/tiers.js'
 import { createPolicy } from '../../placement/registry.js'
 import { Counters } from '../accounts/counters.js'
 import { EventBus } from './events.js'
 import { Flushes } from './flushes.js'
+import { KeyedDesk } from './keyed-desk.js'
 import { TransferDesk } from './transfer-desk.js'
 import { CostModel } from '../costs/cost-model.js'
 import { MachineMeter } from '../costs/machine.js'
@@ -40,6 +42,8 @@ export interface Core {
   readonly curve: HitRateCurve
   readonly desk: TransferDesk
   readonly flushes: Flushes
+  /** null: there is no key-addressed tier. */
+  readonly keyed: KeyedDesk | null
   readonly tiers: Tiers
 }
 
@@ -72,17 +76,20 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     return owner ? conversationKey(owner.tenant, owner.conversation) : null
   }
   const desk = new TransferDesk(engine, events)
+  const directory = new Directory(slots, {
+    policy: createPolicy(options.policy),
+    now,
+    onSsdSlotLeft: slot => events.emit('ssdSlotLeft', slot),
+    lastUserOf,
+  })
+  const { keyedTier: tier } = options
+  if (tier && keeps && !dram) throw new ExitError(2, 'keyed_tier_without_dram', 'The key-addressed tier needs a dram tier, and the dram tier is off.')
   return {
     engine,
     options,
     clock: options.clock,
     events,
-    directory: new Directory(slots, {
-      policy: createPolicy(options.policy),
-      now,
-      onSsdSlotLeft: slot => events.emit('ssdSlotLeft', slot),
-      lastUserOf,
-    }),
+    directory,
     counters,
     costs: new CostModel(options.clock, machine),
     machine,
@@ -90,6 +97,7 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     curve: new HitRateCurve(),
     desk,
     flushes: new Flushes(desk),
+    keyed: tier && dram ? new KeyedDesk({ tier, directory, counters, events }) : null,
     tiers: { keeps, dram, ssd, saves: dram || ssd },
   }
 }

@@ -2,7 +2,7 @@
 // fetched, and those too large for the room there is now, are overtaken, a bounded number of times.
 
 import type { Clock } from '../../engine/clock.js'
-import type { Prefetcher } from '../moves/prefetcher.js'
+import type { Moves } from '../moves/moves.js'
 import type { WaitingQueue } from './queue.js'
 import type { Sequence } from '../sequence/sequence.js'
 
@@ -10,34 +10,40 @@ import type { Sequence } from '../sequence/sequence.js'
 export const MOST_OVERTAKES = 16
 export const MOST_OVERTAKEN_MS = 10_000
 
+/** How far the blocks of a waiting request are. */
+type Preparation = Pick<Moves, 'isReady'> & Partial<Pick<Moves, 'isHeld'>>
+
 export class Admission {
   readonly #queue: WaitingQueue
-  readonly #prefetcher: Pick<Prefetcher, 'isReady'>
+  readonly #moves: Preparation
   readonly #clock: Clock
 
-  constructor(queue: WaitingQueue, prefetcher: Pick<Prefetcher, 'isReady'>, clock: Clock) {
+  constructor(queue: WaitingQueue, moves: Preparation, clock: Clock) {
     this.#queue = queue
-    this.#prefetcher = prefetcher
+    this.#moves = moves
     this.#clock = clock
   }
 
   /**
    * The oldest that is ready or must not be overtaken any more, and for which `hasRoom`; if nothing runs (`isIdle`) and
-   * none is ready, the oldest of all. Room is not asked for twice: a request no smaller than one without room has none.
+   * none is ready, the oldest of all that are not held. Room is not asked for twice: a request no smaller than one without room has none.
    */
   next(isIdle: boolean, hasRoom: (sequence: Sequence) => boolean): Sequence | undefined {
     let smallest = Infinity
+    let unheld: Sequence | undefined
     for (const sequence of this.#queue) {
       const isDue = this.#isDue(sequence)
+      if (!isDue && this.#isHeld(sequence)) continue
+      unheld ??= sequence
       const size = sequence.tokens.length
-      if (size < smallest && (isDue || this.#prefetcher.isReady(sequence))) {
+      if (size < smallest && (isDue || this.#isReady(sequence))) {
         if (hasRoom(sequence)) return sequence
         smallest = size
       }
       // Its turn has come: what becomes free is for it.
       if (isDue) return undefined
     }
-    const oldest = isIdle && smallest === Infinity ? this.#queue.first() : undefined
+    const oldest = isIdle && smallest === Infinity ? unheld : undefined
     return oldest && hasRoom(oldest) ? oldest : undefined
   }
 
@@ -53,8 +59,16 @@ export class Admission {
   /** Waiting requests whose blocks are being fetched. */
   get preparing(): number {
     let count = 0
-    for (const sequence of this.#queue) if (!this.#prefetcher.isReady(sequence)) count++
+    for (const sequence of this.#queue) if (!this.#isReady(sequence)) count++
     return count
+  }
+
+  #isReady(sequence: Sequence): boolean {
+    return !this.#isHeld(sequence) && this.#moves.isReady(sequence)
+  }
+
+  #isHeld(sequence: Sequence): boolean {
+    return this.#moves.isHeld?.(sequence) ?? false
   }
 
   #isDue({ standing: { overtaken, overtakenAt } }: Sequence): boolean {

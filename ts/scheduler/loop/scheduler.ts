@@ -62,13 +62,14 @@ export class Scheduler {
     this.#traffic = new Traffic(core.clock, () => this.#present)
     const moves = new Moves(core, store, this.#traffic, this.#lookAhead)
     this.moves = moves
-    this.admission = new Admission(this.waiting, moves.prefetcher, core.clock)
+    this.admission = new Admission(this.waiting, moves, core.clock)
     this.#joiner = new Joiner(core)
     this.#pacer = new Pacer(this.#traffic, core.costs, () => this.waiting.length)
     this.#planner = new Planner(core, moves.room, moves.saver, this.#pacer)
     this.#replies = new ReplyReader(core, moves.saver, { finished: (sequence, row) => this.#finish(sequence, row) })
     this.#releaser = new Releaser(core, moves.saver, listener)
     core.events.on('frontWaited', () => this.pump())
+    core.events.on('keyedNews', handle => this.#onKeyedNews(handle))
     core.events.on('engineRefused', thrown => this.#broke(thrown))
     core.engine.onEvents = events => this.#guard(() => this.#onEvents(events))
   }
@@ -90,7 +91,7 @@ export class Scheduler {
 
   /** A step or a transfer is under way: something will be reported. */
   get isMoving(): boolean {
-    return this.#drafts.size > 0 || this.#core.desk.inFlight > 0
+    return this.#drafts.size > 0 || this.moves.inFlight > 0
   }
 
   /** Nothing is planned or read any more. */
@@ -102,6 +103,7 @@ export class Scheduler {
   enqueue(sequence: Sequence): void {
     this.#guard(() => {
       this.moves.noteWants(sequence)
+      this.moves.seek(sequence)
       this.#lookAhead.queued(sequence.wants.blocks.length)
       this.#traffic.arrives()
       this.waiting.add(sequence)
@@ -166,7 +168,7 @@ export class Scheduler {
 
   /** There is work, and nothing will ever be reported: too much is kept for requests that wait. */
   get #isStuck(): boolean {
-    return !this.isMoving && this.#present > 0
+    return !this.isMoving && this.#present > this.moves.holding
   }
 
   #decideAtLast(): void {
@@ -200,6 +202,13 @@ export class Scheduler {
     if (this.#isStopped) return
     this.pump()
     if (steps > 0) this.stepCost.add((performance.now() - start) / steps)
+    this.#listener.settled()
+  }
+
+  #onKeyedNews(handle: () => void): void {
+    if (this.#isStopped) return
+    this.#guard(handle)
+    this.pump()
     this.#listener.settled()
   }
 

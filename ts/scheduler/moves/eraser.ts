@@ -1,9 +1,10 @@
 // Erasure: blocks vanish from the directory at once, in all tiers; then their ssd slots are overwritten and flushed, so
 // that the bytes are not found on the disk either; with them the slots that they left earlier and no block has used since. A
-// slot is given back when its zeros are flushed.
+// slot is given back when its zeros are flushed. The key-addressed tier deletes them.
 
 import type { Block } from '../../directory/block.js'
 import type { Reservation } from '../../directory/reservation.js'
+import type { BlockKey } from '../../engine/types.js'
 import { perTier, SLOT_TIERS, TIERS, type TierName } from '../../protocol/tiers.js'
 import { ApiError } from '../../protocol/errors.js'
 import type { Core } from '../core/core.js'
@@ -41,19 +42,29 @@ export class Eraser {
     const copies = perTier(() => 0)
     const left = new Set(directory.remains.of(conversation))
     const slots: Reservation[] = []
-    let erased = 0
+    const keys: BlockKey[] = []
     for (const block of blocks) {
       for (const tier of SLOT_TIERS) if (block.copies[tier].state !== 'absent') copies[tier]++
       const slot = directory.withdraw(block)
       if (slot) slots.push(slot)
-      erased++
+      keys.push(block.key)
     }
     // These are overwritten in any case, whatever they held before.
     for (const { slot } of slots) left.delete(slot)
+    const erased = keys.length
     counters.dropped.erased += erased
     const bytes = SLOT_TIERS.reduce((sum, tier) => sum + copies[tier] * engine.info[TIERS[tier].blockBytes], 0)
     directory.ghosts.erase(conversation)
-    return this.#overwrite(slots, left, conversation).then(remains => ({ blocks: erased, bytes, copies, remains }))
+    return this.#removeAll(slots, left, keys, conversation).then(remains => ({ blocks: erased, bytes, copies, remains }))
+  }
+
+  /** Also where the disk fails, the key-addressed tier is told; the first failure is the one that is thrown. */
+  async #removeAll(slots: readonly Reservation[], left: Set<number>, keys: readonly BlockKey[], conversation: string): Promise<number> {
+    const [overwritten, deleted] = await Promise.allSettled([this.#overwrite(slots, left, conversation), this.#core.keyed?.delete(keys)])
+    if (overwritten.status === 'rejected') throw overwritten.reason
+    if (deleted.status === 'fulfilled') return overwritten.value
+    const message = `The blocks are gone from the directory, but the key-addressed tier failed to delete ${keys.length} of them.`
+    throw new ApiError('engine_error', message, null, { failed: keys.length, engine_code: 'tier_failed' })
   }
 
   /**

@@ -11,6 +11,8 @@ import type { Traffic } from '../costs/traffic.js'
 import type { Sequence } from '../sequence/sequence.js'
 import { Acquirer } from './acquire.js'
 import { FrontRunner } from './front-runner.js'
+import { Fetcher } from './keyed/fetcher.js'
+import { Putter } from './keyed/putter.js'
 import { Loader } from './loader.js'
 import { Prefetcher } from './prefetcher.js'
 import { Reads } from './reads.js'
@@ -31,6 +33,8 @@ export class Moves {
   readonly #loader: Loader
   readonly #acquirer: Acquirer
   readonly #fronts: FrontRunner
+  /** The key-addressed tier; null: there is none. */
+  readonly #keyed: { readonly fetcher: Fetcher; readonly putter: Putter } | null
 
   /** @param store Names what is durable; null: nothing is kept. */
   constructor(core: Core, store: BlockStore | null, traffic: Traffic, lookAhead: LookAhead) {
@@ -49,16 +53,48 @@ export class Moves {
     this.#loader = loader
     this.#acquirer = new Acquirer(core, room, loader, chooser)
     this.#fronts = new FrontRunner(core, reads, loader, traffic)
+    const { keyed } = core
+    this.#keyed = keyed && { fetcher: new Fetcher(core, keyed, room, this.saver), putter: new Putter(core, keyed) }
   }
 
   /** Nothing moves, and nothing is about to. */
   get isIdle(): boolean {
-    return this.saver.isIdle && this.#writer.isIdle && this.#reads.isIdle && this.#loader.isIdle && this.#core.desk.inFlight === 0
+    const isKeyedIdle = this.#keyed?.putter.isIdle ?? true
+    return this.saver.isIdle && this.#writer.isIdle && this.#reads.isIdle && this.#loader.isIdle && isKeyedIdle && this.inFlight === 0
+  }
+
+  /** Transfers under way: something will be reported. */
+  get inFlight(): number {
+    return this.#core.desk.inFlight + (this.#core.keyed?.inFlight ?? 0)
+  }
+
+  /** Waiting requests of which the key-addressed tier has still to tell: something will be reported too. */
+  get holding(): number {
+    return this.#keyed?.fetcher.holding ?? 0
+  }
+
+  /** What a waiting request would use is not known yet, or on its way; bounded. */
+  isHeld(sequence: Sequence): boolean {
+    return this.#keyed?.fetcher.isHeld(sequence) ?? false
+  }
+
+  /** Nothing that can be had soon is missing for a waiting request. */
+  isReady(sequence: Sequence): boolean {
+    return this.prefetcher.isReady(sequence)
   }
 
   /** Marks what a waiting sequence will want. */
   noteWants(sequence: Sequence): void {
     this.#acquirer.noteWants(sequence)
+  }
+
+  /** Asks the key-addressed tier for what a sequence that has just come would want, and that no slot holds. */
+  seek(sequence: Sequence): void {
+    const again = (): void => {
+      sequence.unwant()
+      this.noteWants(sequence)
+    }
+    this.#keyed?.fetcher.begin(sequence, existenceOf => this.#acquirer.elsewhere(sequence, existenceOf), again)
   }
 
   /** Gives a sequence its blocks and leaves `reserve` slots of hbm; false: there is no room, and nothing has changed. */
@@ -75,6 +111,7 @@ export class Moves {
   pumpDown(): void {
     this.saver.pump()
     this.#writer.pump()
+    this.#keyed?.putter.pump()
   }
 
   /** Starts what may start upwards: reads, and what requests that wait will need. */
@@ -98,5 +135,6 @@ export class Moves {
   close(): void {
     this.#writer.close()
     this.#fronts.close()
+    this.#keyed?.fetcher.close()
   }
 }

@@ -40,6 +40,7 @@ export class Serving {
   #tiers: ReadonlyArray<TierName | undefined> = []
   #split: PromptSplit | null = null
   #isSettled = false
+  #unanswered: ReadonlySet<BlockKey> = new Set()
 
   /** Before the first rows are computed, it is only what was meant; null: not even that is known. */
   get split(): PromptSplit | null {
@@ -64,6 +65,15 @@ export class Serving {
   /** The request is queued, and its matched blocks lie in these tiers, by block index. */
   queued(tiers: ReadonlyArray<TierName | undefined>): void {
     this.#tiers = tiers
+  }
+
+  /** Keys of blocks of which no tier said in time whether it has them. */
+  get unanswered(): ReadonlySet<BlockKey> {
+    return this.#unanswered
+  }
+
+  leaveUnanswered(keys: readonly BlockKey[]): void {
+    this.#unanswered = new Set(keys)
   }
 
   /** The sequence has got its slots; what was settled stays. */
@@ -118,6 +128,6 @@ export function countComputed(directory: Directory, sequence: Prompted, from: nu
   }
 }
 
-function missesOf(directory: Directory, { root, keys, tokens }: Prompted, from: number, to: number, wereThere: boolean): Misses {
-  return explainMisses(directory, { root, keys, tokens: tokens.view(0, to), from, to, wereThere })
+function missesOf(directory: Directory, { root, keys, tokens, serving: { unanswered } }: Prompted, from: number, to: number, wereThere: boolean): Misses {
+  return explainMisses(directory, { root, keys, tokens: tokens.view(0, to), from, to, wereThere, unanswered })
 }

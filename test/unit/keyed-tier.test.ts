@@ -1,0 +1,243 @@
+import test from 'ava'
+import { SimulatedDisk } from '../../ts/engine/simulated/disk.js'
+import { blockSizes } from '../../ts/engine/simulated/slots.js'
+import { cpu2 } from '../../ts/engine/simulated/profiles/cpu-2.js'
+import type { SimulatedOptions } from '../../ts/engine/simulated/options.js'
+import { BLOCK_TOKENS } from '../../ts/engine/types.js'
+import type { ServiceCounters, TurnMessage, TurnUsage } from '../../ts/service/types.js'
+import { MemoryKeyedTier, MemoryPool, type PoolSetting } from '../support/memory-keyed-tier.js'
+import { ask, chat, readTurn, reusedTokens, simulatedService, type Answer, type SimulatedService } from '../support/simulated-service.js'
+
+const { blockBytes } = blockSizes(cpu2)
+
+interface Server extends SimulatedService {
+  readonly tier: MemoryKeyedTier
+  counts(): NonNullable<ServiceCounters['keyedBlocks']>
+}
+
+/** A server over a pool. Servers of one model share keys: the simulated engine's stand for it by the name of the disk. */
+function serverOn(pool: MemoryPool, setting: PoolSetting = {}, engine: Partial<SimulatedOptions> = {}): Server {
+  let tier: MemoryKeyedTier | null = null
+  const failures: unknown[] = []
+  const served = simulatedService(
+    { slots: { hbm: 40, dram: 80, ssd: 0 }, disk: new SimulatedDisk('shared'), ...engine },
+    (made, clock) => ({ keyedTier: (tier = new MemoryKeyedTier(pool, made, clock, setting)) }),
+    failures,
+  )
+  return {
+    ...served,
+    tier: tier as unknown as MemoryKeyedTier,
+    counts: () => served.service.counters().keyedBlocks ?? fail('the service has no key-addressed tier'),
+    async close() {
+      await served.close()
+      if (failures.length > 0) throw failures[0]
+    },
+  }
+}
+
+function fail(message: string): never {
+  throw new Error(message)
+}
+
+const poolOf = (blocks: number) => new MemoryPool(blocks * blockBytes + 1, blockBytes)
+const LONG: TurnMessage[] = [{ role: 'user', content: 'Tell me all of it, from the very beginning to the end. '.repeat(12) }]
+
+const OTHER: TurnMessage[] = [{ role: 'user', content: `Quite another. ${LONG[0]?.content}` }]
+
+/** Full blocks of the prompt that can be reused: at least one token is computed. */
+const reusable = (usage: TurnUsage) => Math.floor((usage.promptTokens - 1) / BLOCK_TOKENS)
+
+/** The pool after one server has answered, and the answer. */
+async function filledPool(blocks = 100): Promise<{ pool: MemoryPool; answer: Answer }> {
+  const pool = poolOf(blocks)
+  const server = serverOn(pool)
+  const answer = await ask(server.service, chat(LONG))
+  await server.close()
+  return { pool, answer }
+}
+
+test('a block that one server put is reused by another, and the answer is the same', async t => {
+  const { pool, answer } = await filledPool()
+  const server = serverOn(pool)
+  const again = await ask(server.service, chat(LONG))
+  t.is(again.text, answer.text)
+  t.true(reusable(again.usage) >= 8)
+  t.is(again.usage.reusedTokens.dram, reusable(again.usage) * BLOCK_TOKENS)
+  t.is(server.counts().fetched, reusable(again.usage))
+  await server.close()
+})
+
+test('a request waits for an answer that comes later, and takes the block for neither present nor absent meanwhile', async t => {
+  const { pool, answer } = await filledPool()
+  const answerMs = 200
+  const server = serverOn(pool, { delays: { has: () => answerMs } })
+  const start = server.clock.now()
+  const turn = await server.service.start(chat(LONG))
+  const reading = readTurn(turn)
+  await server.clock.advance(answerMs - 1)
+  t.deepEqual([server.tier.calls.has, server.tier.calls.get], [1, 0], 'not taken for present')
+  const { running, preparing } = server.service.counters()
+  t.deepEqual([running, preparing], [0, 1], 'not taken for absent')
+  const again = await reading
+  t.is(again?.text, answer.text)
+  t.is(again && reusedTokens(again.usage), reusable(answer.usage) * BLOCK_TOKENS)
+  t.true(server.clock.now() - start >= answerMs)
+  t.is(server.counts().late, 0)
+  await server.close()
+})
+
+test('an answer that does not come in time counts as absent, and the misses say unknown', async t => {
+  for (const has of [() => Infinity, () => 10_000]) {
+    const { pool, answer } = await filledPool()
+    const server = serverOn(pool, { delays: { has } })
+    const again = await ask(server.service, chat(LONG))
+    t.is(again.text, answer.text)
+    t.is(reusedTokens(again.usage), 0)
+    t.is(again.usage.missedTokens.unknown, Math.floor(again.usage.promptTokens / BLOCK_TOKENS) * BLOCK_TOKENS)
+    t.true(again.usage.queueMs > 0 && again.usage.queueMs <= 250, `waited ${again.usage.queueMs} ms`)
+    t.is(server.counts().late, Math.floor(again.usage.promptTokens / BLOCK_TOKENS))
+    await server.close()
+  }
+})
+
+test('no request waits longer for an answer than computing the blocks would take', async t => {
+  const fast = { ...cpu2, stepBaseMs: 0.1, stepPerRowMs: 0.01, stepPerHistoryTokenMs: 0, stepPerFewRowMs: 0, stepPerAttendedMs: 0 }
+  const server = serverOn(poolOf(0), { delays: { has: () => Infinity } }, { profile: fast })
+  await ask(server.service, chat(OTHER))
+  const { usage } = await ask(server.service, chat(LONG))
+  t.true(usage.queueMs > 0 && usage.queueMs < 50, `waited ${usage.queueMs} ms`)
+  await server.close()
+})
+
+test('blocks that come too slowly are computed, and those that came are used', async t => {
+  const { pool, answer } = await filledPool()
+  let gets = 0
+  const server = serverOn(pool, { delays: { get: () => (++gets <= 3 ? 1 : 1e6) } })
+  const again = await ask(server.service, chat(LONG))
+  t.is(again.text, answer.text)
+  t.is(reusedTokens(again.usage), 3 * BLOCK_TOKENS)
+  await server.close()
+})
+
+test('what the tier says it does not have is new, and nobody waits for it', async t => {
+  const { pool } = await filledPool()
+  const server = serverOn(pool, { delays: { has: () => 0 } })
+  const { usage } = await ask(server.service, chat(OTHER))
+  t.is(usage.missedTokens.neverSeen, usage.promptTokens)
+  t.is(server.counts().present, 0)
+  t.true(server.counts().absent > 0)
+  t.true(usage.queueMs < 1)
+  await server.close()
+})
+
+test('a damaged block is computed again, and deleted', async t => {
+  const { pool, answer } = await filledPool()
+  const damaged = pool.keys[2] as string
+  pool.damage(damaged)
+  const server = serverOn(pool)
+  const again = await ask(server.service, chat(LONG))
+  t.is(again.text, answer.text)
+  t.is(reusedTokens(again.usage), 2 * BLOCK_TOKENS)
+  t.true(again.usage.missedTokens.damaged > 0)
+  t.is(server.service.counters().droppedBlocks['damaged'], 1)
+  await server.close()
+  t.not(pool.get(damaged), null, 'the bytes that were computed again took the place of the damaged ones')
+})
+
+test('a block that vanishes between the answer and the get is computed', async t => {
+  const { pool, answer } = await filledPool()
+  const server = serverOn(pool, { delays: { get: () => (pool.delete(pool.keys.at(-1) as string), 1) } })
+  const again = await ask(server.service, chat(LONG))
+  t.is(again.text, answer.text)
+  t.true(reusedTokens(again.usage) < reusable(again.usage) * BLOCK_TOKENS)
+  await server.close()
+})
+
+test('a tier that fails at everything costs no answer, and is counted', async t => {
+  const plain = serverOn(poolOf(0))
+  const other = await ask(plain.service, chat(OTHER))
+  await plain.close()
+  for (const call of ['has', 'get', 'put'] as const) {
+    const { pool, answer } = await filledPool()
+    const server = serverOn(pool, { faults: { [call]: () => 'gone' } })
+    t.is((await ask(server.service, chat(LONG))).text, answer.text, call)
+    t.is((await ask(server.service, chat(OTHER))).text, other.text, call)
+    t.true(server.counts().failed > 0, call)
+    await server.close()
+  }
+})
+
+test('requests that want the same blocks share their gets', async t => {
+  const { pool, answer } = await filledPool()
+  const server = serverOn(pool, { delays: { get: () => 20 } })
+  const answers = await Promise.all([1, 2, 3].map(() => ask(server.service, chat(LONG))))
+  for (const { text } of answers) t.is(text, answer.text)
+  t.is(server.tier.calls.get, reusable(answer.usage))
+  await server.close()
+})
+
+test('a request whose answer is not there yet is held on while blocks of another one come', async t => {
+  const { pool, answer } = await filledPool()
+  let asked = 0
+  const server = serverOn(pool, { delays: { has: () => (asked++ === 0 ? 150 : 1), get: () => 10 } })
+  const [slow, quick] = await Promise.all([ask(server.service, chat(LONG)), ask(server.service, chat(LONG))])
+  t.deepEqual([slow.text, quick.text], [answer.text, answer.text])
+  t.is(reusedTokens(quick.usage), reusable(answer.usage) * BLOCK_TOKENS)
+  t.true(slow.usage.queueMs >= 150, `held for ${slow.usage.queueMs} ms`)
+  await server.close()
+})
+
+test('a request that is held keeps no other waiting, and may be cancelled', async t => {
+  const { pool } = await filledPool()
+  const server = serverOn(pool, { delays: { has: () => 240 } })
+  const held = await server.service.start(chat(LONG))
+  const short = await ask(server.service, chat([{ role: 'user', content: 'Hi' }], { maxTokens: 1 }))
+  t.true(short.usage.ttftMs < 240)
+  t.is(server.tier.calls.has, 1, 'less than a block is not asked about')
+  held.cancel()
+  t.is(await readTurn(held), null)
+  await server.clock.advance(1000)
+  t.is(server.tier.calls.get, 0)
+  await server.close()
+})
+
+test('only full blocks are put, each once', async t => {
+  const pool = poolOf(100)
+  const server = serverOn(pool)
+  const { usage } = await ask(server.service, chat(LONG))
+  await ask(server.service, chat(LONG))
+  await server.clock.advance(100)
+  t.is(pool.keys.length, Math.floor((usage.promptTokens + usage.completionTokens - 1) / BLOCK_TOKENS))
+  t.is(server.tier.calls.put, pool.keys.length)
+  await server.close()
+})
+
+test('what was erased is deleted, also where its put was under way', async t => {
+  const pool = poolOf(100)
+  const server = serverOn(pool, { delays: { put: () => 50_000 } })
+  await ask(server.service, chat(LONG, { conversation: 'mine' }))
+  t.is(pool.keys.length, 0)
+  await server.service.conversations.erase('mine', null)
+  await server.clock.advance(100_000)
+  t.true(server.tier.calls.put > 0)
+  t.deepEqual(pool.keys, [])
+  await server.close()
+})
+
+test('an erasure that the tier refuses is told', async t => {
+  const pool = poolOf(100)
+  const server = serverOn(pool, { faults: { delete: () => 'gone' } })
+  await ask(server.service, chat(LONG, { conversation: 'mine' }))
+  await t.throwsAsync(server.service.conversations.erase('mine', null), { message: /key-addressed tier failed to delete \d+ of them/ })
+  await server.close()
+})
+
+test('without a dram tier a key-addressed one is refused, and without reuse it is never asked', async t => {
+  const pool = poolOf(100)
+  t.throws(() => serverOn(pool, {}, { slots: { hbm: 40, dram: 0, ssd: 0 } }), { code: 'keyed_tier_without_dram' })
+  let tier: MemoryKeyedTier | undefined
+  const server = simulatedService({}, (engine, clock) => ({ noReuse: true, keyedTier: (tier = new MemoryKeyedTier(pool, engine, clock)) }))
+  await ask(server.service, chat(LONG))
+  t.deepEqual(tier?.calls, { has: 0, put: 0, get: 0, delete: 0 })
+  await server.close()
+})
