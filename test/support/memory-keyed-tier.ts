@@ -42,7 +42,8 @@ export class MemoryPool {
   /** null: its bytes are not the block. */
   get(key: BlockKey): HostSlot | null | undefined {
     const stored = this.#blocks.get(key)
-    return stored && (stored.checksum === checksumOf(key, stored.rows) ? stored : null)
+    if (!stored) return undefined
+    return stored.checksum === checksumOf(key, stored.rows) ? { rows: stored.rows.slice(), valid: stored.valid } : null
   }
 
   delete(key: BlockKey): void {
