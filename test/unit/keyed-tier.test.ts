@@ -224,6 +224,34 @@ test('what was erased is deleted, also where its put was under way', async t => 
   await server.close()
 })
 
+test('what a conversation lost before is deleted with it, and what another one used too stays', async t => {
+  const pool = poolOf(1000)
+  const server = serverOn(pool, {}, { slots: { hbm: 14, dram: 14, ssd: 0 } })
+  const ofConversation = async (conversation: string, beginning: string): Promise<void> => {
+    await ask(server.service, chat([{ role: 'user', content: `${beginning} ${LONG[0]?.content}` }], { conversation }))
+  }
+  const keysOf = async (run: () => Promise<void>) => {
+    const before = new Set(pool.keys)
+    await run()
+    await server.clock.advance(100)
+    return pool.keys.filter(key => !before.has(key))
+  }
+  const mine = await keysOf(() => ofConversation('mine', 'Mine.'))
+  const theirs = await keysOf(() => ofConversation('theirs', 'Theirs.'))
+  await keysOf(() => ofConversation('third', 'Another one.'))
+  await keysOf(() => ofConversation('fourth', 'And one more.'))
+  t.true(mine.length >= 8 && theirs.length >= 8)
+  await server.service.conversations.erase('mine', null)
+  // All prompts begin alike, so another one used rows of the first block.
+  const [first, ...rest] = mine as [string, ...string[]]
+  t.deepEqual(rest.filter(key => pool.has(key)), [])
+  t.true(pool.has(first))
+  t.deepEqual(theirs.filter(key => !pool.has(key)), [])
+  for (const other of ['theirs', 'third', 'fourth']) await server.service.conversations.erase(other, null)
+  t.deepEqual(pool.keys, [])
+  await server.close()
+})
+
 test('an erasure that the tier refuses is told', async t => {
   const pool = poolOf(100)
   const server = serverOn(pool, { faults: { delete: () => 'gone' } })

@@ -25,6 +25,8 @@ export interface DirectoryOptions {
   readonly now: () => number
   /** Told of an ssd slot that holds its block no longer. @default nobody */
   readonly onSsdSlotLeft: (slot: number) => void
+  /** Told of a block that is about to leave, while its users are known. @default nothing */
+  readonly onBlockLeaving: (block: Block) => void
   /** Name of the conversation that used the block last, which may refer to nothing yet; null: none is known. @default none */
   readonly lastUserOf: (block: Block) => string | null
 }
@@ -57,14 +59,16 @@ export class Directory implements SlotKeeper {
   /** Which conversations use which blocks. */
   readonly users = new BlockUsers()
   readonly #onSsdSlotLeft: (slot: number) => void
+  readonly #onBlockLeaving: (block: Block) => void
   readonly #lastUserOf: (block: Block) => string | null
   #born = 0
 
   constructor(slots: Readonly<Record<SlotTierName, number>>, options: Partial<DirectoryOptions> = {}) {
-    const { policy = lru, now = () => systemClock.now(), onSsdSlotLeft = () => {}, lastUserOf = () => null } = options
+    const { policy = lru, now = () => systemClock.now(), onSsdSlotLeft = () => {}, onBlockLeaving = () => {}, lastUserOf = () => null } = options
     this.policy = policy
     this.now = now
     this.#onSsdSlotLeft = onSsdSlotLeft
+    this.#onBlockLeaving = onBlockLeaving
     this.#lastUserOf = lastUserOf
     this.pools = perSlotTier(tier => new SlotPool(slots[tier]))
     this.orders = perSlotTier(tier => new LeafOrder(tier, policy))
@@ -302,6 +306,7 @@ export class Directory implements SlotKeeper {
   /** True: the block had no copy left, and is gone now. */
   #forgetIfEmpty(block: Block): boolean {
     if (block.gone || SLOT_TIERS.some(tier => block.copies[tier].state !== 'absent')) return false
+    this.#onBlockLeaving(block)
     block.gone = true
     this.blocks.delete(block.key)
     this.children.remove(block)

@@ -3,7 +3,7 @@
 
 import { BLOCK_TOKENS, type BlockKey, type SlotTierName } from '../engine/types.js'
 import type { History } from '../placement/types.js'
-import { SLOT_TIERS } from '../protocol/tiers.js'
+import { sumTiers } from '../protocol/tiers.js'
 import { KeyFilter } from './key-filter.js'
 import { LostTails } from './lost-tails.js'
 
@@ -51,8 +51,7 @@ const FORGOTTEN_A_GHOST = 8
 
 /** How many ghosts a cache of so many slots remembers. */
 export function ghostCapacity(slots: Readonly<Record<SlotTierName, number>>): number {
-  const total = SLOT_TIERS.reduce((sum, tier) => sum + slots[tier], 0)
-  return Math.min(MOST_GHOSTS, GHOSTS_A_SLOT * total)
+  return Math.min(MOST_GHOSTS, GHOSTS_A_SLOT * sumTiers(slots))
 }
 
 export class Ghosts {

@@ -55,10 +55,10 @@ export function perSlotTier<Value>(of: (tier: SlotTierName) => Value): Record<Sl
   return record(SLOT_TIERS, of)
 }
 
-/** The sum over all tiers. */
-export function sumTiers(values: Readonly<Record<TierName, number>>): number {
+/** The sum over all tiers that have a value. */
+export function sumTiers(values: Readonly<Partial<Record<TierName, number>>>): number {
   let sum = 0
-  for (const tier of TIER_NAMES) sum += values[tier]
+  for (const tier of TIER_NAMES) sum += values[tier] ?? 0
   return sum
 }
 

@@ -76,14 +76,16 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     return owner ? conversationKey(owner.tenant, owner.conversation) : null
   }
   const desk = new TransferDesk(engine, events)
+  const { keyedTier: tier } = options
+  if (tier && keeps && !dram) throw new ExitError(2, 'keyed_tier_without_dram', 'The key-addressed tier needs a dram tier, and the dram tier is off.')
   const directory = new Directory(slots, {
     policy: createPolicy(options.policy),
     now,
     onSsdSlotLeft: slot => events.emit('ssdSlotLeft', slot),
+    onBlockLeaving: block => keyed?.leaving(block),
     lastUserOf,
   })
-  const { keyedTier: tier } = options
-  if (tier && keeps && !dram) throw new ExitError(2, 'keyed_tier_without_dram', 'The key-addressed tier needs a dram tier, and the dram tier is off.')
+  const keyed = tier && dram ? new KeyedDesk({ tier, directory, counters, events }) : null
   return {
     engine,
     options,
@@ -97,7 +99,7 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     curve: new HitRateCurve(),
     desk,
     flushes: new Flushes(desk),
-    keyed: tier && dram ? new KeyedDesk({ tier, directory, counters, events }) : null,
+    keyed,
     tiers: { keeps, dram, ssd, saves: dram || ssd },
   }
 }

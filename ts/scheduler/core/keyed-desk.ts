@@ -1,8 +1,10 @@
 // The calls to a key-addressed tier: the slots that they name are pinned, and their ends are told as news.
 
 import type { Directory } from '../../directory/directory.js'
+import type { Block } from '../../directory/block.js'
+import { KeyedRemains } from '../../directory/keyed-remains.js'
 import type { KeyedEnd, KeyedTier } from '../../engine/keyed-tier.js'
-import type { BlockKey } from '../../engine/types.js'
+import { BLOCK_TOKENS, type BlockKey } from '../../engine/types.js'
 import type { Counters } from '../accounts/counters.js'
 import type { EventBus } from './events.js'
 
@@ -20,10 +22,12 @@ export class KeyedDesk {
   readonly #parts: KeyedDeskParts
   /** Puts under way, by key. */
   readonly #puts = new Map<BlockKey, Promise<unknown>>()
+  readonly #remains: KeyedRemains
   #inFlight = 0
 
   constructor(parts: KeyedDeskParts) {
     this.#parts = parts
+    this.#remains = new KeyedRemains(parts.tier.capacity)
   }
 
   /** Puts and gets under way. */
@@ -46,6 +50,16 @@ export class KeyedDesk {
       ended(error)
     })
     this.#puts.set(key, put)
+  }
+
+  /** The block leaves the directory: the tier may still have it. */
+  leaving(block: Block): void {
+    if (block.valid === BLOCK_TOKENS) this.#remains.left(block.key, this.#parts.directory.usersOf(block))
+  }
+
+  /** Blocks that the conversation alone used, that have left the directory, and that the tier may still have. */
+  remainsOf(conversation: string): BlockKey[] {
+    return this.#remains.take(conversation).filter(key => !this.#parts.directory.blocks.has(key))
   }
 
   /** Resolves when none of the blocks can be found in the tier, also not by a put that is under way now. */

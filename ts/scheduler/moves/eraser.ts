@@ -41,6 +41,7 @@ export class Eraser {
     const { directory, counters, engine } = this.#core
     const copies = perTier(() => 0)
     const left = new Set(directory.remains.of(conversation))
+    const keyed = this.#core.keyed?.remainsOf(conversation) ?? []
     const slots: Reservation[] = []
     const keys: BlockKey[] = []
     for (const block of blocks) {
@@ -55,7 +56,7 @@ export class Eraser {
     counters.dropped.erased += erased
     const bytes = SLOT_TIERS.reduce((sum, tier) => sum + copies[tier] * engine.info[TIERS[tier].blockBytes], 0)
     directory.ghosts.erase(conversation)
-    return this.#removeAll(slots, left, keys, conversation).then(remains => ({ blocks: erased, bytes, copies, remains }))
+    return this.#removeAll(slots, left, [...keys, ...keyed], conversation).then(remains => ({ blocks: erased, bytes, copies, remains }))
   }
 
   /** Also where the disk fails, the key-addressed tier is told; the first failure is the one that is thrown. */

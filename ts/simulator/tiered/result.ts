@@ -3,7 +3,7 @@
 import type { HardwareProfile } from '../../engine/simulated/profiles/profile.js'
 import { BLOCK_TOKENS } from '../../engine/types.js'
 import type { PolicyName } from '../../placement/types.js'
-import { perSlotTier, perTier, SLOT_TIERS, sumTiers, TIER_NAMES, type SlotTierName, type TierName } from '../../protocol/tiers.js'
+import { perSlotTier, perTier, sumTiers, TIER_NAMES, type SlotTierName, type TierName } from '../../protocol/tiers.js'
 import type { MissedPrompt, TurnUsage } from '../../service/types.js'
 import { quantiles, type Quantiles } from '../quantiles.js'
 import type { Trace } from '../traces/trace.js'
@@ -134,7 +134,7 @@ export async function runTiered(options: TieredOptions, policy: PolicyName, base
   const { stats } = run
   return {
     policy,
-    capacity: SLOT_TIERS.reduce((sum, tier) => sum + tierBytes[tier], 0),
+    capacity: sumTiers(tierBytes),
     capacity_unit: 'bytes',
     tier_bytes: tierBytes,
     profile: profile.name,
