@@ -4,6 +4,7 @@ import { blockSizes } from '../../ts/engine/simulated/slots.js'
 import { cpu2 } from '../../ts/engine/simulated/profiles/cpu-2.js'
 import type { SimulatedOptions } from '../../ts/engine/simulated/options.js'
 import { BLOCK_TOKENS } from '../../ts/engine/types.js'
+import type { ServiceOptions } from '../../ts/scheduler/core/options.js'
 import type { ServiceCounters, TurnMessage, TurnUsage } from '../../ts/service/types.js'
 import { MemoryKeyedTier, MemoryPool, type PoolSetting } from '../support/memory-keyed-tier.js'
 import { ask, chat, readTurn, reusedTokens, simulatedService, type Answer, type SimulatedService } from '../support/simulated-service.js'
@@ -16,12 +17,12 @@ interface Server extends SimulatedService {
 }
 
 /** A server over a pool. Servers of one model share keys: the simulated engine's stand for it by the name of the disk. */
-function serverOn(pool: MemoryPool, setting: PoolSetting = {}, engine: Partial<SimulatedOptions> = {}): Server {
+function serverOn(pool: MemoryPool, setting: PoolSetting = {}, engine: Partial<SimulatedOptions> = {}, options: Partial<ServiceOptions> = {}): Server {
   let tier: MemoryKeyedTier | null = null
   const failures: unknown[] = []
   const served = simulatedService(
     { slots: { hbm: 40, dram: 80, ssd: 0 }, disk: new SimulatedDisk('shared'), ...engine },
-    (made, clock) => ({ keyedTier: (tier = new MemoryKeyedTier(pool, made, clock, setting)) }),
+    (made, clock) => ({ ...options, keyedTier: (tier = new MemoryKeyedTier(pool, made, clock, setting)) }),
     failures,
   )
   return {
@@ -140,6 +141,7 @@ test('a damaged block is computed again, and deleted', async t => {
   t.is(reusedTokens(again.usage), 2 * BLOCK_TOKENS)
   t.true(again.usage.missedTokens.damaged > 0)
   t.is(server.service.counters().droppedBlocks['damaged'], 1)
+  t.is(server.tier.calls.delete, 1)
   await server.close()
   t.not(pool.get(damaged), null, 'the bytes that were computed again took the place of the damaged ones')
 })
@@ -171,8 +173,12 @@ test('requests that want the same blocks share their gets', async t => {
   const { pool, answer } = await filledPool()
   const server = serverOn(pool, { delays: { get: () => 20 } })
   const answers = await Promise.all([1, 2, 3].map(() => ask(server.service, chat(LONG))))
-  for (const { text } of answers) t.is(text, answer.text)
+  for (const { text, usage } of answers) {
+    t.is(text, answer.text)
+    t.is(reusedTokens(usage), reusable(usage) * BLOCK_TOKENS)
+  }
   t.is(server.tier.calls.get, reusable(answer.usage))
+  t.is((await server.service.reset()).skippedInUse, 0, 'no block is wanted any more')
   await server.close()
 })
 
@@ -184,6 +190,71 @@ test('a request whose answer is not there yet is held on while blocks of another
   t.deepEqual([slow.text, quick.text], [answer.text, answer.text])
   t.is(reusedTokens(quick.usage), reusable(answer.usage) * BLOCK_TOKENS)
   t.true(slow.usage.queueMs >= 150, `held for ${slow.usage.queueMs} ms`)
+  await server.close()
+})
+
+test('blocks that were fetched go on to the ssd, so that they can leave dram again', async t => {
+  const { pool, answer } = await filledPool()
+  const server = serverOn(pool, {}, { slots: { hbm: 40, dram: 80, ssd: 80 } })
+  t.is((await ask(server.service, chat(LONG))).text, answer.text)
+  await server.clock.advance(10_000)
+  const { writtenBlocks, savedBlocks } = server.service.counters()
+  t.is(writtenBlocks, savedBlocks + server.counts().fetched)
+  await server.close()
+})
+
+test('what was fetched for a request that still waits for room is kept for it', async t => {
+  const { pool, answer } = await filledPool()
+  const server = serverOn(pool, {}, {}, { maxRunning: 1 })
+  const running = readTurn(await server.service.start(chat(OTHER, { maxTokens: 1500, ignoreEos: true })))
+  const waiting = readTurn(await server.service.start(chat(LONG)))
+  await server.clock.advance(1000)
+  const [queued] = server.service.cacheMap().queue.front
+  t.is(queued?.blocks.dram, reusable(answer.usage))
+  await running
+  const again = await waiting
+  t.is(again && reusedTokens(again.usage), reusable(answer.usage) * BLOCK_TOKENS)
+  await server.close()
+})
+
+test('long histories share the places for gets, and each comes as a whole', async t => {
+  const pool = poolOf(1000)
+  const size: Partial<SimulatedOptions> = { slots: { hbm: 200, dram: 400, ssd: 0 }, maxBatchTokens: 1024 }
+  const prompts = ['One', 'Two', 'Three'].map(beginning => chat([{ role: 'user', content: `${beginning} ${LONG[0]?.content}`.repeat(3) }]))
+  const first = serverOn(pool, {}, size)
+  for (const prompt of prompts) await ask(first.service, prompt)
+  await first.close()
+  const server = serverOn(pool, { delays: { get: () => 10 } }, size)
+  for (const { usage } of await Promise.all(prompts.map(prompt => ask(server.service, prompt)))) {
+    t.true(reusable(usage) > 20)
+    t.is(reusedTokens(usage), reusable(usage) * BLOCK_TOKENS)
+  }
+  await server.close()
+})
+
+test('a block that was computed while its get was under way is saved when the get fails', async t => {
+  const { pool } = await filledPool()
+  let isGone = false
+  const server = serverOn(pool, { delays: { get: () => 20_000 }, faults: { get: () => (isGone ? 'gone' : undefined) } })
+  await ask(server.service, chat(LONG))
+  isGone = true
+  for (const key of pool.keys) pool.delete(key)
+  const { usage } = await ask(server.service, chat(LONG, { conversation: 'again' }))
+  await server.clock.advance(30_000)
+  t.true(pool.keys.length >= reusable(usage), `${pool.keys.length} of ${reusable(usage)} blocks were saved and put`)
+  await server.close()
+})
+
+test('where a block that this server lost cannot be had, the misses say what became of it', async t => {
+  const pool = poolOf(1000)
+  let isGone = false
+  const server = serverOn(pool, { faults: { get: () => (isGone ? 'absent' : undefined) } }, { slots: { hbm: 14, dram: 14, ssd: 0 } })
+  await ask(server.service, chat(LONG))
+  for (const beginning of ['Quite', 'Really', 'Truly']) await ask(server.service, chat([{ role: 'user', content: `${beginning} another. ${LONG[0]?.content}` }]))
+  isGone = true
+  const { usage } = await ask(server.service, chat(LONG))
+  t.true(server.tier.calls.get > 0)
+  t.true(usage.missedTokens.evicted >= 6 * BLOCK_TOKENS, `${usage.missedTokens.evicted} tokens evicted`)
   await server.close()
 })
 

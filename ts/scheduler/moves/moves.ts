@@ -54,7 +54,7 @@ export class Moves {
     this.#acquirer = new Acquirer(core, room, loader, chooser)
     this.#fronts = new FrontRunner(core, reads, loader, traffic)
     const { keyed } = core
-    this.#keyed = keyed && { fetcher: new Fetcher(core, keyed, room, this.saver), putter: new Putter(core, keyed) }
+    this.#keyed = keyed && { fetcher: new Fetcher(core, keyed, room, block => this.lower(block)), putter: new Putter(core, keyed) }
   }
 
   /** Nothing moves, and nothing is about to. */

@@ -10,7 +10,6 @@ import type { Core } from '../../core/core.js'
 import type { KeyedDesk } from '../../core/keyed-desk.js'
 import type { Sequence } from '../../sequence/sequence.js'
 import type { Room } from '../room.js'
-import type { Saver } from '../saver.js'
 
 /** Milliseconds that a request waits for the answer, at most. */
 const MOST_ANSWER_MS = 250
@@ -49,16 +48,17 @@ export class Fetcher {
   readonly #core: Core
   readonly #desk: KeyedDesk
   readonly #room: Room
-  readonly #saver: Saver
+  readonly #lower: (block: Block) => void
   readonly #held = new Map<Sequence, Held>()
   /** Gets under way, and who waits for each. */
   readonly #fetches = new Map<Block, Set<Held>>()
 
-  constructor(core: Core, desk: KeyedDesk, room: Room, saver: Saver) {
+  /** `lower` sees to it that a block reaches every slot tier below it. */
+  constructor(core: Core, desk: KeyedDesk, room: Room, lower: (block: Block) => void) {
     this.#core = core
     this.#desk = desk
     this.#room = room
-    this.#saver = saver
+    this.#lower = lower
   }
 
   /** How many sequences are held: for each of them news will come. */
@@ -166,12 +166,12 @@ export class Fetcher {
     for (const held of [...this.#held.values()]) this.#fetch(held)
   }
 
-  /** It has a copy below dram that the tier looks after: no other is made of it. */
+  /** What the ssd does not have could never leave dram. */
   #arrived(block: Block): void {
     const { directory, counters } = this.#core
     directory.complete(block, 'dram')
-    block.releasable = true
     counters.keyed.fetched++
+    this.#lower(block)
   }
 
   /** Meanwhile the block may have been computed: then only this copy is given up. */
@@ -181,7 +181,7 @@ export class Fetcher {
     if (isDamaged) this.#desk.delete([block.key]).catch(() => counters.keyed.failed++)
     const cause = isDamaged ? 'damaged' : block.isBack ? 'evicted' : undefined
     directory.removeCopy(block, 'dram', cause)
-    if (!block.gone) this.#saver.want(block)
+    if (!block.gone) this.#lower(block)
     else if (isDamaged) counters.dropped.damaged++
   }
 
