@@ -96,6 +96,6 @@ test('of blocks that left, the last conversation that used them takes them along
   t.deepEqual(remains.take('a'), [])
   t.deepEqual(remains.take('b'), ['shared'])
   for (const key of ['1', '2', '3']) remains.left(key, ['a'])
-  remains.left('nobody', [])
+  remains.left('unused', [])
   t.deepEqual(remains.take('a'), ['2', '3'])
 })

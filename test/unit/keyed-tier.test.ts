@@ -120,7 +120,7 @@ test('blocks that come too slowly are computed, and those that came are used', a
   await server.close()
 })
 
-test('what the tier says it does not have is new, and nobody waits for it', async t => {
+test('a block that the tier says it does not have is new, and no request waits for it', async t => {
   const { pool } = await filledPool()
   const server = serverOn(pool, { delays: { has: () => 0 } })
   const { usage } = await ask(server.service, chat(OTHER))

@@ -46,7 +46,7 @@ function startLines({ info, tiers, url }: RunningServer): string[] {
   const sizes = SLOT_TIERS.map((tier) => {
     const bytes = tiers[`${tier}Bytes`]
     if (bytes === 0 && tier !== 'hbm') return `${tier} off`
-    return `${tier} ${formatBytes(bytes)}${TIERS[tier].medium === 'disk' ? `, ${info.ioEngine}` : ''}`
+    return `${tier} ${formatBytes(bytes)}${TIERS[tier].isDurable ? `, ${info.ioEngine}` : ''}`
   })
   return [
     `model    ${info.models.join(', ')}\n`,

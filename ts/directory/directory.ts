@@ -4,7 +4,7 @@ import { systemClock } from '../engine/clock.js'
 import { BLOCK_TOKENS, type BlockKey, type SlotTierName } from '../engine/types.js'
 import { lru } from '../placement/lru.js'
 import type { Experienced, PlacementPolicy, TurnUse } from '../placement/types.js'
-import { perSlotTier, SLOT_TIERS } from '../protocol/tiers.js'
+import { perSlotTier, SLOT_TIERS, TIERS } from '../protocol/tiers.js'
 import { Block } from './block.js'
 import { ChildIndex } from './children.js'
 import { ghostCapacity, Ghosts, type LossCause } from './ghosts.js'
@@ -288,7 +288,7 @@ export class Directory implements SlotKeeper {
     if (wasFound) this.children.review(block)
     this.inTier[tier].delete(block)
     this.leftBehind[tier].delete(block)
-    if (tier === 'ssd') block.durable = false
+    if (TIERS[tier].isDurable) block.durable = false
     this.pools[tier].version++
     this.orders[tier].review(block)
     this.#countChild(block, tier, -1)

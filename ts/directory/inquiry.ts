@@ -1,4 +1,4 @@
-// What one request has been told of the full blocks that no slot holds and that a key-addressed tier may have.
+// The answers that one request has got about full blocks that no slot holds and a key-addressed tier may have.
 
 import type { BlockKey } from '../engine/types.js'
 

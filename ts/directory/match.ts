@@ -32,7 +32,7 @@ export interface Elsewhere {
   readonly existence: Exclude<Existence, 'absent'>
 }
 
-/** What is known of a block outside the slots, by its key. */
+/** Tells by its key whether a block is outside the slots. */
 export type ExistenceOf = (key: BlockKey) => Existence
 
 /**
@@ -72,7 +72,7 @@ function rowsOf(found: Found): number {
   return found?.rows ?? 0
 }
 
-/** What would make the reuse longer than `length`. */
+/** The blocks that would make the reuse longer than `length`. */
 function elsewhereOf(
   { keys, tokens, view }: { readonly keys: readonly BlockKey[]; readonly tokens: Uint32Array; readonly view: View },
   found: readonly Found[],

@@ -73,7 +73,7 @@ export class Moves {
     return this.#keyed?.fetcher.holding ?? 0
   }
 
-  /** What a waiting request would use is not known yet, or on its way; bounded. */
+  /** The key-addressed tier has not told yet, or not brought yet, the blocks that a waiting request would use; bounded. */
   isHeld(sequence: Sequence): boolean {
     return this.#keyed?.fetcher.isHeld(sequence) ?? false
   }
@@ -88,7 +88,7 @@ export class Moves {
     this.#acquirer.noteWants(sequence)
   }
 
-  /** Asks the key-addressed tier for what a sequence that has just come would want, and that no slot holds. */
+  /** Asks the key-addressed tier for the blocks that a sequence would want and that no slot holds. The sequence has just come. */
   seek(sequence: Sequence): void {
     const again = (): void => {
       sequence.unwant()

@@ -26,7 +26,7 @@ export interface Sought {
   readonly tokens: Uint32Array
 }
 
-/** What of a sequence's prompt no slot holds, and the tier has or may have. */
+/** The blocks of a sequence's prompt that no slot holds, and that the tier has or may have. */
 export type Seek = (existenceOf: ExistenceOf) => readonly Sought[]
 
 /** A sequence that is held. */
@@ -66,7 +66,7 @@ export class Fetcher {
     return this.#held.size
   }
 
-  /** It is not known yet what of the sequence's prompt is there, or some of it is being fetched. */
+  /** The tier has not told yet which of the sequence's blocks it has, or some of them are being fetched. */
   isHeld(sequence: Sequence): boolean {
     return this.#held.has(sequence)
   }
@@ -82,12 +82,12 @@ export class Fetcher {
     this.#desk.ask(inquiry.keys, answers => this.#answered(held, answers, seek))
   }
 
-  /** Nothing is waited for any more. */
+  /** No time is waited for any more. */
   close(): void {
     for (const { cancelTimer } of this.#held.values()) cancelTimer()
   }
 
-  /** What computing so many blocks takes; null: not known. */
+  /** Milliseconds that computing this number of blocks takes; null: not known. */
   #computeMs(blocks: number): number | null {
     const { blockMs } = this.#core.costs
     return blockMs === 0 ? null : blocks * blockMs
@@ -147,7 +147,7 @@ export class Fetcher {
     return true
   }
 
-  /** What is fetched for a request is not given up before its turn. */
+  /** A block that is fetched for a request is not given up before its turn. */
   #want(held: Held, block: Block): void {
     held.pending.add(block)
     held.wanted.push(block)
@@ -162,11 +162,11 @@ export class Fetcher {
       else this.#failed(block, error)
     }
     for (const held of users) held.pending.delete(block)
-    // A place for a get is free for anybody.
+    // Each of the held requests may take the place that is free now.
     for (const held of [...this.#held.values()]) this.#fetch(held)
   }
 
-  /** What the ssd does not have could never leave dram. */
+  /** A block that the ssd does not have could never leave dram. */
   #arrived(block: Block): void {
     const { directory, counters } = this.#core
     directory.complete(block, 'dram')
@@ -185,7 +185,7 @@ export class Fetcher {
     else if (isDamaged) counters.dropped.damaged++
   }
 
-  /** The request goes on with what is there; what comes later is for others. */
+  /** The request goes on with the blocks that are there; those that come later are for others. */
   #late(held: Held): void {
     if (!this.#isWaiting(held)) return
     const { unanswered } = held.inquiry
