@@ -82,6 +82,14 @@ check-ts: $(TS_STAMP)
 	$(BIN)/vue-tsc -p web/tsconfig.json
 	$(BIN)/oxlint --deny-warnings
 	$(BIN)/knip
+	CARGO_TARGET_DIR='$(TARGET)' $(BIN)/tsx scripts/generate.ts --check wire addon
+
+## generate: what is written from a description: the wire from crates/engine/wire.json, the addon's types from its macros
+.PHONY: generate
+generate: $(NPM_STAMP)
+	$(BIN)/tsx scripts/generate.ts wire
+	cargo build --release --locked -p attentionstore-binding
+	CARGO_TARGET_DIR='$(TARGET)' $(BIN)/tsx scripts/generate.ts addon
 
 ## fix: formats Rust and repairs what oxlint can
 .PHONY: fix

@@ -1,24 +1,17 @@
 // The native engine over a binding that a test plays: what becomes of events and of errors on the way.
 
 import test from 'ava'
-import type { BindingEngine } from '../../ts/engine/native/addon.js'
+import { readDescription } from '../../scripts/wire/description.js'
+import { pack } from '../../scripts/wire/values.js'
+import type { BindingEngine, BindingStats } from '../../ts/engine/native/addon.generated.js'
 import { NativeEngine } from '../../ts/engine/native/index.js'
-import type { EngineEvent } from '../../ts/engine/types.js'
+import type { EngineEvent, EngineStats } from '../../ts/engine/types.js'
 import type { EngineError } from '../../ts/protocol/errors.js'
 
-/** A packed `failed` event, as Rust writes it: kind, length, then code and message as lengths and bytes of whole words. */
+/** A packed `failed` event. */
 function failedEvent(code: string, message: string): Uint8Array {
-  const text = (value: string) => {
-    const bytes = Buffer.alloc(4 + Math.ceil(value.length / 4) * 4)
-    bytes.writeUInt32LE(value.length)
-    bytes.write(value, 4)
-    return bytes
-  }
-  const body = Buffer.concat([text(code), text(message)])
-  const head = Buffer.alloc(8)
-  head.writeUInt32LE(2)
-  head.writeUInt32LE(8 + body.length, 4)
-  return Buffer.concat([head, body])
+  const words = pack(readDescription(), { kind: 'named', name: 'EngineEvent' }, { kind: 'failed', code, message })
+  return new Uint8Array(Uint32Array.from(words).buffer)
 }
 
 function binding(takeEvents: BindingEngine['takeEvents']): BindingEngine {
@@ -55,6 +48,17 @@ test('events that cannot be taken, or read, are the end of the engine', t => {
     engine.takeEvents()
     t.deepEqual(events.map(event => event.kind === 'failed' && event.code), [code])
   }
+})
+
+type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never
+/** The addon's figures are passed on as they are: one that only one side has does not compile. */
+const figures: Same<EngineStats, BindingStats> = true
+
+test('figures pass through the engine as the addon gives them', t => {
+  t.true(figures)
+  const stats = { steps: 3 } as BindingStats
+  const engine = new NativeEngine({ ...binding(() => 0), stats: () => stats } as BindingEngine)
+  t.is(engine.stats(), stats)
 })
 
 test('figures of a closed engine are refused with its code', t => {

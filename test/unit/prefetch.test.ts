@@ -117,12 +117,13 @@ function waiting(ticket: number, length = 1): Sequence {
 }
 
 const anyRoom = () => true
+const noLeaders = { follows: () => false, forget: () => {} }
 
 test('nobody is overtaken more often than the bound, nor long after the first time', t => {
   const clock = new VirtualClock(0)
   const queue = new WaitingQueue()
   const slow = waiting(0)
-  const admission = new Admission(queue, { isReady: sequence => sequence !== slow }, clock)
+  const admission = new Admission(queue, { isReady: sequence => sequence !== slow }, noLeaders, clock)
   queue.add(slow)
   t.is(admission.next(false, anyRoom), undefined)
   t.is(admission.next(true, anyRoom), slow)
@@ -140,7 +141,7 @@ test('a request that is held is passed over, also where nothing runs, but not fo
   const clock = new VirtualClock(0)
   const queue = new WaitingQueue()
   const held = waiting(0)
-  const admission = new Admission(queue, { isReady: () => true, isHeld: sequence => sequence === held }, clock)
+  const admission = new Admission(queue, { isReady: () => true, isHeld: sequence => sequence === held }, noLeaders, clock)
   queue.add(held)
   t.is(admission.next(true, anyRoom), undefined)
   t.is(admission.preparing, 1)
@@ -157,7 +158,7 @@ test('a request that was overtaken once is next after the bound in time', async 
   const clock = new VirtualClock(0)
   const queue = new WaitingQueue()
   const slow = waiting(0)
-  const admission = new Admission(queue, { isReady: sequence => sequence !== slow }, clock)
+  const admission = new Admission(queue, { isReady: sequence => sequence !== slow }, noLeaders, clock)
   for (const sequence of [slow, waiting(1), waiting(2)]) queue.add(sequence)
   admission.admit(admission.next(false, anyRoom) as Sequence)
   await clock.advance(MOST_OVERTAKEN_MS - 1)
@@ -168,7 +169,7 @@ test('a request that was overtaken once is next after the bound in time', async 
 
 test('whoever finds no room is overtaken by smaller ones that do, as often as one that is being fetched', t => {
   const queue = new WaitingQueue()
-  const admission = new Admission(queue, { isReady: () => true }, new VirtualClock(0))
+  const admission = new Admission(queue, { isReady: () => true }, noLeaders, new VirtualClock(0))
   const large = waiting(0, 100)
   const asked: number[] = []
   const smallOnly = (sequence: Sequence) => {

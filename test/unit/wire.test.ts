@@ -1,45 +1,104 @@
-// Events as the engine packs them, written here by hand.
+// Both halves of the wire against the description: the TypeScript half here, the Rust half in crates/engine/tests/wire.
 
+import { randomInt } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import test from 'ava'
-import { readEvents } from '../../ts/engine/native/wire.js'
-import type { StepReply } from '../../ts/engine/types.js'
+import { readDescription, ROOT, type WireType } from '../../scripts/wire/description.js'
+import { wireFiles } from '../../scripts/wire/files.js'
+import { pack, type ValueRecord, valuesOf } from '../../scripts/wire/values.js'
+import { readEvents, WireWriter } from '../../ts/engine/native/wire.js'
+import { readEngineEvent } from '../../ts/engine/native/wire.generated.js'
+import type * as packed from '../../ts/engine/native/wire.generated.js'
+import { WordReader } from '../../ts/engine/native/words.js'
+import type { EngineEvent, StepPlan, StepReply, Transfer, TransferDone } from '../../ts/engine/types.js'
+import { Random } from '../support/random.js'
 
-const HAS_FINISH = 1 << 4
+const description = readDescription()
+const type = (name: string): WireType => ({ kind: 'named', name })
 
-/** A step of one row that ends its answer for the reason with this number. */
-function ended(reason: number): StepReply {
-  const step = [7, 0, 0, 0, 1]
-  const row = [3, HAS_FINISH, 0, 0]
-  const finished = [reason, 5, 0, 11, 12, 13]
-  const words = [0, 0, ...step, ...row, ...finished]
-  words[1] = 4 * words.length
-  const [event] = readEvents(Buffer.from(Uint32Array.from(words).buffer))
-  return event as StepReply
+/** Random values of a type with the words that the description packs them into. */
+function cases(t: { log(line: string): void }, name: string): Array<readonly [value: ValueRecord, words: number[]]> {
+  const seed = Number(process.env['WIRE_SEED'] ?? randomInt(2 ** 31))
+  t.log(`seed ${seed}`)
+  const random = new Random(seed)
+  return valuesOf(description, name, 100, () => random.next()).map((value) => [value, pack(description, type(name), value)])
 }
 
-test('each reason to end has its word, and only a stop token is named with it', (t) => {
-  const rows = [0, 1, 2, 3, 4].map((reason) => ended(reason).rows[0])
-  t.deepEqual(rows.map((row) => row?.finish), ['stop', 'stop', 'stop', 'length', 'none_allowed'])
-  t.deepEqual(rows.map((row) => row?.stopped), [null, 5, '', null, null])
-  t.deepEqual([rows[4]?.token, rows[4]?.insideTokens, rows[4]?.insideBytes, rows[4]?.computedTokens], [undefined, 11, 12, 13])
+const buffer = (words: readonly number[]): Buffer => Buffer.from(Uint32Array.from(words).buffer)
+
+test('the committed halves are what the description gives', (t) => {
+  for (const [path, text] of wireFiles(description)) {
+    t.true(readFileSync(join(ROOT, path), 'utf8') === text, `${path} is not what crates/engine/wire.json describes: run make generate`)
+  }
 })
 
-/** Length in bytes, then UTF-8 in whole words. */
-function text(value: string): number[] {
-  const bytes = Buffer.alloc(Math.ceil(Buffer.byteLength(value) / 4) * 4)
-  bytes.write(value)
-  return [Buffer.byteLength(value), ...new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)]
+type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never
+/** A field that only one of them has does not compile. */
+const sent: [Same<StepPlan, packed.StepPlan>, Same<Transfer, packed.Transfer>] = [true, true]
+
+test('plans are packed as the description says, whatever was packed before', (t) => {
+  t.true(sent.every(Boolean))
+  const writer = new WireWriter()
+  for (const [plan, words] of cases(t, 'StepPlan')) t.deepEqual([...writer.plan(plan as unknown as StepPlan)], words)
+})
+
+test('transfers of every kind are packed as the description says, one after another', (t) => {
+  const all = cases(t, 'Transfer')
+  const transfers = all.map(([value]) => value as unknown as Transfer)
+  t.deepEqual([...new WireWriter().transfers(transfers)], all.flatMap(([, words]) => words))
+})
+
+test('events of every kind are read as the description packs them, one after another', (t) => {
+  const all = cases(t, 'EngineEvent')
+  const from = new WordReader(buffer(all.flatMap(([, words]) => words)))
+  for (const [event] of all) t.deepEqual(readEngineEvent(from) as unknown, event)
+  t.true(from.isAtEnd)
+})
+
+test('events that end early are refused', (t) => {
+  for (const [, words] of cases(t, 'EngineEvent')) t.throws(() => readEvents(buffer(words.slice(0, -1))), { message: /end after/ })
+})
+
+/** What the engine's event means to the scheduler. */
+function told(event: packed.EngineEvent): EngineEvent | undefined {
+  return readEvents(buffer(pack(description, type('EngineEvent'), event as unknown as ValueRecord)))[0]
 }
 
+/** The row of a step that ends its answer for a reason. */
+function ended(reason: packed.Finish): StepReply['rows'][number] | undefined {
+  const finished = { reason, insideTokens: 11, insideBytes: 12, computedTokens: 13, tailKey: undefined }
+  const row = { sequence: 3, status: 'ok' as const, sampled: undefined, text: '', filled: [], finished }
+  const step = told({ kind: 'step', step: 7, stepMs: 0, loadStallMs: 0, stalledLayers: 0, rows: [row] })
+  return (step as StepReply).rows[0]
+}
+
+test('each reason to end has its word, and only what stopped the answer is named with it', (t) => {
+  const reasons: packed.Finish[] = [
+    { kind: 'end_token' },
+    { kind: 'stop_token', value: 5 },
+    { kind: 'stop_string', value: 'END' },
+    { kind: 'length' },
+    { kind: 'none_allowed' },
+  ]
+  const rows = reasons.map(ended)
+  t.deepEqual(rows.map((row) => row?.finish), ['stop', 'stop', 'stop', 'length', 'none_allowed'])
+  t.deepEqual(rows.map((row) => row?.stopped), [null, 5, 'END', null, null])
+  t.like(rows[4], { insideTokens: 11, insideBytes: 12, computedTokens: 13, tailKey: null })
+  t.false('token' in (rows[4] ?? {}))
+})
+
+test('a sampled token comes with its log probability where one was asked for', (t) => {
+  const row = { sequence: 3, status: 'ok' as const, text: 'a', filled: [], finished: undefined }
+  const rows = [undefined, -0.5].map((logprob) => ({ ...row, sampled: { token: 9, logprob, top: [[9, -0.5] as const] } }))
+  const step = told({ kind: 'step', step: 7, stepMs: 0, loadStallMs: 0, stalledLayers: 0, rows }) as StepReply
+  t.deepEqual(step.rows.map(({ token }) => token), [9, 9])
+  t.deepEqual(step.rows.map(({ logprob }) => logprob), [undefined, { token: 9, logprob: -0.5, top: [[9, -0.5]] }])
+})
+
 test('a transfer that failed says why, and one that did not says nothing', (t) => {
-  const transfer = (id: number, error: string, detail: string): number[] => {
-    const words = [1, 0, id, 0, 9, 1, ...text(error), ...text(detail)]
-    words[1] = 4 * words.length
-    return words
-  }
-  const words = [...transfer(5, '', ''), ...transfer(6, 'load_failed', 'cuda:0: invalid argument')]
-  t.deepEqual(readEvents(Buffer.from(Uint32Array.from(words).buffer)), [
-    { kind: 'transfer', id: 5, ms: 0, bytes: 9 + 2 ** 32 },
-    { kind: 'transfer', id: 6, ms: 0, bytes: 9 + 2 ** 32, error: 'load_failed', detail: 'cuda:0: invalid argument' },
-  ])
+  const done = { kind: 'transfer', id: 5, bytes: 9 + 2 ** 32, ms: 0 } as const
+  t.deepEqual(told({ ...done, error: undefined }), done)
+  const failed: TransferDone = { ...done, error: 'load_failed', detail: 'cuda:0: invalid argument' }
+  t.deepEqual(told({ ...done, error: { code: 'load_failed', detail: 'cuda:0: invalid argument' } }), failed)
 })

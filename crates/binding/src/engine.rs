@@ -79,7 +79,7 @@ impl BindingEngine {
     }
 
     /// Waits for the work in flight and releases everything. May be called twice.
-    #[napi(catch_unwind)]
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn close(&self) -> AsyncTask<Close> {
         AsyncTask::new(Close { engine: self.inner().take() })
     }

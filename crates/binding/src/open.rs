@@ -37,6 +37,7 @@ pub struct BindingOpenOptions {
     pub ssd_write_limit: Option<f64>,
     pub preload_layers: Option<u32>,
     /// `bf16`, or `f32` in tests.
+    #[napi(ts_type = "'bf16' | 'f32'")]
     pub kv_dtype: String,
     /// `avx512`, `avx2` or `portable` in tests; otherwise the best there is.
     pub instruction_set: Option<String>,
@@ -102,11 +103,15 @@ impl Task for Open {
 }
 
 /// Loads the model, makes the tiers, starts the engine thread.
-#[napi(catch_unwind)]
+#[napi(catch_unwind, ts_return_type = "Promise<BindingEngine>")]
 pub fn open_engine(
     options: BindingOpenOptions,
-    on_progress: Function<'_, FnArgs<(f64, f64)>, ()>,
-    on_wake: Function<'_, (), ()>,
+    #[napi(ts_arg_type = "(done: number, total: number) => void")] on_progress: Function<
+        '_,
+        FnArgs<(f64, f64)>,
+        (),
+    >,
+    #[napi(ts_arg_type = "() => void")] on_wake: Function<'_, (), ()>,
 ) -> napi::Result<AsyncTask<Open>> {
     let progress = on_progress.build_threadsafe_function().build()?;
     let wake = on_wake.build_threadsafe_function().build()?;

@@ -28,13 +28,14 @@ pub struct BindingScorer {
 #[napi(object, object_to_js = false)]
 pub struct BindingWay {
     pub view: BindingView,
+    #[napi(ts_type = "'recompute' | 'decoupled' | 'coupled'")]
     pub truncation: String,
 }
 
 #[napi]
 impl BindingScorer {
     /// Scores of the tokens from `first` on, in each of `ways`.
-    #[napi(catch_unwind)]
+    #[napi(catch_unwind, ts_return_type = "Promise<Array<BindingScores>>")]
     pub fn score(
         &self,
         tokens: Uint32Array,
@@ -105,7 +106,7 @@ impl Task for OpenScorer {
 }
 
 /// Loads the model alone. Of the sizes only `hbm_bytes` counts: it holds the longest window twice.
-#[napi(catch_unwind)]
+#[napi(catch_unwind, ts_return_type = "Promise<BindingScorer>")]
 pub fn open_scorer(options: BindingOpenOptions) -> AsyncTask<OpenScorer> {
     AsyncTask::new(OpenScorer { options: Some(options) })
 }

@@ -95,7 +95,7 @@ impl BindingMessage {
 #[napi]
 impl BindingEngine {
     /// A promise of a `BindingPrompt`. More tokens than `most_tokens` are refused.
-    #[napi(catch_unwind)]
+    #[napi(catch_unwind, ts_return_type = "Promise<BindingPrompt>")]
     pub fn encode_chat<'env>(
         &self,
         env: &'env Env,
@@ -112,7 +112,7 @@ impl BindingEngine {
     }
 
     /// A promise of a `BindingPrompt`. More tokens than `most_tokens` are refused.
-    #[napi(catch_unwind)]
+    #[napi(catch_unwind, ts_return_type = "Promise<BindingPrompt>")]
     pub fn encode_prompt<'env>(
         &self,
         env: &'env Env,
@@ -123,7 +123,7 @@ impl BindingEngine {
     }
 
     /// A promise of a `BindingPrompt`. More tokens than `most_tokens` are refused.
-    #[napi(catch_unwind)]
+    #[napi(catch_unwind, ts_return_type = "Promise<BindingPrompt>")]
     pub fn tokenize<'env>(
         &self,
         env: &'env Env,
@@ -140,7 +140,7 @@ impl BindingEngine {
         })
     }
 
-    #[napi(catch_unwind)]
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
     pub fn decode(&self, tokens: Uint32Array) -> Result<AsyncTask<TextTask<String>>> {
         let tokens = tokens.to_vec();
         Ok(TextTask::new(&self.open()?, move |engine| engine.decode(&tokens)))
@@ -157,7 +157,7 @@ impl BindingEngine {
     }
 
     /// 32 bytes for each block of `tokens`.
-    #[napi(catch_unwind)]
+    #[napi(catch_unwind, ts_return_type = "Promise<Uint8Array>")]
     pub fn keys(
         &self,
         root: &[u8],

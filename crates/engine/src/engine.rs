@@ -16,7 +16,7 @@ use crate::outbox::Outbox;
 use crate::plan::Transfer;
 use crate::sequence::SequenceSpec;
 use crate::stats::Meters;
-use crate::text::TextService;
+use crate::text_service::TextService;
 use crate::wire::{decode_plan, decode_transfers};
 
 /// The reading end of an engine's events; outlives it, so that nothing posted is lost.

@@ -1,4 +1,7 @@
-//! What the engine reports: replies of steps, ends of transfers, its own failure. Mirrors `ts/engine/types.ts`.
+//! What the engine reports: replies of steps, ends of transfers, its own failure. Mirrors `ts/engine/types.ts`;
+//! `crates/engine/wire.json` describes how it crosses.
+
+use std::fmt::Display;
 
 use attentionstore_model::sampling::Sampled;
 
@@ -41,6 +44,13 @@ pub struct Finished {
     pub tail_key: Option<[u8; 32]>,
 }
 
+/// A block by its index in the sequence, and its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilledBlock {
+    pub index: u32,
+    pub key: [u8; 32],
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowResult {
     pub sequence: u32,
@@ -49,8 +59,8 @@ pub struct RowResult {
     pub sampled: Option<Sampled>,
     /// Text that can be shown now.
     pub text: String,
-    /// Index and key of the view blocks that these rows filled.
-    pub filled: Vec<(u32, [u8; 32])>,
+    /// The view blocks that these rows filled.
+    pub filled: Vec<FilledBlock>,
     pub finished: Option<Finished>,
 }
 
@@ -75,14 +85,18 @@ pub struct StepReply {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
     /// A stable name for this kind of failure.
-    pub code: &'static str,
+    pub code: String,
     /// The same for people, with what it is about.
     pub detail: String,
 }
 
 impl Reason {
     pub fn of(error: &EngineError) -> Self {
-        Self { code: error.code(), detail: error.to_string() }
+        Self::new(error.code(), error)
+    }
+
+    pub fn new(code: &str, detail: impl Display) -> Self {
+        Self { code: code.to_owned(), detail: detail.to_string() }
     }
 }
 
@@ -108,7 +122,7 @@ pub enum EngineEvent {
     Transfer(TransferDone),
     /// The engine can do no more.
     Failed {
-        code: &'static str,
+        code: String,
         message: String,
     },
 }

@@ -28,6 +28,7 @@ mod stats;
 mod step;
 mod sync;
 mod text;
+mod text_service;
 mod view;
 pub mod wire;
 mod worker;

@@ -187,10 +187,7 @@ impl Loads {
             }
         }
         if self.has_failed(slot) {
-            return Err(Reason {
-                code: LOAD_FAILED,
-                detail: format!("the load into hbm slot {slot} failed"),
-            });
+            return Err(Reason::new(LOAD_FAILED, format_args!("the load into hbm slot {slot} failed")));
         }
         let batch = self.by_slot.get(&slot).and_then(|number| self.batches.get(number));
         Ok(batch.map(|batch| batch.arrival.clone()))
@@ -267,8 +264,7 @@ impl Loads {
         backend.notify(
             Stream::Load,
             Box::new(move |outcome| {
-                let failure =
-                    outcome.err().map(|error| Reason { code: LOAD_FAILED, detail: error.to_string() });
+                let failure = outcome.err().map(|error| Reason::new(LOAD_FAILED, error));
                 guarded(&outbox, "the end of a load", || report(failure));
             }),
         );
@@ -291,7 +287,7 @@ impl Batch {
         if backend.copy(Stream::Load, &copies).is_err() {
             for (load, refused) in self.loads.iter_mut().filter(|(_, refused)| refused.is_none()) {
                 if let Err(error) = backend.copy(Stream::Load, &[copy(load)]) {
-                    *refused = Some(Reason { code: LOAD_FAILED, detail: error.to_string() });
+                    *refused = Some(Reason::new(LOAD_FAILED, error));
                     lost.push(load.hbm_slot);
                 }
             }

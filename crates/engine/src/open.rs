@@ -31,7 +31,7 @@ use crate::panics::posted_to;
 use crate::room::check_room;
 use crate::saves::Saves;
 use crate::stats::Meters;
-use crate::text::TextService;
+use crate::text_service::TextService;
 use crate::worker::Worker;
 
 /// Dram slots that remain for staging when the dram tier is off and there is an ssd tier.

@@ -17,7 +17,7 @@ pub fn guarded(outbox: &Outbox, place: &str, work: impl FnOnce()) {
 /// Posts the panic of `place` as the engine's failure.
 pub fn tell(outbox: &Outbox, place: &str, message: &str) {
     let message = format!("{place} panicked: {message}");
-    outbox.post(&EngineEvent::Failed { code: "panic", message });
+    outbox.post(&EngineEvent::Failed { code: "panic".to_owned(), message });
 }
 
 /// Panics of threads below the engine, posted as its failure.

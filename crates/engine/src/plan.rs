@@ -1,4 +1,5 @@
-//! What a step does, as TypeScript planned it. Mirrors `ts/engine/types.ts`.
+//! What a step does, as TypeScript planned it. Mirrors `ts/engine/types.ts`; `crates/engine/wire.json` describes how
+//! it crosses.
 
 /// Tokens `[from, from + count)` of a sequence, by token index; all of one epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

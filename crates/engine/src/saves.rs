@@ -56,11 +56,11 @@ impl Saving {
 
 /// A step's saves whose rows were not computed.
 pub fn not_computed() -> Reason {
-    Reason { code: "not_computed", detail: "the rows of the block were not computed".to_owned() }
+    Reason::new("not_computed", "the rows of the block were not computed")
 }
 
 fn save_failed(error: &dyn std::fmt::Display) -> Reason {
-    Reason { code: "save_failed", detail: error.to_string() }
+    Reason::new("save_failed", error)
 }
 
 /// Puts saves on the save stream. Lives on the engine thread.

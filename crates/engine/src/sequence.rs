@@ -7,7 +7,7 @@ use attentionstore_model::text::AnswerText;
 
 use crate::constraint::{Constraint, MaskSource};
 use crate::error::EngineError;
-use crate::event::{Finish, Finished, RowResult, RowStatus};
+use crate::event::{FilledBlock, Finish, Finished, RowResult, RowStatus};
 use crate::plan::PlanRow;
 use crate::view::View;
 
@@ -221,7 +221,7 @@ impl Sequence {
     ) -> RowResult {
         let computed = (row.from + row.count) as usize;
         let filled = (row.from as usize / BLOCK_TOKENS..computed / BLOCK_TOKENS)
-            .map(|index| (index as u32, self.key(keys, index)))
+            .map(|index| FilledBlock { index: index as u32, key: self.key(keys, index) })
             .collect();
         let mut result = RowResult { filled, ..RowResult::without_work(row.sequence, RowStatus::Ok) };
         let reason = match outcome {

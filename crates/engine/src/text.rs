@@ -1,53 +1,17 @@
-//! The model's text side behind the engine: prompts to tokens, tokens to text, tokens to block keys.
-
-mod lanes;
-
-use std::sync::Arc;
+//! The engine's text side as its callers see it: prompts to tokens, tokens to text, tokens to block keys.
 
 use attentionstore_kv::key::{BlockKey, ViewParameters};
-use attentionstore_model::loader::LoadedModel;
-use attentionstore_model::text::{
-    ChatDate, ChatMessage, ChatRequest, Pace, Specials, TextError, TextModel, Tokenizer,
-};
+use attentionstore_model::text::{ChatDate, ChatMessage, ChatRequest, Pace, Specials, TextError};
 
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::identity::hex;
-use lanes::Lanes;
-
-pub(crate) struct TextService {
-    model: TextModel,
-    lanes: Lanes,
-}
-
-impl TextService {
-    pub fn open(model: &LoadedModel) -> Result<Self, EngineError> {
-        Ok(Self { model: TextModel::from_loaded(model)?, lanes: Lanes::new() })
-    }
-
-    pub fn tokenizer(&self) -> Arc<Tokenizer> {
-        self.model.tokenizer.clone()
-    }
-
-    pub fn end_tokens(&self) -> &[u32] {
-        &self.model.end_tokens
-    }
-
-    pub fn has_template(&self) -> bool {
-        self.model.template.is_some()
-    }
-
-    pub fn fingerprint(&self) -> String {
-        hex(&self.model.fingerprint())
-    }
-}
 
 /// Text is worked on by the caller's own thread; [`Engine::work_on_text`] gives it one.
 impl Engine {
     /// Has `work` on a text of `bytes` bytes done on a thread for texts, and returns at once. Long texts take turns at
     /// the function that `work` is given, to be called between portions; short ones have threads of their own.
     pub fn work_on_text(&self, bytes: usize, work: impl FnOnce(&mut dyn FnMut()) + Send + 'static) {
-        self.text().lanes.run(bytes, work);
+        self.text().run(bytes, work);
     }
 
     /// Renders and tokenises a chat, the generation prompt included; also the tokens of its system prompt.

@@ -41,7 +41,8 @@ impl Worker {
         match served {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                self.outbox.post(&EngineEvent::Failed { code: error.code(), message: error.to_string() });
+                self.outbox
+                    .post(&EngineEvent::Failed { code: error.code().to_owned(), message: error.to_string() });
             }
             Err(message) => tell(&self.outbox, "the engine thread", &message),
         }
@@ -139,8 +140,8 @@ impl Worker {
                     Some(source) => {
                         let outbox = self.outbox.clone();
                         source.then(Box::new(move |arrived| {
-                            let detail = "the rows that were copied did not arrive".to_owned();
-                            let error = (!arrived).then_some(Reason { code: "load_failed", detail });
+                            let detail = "the rows that were copied did not arrive";
+                            let error = (!arrived).then(|| Reason::new("load_failed", detail));
                             outbox.post(&EngineEvent::Transfer(TransferDone {
                                 id,
                                 error,

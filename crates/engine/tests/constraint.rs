@@ -4,14 +4,10 @@ mod support;
 
 use std::sync::{Arc, Mutex};
 
+use attentionstore_engine::event::{Finish, RowStatus};
+use attentionstore_engine::plan::StepPlan;
 use attentionstore_engine::{MaskSource, TokenMask};
-use support::{BLOCK, Driver, Told};
-
-const LOAD: u32 = 0;
-const SAVE: u32 = 1;
-const NOOP: u32 = 1;
-const VOID: u32 = 2;
-const NONE_ALLOWED: u32 = 4;
+use support::{BLOCK, Driver, Told, load, plan, save};
 
 /// A question to a source, or a token told to it.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,10 +94,10 @@ fn an_answer_for_which_no_token_is_left_ends_and_what_was_planned_of_it_computes
     assert!(first.token.is_some_and(|token| token % 2 == 0), "{first:?}");
     assert_eq!(first.finish, None);
     let last = driver.step(2, 0, length, 1, &[0, 1]);
-    assert_eq!((last.status, last.token, last.finish), (0, None, Some(NONE_ALLOWED)));
+    assert_eq!((last.status, last.token, last.finish), (RowStatus::Ok, None, Some(Finish::NoneAllowed)));
     driver.plan_ahead(3, 0, length + 1);
     match driver.next(|told| matches!(told, Told::Step { step: 3, .. } | Told::Failed { .. })) {
-        Told::Step { rows, .. } => assert_eq!(rows[0].status, NOOP),
+        Told::Step { rows, .. } => assert_eq!(rows[0].status, RowStatus::Noop),
         other => panic!("{other:?}"),
     }
     let accepted = first.token.unwrap();
@@ -113,19 +109,17 @@ fn rows_that_are_void_and_history_that_is_computed_again_leave_the_constraint_wh
     let mut driver = Driver::open(Some(1));
     driver.add(0, &prompt());
     driver.step(1, 0, 0, prompt().len() as u32, &[0, 1]);
-    assert_eq!(driver.transfer(SAVE, 0, 0, BLOCK as u32), "");
+    assert_eq!(driver.transfer(save(0, 0, BLOCK as u32)), "");
     let (constraint, asked) = even(100);
     driver.add_held_to(1, &prompt(), constraint);
     // In the same moment, so that the load is at its first layer when the step begins; the second is refused, and the
     // step has sampled a token by then.
     *driver.watch.refuse_layer.lock().unwrap() = Some(1);
-    let mut load = vec![LOAD, 99, 0, 5, 0];
-    load.extend([0; 8]);
-    driver.engine.submit(&[100, 0, 0, 0, 0]).unwrap();
-    driver.engine.transfer(&load).unwrap();
-    driver.engine.submit(&[2, 0, 2, 1, 0, 1, 0, 5, 1, 1, 6, 1, BLOCK as u32, 20, 1]).unwrap();
+    driver.submit(&StepPlan { step: 100, ..StepPlan::default() });
+    driver.start(&[(99, load(0, 5))]);
+    driver.submit(&plan(2, 1, &[5, 6], BLOCK as u32, 20));
     match driver.next(|told| matches!(told, Told::Step { step: 2, .. } | Told::Failed { .. })) {
-        Told::Step { rows, .. } => assert_eq!((rows[0].status, rows[0].token), (VOID, None)),
+        Told::Step { rows, .. } => assert_eq!((rows[0].status, rows[0].token), (RowStatus::Void, None)),
         other => panic!("{other:?}"),
     }
     assert_eq!(*asked.lock().unwrap(), [Asked::Mask], "a token was sampled, and is no part of the answer");

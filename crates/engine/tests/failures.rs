@@ -5,12 +5,11 @@ mod support;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
 
+use attentionstore_engine::event::RowStatus;
+use attentionstore_engine::plan::{StepPlan, Transfer};
+use attentionstore_engine::wire::{encode_plan, encode_transfers};
 use attentionstore_model::backend::Stream;
-use support::{BLOCK, Driver, Seen, Told};
-
-const LOAD: u32 = 0;
-const SAVE: u32 = 1;
-const COPY: u32 = 4;
+use support::{BLOCK, Driver, Seen, Told, copy, load, plan, plan_with_save, save};
 
 fn prompt() -> Vec<u32> {
     (0..BLOCK as u32 + 20).map(|index| 3 + index * 7 % 200).collect()
@@ -27,8 +26,8 @@ fn rows_that_were_not_computed_are_zero_in_what_is_saved() {
     const VALID: u32 = 20;
     let mut driver = Driver::open(None);
     compute(&mut driver);
-    assert_eq!(driver.transfer(SAVE, 0, 2, BLOCK as u32), "");
-    assert_eq!(driver.transfer(SAVE, 0, 1, VALID), "");
+    assert_eq!(driver.transfer(save(0, 2, BLOCK as u32)), "");
+    assert_eq!(driver.transfer(save(0, 1, VALID)), "");
     let layout = driver.engine.info().layout;
     let mut expected = vec![0; layout.host_slot_bytes()];
     let whole = driver.dram(2);
@@ -43,8 +42,7 @@ fn rows_that_were_not_computed_are_zero_in_what_is_saved() {
 fn a_layer_is_saved_behind_its_computation() {
     let mut driver = Driver::open(None);
     driver.add(0, &prompt());
-    let plan = [1, 0, 2, 1, 1, 0, 0, 5, 0, 1, 6, 0, 0, prompt().len() as u32, 1, 77, 0, 0, 2, BLOCK as u32];
-    driver.engine.submit(&plan).unwrap();
+    driver.submit(&plan_with_save(plan(1, 0, &[5, 6], 0, prompt().len() as u32), 0));
     assert_eq!(driver.ended(77), "");
     let order = driver.watch.order.lock().unwrap().clone();
     let place = |seen| order.iter().position(|other| *other == seen).unwrap();
@@ -58,12 +56,12 @@ fn a_layer_is_saved_behind_its_computation() {
 fn rows_that_are_still_being_loaded_are_copied_and_saved_behind_their_load() {
     let mut driver = Driver::open(Some(1));
     compute(&mut driver);
-    assert_eq!(driver.transfer(SAVE, 0, 0, BLOCK as u32), "");
+    assert_eq!(driver.transfer(save(0, 0, BLOCK as u32)), "");
     for (transfer, moved) in
-        [([COPY, 52, 8, 9, BLOCK as u32], Seen::CopyRows), ([SAVE, 52, 8, 1, BLOCK as u32], Seen::Save(0))]
+        [((52, copy(8, 9, BLOCK as u32)), Seen::CopyRows), ((52, save(8, 1, BLOCK as u32)), Seen::Save(0))]
     {
         let held = driver.hold();
-        driver.start(&[[LOAD, 51, 0, 8, 0], transfer]);
+        driver.start(&[(51, load(0, 8)), transfer]);
         driver.watch.order.lock().unwrap().clear();
         drop(held);
         assert_eq!([51, 52].map(|id| driver.ended(id)), ["", ""]);
@@ -82,22 +80,21 @@ fn a_save_that_is_refused_beside_a_step_fails_alone_and_the_step_holds() {
     let expected = compute(&mut driver);
     *driver.watch.refuse_save_layer.lock().unwrap() = Some(1);
     driver.add(1, &prompt());
-    let plan = [1, 0, 2, 1, 1, 1, 0, 5, 1, 1, 6, 1, 0, prompt().len() as u32, 1, 77, 1, 0, 2, BLOCK as u32];
-    driver.engine.submit(&plan).unwrap();
+    driver.submit(&plan_with_save(plan(1, 1, &[5, 6], 0, prompt().len() as u32), 0));
     match driver.next(|told| matches!(told, Told::Step { step: 1, .. } | Told::Failed { .. })) {
-        Told::Step { rows, .. } => assert_eq!((rows[0].status, rows[0].token), (0, expected)),
+        Told::Step { rows, .. } => assert_eq!((rows[0].status, rows[0].token), (RowStatus::Ok, expected)),
         other => panic!("{other:?}"),
     }
     assert_eq!(driver.ended(77), "save_failed");
     *driver.watch.refuse_save_layer.lock().unwrap() = None;
-    assert_eq!(driver.transfer(SAVE, 5, 2, BLOCK as u32), "");
+    assert_eq!(driver.transfer(save(5, 2, BLOCK as u32)), "");
 }
 
 #[test]
 fn a_save_into_a_slot_that_does_not_exist_takes_no_other_of_its_batch_along() {
     let mut driver = Driver::open(None);
     compute(&mut driver);
-    driver.start(&[[SAVE, 51, 0, 40_000, BLOCK as u32], [SAVE, 52, 0, 1, BLOCK as u32]]);
+    driver.start(&[(51, save(0, 40_000, BLOCK as u32)), (52, save(0, 1, BLOCK as u32))]);
     assert_eq!([51, 52].map(|id| driver.ended(id)), ["kv_invalid", ""]);
 }
 
@@ -109,7 +106,7 @@ fn a_save_refused_midway_is_told_only_when_its_earlier_layers_are_no_longer_on_t
     *driver.watch.refuse_save_layer.lock().unwrap() = Some(1);
     let (slow, under_way) = channel::<()>();
     *driver.watch.slow_save.lock().unwrap() = Some(under_way);
-    driver.start(&[[SAVE, 51, 0, 2, BLOCK as u32]]);
+    driver.start(&[(51, save(0, 2, BLOCK as u32))]);
     // A step is run after the save was refused, and its reply comes while the first layer is still on its way.
     driver.add(1, &prompt());
     driver.step(1, 1, 0, prompt().len() as u32, &[5, 6]);
@@ -123,7 +120,7 @@ fn a_panic_of_the_engine_thread_is_told_and_later_calls_are_refused() {
     let mut driver = Driver::open(None);
     driver.add(0, &prompt());
     driver.watch.panic.store(true, Ordering::Relaxed);
-    driver.engine.submit(&[0, 0, 2, 1, 0, 0, 0, 0, 0, 1, 1, 0, 0, 84, 1]).unwrap();
+    driver.submit(&plan(0, 0, &[0, 1], 0, 84));
     match driver.next(|told| matches!(told, Told::Failed { .. })) {
         Told::Failed { code, message } => {
             assert_eq!(code, "panic");
@@ -132,9 +129,8 @@ fn a_panic_of_the_engine_thread_is_told_and_later_calls_are_refused() {
         other => panic!("{other:?}"),
     }
     driver.engine.close();
-    assert_eq!(driver.engine.submit(&[1, 0, 0, 0, 0]).unwrap_err().code(), "engine_closed");
+    assert_eq!(driver.engine.submit(&encode_plan(&StepPlan::default())).unwrap_err().code(), "engine_closed");
     assert_eq!(driver.engine.drop_sequence(0).unwrap_err().code(), "engine_closed");
-    let mut load = vec![LOAD, 99, 0, 5, 0];
-    load.extend([0; 8]);
+    let load = encode_transfers(&[Transfer { id: 99, kind: load(0, 5) }]);
     assert_eq!(driver.engine.transfer(&load).unwrap_err().code(), "engine_closed");
 }

@@ -3,10 +3,8 @@
 mod support;
 
 use attentionstore_engine::available_memory;
-use support::{BLOCK, Driver, Room, Subject};
+use support::{BLOCK, Driver, Room, Subject, load, save};
 
-const LOAD: u32 = 0;
-const SAVE: u32 = 1;
 const GIB: u64 = 1 << 30;
 const BORDER: u64 = 64 * GIB;
 const DRAM: u64 = 80 * GIB;
@@ -33,8 +31,7 @@ fn a_dram_tier_beyond_64_gib_is_filled_and_read_back() {
     let mut failed = 0;
     for first in (0..dram_blocks).step_by(AT_ONCE as usize) {
         let slots = first..dram_blocks.min(first + AT_ONCE);
-        let saves: Vec<[u32; 5]> =
-            slots.clone().map(|slot| [SAVE, 1 << 24 | slot, 0, slot, BLOCK as u32]).collect();
+        let saves: Vec<_> = slots.clone().map(|slot| (1 << 24 | slot, save(0, slot, BLOCK as u32))).collect();
         driver.start(&saves);
         failed += slots.filter(|slot| !driver.ended(1 << 24 | slot).is_empty()).count();
     }
@@ -42,7 +39,7 @@ fn a_dram_tier_beyond_64_gib_is_filled_and_read_back() {
     let border = (BORDER / slot_bytes) as u32;
     for (sequence, slot) in [0, border - 1, border, border + 1, dram_blocks - 1].into_iter().enumerate() {
         let sequence = 1 + sequence as u32;
-        assert_eq!(driver.transfer(LOAD, slot, 5, 0), "", "dram slot {slot}");
+        assert_eq!(driver.transfer(load(slot, 5)), "", "dram slot {slot}");
         driver.add(sequence, &prompt);
         assert_eq!(
             driver.step(sequence, sequence, BLOCK as u32, 20, &[5, 6]).token,

@@ -10,18 +10,13 @@ mod support;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use attentionstore_engine::event::RowStatus;
+use attentionstore_engine::plan::TransferKind;
 use tempfile::TempDir;
 
 use default_model_support::default_model;
 use logits_support::{Agreement, assert_same_bits, distance};
-use support::{BLOCK, Conversation, Driver, MAX_BATCH_TOKENS, Room, Subject, Turn};
-
-const LOAD: u32 = 0;
-const SAVE: u32 = 1;
-const READ: u32 = 2;
-const WRITE: u32 = 3;
-const COPY: u32 = 4;
-const FLUSH: u32 = 5;
+use support::{BLOCK, Conversation, Driver, MAX_BATCH_TOKENS, Room, Subject, Turn, copy, load, save};
 
 /// Blocks of the longest conversation.
 const BLOCKS: u32 = 20;
@@ -86,7 +81,7 @@ impl Kept {
         for &count in counts {
             let table: Vec<u32> = (first..first + blocks(from + count)).collect();
             let row = self.driver.compute(1, from, count, &table);
-            assert_eq!(row.status, 0, "tokens from {from} on");
+            assert_eq!(row.status, RowStatus::Ok, "tokens from {from} on");
             from += count;
         }
         self.driver.engine.drop_sequence(1).unwrap();
@@ -114,7 +109,7 @@ impl Kept {
 
     fn save(&mut self, turn: Turn) {
         for (block, valid) in Self::history(turn) {
-            assert_eq!(self.driver.transfer(SAVE, STAYED + block, SAVED + block, valid), "");
+            assert_eq!(self.driver.transfer(save(STAYED + block, SAVED + block, valid)), "");
         }
     }
 
@@ -122,22 +117,38 @@ impl Kept {
     fn write(&mut self, number: usize) {
         for (block, valid) in Self::history(self.conversation.turns[number]) {
             let (slot, key) = (number as u32 * BLOCKS + block, self.keys[number][block as usize]);
-            assert_eq!(self.driver.transfer_block(WRITE, SAVED + block, slot, valid, &key), "");
+            assert_eq!(
+                self.driver.transfer(TransferKind::Write {
+                    dram_slot: SAVED + block,
+                    ssd_slot: slot,
+                    key,
+                    valid
+                }),
+                ""
+            );
         }
-        assert_eq!(self.driver.transfer(FLUSH, 0, 0, 0), "");
+        assert_eq!(self.driver.transfer(TransferKind::Flush), "");
     }
 
     fn read(&mut self, number: usize) {
         for (block, valid) in Self::history(self.conversation.turns[number]) {
             let (slot, key) = (number as u32 * BLOCKS + block, self.keys[number][block as usize]);
-            assert_eq!(self.driver.transfer_block(READ, slot, FROM_SSD + block, valid, &key), "");
+            assert_eq!(
+                self.driver.transfer(TransferKind::Read {
+                    ssd_slot: slot,
+                    dram_slot: FROM_SSD + block,
+                    key,
+                    valid
+                }),
+                ""
+            );
         }
     }
 
     /// Noise in place of what lay where histories are loaded.
     fn forget(&mut self, turn: Turn) {
         for (block, _) in Self::history(turn) {
-            assert_eq!(self.driver.transfer(COPY, NOISE, LOADED + block, BLOCK as u32), "");
+            assert_eq!(self.driver.transfer(copy(NOISE, LOADED + block, BLOCK as u32)), "");
         }
         // Copies are in time for the next step, which loads are not behind.
         self.driver.compute(0, BLOCK as u32 - 1, 1, &[NOISE]);
@@ -147,7 +158,7 @@ impl Kept {
     fn load(&mut self, turn: Turn, dram: u32) {
         self.forget(turn);
         for (block, _) in Self::history(turn) {
-            assert_eq!(self.driver.transfer(LOAD, dram + block, LOADED + block, 0), "");
+            assert_eq!(self.driver.transfer(load(dram + block, LOADED + block)), "");
         }
     }
 
@@ -227,7 +238,7 @@ impl Kept {
         self.load(turn, SAVED);
         *self.driver.watch.turned.lock().unwrap() = None;
         if matches!(fault, Fault::Noise) {
-            assert_eq!(self.driver.transfer(COPY, NOISE, LOADED + block, BLOCK as u32), "");
+            assert_eq!(self.driver.transfer(copy(NOISE, LOADED + block, BLOCK as u32)), "");
         }
         self.turn(turn, LOADED)
     }

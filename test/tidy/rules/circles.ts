@@ -2,12 +2,21 @@
 
 import { posix } from 'node:path'
 import { importsOf } from './imports.js'
+import { rustLinks } from './rust-imports.js'
 import type { Finding, SourceFile } from './tree.js'
 
 /** Each file that lies on a circle, with a shortest way back to it. */
 export function circleFindings(files: readonly SourceFile[]): Finding[] {
-  const links = new Map(files.map((file) => [file.path, linksOf(file)]))
-  return files.flatMap(({ path }) => {
+  return findings(new Map(files.map((file) => [file.path, linksOf(file)])))
+}
+
+/** The same of Rust files, each crate for itself. */
+export function rustCircleFindings(files: readonly SourceFile[]): Finding[] {
+  return findings(rustLinks(files))
+}
+
+function findings(links: ReadonlyMap<string, readonly string[]>): Finding[] {
+  return [...links.keys()].flatMap((path) => {
     const way = wayBack(path, links)
     return way ? [{ path, line: 0, message: `an import circle: ${way.join(' → ')}` }] : []
   })

@@ -12,12 +12,14 @@ import type {
   Transfer,
 } from '../types.js'
 import { perSlotTier } from '../../protocol/tiers.js'
-import { loadAddon, type BindingEngine, type NativeInfo, type NativeOpenOptions, type NativeSequence } from './addon.js'
+import { loadAddon } from './addon.js'
+import type { BindingEngine, BindingInfo, BindingOpenOptions, BindingSequence } from './addon.generated.js'
 import { engineError, startError } from './errors.js'
 import { NativeText } from './text.js'
-import { keyToBytes, readEvents, WireWriter } from './wire.js'
+import { keyToBytes } from './keys.js'
+import { readEvents, WireWriter } from './wire.js'
 
-export type NativeEngineOptions = NativeOpenOptions
+export type NativeEngineOptions = Readonly<BindingOpenOptions>
 
 /** Share of the model that is loaded, 0…1. */
 export type ProgressListener = (share: number) => void
@@ -125,7 +127,7 @@ export class NativeEngine implements Engine {
   }
 }
 
-function engineInfo(native: NativeInfo): EngineInfo {
+function engineInfo(native: BindingInfo): EngineInfo {
   const { temperature, topP, topK, cappedBySlidingWindow: _, ...same } = native
   return {
     ...same,
@@ -139,7 +141,7 @@ function engineInfo(native: NativeInfo): EngineInfo {
   }
 }
 
-function nativeSequence(spec: SequenceSpec): NativeSequence {
+function nativeSequence(spec: SequenceSpec): BindingSequence {
   const { sampling } = spec
   return {
     sequence: spec.sequence,

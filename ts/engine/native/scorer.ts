@@ -1,7 +1,8 @@
 // What a model thinks of a given text, seen through a view: for evaluation only.
 
 import type { ViewParameters } from '../types.js'
-import { loadAddon, type NativeOpenOptions } from './addon.js'
+import { loadAddon } from './addon.js'
+import type { BindingOpenOptions } from './addon.generated.js'
 import { engineError, startError } from './errors.js'
 
 /**
@@ -37,12 +38,12 @@ export interface Scorer {
  * Loads the model alone; `hbmBytes` holds the longest window twice.
  * @throws ExitError with exit code 2 for a wrong model or configuration.
  */
-export async function openScorer(options: NativeOpenOptions): Promise<Scorer> {
+export async function openScorer(options: Readonly<BindingOpenOptions>): Promise<Scorer> {
   try {
     const binding = await loadAddon().openScorer(options)
     return {
       score: (tokens, first, ways) =>
-        binding.score(tokens, first, ways).catch((thrown: unknown) => {
+        binding.score(tokens, first, [...ways]).catch((thrown: unknown) => {
           throw engineError(thrown)
         }),
     }

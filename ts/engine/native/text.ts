@@ -2,13 +2,13 @@
 
 import type { BlockKey, ChatMessageText, EncodedPrompt, EngineText, ViewParameters } from '../types.js'
 import { PromptTooLong } from '../too-long.js'
-import type { BindingEngine, NativeMessage, NativePrompt } from './addon.js'
+import type { BindingEngine, BindingMessage, BindingPrompt } from './addon.generated.js'
 import { engineError } from './errors.js'
-import { keyFromBytes, keyToBytes } from './wire.js'
+import { keyFromBytes, keyToBytes } from './keys.js'
 
 const KEY_BYTES = 32
 
-function nativeMessage({ role, content, name, stored }: ChatMessageText): NativeMessage {
+function nativeMessage({ role, content, name, stored }: ChatMessageText): BindingMessage {
   return {
     role,
     content,
@@ -23,7 +23,7 @@ async function translated<T>(promise: Promise<T>): Promise<T> {
   })
 }
 
-async function within(mostTokens: number | undefined, promise: Promise<NativePrompt>): Promise<EncodedPrompt> {
+async function within(mostTokens: number | undefined, promise: Promise<BindingPrompt>): Promise<EncodedPrompt> {
   const { tokens, systemTokens, atLeast } = await translated(promise)
   if (atLeast !== undefined) throw new PromptTooLong(atLeast, mostTokens ?? 0)
   return { tokens, systemTokens }

@@ -19,6 +19,8 @@ export interface SchedulerEvents {
   ssdSlotLeft: [slot: number]
   /** A front has waited in vain for the disk: it may have to begin. */
   frontWaited: []
+  /** A request has followed another one for as long as it may. */
+  followerWaited: []
   /** A transfer failed; its waiter hears of it next. `code` is stable, `detail` a sentence. */
   transferFailed: [kind: Transfer['kind'], code: string, detail: string | undefined]
   /** The key-addressed tier has answered, or a time for it is over; `handle` does what is to be done now. */
@@ -41,6 +43,7 @@ export class EventBus {
     flushing: [],
     ssdSlotLeft: [],
     frontWaited: [],
+    followerWaited: [],
     transferFailed: [],
     keyedNews: [],
     engineRefused: [],

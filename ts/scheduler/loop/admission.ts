@@ -1,8 +1,10 @@
-// Who of the waiting is next. Requests whose blocks are ready and that find room run; those whose blocks are still being
-// fetched, and those too large for the room there is now, are overtaken, a bounded number of times.
+// Which of the waiting requests is next. Requests whose blocks are ready and that find room run; those whose blocks are still
+// being fetched, and those too large for the room there is now, are overtaken, a bounded number of times. Those that follow
+// another request stand aside as long as they do.
 
 import type { Clock } from '../../engine/clock.js'
 import type { Moves } from '../moves/moves.js'
+import type { Followers } from './followers.js'
 import type { WaitingQueue } from './queue.js'
 import type { Sequence } from '../sequence/sequence.js'
 
@@ -16,11 +18,13 @@ type Preparation = Pick<Moves, 'isReady'> & Partial<Pick<Moves, 'isHeld'>>
 export class Admission {
   readonly #queue: WaitingQueue
   readonly #moves: Preparation
+  readonly #followers: Pick<Followers, 'follows' | 'forget'>
   readonly #clock: Clock
 
-  constructor(queue: WaitingQueue, moves: Preparation, clock: Clock) {
+  constructor(queue: WaitingQueue, moves: Preparation, followers: Pick<Followers, 'follows' | 'forget'>, clock: Clock) {
     this.#queue = queue
     this.#moves = moves
+    this.#followers = followers
     this.#clock = clock
   }
 
@@ -32,6 +36,7 @@ export class Admission {
     let smallest = Infinity
     let unheld: Sequence | undefined
     for (const sequence of this.#queue) {
+      if (this.#followers.follows(sequence)) continue
       const isDue = this.#isDue(sequence)
       if (!isDue && this.#isHeld(sequence)) continue
       unheld ??= sequence
@@ -43,6 +48,7 @@ export class Admission {
       // Its turn has come: what becomes free is for it.
       if (isDue) return undefined
     }
+    // Nothing runs, so none follows.
     const oldest = isIdle && smallest === Infinity ? unheld : undefined
     return oldest && hasRoom(oldest) ? oldest : undefined
   }
@@ -51,8 +57,9 @@ export class Admission {
   admit(sequence: Sequence): void {
     for (const other of this.#queue) {
       if (other === sequence) break
-      other.standing.overtake(this.#clock.now())
+      if (!this.#followers.follows(other)) other.standing.overtake(this.#clock.now())
     }
+    this.#followers.forget(sequence)
     this.#queue.remove(sequence)
   }
 

@@ -11,6 +11,7 @@ import { Traffic } from '../costs/traffic.js'
 import { Moves } from '../moves/moves.js'
 import type { LeaveReason, Sequence } from '../sequence/sequence.js'
 import { Admission } from './admission.js'
+import { Followers } from './followers.js'
 import { Joiner } from './joiner.js'
 import { Pacer } from './pacer.js'
 import { Planner, type Draft } from './planner.js'
@@ -45,6 +46,7 @@ export class Scheduler {
   readonly #roster: Roster
   readonly #lookAhead = new LookAhead()
   readonly #traffic: Traffic
+  readonly #followers: Followers
   readonly #joiner: Joiner
   readonly #pacer: Pacer
   readonly #planner: Planner
@@ -62,7 +64,8 @@ export class Scheduler {
     this.#traffic = new Traffic(core.clock, () => this.#present)
     const moves = new Moves(core, store, this.#traffic, this.#lookAhead)
     this.moves = moves
-    this.admission = new Admission(this.waiting, moves, core.clock)
+    this.#followers = new Followers(core, moves, () => this.active)
+    this.admission = new Admission(this.waiting, moves, this.#followers, core.clock)
     this.#joiner = new Joiner(core)
     this.#pacer = new Pacer(this.#traffic, core.costs, () => this.waiting.length)
     this.#planner = new Planner(core, moves.room, moves.saver, this.#pacer)
@@ -70,6 +73,7 @@ export class Scheduler {
     this.#releaser = new Releaser(core, moves.saver, listener)
     core.events.on('frontWaited', () => this.pump())
     core.events.on('keyedNews', handle => this.#onKeyedNews(handle))
+    core.events.on('followerWaited', () => this.pump())
     core.events.on('engineRefused', thrown => this.#broke(thrown))
     core.engine.onEvents = events => this.#guard(() => this.#onEvents(events))
   }
@@ -98,6 +102,7 @@ export class Scheduler {
   stop(): void {
     this.#isStopped = true
     this.moves.close()
+    this.#followers.close()
   }
 
   enqueue(sequence: Sequence): void {
@@ -117,6 +122,7 @@ export class Scheduler {
     this.#guard(() => {
       if (sequence.state === 'waiting') {
         this.waiting.remove(sequence)
+        this.#followers.forget(sequence)
         sequence.unwant()
         this.#end(sequence)
       } else {
@@ -295,6 +301,7 @@ export class Scheduler {
     sequence.prepare(now)
     sequence.trail.add('queued', sequence.times.queued, now)
     this.#roster.activate(sequence)
+    this.#followers.rosterChanged()
   }
 
   #join(): void {

@@ -15,6 +15,7 @@ import { Fetcher } from './keyed/fetcher.js'
 import { Putter } from './keyed/putter.js'
 import { Loader } from './loader.js'
 import { Prefetcher } from './prefetcher.js'
+import { Publisher, type Publication } from './publisher.js'
 import { Reads } from './reads.js'
 import { Room } from './room.js'
 import { Saver } from './saver.js'
@@ -35,6 +36,7 @@ export class Moves {
   readonly #fronts: FrontRunner
   /** The key-addressed tier; null: there is none. */
   readonly #keyed: { readonly fetcher: Fetcher; readonly putter: Putter } | null
+  readonly #publisher: Publisher
 
   /** @param store Names what is durable; null: nothing is kept. */
   constructor(core: Core, store: BlockStore | null, traffic: Traffic, lookAhead: LookAhead) {
@@ -55,6 +57,7 @@ export class Moves {
     this.#fronts = new FrontRunner(core, reads, loader, traffic)
     const { keyed } = core
     this.#keyed = keyed && { fetcher: new Fetcher(core, keyed, room, block => this.lower(block)), putter: new Putter(core, keyed) }
+    this.#publisher = new Publisher(core, room)
   }
 
   /** Nothing moves, and nothing is about to. */
@@ -105,6 +108,11 @@ export class Moves {
   /** A sequence whose front is computed while its back is read goes on. */
   advanceFront(sequence: Sequence): void {
     this.#fronts.advance(sequence)
+  }
+
+  /** The last, partly filled block of a computed prompt is copied for others; `published` runs when they find it. */
+  publishTail(sequence: Sequence, published: () => void): Publication {
+    return this.#publisher.publishTail(sequence, published)
   }
 
   /** Starts what may start downwards: saves and writes. Before anything is evicted: what is saved need not be lost. */

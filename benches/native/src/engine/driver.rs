@@ -5,11 +5,12 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
+use attentionstore_engine::event::{EngineEvent, RowStatus};
 use attentionstore_engine::plan::{PlanRow, PlanSave, StepPlan, TableUpdate, Transfer, TransferKind};
+use attentionstore_engine::wire::{decode_events, encode_plan, encode_transfers};
 use attentionstore_engine::{Engine, EngineInfo, EngineOptions, SamplingParams, SequenceSpec};
 use attentionstore_kv::BLOCK_TOKENS;
 
-use super::events::{Told, plan_words, read_events, transfer_words};
 use crate::Outcome;
 
 /// More than any batch of events takes; grown where one takes more.
@@ -109,7 +110,7 @@ impl Driver {
 
     pub fn submit(&mut self, plan: &StepPlan) -> Outcome<()> {
         self.moving.extend(plan.saves.iter().map(|save| save.id));
-        Ok(self.engine.submit(&plan_words(plan))?)
+        Ok(self.engine.submit(&encode_plan(plan))?)
     }
 
     /// Starts movements; they are done after [`Driver::settle`].
@@ -117,7 +118,7 @@ impl Driver {
         let transfers: Vec<Transfer> =
             kinds.into_iter().map(|kind| Transfer { id: self.next_number(), kind }).collect();
         self.moving.extend(transfers.iter().map(|transfer| transfer.id));
-        self.engine.transfer(&transfer_words(&transfers))?;
+        self.engine.transfer(&encode_transfers(&transfers))?;
         Ok(transfers.iter().map(|transfer| transfer.id).collect())
     }
 
@@ -214,13 +215,17 @@ impl Driver {
             length = self.engine.events().take(&mut self.packed);
         }
         let now = Instant::now();
-        for told in read_events(&self.packed[..length]) {
-            match told {
-                Told::Step { step, whole: true } => drop(self.replies.insert(step, now)),
-                Told::Step { step, whole: false } => return Err(format!("step {step} left rows out").into()),
-                Told::Transfer { id, error } if error.is_empty() => drop(self.moving.remove(&id)),
-                Told::Transfer { error, .. } => return Err(format!("a transfer failed: {error}").into()),
-                Told::Failed { message } => return Err(message.into()),
+        for event in decode_events(&self.packed[..length])? {
+            match event {
+                EngineEvent::Step(reply) if reply.rows.iter().all(|row| row.status == RowStatus::Ok) => {
+                    self.replies.insert(reply.step, now);
+                }
+                EngineEvent::Step(reply) => return Err(format!("step {} left rows out", reply.step).into()),
+                EngineEvent::Transfer(done) => match done.error {
+                    None => drop(self.moving.remove(&done.id)),
+                    Some(reason) => return Err(format!("a transfer failed: {}", reason.detail).into()),
+                },
+                EngineEvent::Failed { message, .. } => return Err(message.into()),
             }
         }
         Ok(())

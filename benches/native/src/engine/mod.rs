@@ -2,7 +2,6 @@
 
 mod compute;
 mod driver;
-mod events;
 mod returning;
 mod shape;
 mod tiers;

@@ -1,6 +1,7 @@
 //! What decode and prefill attention share: shapes, views, the split over keys and its joining.
 
 use super::Kernels;
+use super::waves::{DECODE_WAVES, PREFILL_WAVES, TILE_ROWS};
 use crate::error::CudaError;
 use crate::runtime::{Arguments, DevicePointer, Function, Grid, Stream};
 
@@ -145,9 +146,9 @@ impl Partials {
     /// Most (row, split) pairs of any launch that `DecodeAttention::plan` and `PrefillAttention::plan` split on a
     /// card of `multiprocessors`, with at most `rows` of queries.
     pub fn most_rows(shape: &AttentionShape, rows: usize, multiprocessors: usize) -> usize {
-        let decode = super::decode::WAVES * multiprocessors / shape.kv_heads;
-        let tile = super::prefill::TILE_ROWS / shape.group();
-        let prefill = tile * super::prefill::WAVES * multiprocessors / shape.kv_heads;
+        let decode = DECODE_WAVES * multiprocessors / shape.kv_heads;
+        let tile = TILE_ROWS / shape.group();
+        let prefill = tile * PREFILL_WAVES * multiprocessors / shape.kv_heads;
         rows.max(decode).max(prefill)
     }
 

@@ -2,6 +2,7 @@
 
 use super::Kernels;
 use super::attention::{AttentionShape, BLOCK_TOKENS, KeySplit, Partials, View};
+use super::waves::DECODE_WAVES;
 use crate::error::CudaError;
 use crate::runtime::{Arguments, DevicePointer, Grid, Stream};
 
@@ -11,10 +12,8 @@ const GRANULE: usize = 4;
 /// more.
 const RESIDENT: usize = 2;
 /// Blocks of a split at most, so that one long view among short ones is not what a step waits for; as long as that
-/// stays below `WAVES`.
+/// stays below `DECODE_WAVES`.
 const LONGEST_SPLIT: usize = 32;
-/// CTAs for each multiprocessor at most. The workspace is for so many.
-pub(super) const WAVES: usize = 24;
 
 /// One launch over `rows` queries. `positions` and `table_starts` (of each row's view in
 /// [`View::block_slots`]) are u32 on the device; a position of `u32::MAX` is a row that takes no part and
@@ -41,7 +40,7 @@ impl DecodeAttention {
     /// `multiprocessors`.
     pub fn plan(shape: &AttentionShape, rows: usize, longest: usize, multiprocessors: usize) -> KeySplit {
         let (ctas, blocks) = (rows * shape.kv_heads(), longest.div_ceil(BLOCK_TOKENS));
-        let bounded = (ctas * blocks.div_ceil(LONGEST_SPLIT)).min(WAVES * multiprocessors);
+        let bounded = (ctas * blocks.div_ceil(LONGEST_SPLIT)).min(DECODE_WAVES * multiprocessors);
         KeySplit::plan(blocks, ctas, bounded.max(RESIDENT * multiprocessors), GRANULE)
     }
 }

@@ -11,6 +11,7 @@ mod prefill;
 mod rope;
 mod rows;
 mod sample;
+mod waves;
 
 pub use attention::{AttentionShape, KeySplit, Partials, View};
 pub use decode::DecodeAttention;

@@ -2,11 +2,10 @@
 
 use super::Kernels;
 use super::attention::{AttentionShape, BLOCK_TOKENS, KeySplit, Partials, View};
+use super::waves::{PREFILL_WAVES, TILE_ROWS};
 use crate::error::CudaError;
 use crate::runtime::{Arguments, DevicePointer, Grid, Plain, Stream, TensorMap};
 
-/// Query rows (token × head of the group) of a CTA.
-pub(super) const TILE_ROWS: usize = 128;
 /// Rows of K and of V in shared memory: two stages of a block each.
 const KV_ROWS: usize = 4 * BLOCK_TOKENS;
 const PADDING: usize = 8;
@@ -18,8 +17,6 @@ const HOPPER_HEAD_DIM: usize = 128;
 const HOPPER_KEYS: usize = 128;
 /// Columns of a row in the 128-byte swizzle.
 const PART_COLUMNS: usize = 64;
-/// CTAs for each multiprocessor below which the keys are split.
-pub(super) const WAVES: usize = 4;
 
 pub(super) fn shared_bytes(head_dim: usize) -> u32 {
     ((TILE_ROWS + KV_ROWS) * (head_dim + PADDING) * 2) as u32
@@ -94,7 +91,7 @@ impl PrefillAttention {
         multiprocessors: usize,
     ) -> KeySplit {
         let ctas = tile_count * shape.kv_heads();
-        KeySplit::plan(longest.div_ceil(BLOCK_TOKENS), ctas, WAVES * multiprocessors, 1)
+        KeySplit::plan(longest.div_ceil(BLOCK_TOKENS), ctas, PREFILL_WAVES * multiprocessors, 1)
     }
 
     /// Bytes of the view's keys, rotated.

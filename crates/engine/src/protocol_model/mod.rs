@@ -17,7 +17,8 @@ use attentionstore_model::text::{AnswerText, StopStrings, Tokenizer};
 use attentionstore_uring::caught;
 use shuttle::thread;
 
-use self::device::{COMPUTED, Device, Faults, LAYOUT, LOADED, READ_WRONG, SAW_ALL, Told, read_events};
+use self::device::{COMPUTED, Device, Faults, LAYOUT, LOADED, READ_WRONG, SAW_ALL};
+use crate::event::{EngineEvent, RowStatus};
 use crate::host::HostSlots;
 use crate::inbox::Inbox;
 use crate::loads::Loads;
@@ -26,6 +27,7 @@ use crate::plan::{PlanRow, PlanSave, StepPlan, TableUpdate, Transfer, TransferKi
 use crate::saves::Saves;
 use crate::sequence::SequenceSpec;
 use crate::stats::Meters;
+use crate::wire::decode_events;
 use crate::worker::Worker;
 
 /// Schedules of each kind a scenario; the fault that is put back is found within a few hundred.
@@ -105,7 +107,7 @@ impl Ground {
         device.close();
         let mut packed = vec![0; 1 << 16];
         let length = outbox.take(&mut packed);
-        self.check(scenario, &read_events(&packed[..length]));
+        self.check(scenario, &decode_events(&packed[..length]).unwrap());
     }
 
     fn send(&self, inbox: &Inbox) {
@@ -153,19 +155,19 @@ impl Ground {
         AnswerText::new(self.tokenizer.clone(), Arc::new(StopStrings::new::<&str>(&[]).unwrap()))
     }
 
-    fn check(&self, scenario: Scenario, told: &[Told]) {
+    fn check(&self, scenario: Scenario, told: &[EngineEvent]) {
         let ends = |id| {
-            let ends: Vec<&str> = told.iter().filter_map(|told| told.end_of(id)).collect();
+            let ends: Vec<&str> = told.iter().filter_map(|event| end_of(event, id)).collect();
             assert_eq!(ends.len(), 1, "transfer {id} ends once: {told:?}");
             ends[0]
         };
         let ended = [LOAD, STEP_SAVE, COPY, SAVE, UNREAD].map(ends);
-        let rows: Vec<_> = told.iter().filter_map(Told::row).collect();
+        let rows: Vec<_> = told.iter().filter_map(row).collect();
         assert_eq!(rows.len(), 2, "both steps are answered: {told:?}");
         for (status, token) in rows {
             assert_ne!(token, Some(READ_WRONG), "a row was sampled over rows that had not arrived: {told:?}");
-            assert!(status != 0 || token == Some(SAW_ALL), "{told:?}");
-            assert!(status == 0 || ended[0] != "", "a row is void without a cause: {told:?}");
+            assert!(status != RowStatus::Ok || token == Some(SAW_ALL), "{told:?}");
+            assert!(status == RowStatus::Ok || ended[0] != "", "a row is void without a cause: {told:?}");
         }
         if !scenario.faults.any() {
             assert_eq!(ended, [""; 5], "{told:?}");
@@ -181,6 +183,28 @@ impl Ground {
     }
 }
 
+/// The error code of a transfer that ended, empty where it succeeded.
+fn end_of(event: &EngineEvent, transfer: u32) -> Option<&str> {
+    match event {
+        EngineEvent::Transfer(done) if done.id == transfer => {
+            Some(done.error.as_ref().map_or("", |reason| reason.code.as_str()))
+        }
+        _ => None,
+    }
+}
+
+/// Status and token of a step's only row.
+fn row(event: &EngineEvent) -> Option<(RowStatus, Option<u32>)> {
+    match event {
+        EngineEvent::Step(reply) => {
+            let row = &reply.rows[0];
+            Some((row.status, row.sampled.as_ref().map(|sampled| sampled.token)))
+        }
+        _ => None,
+    }
+}
+
+/// Ids of transfers.
 const LOAD: u32 = 1;
 const STEP_SAVE: u32 = 2;
 const COPY: u32 = 3;

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
+use attentionstore_engine::event::{EngineEvent, Finish, RowResult, RowStatus};
+use attentionstore_engine::plan::{PlanRow, PlanSave, StepPlan, TableUpdate, Transfer, TransferKind};
+use attentionstore_engine::wire::{decode_events, encode_plan, encode_transfers};
 use attentionstore_engine::{Engine, EngineOptions, MaskSource, SamplingParams, SequenceSpec};
 use attentionstore_kv::HEADER_BYTES;
 
@@ -11,9 +14,6 @@ use crate::support::subject::Subject;
 use crate::support::watched::{Watch, Watched};
 
 pub const MAX_BATCH_TOKENS: usize = 512;
-
-/// As the wire numbers it.
-const COPY: u32 = 4;
 
 /// An engine whose backend is watched.
 pub struct Driver {
@@ -40,13 +40,71 @@ pub enum Told {
     Failed { code: String, message: String },
 }
 
-/// Sequence, status (0 ok, 1 no-op, 2 void), the sampled token, and why the answer ended, as the wire numbers it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     pub sequence: u32,
-    pub status: u32,
+    pub status: RowStatus,
     pub token: Option<u32>,
-    pub finish: Option<u32>,
+    pub finish: Option<Finish>,
+}
+
+impl From<EngineEvent> for Told {
+    fn from(event: EngineEvent) -> Self {
+        match event {
+            EngineEvent::Step(reply) => {
+                Told::Step { step: reply.step, rows: reply.rows.into_iter().map(Row::from).collect() }
+            }
+            EngineEvent::Transfer(done) => Told::Transfer {
+                id: done.id,
+                error: done.error.map_or_else(String::new, |reason| reason.code),
+            },
+            EngineEvent::Failed { code, message } => Told::Failed { code, message },
+        }
+    }
+}
+
+impl From<RowResult> for Row {
+    fn from(row: RowResult) -> Self {
+        Row {
+            sequence: row.sequence,
+            status: row.status,
+            token: row.sampled.map(|sampled| sampled.token),
+            finish: row.finished.map(|finished| finished.reason),
+        }
+    }
+}
+
+/// dram → hbm.
+pub fn load(dram_slot: u32, hbm_slot: u32) -> TransferKind {
+    TransferKind::Load { dram_slot, hbm_slot }
+}
+
+/// hbm → dram.
+pub fn save(hbm_slot: u32, dram_slot: u32, valid: u32) -> TransferKind {
+    TransferKind::Save { hbm_slot, dram_slot, valid }
+}
+
+/// hbm → hbm.
+pub fn copy(from_hbm_slot: u32, to_hbm_slot: u32, valid: u32) -> TransferKind {
+    TransferKind::Copy { from_hbm_slot, to_hbm_slot, valid }
+}
+
+/// `count` rows of a sequence whose blocks lie in `slots`, one token sampled.
+pub fn plan(step: u32, sequence: u32, slots: &[u32], from: u32, count: u32) -> StepPlan {
+    let table = |(index, &slot): (usize, &u32)| TableUpdate { sequence, index: index as u32, slot };
+    StepPlan {
+        step,
+        tables: slots.iter().enumerate().map(table).collect(),
+        rows: vec![PlanRow { sequence, from, count, sample: true }],
+        ..StepPlan::default()
+    }
+}
+
+/// As `plan`, with save 77 of block `index`, whole, into dram slot 2.
+pub fn plan_with_save(plan: StepPlan, index: u32) -> StepPlan {
+    let sequence = plan.rows[0].sequence;
+    let saves = vec![PlanSave { id: 77, sequence, index, dram_slot: 2, valid: crate::support::BLOCK as u32 }];
+    StepPlan { saves, ..plan }
 }
 
 impl Driver {
@@ -115,18 +173,20 @@ impl Driver {
 
     /// A decode row in the table as it is, planned before the reply of `step - 1`.
     pub fn plan_ahead(&mut self, step: u32, sequence: u32, from: u32) {
-        self.engine.submit(&[step, 0, 0, 1, 0, sequence, from, 1, 1]).unwrap();
+        self.submit(&plan(step, sequence, &[], from, 1));
     }
 
     /// One row group of `sequence`, its whole table given, one token sampled; waits for its reply.
     pub fn step(&mut self, step: u32, sequence: u32, from: u32, count: u32, table: &[u32]) -> Row {
-        self.run(step, sequence, table, [from, count, 1])
+        self.run(sequence, plan(step, sequence, table, from, count))
     }
 
     /// As `step`, with nothing sampled.
     pub fn compute(&mut self, sequence: u32, from: u32, count: u32, table: &[u32]) -> Row {
         let step = self.new_id();
-        self.run(step, sequence, table, [from, count, 0])
+        let mut plan = plan(step, sequence, table, from, count);
+        plan.rows[0].sample = false;
+        self.run(sequence, plan)
     }
 
     /// The slices of a dram slot, in the order of layers.
@@ -143,25 +203,23 @@ impl Driver {
         self.watch.logits.lock().unwrap().replace(Vec::new()).unwrap_or_default()
     }
 
-    fn run(&mut self, step: u32, sequence: u32, table: &[u32], row: [u32; 3]) -> Row {
-        let mut words = vec![step, 1, table.len() as u32, 1, 0, sequence];
-        for (index, slot) in table.iter().enumerate() {
-            words.extend([sequence, index as u32, *slot]);
-        }
-        words.push(sequence);
-        words.extend(row);
-        self.engine.submit(&words).unwrap();
+    fn run(&mut self, sequence: u32, plan: StepPlan) -> Row {
+        let step = plan.step;
+        self.submit(&StepPlan { resets: vec![sequence], ..plan });
         match self.next(|told| matches!(told, Told::Step { step: replied, .. } if *replied == step)) {
-            Told::Step { rows, .. } => rows[0].clone(),
+            Told::Step { mut rows, .. } => rows.remove(0),
             other => panic!("{other:?} is no step"),
         }
     }
 
-    /// Starts transfers in one batch, each `[kind, id, a, b, valid]`, without waiting for their ends.
-    pub fn start(&self, transfers: &[[u32; 5]]) {
-        let words: Vec<u32> =
-            transfers.iter().flat_map(|words| words.iter().copied().chain([0; 8])).collect();
-        self.engine.transfer(&words).unwrap();
+    pub fn submit(&self, plan: &StepPlan) {
+        self.engine.submit(&encode_plan(plan)).unwrap();
+    }
+
+    /// Starts transfers with these ids in one batch, without waiting for their ends.
+    pub fn start(&self, transfers: &[(u32, TransferKind)]) {
+        let transfers: Vec<Transfer> = transfers.iter().map(|&(id, kind)| Transfer { id, kind }).collect();
+        self.engine.transfer(&encode_transfers(&transfers)).unwrap();
     }
 
     /// Waits for the end of a transfer; the error code.
@@ -182,21 +240,14 @@ impl Driver {
         let (held, gate) = channel();
         *self.watch.gate.lock().unwrap() = Some(gate);
         let (id, last) = (self.new_id(), self.engine.info().hbm_slots - 1);
-        self.start(&[[COPY, id, last - 1, last, 1]]);
+        self.start(&[(id, copy(last - 1, last, 1))]);
         held
     }
 
-    /// Starts a transfer of kind `kind` (as the wire numbers them) and waits for its end; the error code.
-    pub fn transfer(&mut self, kind: u32, a: u32, b: u32, valid: u32) -> String {
-        self.transfer_block(kind, a, b, valid, &[0; 32])
-    }
-
-    /// As `transfer`, of the block with this key.
-    pub fn transfer_block(&mut self, kind: u32, a: u32, b: u32, valid: u32, key: &[u8; 32]) -> String {
+    /// Starts a transfer and waits for its end; the error code.
+    pub fn transfer(&mut self, kind: TransferKind) -> String {
         let id = self.new_id();
-        let mut words = vec![kind, id, a, b, valid];
-        words.extend(key.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes)));
-        self.engine.transfer(&words).unwrap();
+        self.start(&[(id, kind)]);
         self.ended(id)
     }
 
@@ -214,58 +265,8 @@ impl Driver {
             self.woken.recv().expect("the engine lives");
             let mut packed = vec![0; 1 << 16];
             let length = self.engine.events().take(&mut packed);
-            self.pending.extend(read_events(&packed[..length]));
+            let told = decode_events(&packed[..length]).expect("they are events");
+            self.pending.extend(told.into_iter().map(Told::from));
         }
     }
-}
-
-fn word(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())
-}
-
-fn text(bytes: &[u8], at: &mut usize) -> String {
-    let length = word(bytes, *at) as usize;
-    let value = String::from_utf8(bytes[*at + 4..*at + 4 + length].to_vec()).unwrap();
-    *at += 4 + length.next_multiple_of(4);
-    value
-}
-
-fn read_events(mut bytes: &[u8]) -> Vec<Told> {
-    let mut events = Vec::new();
-    while !bytes.is_empty() {
-        let length = word(bytes, 4) as usize;
-        let (event, rest) = bytes.split_at(length);
-        events.push(match word(event, 0) {
-            0 => Told::Step { step: word(event, 8), rows: read_rows(event) },
-            1 => Told::Transfer { id: word(event, 8), error: text(event, &mut 24) },
-            _ => {
-                let at = &mut 8;
-                Told::Failed { code: text(event, at), message: text(event, at) }
-            }
-        });
-        bytes = rest;
-    }
-    events
-}
-
-fn read_rows(event: &[u8]) -> Vec<Row> {
-    let mut at = 28;
-    (0..word(event, 24))
-        .map(|_| {
-            let (sequence, flags, filled) = (word(event, at), word(event, at + 4), word(event, at + 8));
-            at += 12 + filled as usize * 36;
-            text(event, &mut at);
-            let token = (flags & 4 != 0).then(|| word(event, at));
-            at += if token.is_some() { 4 } else { 0 };
-            assert_eq!(flags & 8, 0, "these tests ask for no log probabilities");
-            let finish = (flags & 16 != 0).then(|| {
-                let reason = word(event, at);
-                at += 8;
-                text(event, &mut at);
-                at += 12 + if flags & 32 != 0 { 32 } else { 0 };
-                reason
-            });
-            Row { sequence, status: flags & 3, token, finish }
-        })
-        .collect()
 }

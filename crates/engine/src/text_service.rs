@@ -1,0 +1,43 @@
+//! The model's text side behind the engine: tokenizer, template and the threads for texts.
+
+mod lanes;
+
+use std::sync::Arc;
+
+use attentionstore_model::loader::LoadedModel;
+use attentionstore_model::text::{TextModel, Tokenizer};
+
+use crate::error::EngineError;
+use crate::identity::hex;
+use lanes::Lanes;
+
+pub(crate) struct TextService {
+    pub(crate) model: TextModel,
+    lanes: Lanes,
+}
+
+impl TextService {
+    pub fn open(model: &LoadedModel) -> Result<Self, EngineError> {
+        Ok(Self { model: TextModel::from_loaded(model)?, lanes: Lanes::new() })
+    }
+
+    pub fn tokenizer(&self) -> Arc<Tokenizer> {
+        self.model.tokenizer.clone()
+    }
+
+    pub fn end_tokens(&self) -> &[u32] {
+        &self.model.end_tokens
+    }
+
+    pub fn has_template(&self) -> bool {
+        self.model.template.is_some()
+    }
+
+    pub fn fingerprint(&self) -> String {
+        hex(&self.model.fingerprint())
+    }
+    /// Has `work` on a text of `bytes` bytes done on a thread for texts.
+    pub fn run(&self, bytes: usize, work: impl FnOnce(&mut dyn FnMut()) + Send + 'static) {
+        self.lanes.run(bytes, work);
+    }
+}
