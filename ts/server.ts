@@ -109,6 +109,8 @@ async function serve(
     reuseAfterTruncation: options.reuseAfterTruncation === 'on',
     ...(options.contextWindow === null ? {} : { contextWindow: options.contextWindow }),
     sessionTtlMs: options.sessionTtl,
+    maxResponseBytes: options.responseBytes,
+    responseTtlMs: options.responseTtl,
     onRequestLogged: requestLog === null ? null : (record) => requestLog.add(record),
     onFault: (fault) => faults.add(fault),
     ...(options.maxContext === null ? {} : { maxContext: options.maxContext }),

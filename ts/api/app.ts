@@ -9,6 +9,7 @@ import { CONVERSATION_ID } from '../protocol/schemas/conversations.js'
 import type { Reply, Surface } from '../surfaces/surface.js'
 import { ClientGone } from '../surfaces/turns.js'
 import { errorBody, errorHeaders, statusOf, toApiError } from './errors.js'
+import { refuseForeignRoute } from './foreign-routes.js'
 import { checkContentType, checkHost, checkOrigin, type AccessRules } from './guards.js'
 import { logFailure, requestLog } from './log.js'
 import type { ApiContext, Route } from './route.js'
@@ -36,7 +37,7 @@ export function createApp(routes: readonly Route[], context: ApiContext, options
   app.use(guardHost(options.access))
   // The page holds no data, so a link from anywhere may open it.
   app.use(webPage(options.webDirectory))
-  app.use(guardOrigin(options.access), guardContentType)
+  app.use(guardOrigin(options.access), guardForeignRoute, guardContentType)
   const readBody = express.json({ limit: options.maxBodyBytes, type: 'application/json' })
   for (const route of routes) {
     app[route.method](route.path, authorize(route, context, options), readBody, serve(route, context, options))
@@ -55,8 +56,9 @@ const takeRequestId: RequestHandler = (request, response, next) => {
 
 /** Before the guards: what they refuse is told in the shape of the path's surface. */
 function takeShape(shape: Route['shape']): RequestHandler {
-  return (_, response, next) => {
+  return (request, response, next) => {
     response.locals['shape'] = shape
+    response.set(shape.headers?.(String(request.id)) ?? {})
     next()
   }
 }
@@ -96,17 +98,23 @@ function guardOrigin(access: AccessRules): RequestHandler {
     if (origin === null) return next()
     response.set({
       'access-control-allow-origin': origin,
-      'access-control-expose-headers': 'x-request-id, x-conversation-id, x-ignored-fields',
+      'access-control-expose-headers': 'x-request-id, request-id, x-conversation-id, x-ignored-fields',
       vary: 'Origin',
     })
     if (request.method !== 'OPTIONS') return next()
     response.set({
-      'access-control-allow-methods': 'GET, POST',
+      'access-control-allow-methods': 'GET, POST, DELETE',
       'access-control-allow-headers': request.get('access-control-request-headers') ?? 'content-type',
       'access-control-max-age': PREFLIGHT_MAX_AGE_S,
     })
     response.status(204).end()
   }
+}
+
+/** Before the content type, which is another one where files are sent. */
+const guardForeignRoute: RequestHandler = (request, _, next) => {
+  refuseForeignRoute(request.path)
+  next()
 }
 
 const guardContentType: RequestHandler = (request, _, next) => {

@@ -11,6 +11,7 @@ const STATUSES: Readonly<Record<ApiErrorCode, number>> = {
   forbidden: 403,
   model_not_found: 404,
   not_found: 404,
+  previous_response_not_found: 404,
   tier_disabled: 409,
   in_use: 409,
   body_too_large: 413,

@@ -45,12 +45,13 @@ function isSameOrigin(origin: string, host: string | undefined): boolean {
 }
 
 /**
- * A form of another page cannot send this type without asking first.
+ * A form of another page cannot send this type without asking first, nor a DELETE, which mostly has no body.
  * @throws ApiError `invalid_value`.
  */
 export function checkContentType(method: string | undefined, headers: IncomingHttpHeaders): void {
   if (method === 'GET' || method === 'HEAD') return
   const type = headers['content-type']?.split(';')[0]?.trim().toLowerCase()
+  if (method === 'DELETE' && type === undefined) return
   if (type !== 'application/json') {
     throw new ApiError('invalid_value', 'The content type must be application/json.', 'content-type')
   }

@@ -35,5 +35,5 @@ export interface OwnRoute extends Omit<SurfaceRoute, 'handler'> {
 /** A row of the route table. */
 export interface Route extends OwnRoute {
   /** How its errors and streams are written. */
-  readonly shape: Pick<Surface, 'errors' | 'events'>
+  readonly shape: Pick<Surface, 'errors' | 'events' | 'headers'>
 }

@@ -186,6 +186,20 @@ export const SERVE_OPTIONS = {
     default: null,
     defaultText: 'none',
   }),
+  responseBytes: option({
+    argument: '<size>',
+    help: 'memory for responses that previous_response_id may name; 0: none is kept',
+    parse: bytes(0),
+    default: DEFAULTS.maxResponseBytes,
+    defaultText: '64MiB',
+  }),
+  responseTtl: option({
+    argument: '<duration>',
+    help: 'forget a kept response that was not used for this long, e.g. 30m',
+    parse: duration,
+    default: DEFAULTS.responseTtlMs,
+    defaultText: '1d',
+  }),
   ssdReadLimit: option({ argument: '<rate>', help: 'most bytes read from disk a second, e.g. 200MB/s', parse: rate, default: null, defaultText: 'none' }),
   ssdWriteLimit: option({ argument: '<rate>', help: 'most bytes written to disk a second, e.g. 200MB/s', parse: rate, default: null, defaultText: 'none' }),
   requestLog: option({

@@ -66,6 +66,19 @@ export interface ViewParameters {
   readonly step: number
 }
 
+/** The form that an answer is to have, as `EngineText.compile` takes it. */
+export type ConstraintSource =
+  | { readonly kind: 'json_object' }
+  | { readonly kind: 'json_schema'; readonly schema: unknown }
+  | { readonly kind: 'regex'; readonly pattern: string }
+  | { readonly kind: 'choice'; readonly choices: readonly string[] }
+  | { readonly kind: 'grammar'; readonly grammar: string }
+
+/** What a source was compiled to. Of use to the engine that made it, for any number of sequences. */
+export interface CompiledConstraint {
+  readonly kind: ConstraintSource['kind'] | 'calls'
+}
+
 /** A request as the engine knows it. Sent once; block tables and rows come with the plans. */
 export interface SequenceSpec {
   /** Chosen by the scheduler, unsigned 32 bits, unique among living sequences. */
@@ -82,6 +95,8 @@ export interface SequenceSpec {
   readonly ignoreEos: boolean
   /** Most tokens to sample. */
   readonly maxTokens: number
+  /** The answer is held to it, from the end of its reasoning on. Absent: any token may come. */
+  readonly constraint?: CompiledConstraint
 }
 
 /** Tokens [from, from + count) of a sequence, by token index, all of one epoch. The last row of a decode step has count 1. */
@@ -105,7 +120,8 @@ export interface TableUpdate {
 
 /**
  * Saved layer by layer beside the step that fills the block. Completion: a TransferDone with this id; its error is
- * `not_computed` where the sequence's rows were a no-op or void, and the dram slot then holds nothing.
+ * `not_computed` where the sequence's rows were a no-op or void, and the dram slot then holds nothing. Not of rows that are
+ * sampled under a constraint: late, they are computed again, and the block with them.
  */
 export interface PlanSave {
   readonly id: number
@@ -157,10 +173,11 @@ type TransferWork =
   | { readonly kind: 'flush' }
 
 /**
- * Why an answer ended: an end token or a stop, its limit, the end of its tool calls, or that no token may come next. The list is open: whatever tells a
- * reason on has a word for those that it does not know.
+ * Why an answer ended: an end token or a stop, its limit, the end of its tool calls, that no token may come next, or that
+ * its constraint took too much work for a token. The list is open: whatever tells a reason on has a word for those that
+ * it does not know.
  */
-export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'none_allowed' | (string & Record<never, never>)
+export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'none_allowed' | 'constraint_failed' | (string & Record<never, never>)
 
 export interface TokenLogprob {
   readonly token: number
@@ -172,9 +189,11 @@ export interface TokenLogprob {
 export interface RowResult {
   readonly sequence: number
   /**
-   * `noop`: the sequence had finished before; `void`: its load failed, nothing was sampled, saved or made visible.
+   * `noop`: the sequence had finished before; `void`: its load failed, nothing was sampled, saved or made visible;
+   * `late`: its constraint did not say in time which tokens may come. Nothing was sampled or made visible then, nor by
+   * the rows behind it in the plan that was sent ahead, which are late too: the same rows are to be planned again.
    */
-  readonly status: 'ok' | 'noop' | 'void'
+  readonly status: 'ok' | 'noop' | 'void' | 'late'
   /** The sampled token, where the plan asked for one. Absent where an end or stop token ended the answer, or no token may come next. */
   readonly token?: number
   readonly logprob?: TokenLogprob
@@ -250,6 +269,11 @@ export interface EngineText {
   /** As vLLM's /tokenize. */
   tokenize(text: string, addSpecialTokens: boolean, mostTokens?: number): Promise<Uint32Array>
   decode(tokens: Uint32Array): Promise<string>
+  /**
+   * Never on the event loop, nor on the threads that texts wait for. Rejects with an `EngineError` whose code begins with
+   * `grammar` where the source is at fault: malformed, too large, too complex, or with a part that is not supported.
+   */
+  compile(source: ConstraintSource): Promise<CompiledConstraint>
   /** The bytes of one token, for logprobs. */
   tokenBytes(token: number): Uint8Array
   /** Root of the key chain for a tenant and a cache salt (both may be empty). */
@@ -270,6 +294,14 @@ export interface EngineStats extends StreamStats {
   readonly loadStallMs: number
   readonly stalledLayers: number
   readonly damagedReads: number
+  /** Masks of constrained answers, and the rows that were not sampled because theirs was not ready. */
+  readonly masks: number
+  readonly maskMs: number
+  readonly lateRows: number
+  /** Sources that were compiled, that had been before, and that were refused. */
+  readonly grammarsCompiled: number
+  readonly grammarsCached: number
+  readonly grammarsRefused: number
 }
 
 export interface Engine {

@@ -9,6 +9,7 @@ export type ApiErrorCode =
   | 'forbidden'
   | 'model_not_found'
   | 'not_found'
+  | 'previous_response_not_found'
   | 'tier_disabled'
   | 'in_use'
   | 'body_too_large'

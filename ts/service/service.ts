@@ -16,6 +16,7 @@ import { createCore, type Core } from '../scheduler/core/core.js'
 import { IntakeDesk, type Intake } from './intake.js'
 import { IntegrityWatch } from './integrity-watch.js'
 import { restoreKept, type Kept } from './kept.js'
+import { MemoryResponses } from './kept-responses.js'
 import { contextThatFits, serviceOptions, type ServiceOptions } from '../scheduler/core/options.js'
 import type { RequestRecords } from './records/records.js'
 import { RequestLog } from './records/request-log.js'
@@ -55,6 +56,7 @@ class Service implements InferenceService {
   readonly #core: Core
   readonly #kept: Kept
   readonly conversations: ConversationControls
+  readonly responses: MemoryResponses
   readonly #scheduler: Scheduler
   readonly #starts: StartFinder
   readonly #intake: IntakeDesk
@@ -89,6 +91,9 @@ class Service implements InferenceService {
     const starts = new StartFinder(core, kept.aliases)
     const nextChange = () => this.#nextChange()
     const controls = new CacheControls(core, scheduler, nextChange)
+    const { maxResponseBytes: maxBytes, responseTtlMs: ttlMs } = options
+    this.responses = new MemoryResponses({ maxBytes, ttlMs, now: () => core.clock.now() })
+    core.events.on('conversationForgotten', key => this.responses.eraseConversation(key))
     this.conversations = new ConversationControls(core, {
       scheduler,
       conversations: kept.conversations,
@@ -96,6 +101,7 @@ class Service implements InferenceService {
       aliases: kept.aliases,
       controls,
       records: accounts.records,
+      responses: this.responses,
       nextChange,
       flushed: async () => kept.database?.flushed(),
     })
@@ -146,6 +152,11 @@ class Service implements InferenceService {
       this.#core.counters.requests.rejected++
       throw error
     }
+  }
+
+  async countPrompt(request: TurnRequest): Promise<number> {
+    this.#checkOpen()
+    return this.#intake.count(request)
   }
 
   cacheStatus(): CacheStatus {
@@ -276,6 +287,7 @@ class Service implements InferenceService {
   #keepHouse(sessionTtlMs: number | null): void {
     try {
       if (sessionTtlMs !== null) this.#controls.dropIdle(this.#core.clock.now() - sessionTtlMs)
+      this.responses.expire()
       this.#watch.begin()
     } catch (thrown) {
       this.#booksAreWrong(thrown)

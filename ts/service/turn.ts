@@ -25,6 +25,7 @@ export class TurnOutput implements Turn, TurnSink {
   constructor(
     readonly conversation: string,
     readonly onCancel: () => void,
+    readonly promptTokens = 0,
   ) {}
 
   cancel(): void {

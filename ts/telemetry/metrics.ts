@@ -83,6 +83,12 @@ const METRICS: readonly Metric[] = [
   gauge('transfer_limit_bytes_per_second', 'Fastest rate at which bytes have moved, or may move', ({ transfers }) =>
     Object.entries(transfers).flatMap(([kind, { limit }]) => (limit ? [{ labels: { kind }, value: limit.bytesPerS }] : [])),
   ),
+  counter('constraint_sources_total', 'Grammars, schemas, patterns and choices that answers were to be held to, by what came of them', ({ constraints }) =>
+    by('outcome', constraints.sources),
+  ),
+  counter('masks_total', 'Masks made for constrained answers', ({ constraints }) => constraints.masks),
+  counter('mask_seconds_total', 'Time in which masks were made', ({ constraints }) => constraints.maskMs / SECONDS),
+  counter('late_rows_total', 'Rows that were not sampled because their mask was not ready', ({ constraints }) => constraints.lateRows),
   counter('steps_total', 'Steps of the engine', ({ steps }) => steps.count),
   counter('compute_seconds_total', 'Time of steps', ({ steps }) => steps.computeMs / SECONDS),
   counter('load_stall_seconds_total', 'Time in which steps waited for loads', ({ steps }) => steps.loadStallMs / SECONDS),

@@ -3,6 +3,8 @@
 
 #![cfg_attr(test, allow(dead_code, reason = "napi leaves out its exports where tests are built"))]
 
+mod compile;
+mod constraint;
 mod cuda;
 mod engine;
 mod error;

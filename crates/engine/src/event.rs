@@ -15,6 +15,9 @@ pub enum RowStatus {
     Noop,
     /// A load it depends on failed: nothing was sampled, saved or made visible.
     Void,
+    /// What its answer is held to did not say in time which tokens may come, or did not before: nothing was sampled or
+    /// made visible.
+    Late,
 }
 
 /// Why an answer ended.
@@ -29,6 +32,8 @@ pub enum Finish {
     Length,
     /// No token may come next: what the answer is held to, bans and bias leave none.
     NoneAllowed,
+    /// What the answer is held to takes more work or time for a token than is given to it.
+    ConstraintFailed,
 }
 
 /// The end of an answer: what the token record and the last block are made of.

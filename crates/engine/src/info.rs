@@ -49,4 +49,12 @@ pub struct EngineStats {
     pub write_queue_depth: u64,
     pub save_queue_depth: u64,
     pub load_queue_depth: u64,
+    /// Masks that were made, the time that they took, and the rows that were not sampled because theirs was not ready.
+    pub masks: u64,
+    pub mask_ms: f64,
+    pub late_rows: u64,
+    /// Sources that were compiled, those that had been before, and those that were refused.
+    pub grammars_compiled: u64,
+    pub grammars_cached: u64,
+    pub grammars_refused: u64,
 }

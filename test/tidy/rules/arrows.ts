@@ -46,7 +46,8 @@ const CRATE_ARROWS: Readonly<Record<string, readonly string[]>> = {
   cuda: [],
   kv: ['uring'],
   model: ['kv', 'cuda'],
-  engine: ['model', 'kv', 'uring'],
+  grammar: [],
+  engine: ['model', 'grammar', 'kv', 'uring'],
   binding: ['engine', 'model', 'kv', 'uring', 'cuda'],
 }
 

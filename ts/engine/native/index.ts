@@ -15,6 +15,7 @@ import { perSlotTier } from '../../protocol/tiers.js'
 import { loadAddon } from './addon.js'
 import type { BindingEngine, BindingInfo, BindingOpenOptions, BindingSequence } from './addon.generated.js'
 import { engineError, startError } from './errors.js'
+import { bindingOf } from './constraint.js'
 import { NativeText } from './text.js'
 import { keyToBytes } from './keys.js'
 import { readEvents, WireWriter } from './wire.js'
@@ -55,7 +56,7 @@ export class NativeEngine implements Engine {
   }
 
   addSequence(spec: SequenceSpec): void {
-    this.#call(() => this.#binding.addSequence(nativeSequence(spec)))
+    this.#call(() => this.#binding.addSequence(nativeSequence(spec), bindingOf(spec.constraint)))
   }
 
   dropSequence(sequence: number): void {

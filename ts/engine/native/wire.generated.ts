@@ -65,7 +65,7 @@ export interface RowResult {
   readonly finished: Finished | undefined
 }
 
-const ROW_STATUS = ['ok', 'noop', 'void'] as const
+const ROW_STATUS = ['ok', 'noop', 'void', 'late'] as const
 export type RowStatus = (typeof ROW_STATUS)[number]
 
 export interface Sampled {
@@ -93,6 +93,7 @@ export type Finish =
   | { readonly kind: 'stop_string'; readonly value: string }
   | { readonly kind: 'length' }
   | { readonly kind: 'none_allowed' }
+  | { readonly kind: 'constraint_failed' }
 
 export interface TransferDone {
   readonly id: number
@@ -264,6 +265,8 @@ function readFinish(from: WordReader): Finish {
       return { kind: 'length' }
     case 4:
       return { kind: 'none_allowed' }
+    case 5:
+      return { kind: 'constraint_failed' }
     default:
       throw new Error(`The wire has no Finish of number ${kind}.`)
   }

@@ -67,6 +67,7 @@ function reasonToEnd(reason: packed.Finish): { readonly finish: FinishReason; re
       return { finish: 'stop', stopped: reason.value }
     case 'length':
     case 'none_allowed':
+    case 'constraint_failed':
       return { finish: reason.kind, stopped: null }
   }
 }

@@ -46,6 +46,11 @@ export class Answer {
     return { text: this.#show(this.#text.length - this.#heldBack()), isCounted: true, end: null }
   }
 
+  /** No token may follow. */
+  endHere(finish: FinishReason): AnswerEnd {
+    return this.#end(finish, null)
+  }
+
   #endBefore(stopped: number | null): AnswerStep {
     return { text: this.#show(this.#text.length), isCounted: false, end: this.#end('stop', stopped) }
   }

@@ -220,6 +220,7 @@ impl Wire for RowStatus {
             Self::Ok => 0,
             Self::Noop => 1,
             Self::Void => 2,
+            Self::Late => 3,
         };
         number.write(out);
     }
@@ -229,6 +230,7 @@ impl Wire for RowStatus {
             0 => Ok(Self::Ok),
             1 => Ok(Self::Noop),
             2 => Ok(Self::Void),
+            3 => Ok(Self::Late),
             other => Err(unknown("RowStatus", other)),
         }
     }
@@ -302,6 +304,7 @@ impl Wire for Finish {
             }
             Self::Length => 3u32.write(out),
             Self::NoneAllowed => 4u32.write(out),
+            Self::ConstraintFailed => 5u32.write(out),
         }
     }
 
@@ -312,6 +315,7 @@ impl Wire for Finish {
             2 => Ok(Self::StopString(Wire::read(words)?)),
             3 => Ok(Self::Length),
             4 => Ok(Self::NoneAllowed),
+            5 => Ok(Self::ConstraintFailed),
             other => Err(unknown("Finish", other)),
         }
     }
