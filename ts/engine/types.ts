@@ -36,9 +36,11 @@ export interface EngineInfo {
   /** Hash of tokenizer and template, hex: part of the key of a token record. */
   readonly textFingerprint: string
   readonly endTokens: readonly number[]
-  /** Sampling defaults of generation_config. */
-  readonly defaults: Readonly<{ temperature?: number; topP?: number; topK?: number }>
+  /** Sampling defaults of generation_config.json, or of general.sampling.* in GGUF. */
+  readonly defaults: Readonly<{ temperature?: number; topP?: number; topK?: number; minP?: number; repetitionPenalty?: number }>
   readonly hasChatTemplate: boolean
+  /** Why there is no chat template although the model brings one. */
+  readonly templateError?: string
 }
 
 export interface SamplingParams {

@@ -212,7 +212,10 @@ fn describe(
         temperature: model.generation.temperature,
         top_p: model.generation.top_p,
         top_k: model.generation.top_k,
+        min_p: model.generation.min_p,
+        repetition_penalty: model.generation.repetition_penalty,
         has_chat_template: text.has_template(),
+        template_error: text.template_error(),
     }
 }
 

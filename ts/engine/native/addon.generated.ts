@@ -70,7 +70,10 @@ export interface BindingInfo {
   temperature?: number
   topP?: number
   topK?: number
+  minP?: number
+  repetitionPenalty?: number
   hasChatTemplate: boolean
+  templateError?: string
 }
 
 export interface BindingMessage {

@@ -14,6 +14,7 @@ import type {
 import { perSlotTier } from '../../protocol/tiers.js'
 import { loadAddon } from './addon.js'
 import type { BindingEngine, BindingInfo, BindingOpenOptions, BindingSequence } from './addon.generated.js'
+import { usableDefaults } from './defaults.js'
 import { engineError, startError } from './errors.js'
 import { bindingOf } from './constraint.js'
 import { NativeText } from './text.js'
@@ -129,16 +130,12 @@ export class NativeEngine implements Engine {
 }
 
 function engineInfo(native: BindingInfo): EngineInfo {
-  const { temperature, topP, topK, cappedBySlidingWindow: _, ...same } = native
+  const { temperature, topP, topK, minP, repetitionPenalty, cappedBySlidingWindow: _, ...same } = native
   return {
     ...same,
     kind: 'native',
     slots: perSlotTier(tier => native[`${tier}Slots`]),
-    defaults: {
-      ...(temperature === undefined ? {} : { temperature }),
-      ...(topP === undefined ? {} : { topP }),
-      ...(topK === undefined ? {} : { topK }),
-    },
+    defaults: usableDefaults({ temperature, topP, topK, minP, repetitionPenalty }),
   }
 }
 

@@ -119,6 +119,9 @@ export class ReplyReader {
       sequence.times.answer(this.#core.clock.now())
       sequence.turn.delta(row.text, row.token, row.logprob)
     }
-    if (row.finish !== undefined) this.#listener.finished(sequence, row)
+    if (row.finish === undefined) return
+    // A token was sampled that is not in the answer.
+    if (row.token === undefined && row.finish !== 'none_allowed') sequence.endedByToken()
+    this.#listener.finished(sequence, row)
   }
 }
