@@ -1,9 +1,10 @@
 // The engine: what computes steps and moves blocks. Two implementations, NativeEngine and SimulatedEngine, one
 // contract suite. TypeScript decides which block goes where; the engine moves it and says when it is done.
 
-import type { TierName } from '../protocol/tiers.js'
+import type { EndsOf, StreamName } from '../protocol/lanes.js'
+import type { LowerTierName, SlotTierName, TierName } from '../protocol/tiers.js'
 
-export type { TierName }
+export type { LowerTierName, SlotTierName, TierName }
 
 /** Tokens in a full block. */
 export const BLOCK_TOKENS = 64
@@ -25,7 +26,7 @@ export interface EngineInfo {
   readonly blockBytes: number
   readonly hostSlotBytes: number
   /** Slots of each tier. `dram` may hold staging slots even when the tier is off; see `dramStagingOnly`. */
-  readonly slots: Readonly<Record<TierName, number>>
+  readonly slots: Readonly<Record<SlotTierName, number>>
   readonly dramStagingOnly: boolean
   /** e.g. `io_uring (registered, O_DIRECT)`; `none` without an ssd tier. */
   readonly ioEngine: string
@@ -178,20 +179,31 @@ export interface StepPlan {
   readonly saves: readonly PlanSave[]
 }
 
+/** A transfer along a lane: its kind, and a slot at each end, `dramSlot` and `hbmSlot` for instance. */
+type Along<Name extends StreamName> = { readonly kind: Name } & { readonly [Tier in EndsOf<Name> as `${Tier}Slot`]: number }
+
+/** The block whose bytes lie in a durable slot. */
+interface Stored {
+  readonly key: BlockKey
+  readonly valid: number
+}
+
 /**
  * A transfer outside a step. `load` goes layer by layer on the load stream and every later step that reads the slot
  * waits for it layer by layer; `copy` runs on the compute stream before the next step.
  */
-export type Transfer =
-  | { readonly id: number; readonly kind: 'load'; readonly dramSlot: number; readonly hbmSlot: number }
-  | { readonly id: number; readonly kind: 'save'; readonly hbmSlot: number; readonly dramSlot: number; readonly valid: number }
-  | { readonly id: number; readonly kind: 'read'; readonly ssdSlot: number; readonly dramSlot: number; readonly key: BlockKey; readonly valid: number }
-  | { readonly id: number; readonly kind: 'write'; readonly dramSlot: number; readonly ssdSlot: number; readonly key: BlockKey; readonly valid: number }
-  | { readonly id: number; readonly kind: 'copy'; readonly fromHbmSlot: number; readonly toHbmSlot: number; readonly valid: number }
+export type Transfer = { readonly id: number } & TransferWork
+
+type TransferWork =
+  | Along<'load'>
+  | (Along<'save'> & { readonly valid: number })
+  | (Along<'read'> & Stored)
+  | (Along<'write'> & Stored)
+  | { readonly kind: 'copy'; readonly fromHbmSlot: number; readonly toHbmSlot: number; readonly valid: number }
   /** Overwrites the slot's header and bytes with zeros. Nothing else may be under way for the slot. */
-  | { readonly id: number; readonly kind: 'erase'; readonly ssdSlot: number }
+  | { readonly kind: 'erase'; readonly ssdSlot: number }
   /** Completes when every write and erasure enqueued before it is durable. */
-  | { readonly id: number; readonly kind: 'flush' }
+  | { readonly kind: 'flush' }
 
 /**
  * Why an answer ended: an end token or a stop, its limit, the end of its tool calls, that no token may come next, or that
@@ -366,25 +378,16 @@ export interface EngineText {
   blockKey(parent: BlockKey, index: number, tokens: Uint32Array, view: ViewParameters | null): BlockKey
 }
 
+/** Of each stream: bytes since start, the milliseconds in which any moved, and the transfers that wait or run now. */
+type StreamStats = Readonly<Record<`${StreamName}${'Bytes' | 'Ms' | 'QueueDepth'}`, number>>
+
 /** Figures since start; bytes, operations, milliseconds. Rates are measured, not nominal. */
-export interface EngineStats {
+export interface EngineStats extends StreamStats {
   readonly steps: number
   readonly computeMs: number
   readonly loadStallMs: number
   readonly stalledLayers: number
-  readonly loadBytes: number
-  readonly loadMs: number
-  readonly saveBytes: number
-  readonly saveMs: number
-  readonly readBytes: number
-  readonly readMs: number
-  readonly writeBytes: number
-  readonly writeMs: number
   readonly damagedReads: number
-  readonly readQueueDepth: number
-  readonly writeQueueDepth: number
-  readonly saveQueueDepth: number
-  readonly loadQueueDepth: number
   /** Masks of constrained answers, and the rows that were not sampled because theirs was not ready. */
   readonly masks: number
   readonly maskMs: number

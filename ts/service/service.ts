@@ -5,6 +5,7 @@ import { conversationKey } from '../conversations/registry.js'
 import { messageSecret } from '../directory/secret.js'
 import type { BlockKey, Engine, FinishReason, RowResult } from '../engine/types.js'
 import { MIN_WINDOW } from '../engine/view.js'
+import type { LowerTierName } from '../protocol/tiers.js'
 import { ApiError, ExitError } from '../protocol/errors.js'
 import type { CacheMap, WhatIf } from '../protocol/index.js'
 import { Accounts } from './records/accounts.js'
@@ -183,7 +184,7 @@ class Service implements InferenceService {
   }
 
   /** What was demoted is found again even if the server is killed right after the answer. */
-  async demote(to: 'dram' | 'ssd'): Promise<DemoteReceipt> {
+  async demote(to: LowerTierName): Promise<DemoteReceipt> {
     const receipt = await this.#controls.demote(to)
     await this.#kept.database?.flushed()
     return receipt

@@ -3,7 +3,7 @@
 import type { PageQuery } from '../conversations/query.js'
 import type { Retention } from '../placement/retention.js'
 import type { FinishReason, SamplingParams, TierName, TokenLogprob, ToolChoice, ToolDefinition } from '../engine/types.js'
-import type { ApiError, CacheMap, RequestRecord, WhatIf } from '../protocol/index.js'
+import type { ApiError, CacheMap, DownLane, LowerTierName, RequestRecord, WhatIf } from '../protocol/index.js'
 
 /** A piece of a message. Templates render text; a further kind joins this union where something reads it. */
 export interface TextPart {
@@ -225,7 +225,7 @@ export interface ServiceCounters {
   /** Blocks given up, by cause: `evicted`, `write_queue_full`, `damaged`, `reset`, `ttl`, `foreign`. */
   readonly droppedBlocks: Readonly<Record<string, number>>
   /** Blocks whose save or write failed again and again, and is not tried any more. */
-  readonly abandonedBlocks: Readonly<Record<'save' | 'write', number>>
+  readonly abandonedBlocks: Readonly<Record<DownLane, number>>
   readonly savedBlocks: number
   readonly loadedBlocks: number
   /** ssd → dram, and dram → ssd. */
@@ -238,6 +238,8 @@ export interface ServiceCounters {
   readonly prefetchHits: number
   readonly wastedPrefetches: number
   /** Requests whose history lay on ssd when their turn came, by what was done about it. */
+  /** Of the key-addressed tier; absent without one. */
+  readonly keyedBlocks?: Readonly<Record<'present' | 'absent' | 'late' | 'fetched' | 'put' | 'skipped' | 'failed', number>>
   readonly historyChoices: Readonly<Record<'load' | 'recompute' | 'split', number>>
   /** Time the scheduler's own code took in the last steps, milliseconds, median and p99. */
   readonly scheduleMs: { readonly p50: number; readonly p99: number }
@@ -352,7 +354,7 @@ export interface ConversationAdmin {
   /** Brings its blocks up to dram, and to hbm where it has free slots. Rejects with `tier_disabled`. */
   warm(id: string, tenant: string | null): Promise<ConversationWarming>
   /** Rejects with `tier_disabled`. */
-  demote(id: string, tenant: string | null, to: 'dram' | 'ssd'): Promise<ConversationDemotion>
+  demote(id: string, tenant: string | null, to: LowerTierName): Promise<ConversationDemotion>
   fork(id: string, tenant: string | null): Promise<ConversationFork>
   /** Rejects with `in_use`. */
   erase(id: string, tenant: string | null): Promise<ConversationErasure>
@@ -397,7 +399,7 @@ export interface InferenceService {
   whatIf(): WhatIf
   /** The last thousand requests that ended. */
   readonly records: RequestHistory
-  demote(to: 'dram' | 'ssd'): Promise<DemoteReceipt>
+  demote(to: LowerTierName): Promise<DemoteReceipt>
   reset(): Promise<ResetReceipt>
   readonly conversations: ConversationAdmin
   /** Able to take work. */

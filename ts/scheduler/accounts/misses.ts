@@ -13,7 +13,7 @@ export interface MissedTokens {
   readonly reasoningDropped: number
   readonly evicted: number
   readonly damaged: number
-  /** Were here, and left longer ago than is remembered. */
+  /** Were here, and left longer ago than is remembered; or a tier did not say in time whether it has them. */
   readonly unknown: number
 }
 
@@ -45,6 +45,8 @@ export interface Missed {
   readonly wereThere: boolean
   /** Ascending: those of answers whose reasoning was left out. */
   readonly withoutReasoning: readonly TokenRange[]
+  /** No tier said in time whether it has these. @default none */
+  readonly unanswered?: ReadonlySet<BlockKey>
 }
 
 /** Those of both. */
@@ -76,7 +78,7 @@ export function explainMisses(memory: Memory, missed: Missed): Misses {
     const from = Math.max(missed.from, index * BLOCK_TOKENS)
     const to = Math.min(missed.to, (index + 1) * BLOCK_TOKENS)
     const key = missed.keys[index]
-    const fate = fateOf(memory, key, before)
+    const fate = fateOf(memory, missed, index, before)
     if (key === undefined || fate === 'never seen') {
       addTail(memory, missed, index, count)
       // This block was never here, so neither was a block that continues it.
@@ -122,10 +124,11 @@ function overlap(from: number, to: number, ranges: readonly TokenRange[]): numbe
   return ranges.reduce((total, [start, end]) => total + Math.max(0, Math.min(to, end) - Math.max(from, start)), 0)
 }
 
-function fateOf({ blocks, ghosts }: Memory, key: BlockKey | undefined, before: Fate): Fate {
+function fateOf({ blocks, ghosts }: Memory, { keys, unanswered }: Missed, index: number, before: Fate): Fate {
+  const key = keys[index]
   if (key === undefined) return 'never seen'
   if (blocks.get(key)?.tier) return before
-  return ghosts.get(key) ?? (ghosts.isForgotten(key) ? 'unknown' : 'never seen')
+  return ghosts.get(key) ?? (ghosts.isForgotten(key) || unanswered?.has(key) ? 'unknown' : 'never seen')
 }
 
 /** The leading tokens of the first block that was never full here may have been the tail of an earlier turn. */

@@ -92,7 +92,7 @@ function recordOf(seq: number, sequence: Sequence, usage: TurnUsage, { status, f
     duration_ms: Math.max(0, endedAt - sequence.times.accepted),
     prompt_tokens: usage.promptTokens,
     completion_tokens: usage.completionTokens,
-    reused_tokens: { hbm: reused.hbm, dram: reused.dram, ssd: reused.ssd },
+    reused_tokens: { ...reused },
     computed_tokens: usage.computedTokens,
     recomputed_tokens: usage.recomputedTokens,
     outside_view_tokens: usage.outsideViewTokens,
