@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import { AnswerHash, chainNext, chainOf, chainStart, type ChainMessage } from '../../ts/conversations/chain.js'
 import { Conversations, type ConversationOptions, type Resolution } from '../../ts/conversations/conversations.js'
-import { messageSecret } from '../../ts/conversations/secret.js'
+import { messageSecret } from '../../ts/directory/secret.js'
 import { openDatabase } from '../../ts/directory/database.js'
 
 const DAY = 86_400_000

@@ -1,7 +1,7 @@
 // The inference service: what the HTTP API talks to.
 
 import { conversationKey } from '../conversations/registry.js'
-import { messageSecret } from '../conversations/secret.js'
+import { messageSecret } from '../directory/secret.js'
 import type { BlockKey, Engine, RowResult } from '../engine/types.js'
 import { MIN_WINDOW } from '../engine/view.js'
 import { ApiError, ExitError } from '../protocol/errors.js'
