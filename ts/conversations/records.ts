@@ -13,21 +13,30 @@ export interface AnswerRecord {
 /** What a record costs besides its ids: key, map entry, conversation id. */
 const OVERHEAD_BYTES = 256
 
-/** Least recently used records go first, when `maxBytes` is reached. Losing one costs speed, never correctness. */
+/**
+ * Least recently used records go first, when `maxBytes` is reached; after a restart, those that were made first. Losing one
+ * costs speed, never correctness.
+ */
 export class AnswerRecords {
   readonly #records = new Map<ChainHash, AnswerRecord>()
   readonly #table: Table | null
   readonly #maxBytes: number
   #bytes = 0
+  /** Grows from record to record. */
+  #made = 0
 
   constructor(table: Table | null, maxBytes: number) {
     this.#table = table
     this.#maxBytes = maxBytes
+    const stored: Array<readonly [ChainHash, Stored]> = []
     for (const { key, value } of table?.entries() ?? []) {
-      const record = decode(value)
-      if (record) this.#insert(Buffer.from(key).toString('latin1'), record)
+      const found = decode(value)
+      if (found) stored.push([Buffer.from(key).toString('latin1'), found])
       else table?.remove(key)
     }
+    stored.sort(([, a], [, b]) => a.made - b.made)
+    for (const [hash, { record }] of stored) this.#insert(hash, record)
+    this.#made = stored.at(-1)?.[1].made ?? 0
     this.#trim()
   }
 
@@ -52,7 +61,7 @@ export class AnswerRecords {
   put(hash: ChainHash, record: AnswerRecord): void {
     this.#drop(hash)
     this.#insert(hash, record)
-    this.#table?.put(Buffer.from(hash, 'latin1'), encode(record))
+    this.#table?.put(Buffer.from(hash, 'latin1'), encode(record, ++this.#made))
     this.#trim()
   }
 
@@ -96,22 +105,32 @@ function costOf(record: AnswerRecord): number {
   return OVERHEAD_BYTES + 4 * record.tokens.length
 }
 
-/** bytes, count, ids, then the conversation's key in UTF-8. */
-function encode({ tokens, bytes, conversation }: AnswerRecord): Buffer {
-  const head = Buffer.alloc(8 + 4 * tokens.length)
+interface Stored {
+  readonly record: AnswerRecord
+  readonly made: number
+}
+
+/** bytes, count (u32), made (f64). */
+const HEAD_BYTES = 16
+
+/** Head, ids, then the conversation's key in UTF-8. */
+function encode({ tokens, bytes, conversation }: AnswerRecord, made: number): Buffer {
+  const head = Buffer.alloc(HEAD_BYTES + 4 * tokens.length)
   head.writeUInt32LE(bytes, 0)
   head.writeUInt32LE(tokens.length, 4)
-  tokens.forEach((token, i) => head.writeUInt32LE(token, 8 + 4 * i))
+  head.writeDoubleLE(made, 8)
+  tokens.forEach((token, i) => head.writeUInt32LE(token, HEAD_BYTES + 4 * i))
   return Buffer.concat([head, Buffer.from(conversation, 'utf8')])
 }
 
 /** null: not a record of this layout. */
-function decode(value: Uint8Array): AnswerRecord | null {
+function decode(value: Uint8Array): Stored | null {
   const buffer = Buffer.from(value)
-  if (buffer.length < 8) return null
+  if (buffer.length < HEAD_BYTES) return null
   const count = buffer.readUInt32LE(4)
-  const end = 8 + 4 * count
+  const end = HEAD_BYTES + 4 * count
   if (buffer.length < end) return null
-  const tokens = Uint32Array.from({ length: count }, (_, i) => buffer.readUInt32LE(8 + 4 * i))
-  return { bytes: buffer.readUInt32LE(0), tokens, conversation: buffer.toString('utf8', end) }
+  const tokens = Uint32Array.from({ length: count }, (_, i) => buffer.readUInt32LE(HEAD_BYTES + 4 * i))
+  const record = { bytes: buffer.readUInt32LE(0), tokens, conversation: buffer.toString('utf8', end) }
+  return { record, made: buffer.readDoubleLE(8) }
 }
