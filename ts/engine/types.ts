@@ -129,6 +129,20 @@ export interface StepPlan {
   readonly saves: readonly PlanSave[]
 }
 
+/** A block as its header on ssd describes it. The tokens are sealed there. */
+export interface WrittenBlock {
+  readonly key: BlockKey
+  /** Key of the block before it, or the root. */
+  readonly parent: BlockKey
+  readonly index: number
+  /** What its key depends on besides: only of a block that starts at or after the window. */
+  readonly view: ViewParameters | undefined
+  /** Whole milliseconds since the Unix epoch. */
+  readonly lastUse: number
+  /** As many of its rows hold KV. */
+  readonly tokens: Uint32Array
+}
+
 /**
  * A transfer outside a step. `load` goes layer by layer on the load stream and every later step that reads the slot
  * waits for it layer by layer; `copy` runs on the compute stream before the next step.
@@ -137,7 +151,7 @@ export type Transfer =
   | { readonly id: number; readonly kind: 'load'; readonly dramSlot: number; readonly hbmSlot: number }
   | { readonly id: number; readonly kind: 'save'; readonly hbmSlot: number; readonly dramSlot: number; readonly valid: number }
   | { readonly id: number; readonly kind: 'read'; readonly ssdSlot: number; readonly dramSlot: number; readonly key: BlockKey; readonly valid: number }
-  | { readonly id: number; readonly kind: 'write'; readonly dramSlot: number; readonly ssdSlot: number; readonly key: BlockKey; readonly valid: number }
+  | { readonly id: number; readonly kind: 'write'; readonly dramSlot: number; readonly ssdSlot: number; readonly block: WrittenBlock }
   | { readonly id: number; readonly kind: 'copy'; readonly fromHbmSlot: number; readonly toHbmSlot: number; readonly valid: number }
   /** Overwrites the slot's header and bytes with zeros. Nothing else may be under way for the slot. */
   | { readonly id: number; readonly kind: 'erase'; readonly ssdSlot: number }
@@ -195,7 +209,7 @@ export interface StepReply {
 export interface TransferDone {
   readonly kind: 'transfer'
   readonly id: number
-  /** undefined: done. `kv_damaged`: the bytes are not the block asked for. */
+  /** undefined: done. `kv_damaged`: the bytes are not the block asked for. `kv_foreign`: of another model, format or server. */
   readonly error?: string
   /** With `error`: the sentence that says what failed. */
   readonly detail?: string
