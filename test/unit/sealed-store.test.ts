@@ -12,6 +12,7 @@ import { SEAL_BYTES, Sealer } from '../../ts/directory/seal.js'
 import { BlockStore } from '../../ts/directory/store.js'
 import { SimulatedDisk } from '../../ts/engine/simulated/disk.js'
 import type { Fault } from '../../ts/protocol/fault.js'
+import { bytesIn, littleEndian } from '../support/files.js'
 import { simulatedService } from '../support/simulated-service.js'
 import { Talk, temporaryStore } from '../support/talk.js'
 
@@ -21,18 +22,8 @@ const SECRET = new Uint8Array(32).fill(7)
 /** Ids that nothing else in a file looks like. */
 const TOKENS = Uint32Array.from({ length: 64 }, (_, at) => 70_000 + 31 * at)
 
-/** All bytes of all files below a folder. */
-function filesIn(folder: string): Buffer {
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
-  return Buffer.concat(files.map(({ parentPath, name }) => readFileSync(join(parentPath, name))))
-}
-
-/** Ids as the store would hold them: four in a row are no accident. */
-function ids(tokens: Uint32Array): Buffer {
-  const bytes = Buffer.alloc(16)
-  tokens.subarray(0, 4).forEach((token, at) => bytes.writeUInt32LE(token, 4 * at))
-  return bytes
-}
+/** Four ids in a row are no accident. */
+const ids = (tokens: Uint32Array): Buffer => littleEndian(tokens.subarray(0, 4))
 
 test('a sealed value opens under its own name, purpose and secret alone', (t) => {
   const sealer = new Sealer(SECRET, 'a')
@@ -97,7 +88,7 @@ async function found(dataDir: string) {
 test('token ids of blocks and answers lie sealed on the disk, and come back', async (t) => {
   const dataDir = temporaryStore(t)
   await stored(dataDir)
-  t.false(filesIn(dataDir).includes(ids(TOKENS)))
+  t.false(bytesIn(dataDir).includes(ids(TOKENS)))
   t.like(await found(dataDir), { report: { restored: 1, foreign: 0, damaged: 0 }, answer: TOKENS, block: TOKENS, dropped: 0 })
 })
 
@@ -128,15 +119,15 @@ async function storeOfFormat1(dataDir: string): Promise<void> {
 test('of a store of before sealing conversations are carried over; its token ids leave the disk', async (t) => {
   const dataDir = temporaryStore(t)
   await storeOfFormat1(dataDir)
-  t.true(filesIn(dataDir).includes(ids(TOKENS)), 'the test looks where they are')
+  t.true(bytesIn(dataDir).includes(ids(TOKENS)), 'the test looks where they are')
   const database = openDatabase(dataDir)
   t.is(database.droppedBlocks, 2)
   t.deepEqual([...database.table('blocks').entries(), ...database.table('answers').entries()], [])
   const [conversation] = [...database.table('conversations').entries()]
   t.like(JSON.parse(Buffer.from(conversation?.value ?? []).toString()), { id: 'mine', turns: 3 })
   await database.close()
-  t.false(filesIn(dataDir).includes(ids(TOKENS)))
-  t.false(filesIn(dataDir).includes('"turns":3'))
+  t.false(bytesIn(dataDir).includes(ids(TOKENS)))
+  t.false(bytesIn(dataDir).includes('"turns":3'))
   const again = openDatabase(dataDir)
   t.is(again.droppedBlocks, 0)
   await again.close()
@@ -172,7 +163,7 @@ async function valuesIn(dataDir: string, table: string): Promise<Buffer[]> {
 }
 
 function assertHidden(t: ExecutionContext, dataDir: string, texts: readonly string[], tokens: readonly Uint32Array[]): void {
-  const files = filesIn(dataDir)
+  const files = bytesIn(dataDir)
   for (const text of texts) t.false(files.includes(text), text)
   for (const some of tokens) t.false(files.includes(ids(some)), `${some.subarray(0, 4)}`)
 }
