@@ -5,9 +5,7 @@ use std::time::Instant;
 
 use attentionstore_kv::header::{CODEC_PLAIN, HeaderForm, TOKENS_PURPOSE};
 use attentionstore_kv::seal::Sealer;
-use attentionstore_kv::{
-    HEADER_BYTES, HostArena, KeyHasher, KvDtype, KvLayout, SliceOrder, StoredBlock,
-};
+use attentionstore_kv::{HEADER_BYTES, HostArena, KeyHasher, KvDtype, KvLayout, SliceOrder, StoredBlock};
 
 /// SmolLM2-135M.
 const LAYOUT: KvLayout =

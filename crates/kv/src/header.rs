@@ -149,7 +149,10 @@ impl HeaderForm {
             index: u32::from_le_bytes(array(page, INDEX)),
             view: (view != [0; 3]).then_some(view),
             last_use: u64::from_le_bytes(array(page, LAST_USE)),
-            tokens: tokens.as_chunks::<4>().0[..valid].iter().map(|bytes| u32::from_le_bytes(*bytes)).collect(),
+            tokens: tokens.as_chunks::<4>().0[..valid]
+                .iter()
+                .map(|bytes| u32::from_le_bytes(*bytes))
+                .collect(),
         })
     }
 

@@ -2,8 +2,8 @@
 //! users' text, and a slot file can be read by whoever reads the disk. `ts/directory/seal.ts` seals the store's records.
 
 use blake3::Hasher;
-use chacha20poly1305::aead::{AeadInPlace, KeyInit};
 use chacha20poly1305::XChaCha20Poly1305;
+use chacha20poly1305::aead::{AeadInPlace, KeyInit};
 use rustix::io::Errno;
 
 use crate::secret::{SECRET_BYTES, random_bytes};

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use attentionstore_uring::{
-    AlignedBuffer, Direct, Engine, IoFile, IoLevel, IoStats, Limited, Measured, Panics, Region, RegionRange,
+    AlignedBuffer, Direct, Engine, IoLevel, IoStats, Limited, Measured, Panics, Region, RegionRange,
     SystemClock, open_engine,
 };
 

@@ -163,7 +163,9 @@ fn lengths_that_cannot_be_are_refused_and_do_not_panic() {
     let slot = sealed(&block());
     for cut in [0, 1, 7, 8, 100, TOKENS.start, HEADER_BYTES - 1] {
         assert!(form().read(&slot[..cut]).is_err(), "{cut} bytes");
-        assert!(form().verify(&block().key, 40, &slot[..HEADER_BYTES], &slot[HEADER_BYTES..][..cut]).is_err());
+        assert!(
+            form().verify(&block().key, 40, &slot[..HEADER_BYTES], &slot[HEADER_BYTES..][..cut]).is_err()
+        );
         assert!(form().seal(&block(), &mut vec![0; cut], &payload()).is_err());
     }
     for tokens in [vec![], vec![1; 65]] {
@@ -204,7 +206,14 @@ fn blocks() -> impl Strategy<Value = StoredBlock> {
     let view = prop::option::of(any::<[u32; 3]>().prop_filter("a view has a window", |view| view[0] > 0));
     let tokens = prop::collection::vec(any::<u32>(), 1..=BLOCK_TOKENS);
     (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<u32>(), view, any::<u64>(), tokens).prop_map(
-        |(key, parent, index, view, last_use, tokens)| StoredBlock { key, parent, index, view, last_use, tokens },
+        |(key, parent, index, view, last_use, tokens)| StoredBlock {
+            key,
+            parent,
+            index,
+            view,
+            last_use,
+            tokens,
+        },
     )
 }
 
