@@ -161,7 +161,7 @@ function listen(
 ): Promise<HttpApi> {
   const startedAtS = Math.floor(info.startedAtMs / 1000)
   return openHttpApi(
-    { ...sources, models: info.models, startedAtS, version: VERSION },
+    { ...sources, models: info.models, startedAtS, version: VERSION, strictFields: options.strictFields },
     {
       host: options.host,
       port: options.port,

@@ -1,4 +1,5 @@
 import test from 'ava'
+import { systemFingerprint } from '../../ts/surfaces/system-fingerprint.js'
 import { openTestApi } from './support/api.js'
 import { delta, done, usage } from './support/fake-service.js'
 
@@ -104,4 +105,28 @@ test('completions without max_tokens are short', async (t) => {
   t.teardown(() => api.close())
   await api.post('/v1/completions', { prompt: 'x' })
   t.is(api.service.lastRequest.maxTokens, 16)
+})
+
+test('the system fingerprint is that of model, text and version, in chats, completions and streams', async (t) => {
+  const fingerprintOf = async (engine: { fingerprint?: string; textFingerprint?: string }) => {
+    const api = await openTestApi({}, engine)
+    t.teardown(() => api.close())
+    const messages = [{ role: 'user', content: 'Hi' }]
+    const bodies = [
+      await (await api.post('/v1/completions', { prompt: 'x' })).text(),
+      await (await api.post('/v1/completions', { prompt: 'x', stream: true })).text(),
+      await (await api.post('/v1/chat/completions', { messages })).text(),
+      await (await api.post('/v1/chat/completions', { messages, stream: true })).text(),
+    ]
+    const told = bodies.map((body) => new Set([...body.matchAll(/"system_fingerprint":"(fp_[0-9a-f]{12})"/g)].map(([, fingerprint]) => fingerprint)))
+    t.deepEqual(told.map(({ size }) => size), [1, 1, 1, 1])
+    return [...new Set(told.flatMap((one) => [...one]))].join()
+  }
+  const first = await fingerprintOf({})
+  t.is(first.length, 15, 'one fingerprint in all bodies')
+  t.is(await fingerprintOf({}), first)
+  t.not(await fingerprintOf({ fingerprint: '01' }), first)
+  t.not(await fingerprintOf({ textFingerprint: '01' }), first)
+  t.is(systemFingerprint({ fingerprint: '00', textFingerprint: '00' }, '0.0.0'), first)
+  t.not(systemFingerprint({ fingerprint: '00', textFingerprint: '00' }, '0.0.1'), first)
 })

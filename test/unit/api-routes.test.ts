@@ -13,13 +13,39 @@ async function openJson(t: { teardown: (close: () => Promise<void>) => void }) {
   return { api, get, post }
 }
 
-test('the model is listed under each name with its longest context', async (t) => {
+const MODEL = {
+  object: 'model',
+  created: 1,
+  owned_by: 'attentionstore',
+  max_model_len: 2048,
+  default_sampling: { temperature: 0.6, top_p: 0.95, top_k: 0, min_p: 0, repetition_penalty: 1, presence_penalty: 0, frequency_penalty: 0 },
+}
+
+test('the model is listed under each name with its longest context and the sampling of requests that ask for none', async (t) => {
   const { api } = await openJson(t)
   const { data } = await api.client.models.list()
-  t.deepEqual(data.map((model) => ({ ...model })) as unknown[], [
-    { id: 'fake-model', object: 'model', created: 1, owned_by: 'attentionstore', max_model_len: 2048 },
-    { id: 'other-name', object: 'model', created: 1, owned_by: 'attentionstore', max_model_len: 2048 },
-  ])
+  t.deepEqual(data.map((model) => ({ ...model })) as unknown[], ['fake-model', 'org/other-name'].map((id) => ({ id, ...MODEL })))
+})
+
+test('a model is found by each of its names, with its slashes encoded or not, and another one is not', async (t) => {
+  const { api, get } = await openJson(t)
+  t.deepEqual({ ...(await api.client.models.retrieve('fake-model')) } as unknown, { id: 'fake-model', ...MODEL })
+  t.is((await api.client.models.retrieve('org/other-name')).id, 'org/other-name')
+  t.like(await get('/v1/models/org/other-name'), { id: 'org/other-name' })
+  t.like(await get('/v1/models/org%2Fother-name'), { id: 'org/other-name' })
+  for (const name of ['gpt-4', 'org', 'org/other-name/more', 'fake-model%00']) {
+    const response = await fetch(`${api.url}/v1/models/${name}`)
+    t.is(response.status, 404, name)
+    t.like(await response.json(), { error: { code: 'model_not_found', param: 'model' } }, name)
+  }
+  t.is((await fetch(`${api.url}/v1/models/%zz`)).status, 400)
+})
+
+test('the log names the route of a model, not the name that was asked for', async (t) => {
+  const { api } = await openJson(t)
+  await (await fetch(`${api.url}/v1/models/private/name`)).text()
+  t.true(api.log.some((line) => line.includes('"route":"/v1/models/*id"')))
+  t.false(api.log.some((line) => line.includes('private')))
 })
 
 test('a text is tokenised with special tokens unless they are unwanted', async (t) => {

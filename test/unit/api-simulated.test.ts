@@ -112,3 +112,14 @@ test('work that comes while the server drains is refused, what runs is answered'
   t.is(finish, 'length')
   await closing
 })
+
+test('--strict-fields refuses a field that the server does not know, and is off by default', async (t) => {
+  const send = async ({ server }: Started) => {
+    const body = JSON.stringify({ prompt: 'x', max_tokens: 1, temprature: 1 })
+    const response = await fetch(`${server.url}/v1/completions`, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+    await response.text()
+    return [response.status, response.headers.get('x-ignored-fields')]
+  }
+  t.deepEqual(await send(await start(t, { strictFields: true })), [400, null])
+  t.deepEqual(await send(await start(t)), [200, 'temprature'])
+})

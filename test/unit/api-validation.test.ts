@@ -23,42 +23,15 @@ test('errorBody is the only way error text leaves the server', (t) => {
   }
 })
 
-test('what is known but not served is refused by name', async (t) => {
-  const api = await openTestApi()
-  t.teardown(() => api.close())
-  const fields = {
-    tools: [],
-    response_format: { type: 'text' },
-    n: 2,
-    echo: true,
-    suffix: 'x',
-    best_of: 2,
-  }
-  for (const [field, value] of Object.entries(fields)) {
-    const expected = { status: 400, code: 'unsupported_parameter', param: field }
-    t.deepEqual(await errorOf(await api.post(CHAT, { messages: HELLO, [field]: value })), expected)
-    t.deepEqual(await errorOf(await api.post('/v1/completions', { prompt: 'x', [field]: value })), expected)
-  }
-  t.is(api.service.turns.length, 0)
-})
-
-test('what is unknown, or asks for nothing more, is ignored', async (t) => {
-  const api = await openTestApi()
-  t.teardown(() => api.close())
-  const harmless = { n: 1, echo: false, suffix: null, best_of: 1, tools: null, truncation: 'disabled', made_up: { deep: [1] }, user: 'me' }
-  t.is((await api.post(CHAT, { messages: HELLO, ...harmless })).status, 200)
-})
-
 test('a wrong value is refused with the path of its field', async (t) => {
   const api = await openTestApi()
   t.teardown(() => api.close())
-  const part = { type: 'image_url', image_url: { url: 'x' } }
   const cases: ReadonlyArray<readonly [param: string, body: object]> = [
     ['messages', {}],
     ['messages', { messages: [] }],
-    ['messages.0.role', { messages: [{ role: 'tool', content: 'x' }] }],
+    ['messages.0.role', { messages: [{ role: 'critic', content: 'x' }] }],
     ['messages.0.content', { messages: [{ role: 'user', content: null }] }],
-    ['messages.1.content.0.type', { messages: [...HELLO, { role: 'user', content: [part] }] }],
+    ['messages.1.content.0.type', { messages: [...HELLO, { role: 'user', content: [{ type: 'thinking', thinking: 'x' }] }] }],
     ['prompt_cache_retention', { messages: HELLO, prompt_cache_retention: 'for ever' }],
     ['temperature', { messages: HELLO, temperature: -1 }],
     ['temperature', { messages: HELLO, temperature: '1' }],
@@ -137,7 +110,7 @@ test('a model of another name is not found', async (t) => {
   t.teardown(() => api.close())
   const expected = { status: 404, code: 'model_not_found', param: 'model' }
   t.deepEqual(await errorOf(await api.post(CHAT, { model: 'gpt-4', messages: HELLO })), expected)
-  t.is((await api.post(CHAT, { model: 'other-name', messages: HELLO })).status, 200)
+  t.is((await api.post(CHAT, { model: 'org/other-name', messages: HELLO })).status, 200)
 })
 
 test('an unknown route or method is not found', async (t) => {
@@ -161,6 +134,23 @@ test('a body that is not JSON is refused', async (t) => {
   t.is((await send('{}', { 'content-type': 'application/json; charset=utf-7' })).status, 400)
 })
 
+test('a value of any depth is refused with its field, or passed over where nothing reads it', async (t) => {
+  const api = await openTestApi({ maxBodyBytes: 2 ** 20 })
+  t.teardown(() => api.close())
+  const depth = 20_000
+  const deep = `${'{"a":'.repeat(depth / 2)}${'['.repeat(depth / 2)}${']'.repeat(depth / 2)}${'}'.repeat(depth / 2)}`
+  const send = async (fields: string) => {
+    const { status, body } = await rawRequest(api.url + CHAT, 'POST', { 'content-type': 'application/json' }, `{"messages":[{"role":"user","content":"x"}],${fields}}`)
+    return [status, (JSON.parse(body) as { error?: { param: string } }).error?.param]
+  }
+  t.deepEqual(await send(`"tools":[{"type":"function","function":{"name":"a","parameters":${deep}}}]`), [400, 'tools.0.function.parameters'])
+  t.deepEqual(await send(`"json_schema":${deep}`), [400, 'json_schema'])
+  t.deepEqual(await send(`"chat_template_kwargs":${deep}`), [400, 'chat_template_kwargs'])
+  t.deepEqual(await send(`"tool_choice":${deep}`), [400, 'tool_choice.type'])
+  t.deepEqual(await send(`"audio":${deep}`), [400, 'audio'])
+  t.deepEqual(await send(`"metadata":${deep},"typo":${deep}`), [200, undefined])
+})
+
 test('JSON is never merged into objects', async (t) => {
   const api = await openTestApi()
   t.teardown(() => api.close())
@@ -176,6 +166,8 @@ test('JSON is never merged into objects', async (t) => {
 const FIELDS = [
   'messages', 'prompt', 'model', 'stream', 'stream_options', 'temperature', 'top_p', 'top_k', 'min_p', 'logit_bias', 'seed',
   'stop', 'logprobs', 'top_logprobs', 'conversation', 'cache_salt', 'tokens', 'to', 'n', 'tools', 'truncation', 'max_tokens',
+  'tool_choice', 'functions', 'function_call', 'response_format', 'structured_outputs', 'guided_json', 'guided_choice', 'json_schema', 'grammar',
+  'chat_template_kwargs', 'reasoning_effort',
 ] as const
 
 const message = fc.record(

@@ -96,7 +96,7 @@ function guardOrigin(access: AccessRules): RequestHandler {
     if (origin === null) return next()
     response.set({
       'access-control-allow-origin': origin,
-      'access-control-expose-headers': 'x-request-id, x-conversation-id',
+      'access-control-expose-headers': 'x-request-id, x-conversation-id, x-ignored-fields',
       vary: 'Origin',
     })
     if (request.method !== 'OPTIONS') return next()
@@ -150,11 +150,15 @@ function queryOf({ url }: Request): Record<string, string> {
   return at < 0 ? {} : Object.fromEntries(new URLSearchParams(url.slice(at)))
 }
 
+/** Both name the conversation; the first goes before the second. */
+const CONVERSATION_HEADERS = ['x-conversation-id', 'x-session-id']
+
 function conversationHeader(request: Request): string | null {
-  const given = request.get('x-conversation-id')
-  if (given === undefined) return null
+  const name = CONVERSATION_HEADERS.find((header) => request.get(header) !== undefined)
+  const given = name === undefined ? undefined : request.get(name)
+  if (name === undefined || given === undefined) return null
   if (CONVERSATION_ID.test(given)) return given
-  throw new ApiError('invalid_value', 'x-conversation-id: 1 to 128 of A-Z a-z 0-9 . _ : -', 'x-conversation-id')
+  throw new ApiError('invalid_value', `${name}: 1 to 128 of A-Z a-z 0-9 . _ : -`, name)
 }
 
 async function send(reply: Reply, request: Request, response: Response, context: ApiContext, options: AppOptions): Promise<void> {

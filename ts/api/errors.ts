@@ -47,6 +47,8 @@ export function errorBody(error: ApiError, { errors }: Pick<Surface, 'errors'>):
 export function toApiError(thrown: unknown): ApiError {
   if (thrown instanceof ApiError) return thrown
   if (isBodyError(thrown)) return bodyError(thrown)
+  // Of express, for a part of the path.
+  if (thrown instanceof URIError) return new ApiError('invalid_value', 'The path has a broken percent encoding.')
   if (thrown instanceof EngineError && thrown.code === TEMPLATE_CODE) {
     return new ApiError('invalid_value', `messages: ${thrown.message}`, 'messages', thrown.context)
   }

@@ -10,7 +10,7 @@ import type { Route } from './route.js'
 
 /** One line a request. */
 export function requestLog(log: Logger, routes: readonly Route[]): HttpLogger {
-  const patterns = routes.map(({ path }) => [path, new RegExp(`^${path.replace(/:\w+/g, '[^/]+')}$`)] as const)
+  const patterns = routes.map(({ path }) => [path, new RegExp(`^${path.replace(/:\w+/g, '[^/]+').replace(/\*\w+/g, '.+')}$`)] as const)
   const routeOf = (url: string | undefined): string => {
     const path = url?.split('?')[0] ?? ''
     return patterns.find(([, pattern]) => pattern.test(path))?.[0] ?? 'other'

@@ -10,9 +10,9 @@ function jsonContent(schema: z.ZodType) {
   return { 'application/json': { schema } }
 }
 
-/** `/a/:id` in express is `/a/{id}` in OpenAPI. */
+/** `/a/:id` and `/a/*id` in express are `/a/{id}` in OpenAPI. */
 export function openApiPath(path: string): string {
-  return path.replace(/:(\w+)/g, '{$1}')
+  return path.replace(/[:*](\w+)/g, '{$1}')
 }
 
 /** Both ways to send a key; the cookie of a login serves the page only. */

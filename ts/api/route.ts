@@ -12,7 +12,6 @@ export interface ApiContext extends SurfaceContext {
   readonly telemetry: Telemetry
   readonly auth: AccessControl
   readonly log: Logger
-  readonly version: string
   /** The OpenAPI document. */
   readonly description: unknown
 }

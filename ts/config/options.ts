@@ -226,6 +226,7 @@ export const SERVE_OPTIONS = {
     defaultText: 'none',
     repeatable: true,
   }),
+  strictFields: switched('refuse requests with a field that the server does not know; off: name it in a response header'),
   logLevel: option({
     argument: '<level>',
     help: 'silent, error, warn, info or debug',

@@ -7,6 +7,7 @@ import type * as chat from '../surfaces/openai/schemas/chat.js'
 import type * as completions from '../surfaces/openai/schemas/completions.js'
 import type * as conversations from './schemas/conversations.js'
 import type * as errors from '../surfaces/openai/schemas/error.js'
+import type * as messages from '../surfaces/openai/schemas/messages.js'
 import type * as miss from './schemas/miss.js'
 import type * as models from '../surfaces/openai/schemas/models.js'
 import type * as requests from './schemas/requests.js'
@@ -21,7 +22,7 @@ export type * from './events.js'
 export type * from './what-if.js'
 export { TIER_NAMES, type TierName } from './tiers.js'
 
-export type ChatMessage = z.input<typeof chat.ChatMessage>
+export type ChatMessage = z.input<typeof messages.ChatMessage>
 export type ChatRequest = z.input<typeof chat.ChatRequest>
 export type ChatResponse = z.output<typeof chat.ChatResponse>
 export type ChatChunk = z.output<typeof chat.ChatChunk>
@@ -30,6 +31,7 @@ export type CompletionResponse = z.output<typeof completions.CompletionResponse>
 export type CompletionChunk = z.output<typeof completions.CompletionChunk>
 export type Usage = z.output<typeof usage.Usage>
 export type ErrorBody = z.output<typeof errors.ErrorBody>
+export type ModelRow = z.output<typeof models.Model>
 export type ModelList = z.output<typeof models.ModelList>
 export type TokenizeRequest = z.input<typeof tokenize.TokenizeRequest>
 export type TokenizeResponse = z.output<typeof tokenize.TokenizeResponse>

@@ -18,7 +18,7 @@ export interface ToolCall {
   /** As the client knows the call; unique in its conversation. */
   readonly id: string
   readonly name: string
-  /** JSON text of an object. */
+  /** JSON text of an object. Of an answer that was cut short, or that a model wrote wrongly: the text as it is. */
   readonly arguments: string
 }
 
@@ -98,6 +98,8 @@ export interface TurnRequest {
   /** Absent: the prompt names no tools. */
   readonly tools?: TurnTools
   readonly constraint?: Constraint
+  /** Field of the request that asks for the constraint, for errors. @default the field of the OpenAI format */
+  readonly constraintField?: string
   /** Variables that the template gets to see besides its own, by name: JSON values. */
   readonly templateArguments?: Readonly<Record<string, unknown>>
 }

@@ -15,6 +15,10 @@ export interface SurfaceContext {
   readonly models: readonly string[]
   /** Seconds since the Unix epoch: `created` of the model. */
   readonly startedAtS: number
+  /** Of the server. */
+  readonly version: string
+  /** Whether a field that the server does not know is refused. */
+  readonly strictFields: boolean
 }
 
 export interface TurnObserver {
@@ -25,13 +29,13 @@ export interface TurnObserver {
 export interface SurfaceRequest {
   /** Parsed JSON; undefined without a body. */
   readonly body: unknown
-  /** The `:name` parts of the path, and the query, as texts. */
+  /** The `:name` parts of the path, and the query, as texts; of a `*name` part a list of texts, one a segment. */
   readonly params: unknown
   readonly query: unknown
   /** Whose key the request came with. */
   readonly caller: { readonly tenant: string }
   readonly requestId: string
-  /** The `x-conversation-id` header. */
+  /** The `x-conversation-id` header, or else `x-session-id`. */
   readonly conversation: string | null
   /** Aborts when the client goes away. */
   readonly signal: AbortSignal

@@ -1,6 +1,6 @@
 // Running turns: started together, read together, cancelled when the client goes.
 
-import type { Turn, TurnEvent, TurnRequest } from '../service/types.js'
+import type { ToolCall, Turn, TurnEvent, TurnRequest } from '../service/types.js'
 import type { SurfaceContext } from './surface.js'
 
 /** The request's client has gone: no one is left to answer. */
@@ -55,8 +55,19 @@ export async function* mergeTurns(turns: readonly Turn[]): AsyncGenerator<readon
   }
 }
 
+/** A part of an answer, as it is shown: parts of one kind that follow each other are one. */
+export type AnswerPart =
+  | { readonly kind: 'content'; readonly text: string }
+  | { readonly kind: 'reasoning'; readonly text: string }
+  | { readonly kind: 'call'; readonly call: ToolCall }
+
 export interface Answer {
+  /** In order; none is empty. */
+  readonly parts: readonly AnswerPart[]
+  /** The content, the reasoning and the calls, each joined in order. */
   readonly text: string
+  readonly reasoning: string
+  readonly calls: readonly ToolCall[]
   readonly deltas: readonly DeltaEvent[]
   readonly done: DoneEvent
 }
@@ -66,10 +77,35 @@ export interface Answer {
  * @throws ClientGone if it was cancelled.
  */
 export async function readAnswer(turn: Turn): Promise<Answer> {
+  const parts: AnswerPart[] = []
   const deltas: DeltaEvent[] = []
   for await (const event of turn) {
+    if (event.type === 'done') return answerOf(parts, deltas, event)
     if (event.type === 'delta') deltas.push(event)
-    if (event.type === 'done') return { text: deltas.map(({ text }) => text).join(''), deltas, done: event }
+    addEvent(parts, event)
   }
   throw new ClientGone('The turn was cancelled.')
+}
+
+function answerOf(parts: readonly AnswerPart[], deltas: readonly DeltaEvent[], done: DoneEvent): Answer {
+  const joined = (kind: 'content' | 'reasoning') => parts.map((part) => (part.kind === kind ? part.text : '')).join('')
+  const calls = parts.flatMap((part) => (part.kind === 'call' ? [part.call] : []))
+  return { parts, text: joined('content'), reasoning: joined('reasoning'), calls, deltas, done }
+}
+
+function addEvent(parts: AnswerPart[], event: Exclude<TurnEvent, DoneEvent>): void {
+  if (event.type === 'call') {
+    parts.push({ kind: 'call', call: { id: event.id, name: event.name, arguments: '' } })
+    return
+  }
+  if (event.text === '') return
+  const last = parts.at(-1)
+  if (event.type === 'arguments') {
+    if (last?.kind !== 'call') throw new Error('arguments without a call')
+    parts[parts.length - 1] = { kind: 'call', call: { ...last.call, arguments: last.call.arguments + event.text } }
+    return
+  }
+  const kind = event.type === 'delta' ? 'content' : 'reasoning'
+  if (last?.kind === kind) parts[parts.length - 1] = { kind, text: last.text + event.text }
+  else parts.push({ kind, text: event.text })
 }

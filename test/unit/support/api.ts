@@ -13,7 +13,7 @@ import { fakeInfo, FakeService, fakeStats, fakeText } from './fake-service.js'
 
 const info: ServerInfo = {
   version: '0.0.0',
-  models: ['fake-model', 'other-name'],
+  models: ['fake-model', 'org/other-name'],
   engine: 'simulated',
   device: 'fake',
   maxModelLen: 2048,
@@ -42,13 +42,18 @@ export interface TestApi extends OpenedApi {
   readonly service: FakeService
 }
 
+export interface TestOptions extends Partial<ListenOptions> {
+  /** As `--strict-fields`. */
+  readonly strictFields?: boolean
+}
+
 /** As a server without keys. */
 function openToAll(): AccessControl {
   return new AccessControl({ apiKeys: null, adminKeys: null, isLoopback: true, now: () => 0 })
 }
 
 export async function openTestApi(
-  options: Partial<ListenOptions> = {},
+  options: TestOptions = {},
   engine: Partial<typeof fakeInfo> = {},
   auth: AccessControl = openToAll(),
 ): Promise<TestApi> {
@@ -61,7 +66,7 @@ export async function openTestApi(
 export async function openApiOver(
   service: InferenceService,
   engine: Pick<Engine, 'info' | 'text'>,
-  options: Partial<ListenOptions> = {},
+  { strictFields = false, ...options }: TestOptions = {},
   auth: AccessControl = openToAll(),
 ): Promise<OpenedApi> {
   const log: string[] = []
@@ -76,6 +81,7 @@ export async function openApiOver(
       models: info.models,
       startedAtS: 1,
       version: info.version,
+      strictFields,
     },
     {
       host: '127.0.0.1',

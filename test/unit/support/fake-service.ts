@@ -97,6 +97,15 @@ export function delta(text: string, more: Partial<Extract<TurnEvent, { type: 'de
   return { type: 'delta', text, tokens: [...Buffer.from(text)], logprobs: [], ...more }
 }
 
+export function reasoning(text: string): TurnEvent {
+  return { type: 'reasoning', text }
+}
+
+/** A call, its arguments in pieces. */
+export function call(id: string, name: string, ...pieces: readonly string[]): TurnEvent[] {
+  return [{ type: 'call', id, name }, ...pieces.map((text): TurnEvent => ({ type: 'arguments', text }))]
+}
+
 export function done(more: Partial<Extract<TurnEvent, { type: 'done' }>> = {}): TurnEvent {
   return { type: 'done', finish: 'stop', stopReason: null, usage: usage(), ...more }
 }

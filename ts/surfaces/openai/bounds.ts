@@ -3,8 +3,11 @@
 
 import { ApiError } from '../../protocol/errors.js'
 import { MAX_TRUNCATED } from '../../protocol/limits.js'
+import { isObject } from '../json-bounds.js'
+import { MAX_CALLS, MAX_CHOICES, MAX_TOOLS } from '../limits.js'
 import { MAX_PROMPTS } from './schemas/completions.js'
 import { MAX_LOGIT_BIASES, MAX_STOPS } from './schemas/generation.js'
+import { MAX_PARTS } from './schemas/messages.js'
 
 /** Most tokens of one POST /detokenize. */
 export const MAX_DETOKENIZED = 131_072
@@ -14,6 +17,9 @@ const MOST_ITEMS: Readonly<Record<string, number>> = {
   stop_token_ids: MAX_STOPS,
   logit_bias: MAX_LOGIT_BIASES,
   tokens: MAX_DETOKENIZED,
+  tools: MAX_TOOLS,
+  functions: MAX_TOOLS,
+  guided_choice: MAX_CHOICES,
 }
 
 /**
@@ -28,6 +34,7 @@ export function checkLengths(body: unknown, maxModelLen: number): void {
   }
   const limit = field('truncation') === 'auto' && maxModelLen <= MAX_TRUNCATED ? truncated : untruncated(maxModelLen)
   checkContext(field('messages'), 'messages', limit)
+  checkMessages(field('messages'))
   checkPrompt(field('prompt'), limit)
 }
 
@@ -53,6 +60,22 @@ function checkPrompt(prompt: unknown, limit: ContextLimit): void {
   if (typeof prompt[0] === 'number') return checkContext(prompt, 'prompt', limit)
   if (prompt.length > MAX_PROMPTS) throw new ApiError('invalid_value', `prompt: the list has ${prompt.length} prompts; the limit is ${MAX_PROMPTS}.`, 'prompt')
   for (const part of prompt) checkContext(part, 'prompt', limit)
+}
+
+/** Lists inside messages: content parts and calls of all of them together, and the calls of each. */
+function checkMessages(messages: unknown): void {
+  if (!Array.isArray(messages)) return
+  let parts = 0
+  for (const [index, message] of (messages as readonly unknown[]).entries()) {
+    if (!isObject(message)) continue
+    const calls = items(message['tool_calls'])
+    const param = `messages.${index}.tool_calls`
+    if (calls > MAX_CALLS) throw new ApiError('invalid_value', `${param}: at most ${MAX_CALLS} items`, param)
+    parts += calls + (Array.isArray(message['content']) ? message['content'].length : 0)
+    if (parts > MAX_PARTS) {
+      throw new ApiError('invalid_value', `messages: All messages together have at most ${MAX_PARTS} content parts and calls.`, 'messages')
+    }
+  }
 }
 
 /** Each token is one, and each message takes at least one. */

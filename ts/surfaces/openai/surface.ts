@@ -5,11 +5,11 @@ import { errors } from './errors.js'
 import { events } from './events.js'
 import { chatCompletions } from './handlers/chat-completions.js'
 import { completions } from './handlers/completions.js'
-import { models } from './handlers/models.js'
+import { model, models } from './handlers/models.js'
 import { detokenize, tokenize } from './handlers/tokenize.js'
 import { ChatChunk, ChatRequest, ChatResponse } from './schemas/chat.js'
 import { CompletionChunk, CompletionRequest, CompletionResponse } from './schemas/completions.js'
-import { ModelList } from './schemas/models.js'
+import { Model, ModelList, ModelParams } from './schemas/models.js'
 import * as tokens from './schemas/tokenize.js'
 
 export const openai: Surface = {
@@ -35,6 +35,7 @@ export const openai: Surface = {
       chunk: CompletionChunk,
     },
     { method: 'get', path: '/v1/models', handler: models, summary: 'The model under its names', response: ModelList },
+    { method: 'get', path: '/v1/models/*id', handler: model, summary: 'A model by its name', params: ModelParams, response: Model },
     {
       method: 'post',
       path: '/tokenize',

@@ -3,8 +3,10 @@
 import type { z } from 'zod'
 import type { EngineInfo, SamplingParams } from '../../engine/types.js'
 import { CONVERSATION_ID } from '../../protocol/schemas/conversations.js'
-import type { TurnRequest } from '../../service/types.js'
+import type { TurnRequest, TurnTools } from '../../service/types.js'
+import { onlyConstraint } from '../constraints.js'
 import { inVocabulary, samplingParams, wellFormed, type SamplingWishes } from '../turn-fields.js'
+import { askedConstraints } from './structure.js'
 import type { generationFields } from './schemas/generation.js'
 
 /** The fields that chat completions and completions share. */
@@ -18,15 +20,21 @@ export interface TurnParts {
   readonly prompt: TurnRequest['prompt']
   readonly maxTokens: number | null
   readonly logprobs: number | null
+  readonly tools?: TurnTools | undefined
+  /** The field that says which tool to call. @default tool_choice */
+  readonly choiceField?: string
+  readonly templateArguments?: TurnRequest['templateArguments'] | undefined
 }
 
 export function turnRequest(fields: GenerationFields, info: EngineInfo, parts: TurnParts): TurnRequest {
   const hint = fields.prompt_cache_key ?? ''
+  const asked = askedConstraints(fields)
+  const constraint = onlyConstraint(asked, parts.tools, parts.choiceField ?? 'tool_choice')
   return {
     requestId: parts.requestId,
     tenant: parts.tenant,
     cacheSalt: fields.cache_salt ?? '',
-    conversation: fields.conversation ?? parts.conversation,
+    conversation: fields.conversation ?? fields.session_id ?? parts.conversation,
     conversationHint: CONVERSATION_ID.test(hint) ? hint : null,
     retention: fields.prompt_cache_retention === '24h' ? 'day' : 'none',
     prompt: parts.prompt,
@@ -36,6 +44,9 @@ export function turnRequest(fields: GenerationFields, info: EngineInfo, parts: T
     ignoreEos: fields.ignore_eos ?? false,
     maxTokens: parts.maxTokens,
     truncation: fields.truncation ?? 'disabled',
+    ...(parts.tools ? { tools: parts.tools } : {}),
+    ...(constraint && asked[0] ? { constraint, constraintField: asked[0].param } : {}),
+    ...(parts.templateArguments ? { templateArguments: parts.templateArguments } : {}),
   }
 }
 

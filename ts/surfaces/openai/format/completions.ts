@@ -4,10 +4,15 @@ import type { CompletionChunk, CompletionResponse } from '../../../protocol/inde
 import type { Turn, TurnUsage } from '../../../service/types.js'
 import type { SurfaceContext } from '../../surface.js'
 import { mergeTurns, type Answer, type DeltaEvent } from '../../turns.js'
-import type { ChunkOptions, ResponseHead } from './chat.js'
+import type { ResponseHead } from './chat.js'
 import { finishReason } from './finish.js'
-import { completionLogprobs } from './logprobs.js'
+import { CompletionTokens } from './logprobs.js'
 import { usageBody } from './usage.js'
+
+export interface ChunkOptions {
+  readonly logprobs: boolean
+  readonly includeUsage: boolean
+}
 
 type Text = SurfaceContext['engine']['text']
 
@@ -20,7 +25,7 @@ export function completionBody(
   const choices = answers.map((answer, index) => ({
     index,
     text: answer.text,
-    logprobs: logprobs ? completionLogprobs(answer.deltas.flatMap((delta) => delta.logprobs), 0, text) : null,
+    logprobs: logprobs ? new CompletionTokens(text).next(answer.deltas.flatMap((delta) => delta.logprobs)) : null,
     finish_reason: finishReason(answer.done.finish),
     stop_reason: answer.done.stopReason,
   }))
@@ -37,7 +42,7 @@ export async function* completionChunks(
   text: Text,
 ): AsyncGenerator<CompletionChunk> {
   const usages: TurnUsage[] = []
-  const offsets = turns.map(() => 0)
+  const tokens = turns.map(() => new CompletionTokens(text))
   const usageField = options.includeUsage ? { usage: null } : {}
   const chunk = (choice: ChunkChoice): CompletionChunk => ({
     ...head,
@@ -46,8 +51,7 @@ export async function* completionChunks(
     ...usageField,
   })
   const deltaChoice = (index: number, event: DeltaEvent): ChunkChoice => {
-    const logprobs = options.logprobs ? completionLogprobs(event.logprobs, offsets[index] ?? 0, text) : null
-    offsets[index] = (offsets[index] ?? 0) + (logprobs?.tokens.join('').length ?? 0)
+    const logprobs = options.logprobs ? (tokens[index]?.next(event.logprobs) ?? null) : null
     return { index, text: event.text, logprobs, finish_reason: null }
   }
   for await (const [index, event] of mergeTurns(turns)) {

@@ -1,5 +1,6 @@
 // Log probabilities in the two formats of OpenAI's API.
 
+import { isUtf8 } from 'node:buffer'
 import type { z } from 'zod'
 import type { EngineText, TokenLogprob } from '../../../engine/types.js'
 import type { ChatLogprobs } from '../schemas/chat.js'
@@ -12,10 +13,6 @@ const LOWEST_LOGPROB = -9999
 
 function finite(logprob: number): number {
   return Number.isFinite(logprob) ? logprob : LOWEST_LOGPROB
-}
-
-function tokenText(token: number, text: TokenBytes): string {
-  return Buffer.from(text.tokenBytes(token)).toString('utf8')
 }
 
 function tokenChoice(token: number, logprob: number, text: TokenBytes) {
@@ -31,21 +28,52 @@ export function chatLogprobs(tokens: readonly TokenLogprob[], text: TokenBytes):
   return { content, refusal: null }
 }
 
-/** `offset`: length in UTF-16 units of the answer's text before these tokens. */
-export function completionLogprobs(
-  tokens: readonly TokenLogprob[],
-  offset: number,
-  text: TokenBytes,
-): z.output<typeof CompletionLogprobs> {
-  const texts = tokens.map(({ token }) => tokenText(token, text))
-  let end = offset
-  const offsets = texts.map((piece) => (end += piece.length) - piece.length)
-  return {
-    tokens: texts,
-    token_logprobs: tokens.map(({ logprob }) => finite(logprob)),
-    top_logprobs: tokens.map(({ top }) =>
-      Object.fromEntries(top.map(([token, logprob]) => [tokenText(token, text), finite(logprob)])),
-    ),
-    text_offset: offsets,
+type Row = z.output<typeof CompletionLogprobs>
+
+/**
+ * The log probabilities of one completion, piece by piece. A character may have several tokens: each of them stands at the
+ * character's offset, and is told as its bytes. Offsets are UTF-16 units of the answer's text, as JavaScript counts.
+ */
+export class CompletionTokens {
+  readonly #text: TokenBytes
+  readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+  #offset = 0
+
+  constructor(text: TokenBytes) {
+    this.#text = text
+  }
+
+  next(tokens: readonly TokenLogprob[]): Row {
+    return {
+      tokens: tokens.map(({ token }) => this.#name(token)),
+      token_logprobs: tokens.map(({ logprob }) => finite(logprob)),
+      top_logprobs: tokens.map(({ top }) => this.#alternatives(top)),
+      text_offset: tokens.map(({ token }) => this.#advance(token)),
+    }
+  }
+
+  /** Where the token's text begins, or the character that it belongs to. */
+  #advance(token: number): number {
+    const offset = this.#offset
+    this.#offset += this.#decoder.decode(this.#text.tokenBytes(token), { stream: true }).length
+    return offset
+  }
+
+  /** Its text; of a token that is no text by itself its bytes, as OpenAI's completions tell them. */
+  #name(token: number): string {
+    const bytes = this.#text.tokenBytes(token)
+    const text = Buffer.from(bytes)
+    if (isUtf8(text)) return text.toString('utf8')
+    return `bytes:${Array.from(bytes, (byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('')}`
+  }
+
+  /** Where two tokens have the same text, the likelier one has it as its name. */
+  #alternatives(top: TokenLogprob['top']): Record<string, number> {
+    const named = new Map<string, number>()
+    for (const [token, logprob] of top.toSorted(([, a], [, b]) => b - a)) {
+      const name = this.#name(token)
+      named.set(named.has(name) ? `token_id:${token}` : name, finite(logprob))
+    }
+    return Object.fromEntries(named)
   }
 }

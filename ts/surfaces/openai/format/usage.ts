@@ -20,6 +20,7 @@ export function usageBody(usages: readonly TurnUsage[]): Usage {
     completion_tokens: completionTokens,
     total_tokens: promptTokens + completionTokens,
     prompt_tokens_details: { cached_tokens: TIER_NAMES.reduce((total, tier) => total + reused[tier], 0) },
+    completion_tokens_details: { reasoning_tokens: sum(({ reasoningTokens }) => reasoningTokens ?? 0) },
     attentionstore: {
       conversation: usages[0]?.conversation ?? '',
       reused_tokens: reused,

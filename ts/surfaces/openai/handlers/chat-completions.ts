@@ -1,43 +1,68 @@
-import { randomUUID } from 'node:crypto'
+import type { z } from 'zod'
 import { ApiError } from '../../../protocol/errors.js'
-import { json, type SurfaceRoute } from '../../surface.js'
+import type { TurnRequest } from '../../../service/types.js'
+import { ignoredFieldsHeader } from '../../fields.js'
+import { json, type SurfaceContext, type SurfaceRequest, type SurfaceRoute } from '../../surface.js'
+import { templateArguments } from '../../template-arguments.js'
 import { checkModel } from '../../turn-fields.js'
 import { readAnswer, startTurns } from '../../turns.js'
 import { validate } from '../../validate.js'
 import { checkLengths } from '../bounds.js'
+import { chatFields } from '../fields/tables.js'
 import { chatBody, chatChunks } from '../format/chat.js'
+import { responseHead } from '../format/head.js'
 import { turnMessages } from '../messages.js'
 import { ChatRequest } from '../schemas/chat.js'
+import { askedTools, type AskedTools } from '../tools.js'
 import { turnRequest } from '../turn-request.js'
-import { refuseUnsupported } from '../unsupported.js'
+
+type Fields = z.output<typeof ChatRequest>
 
 /** POST /v1/chat/completions */
-export const chatCompletions: SurfaceRoute['handler'] = async ({ body, caller, requestId, conversation, signal }, context) => {
-  refuseUnsupported(body)
+export const chatCompletions: SurfaceRoute['handler'] = async (request, context) => {
+  const { body, signal } = request
   checkLengths(body, context.service.modelContext)
+  const ignored = chatFields.check(body, context.strictFields)
   const fields = validate(ChatRequest, body)
   const model = checkModel(fields.model, context.models)
-  const { info, text } = context.engine
-  if (!info.hasChatTemplate) {
+  checkTogether(fields, context)
+  const tools = askedTools(fields)
+  const [turn] = await startTurns([chatTurn(fields, tools, request, context)], signal, context)
+  if (turn === undefined) throw new Error('one request, no turn')
+  const head = responseHead('chatcmpl', model, context)
+  const headers = { 'x-conversation-id': turn.conversation, ...ignoredFieldsHeader(ignored) }
+  const form = { logprobs: fields.logprobs ?? false, reasoning: fields.include_reasoning ?? true, asFunctions: tools.asFunctions }
+  const { text } = context.engine
+  if (!fields.stream) return json(chatBody(head, await readAnswer(turn), form, text), headers)
+  const includeUsage = fields.stream_options?.include_usage ?? false
+  const mayCall = tools.tools !== undefined && tools.tools.choice !== 'none'
+  return { kind: 'stream', headers, events: chatChunks(head, turn, { ...form, includeUsage, mayCall }, text) }
+}
+
+/** @throws ApiError for fields that need something which is not there. */
+function checkTogether({ logprobs, top_logprobs: top }: Fields, { engine }: SurfaceContext): void {
+  if (!engine.info.hasChatTemplate) {
     throw new ApiError('invalid_value', 'messages: The model has no chat template. Use /v1/completions.', 'messages')
   }
-  const logprobs = fields.logprobs ?? false
-  if (!logprobs && fields.top_logprobs) {
-    throw new ApiError('invalid_value', 'top_logprobs: The field needs "logprobs": true.', 'top_logprobs')
-  }
-  const request = turnRequest(fields, info, {
+  if (!logprobs && top) throw new ApiError('invalid_value', 'top_logprobs: The field needs "logprobs": true.', 'top_logprobs')
+}
+
+function chatTurn(
+  fields: Fields,
+  { tools, choiceField }: AskedTools,
+  { caller, requestId, conversation }: SurfaceRequest,
+  { engine }: SurfaceContext,
+): TurnRequest {
+  const wishes = { given: fields.chat_template_kwargs, effort: fields.reasoning_effort, thinking: fields.enable_thinking }
+  return turnRequest(fields, engine.info, {
     requestId,
     tenant: caller.tenant,
     conversation,
     prompt: { kind: 'chat', messages: turnMessages(fields.messages) },
     maxTokens: fields.max_completion_tokens ?? fields.max_tokens ?? null,
-    logprobs: logprobs ? (fields.top_logprobs ?? 0) : null,
+    logprobs: fields.logprobs ? (fields.top_logprobs ?? 0) : null,
+    tools,
+    choiceField,
+    templateArguments: templateArguments(wishes, 'chat_template_kwargs'),
   })
-  const [turn] = await startTurns([request], signal, context)
-  if (turn === undefined) throw new Error('one request, no turn')
-  const head = { id: `chatcmpl-${randomUUID()}`, created: Math.floor(Date.now() / 1000), model }
-  const headers = { 'x-conversation-id': turn.conversation }
-  if (!fields.stream) return json(chatBody(head, await readAnswer(turn), logprobs, text), headers)
-  const includeUsage = fields.stream_options?.include_usage ?? false
-  return { kind: 'stream', headers, events: chatChunks(head, turn, { logprobs, includeUsage }, text) }
 }

@@ -1,24 +1,25 @@
-import { randomUUID } from 'node:crypto'
 import type { z } from 'zod'
 import type { EngineInfo } from '../../../engine/types.js'
 import type { TurnRequest } from '../../../service/types.js'
+import { ignoredFieldsHeader } from '../../fields.js'
 import { json, type SurfaceRoute } from '../../surface.js'
 import { checkModel, inVocabulary, wellFormed } from '../../turn-fields.js'
 import { readAnswer, startTurns } from '../../turns.js'
 import { validate } from '../../validate.js'
 import { checkLengths } from '../bounds.js'
+import { completionFields } from '../fields/tables.js'
 import { completionBody, completionChunks } from '../format/completions.js'
+import { responseHead } from '../format/head.js'
 import { CompletionRequest } from '../schemas/completions.js'
 import { turnRequest } from '../turn-request.js'
-import { refuseUnsupported } from '../unsupported.js'
 
 /** As OpenAI's: completions without `max_tokens` are short. */
 const DEFAULT_MAX_TOKENS = 16
 
 /** POST /v1/completions */
 export const completions: SurfaceRoute['handler'] = async ({ body, caller, requestId, conversation, signal }, context) => {
-  refuseUnsupported(body)
   checkLengths(body, context.service.modelContext)
+  const ignored = completionFields.check(body, context.strictFields)
   const fields = validate(CompletionRequest, body)
   const model = checkModel(fields.model, context.models)
   const { info, text } = context.engine
@@ -34,8 +35,8 @@ export const completions: SurfaceRoute['handler'] = async ({ body, caller, reque
     }),
   )
   const turns = await startTurns(requests, signal, context)
-  const head = { id: `cmpl-${randomUUID()}`, created: Math.floor(Date.now() / 1000), model }
-  const headers = { 'x-conversation-id': turns[0]?.conversation ?? '' }
+  const head = responseHead('cmpl', model, context)
+  const headers = { 'x-conversation-id': turns[0]?.conversation ?? '', ...ignoredFieldsHeader(ignored) }
   const logprobs = typeof fields.logprobs === 'number'
   if (!fields.stream) {
     const answers = await Promise.all(turns.map(readAnswer))

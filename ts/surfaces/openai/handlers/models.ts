@@ -1,15 +1,37 @@
-import type { ModelList } from '../../../protocol/index.js'
-import { json, type SurfaceRoute } from '../../surface.js'
+import type { ModelList, ModelRow } from '../../../protocol/index.js'
+import { json, type SurfaceContext, type SurfaceRoute } from '../../surface.js'
+import { checkModel, samplingParams } from '../../turn-fields.js'
+import { validate } from '../../validate.js'
+import { ModelParams } from '../schemas/models.js'
 
 /** GET /v1/models */
-export const models: SurfaceRoute['handler'] = (_, { models, service, startedAtS }) => {
-  const data = models.map((id) => ({
+export const models: SurfaceRoute['handler'] = (_, context) => {
+  const body: ModelList = { object: 'list', data: context.models.map((id) => row(id, context)) }
+  return json(body)
+}
+
+/** GET /v1/models/{id}: a name with slashes may be sent with its slashes encoded or not. */
+export const model: SurfaceRoute['handler'] = ({ params }, context) => {
+  const { id } = validate(ModelParams, params)
+  return json(row(checkModel(id.join('/'), context.models), context))
+}
+
+function row(id: string, { engine, service, startedAtS }: SurfaceContext): ModelRow {
+  const defaults = samplingParams({}, engine.info)
+  return {
     id,
-    object: 'model' as const,
+    object: 'model',
     created: startedAtS,
     owned_by: 'attentionstore',
     max_model_len: service.modelContext,
-  }))
-  const body: ModelList = { object: 'list', data }
-  return json(body)
+    default_sampling: {
+      temperature: defaults.temperature,
+      top_p: defaults.topP,
+      top_k: defaults.topK,
+      min_p: defaults.minP,
+      repetition_penalty: defaults.repetitionPenalty,
+      presence_penalty: defaults.presencePenalty,
+      frequency_penalty: defaults.frequencyPenalty,
+    },
+  }
 }

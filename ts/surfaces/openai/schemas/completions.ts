@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { finishReason, stopReason } from './chat.js'
+import { stopReason } from './chat.js'
 import { generationFields, MAX_TOP_LOGPROBS, maxTokens, promptTokens } from './generation.js'
 import { Usage } from './usage.js'
 
@@ -31,6 +31,8 @@ export const CompletionLogprobs = z
   })
   .meta({ id: 'CompletionLogprobs' })
 
+const finishReason = z.enum(['stop', 'length'])
+
 const choice = z.object({
   index: z.int(),
   text: z.string(),
@@ -39,7 +41,7 @@ const choice = z.object({
   stop_reason: stopReason,
 })
 
-const head = { id: z.string(), object: z.literal('text_completion'), created: z.int(), model: z.string() }
+const head = { id: z.string(), object: z.literal('text_completion'), created: z.int(), model: z.string(), system_fingerprint: z.string() }
 
 export const CompletionResponse = z
   .object({ ...head, choices: z.array(choice), usage: Usage })

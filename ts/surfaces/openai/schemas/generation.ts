@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { CONVERSATION_ID } from '../../../protocol/schemas/conversations.js'
+import { structureFields } from './structure.js'
 
 /** Most stop strings of a request, and most UTF-16 units of one. */
 export const MAX_STOPS = 16
@@ -13,6 +14,8 @@ export const MAX_LOGIT_BIASES = 1024
 
 export const tokenId = z.int().nonnegative().max(0xffff_ffff)
 const stopString = z.string().min(1).max(MAX_STOP_LENGTH)
+
+const conversationId = z.string().regex(CONVERSATION_ID, '1 to 128 of A-Z a-z 0-9 . _ : -')
 
 /** Zod drops unknown keys by building a new object, so nothing of a request's JSON is ever merged into one of ours. */
 export const generationFields = {
@@ -35,13 +38,15 @@ export const generationFields = {
   stop_token_ids: z.array(tokenId).max(MAX_STOPS).nullish(),
   ignore_eos: z.boolean().nullish(),
   cache_salt: z.string().max(256).nullish(),
-  conversation: z.string().regex(CONVERSATION_ID, '1 to 128 of A-Z a-z 0-9 . _ : -').nullish(),
+  conversation: conversationId.nullish(),
+  session_id: conversationId.nullish().meta({ description: 'another name of conversation, which goes before it' }),
   prompt_cache_key: z.string().max(1024).nullish().meta({ description: 'a hint that names the conversation' }),
   prompt_cache_retention: z.enum(['in_memory', 'in-memory', '24h']).nullish().meta({ description: '24h: a hint that the conversation comes back, never a promise to keep it' }),
   truncation: z
     .enum(['auto', 'disabled'])
     .nullish()
     .meta({ description: 'auto: a conversation longer than the context continues with its head and latest part. default: disabled' }),
+  ...structureFields,
 }
 
 export const promptTokens = z.array(tokenId).min(1)

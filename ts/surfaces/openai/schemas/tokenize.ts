@@ -1,7 +1,7 @@
 // As vLLM's /tokenize and /detokenize.
 
 import { z } from 'zod'
-import { ChatMessage } from './chat.js'
+import { ChatMessage } from './messages.js'
 import { tokenId } from './generation.js'
 
 const model = z.string().min(1).max(512).nullish()

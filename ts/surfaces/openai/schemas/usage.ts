@@ -11,6 +11,7 @@ export const Usage = z
     completion_tokens: count,
     total_tokens: count,
     prompt_tokens_details: z.object({ cached_tokens: count }),
+    completion_tokens_details: z.object({ reasoning_tokens: count }),
     attentionstore: z.object({
       conversation: z.string(),
       reused_tokens: z
