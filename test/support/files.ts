@@ -1,4 +1,4 @@
-// What lies in the files of a folder.
+// The bytes of files, as a thief of the disk would read them.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

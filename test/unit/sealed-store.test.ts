@@ -4,11 +4,11 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { open } from 'lmdb'
 import { AnswerRecords } from '../../ts/conversations/records.js'
 import { openDatabase } from '../../ts/directory/database.js'
 import { Directory } from '../../ts/directory/directory.js'
 import { SEAL_BYTES, Sealer } from '../../ts/directory/seal.js'
+import { openEnvironment, openTable } from '../../ts/directory/store-format.js'
 import { BlockStore } from '../../ts/directory/store.js'
 import { SimulatedDisk } from '../../ts/engine/simulated/disk.js'
 import type { Fault } from '../../ts/protocol/fault.js'
@@ -104,9 +104,9 @@ test('with another secret nothing of a store is served, and it starts again', as
 async function storeOfFormat1(dataDir: string): Promise<void> {
   const path = join(dataDir, 'store')
   mkdirSync(path, { recursive: true })
-  const root = open({ path, maxDbs: 8, keyEncoding: 'binary', encoding: 'binary', noSubdir: false, overlappingSync: false })
+  const root = openEnvironment(path)
   const put = (table: string, key: string, value: Uint8Array) =>
-    root.openDB({ name: table, keyEncoding: 'binary', encoding: 'binary' }).put(Buffer.from(key, 'latin1'), Buffer.from(value))
+    openTable(root, table).put(Buffer.from(key, 'latin1'), Buffer.from(value))
   await put('blocks', 'meta', Buffer.from('this model'))
   for (const slot of ['\0\0\0\0', '\0\0\0\x01']) await put('blocks', `s${slot}`, Buffer.from(TOKENS.buffer))
   await put('answers', KEY, Buffer.from(TOKENS.buffer))
