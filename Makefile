@@ -105,6 +105,7 @@ bench: build $(BENCH) benches/node_modules/.package-lock.json
 # The hardware's part of it, and the engine's without a server; runs alone on machines without Node.
 $(BENCH): $(RUST_SOURCES) $(shell find benches/native)
 	cargo build --release --locked -p attentionstore-bench
+	cargo build --release --locked -p attentionstore-grammar --examples
 	touch $@
 
 # Not `npm ci`: some of node-llama-cpp's optional packages for other systems are not in every registry, so not in the lock file.

@@ -9,6 +9,7 @@ import { VERSION } from '../ts/version.js'
 import { ablations } from './ablations/ablations.js'
 import { conversations } from './conversations/conversations.js'
 import { engine } from './engine/engine.js'
+import { grammar } from './grammar/grammar.js'
 import { loadOrRecompute } from './load-or-recompute/load-or-recompute.js'
 import { machineBench } from './machine/machine.js'
 import { peers } from './peers/peers.js'
@@ -57,6 +58,7 @@ const BENCHES: readonly Bench[] = [
   ablations,
   truncation,
   scheduler,
+  grammar,
   prefetch,
   loadOrRecompute,
   telemetry,

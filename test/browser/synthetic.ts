@@ -88,6 +88,7 @@ export function sampleAt(seconds: number): Sample {
     blocks: { saved: 0, loaded: 0, promoted: 0, demoted: 0, dropped: { evicted: Math.floor(seconds * 3), write_queue_full: 0, damaged: 0, reset: 0, ttl: 0, foreign: 0 }, abandoned: { save: 0, write: 0 } },
     prefetches: { fetched: 900, buffered: 400, used: 850, wasted: 12 },
     history: { load: 2200, recompute: 40, split: 130 },
+    constraints: { sources: { compiled: 0, cached: 0, refused: 0 }, masks: 0, maskMs: 0, lateRows: 0 },
     preemptions: 2,
     steps: { count: Math.floor(seconds * 12), computeMs: seconds * 900, loadStallMs: seconds * 4, stalledLayers: 0, scheduleMs: { p50: 0.2, p99: 0.6 } },
     ttftMs: null,

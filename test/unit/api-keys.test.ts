@@ -248,6 +248,7 @@ test('conversations are listed and acted on with what path and query say', async
     tiers: { hbm: 1, dram: 2, ssd: 2 },
     remains_overwritten: 5,
     records_erased: 1,
+    responses_erased: 2,
     requests_anonymised: 3,
     kept_shared: [{ key: 'ab', referrers: ['conv_other'] }],
   })

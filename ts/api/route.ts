@@ -22,6 +22,8 @@ export interface ApiRequest extends SurfaceRequest {
   readonly credentials: Credentials
   /** The client's address. */
   readonly address: string
+  /** The Host guard lets the request through; false only on routes that take any Host. */
+  readonly isKnownHost: boolean
 }
 
 export type Handler = (request: ApiRequest, context: ApiContext) => Reply | Promise<Reply>
@@ -29,11 +31,13 @@ export type Handler = (request: ApiRequest, context: ApiContext) => Reply | Prom
 /** A route of the server itself. */
 export interface OwnRoute extends Omit<SurfaceRoute, 'handler'> {
   readonly access: Access
+  /** Answers under a Host that the guard refuses: for probes, which send what their load balancer knows. */
+  readonly anyHost?: true
   readonly handler: Handler
 }
 
 /** A row of the route table. */
 export interface Route extends OwnRoute {
   /** How its errors and streams are written. */
-  readonly shape: Pick<Surface, 'errors' | 'events'>
+  readonly shape: Pick<Surface, 'errors' | 'events' | 'headers'>
 }

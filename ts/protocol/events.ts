@@ -107,6 +107,13 @@ export interface Sample {
   /** Requests whose history lay on ssd when their turn came, by what was done about it. */
   readonly history: Readonly<Record<'load' | 'recompute' | 'split', number>>
   readonly preemptions: number
+  /** Sources of constraints by what came of them; masks made for constrained answers, and rows that theirs came too late for. */
+  readonly constraints: {
+    readonly sources: Readonly<Record<'compiled' | 'cached' | 'refused', number>>
+    readonly masks: number
+    readonly maskMs: number
+    readonly lateRows: number
+  }
   readonly steps: {
     readonly count: number
     readonly computeMs: number

@@ -10,6 +10,7 @@ import { ApiError } from '../protocol/errors.js'
 import type { CacheControls } from './controls.js'
 import type { Core } from '../scheduler/core/core.js'
 import { Eraser } from '../scheduler/moves/eraser.js'
+import type { MemoryResponses } from './kept-responses.js'
 import type { Referrers } from './referrers.js'
 import type { RequestRecords } from './records/records.js'
 import type { Scheduler } from '../scheduler/loop/scheduler.js'
@@ -35,6 +36,7 @@ export interface ConversationParts {
   readonly aliases: Aliases
   readonly controls: CacheControls
   readonly records: RequestRecords
+  readonly responses: MemoryResponses
   /** Resolves at the next end of a step or transfer. */
   readonly nextChange: () => Promise<void>
   /** Ends when every write to the store so far is on disk. */
@@ -104,7 +106,7 @@ export class ConversationControls implements ConversationAdmin {
   }
 
   /**
-   * Forgets the conversation, its token records, the blocks that it alone uses, in all tiers, and what it left in free
+   * Forgets the conversation, its token records and kept responses, the blocks that it alone uses, in all tiers, and what it left in free
    * slots of the disk; records of requests no longer name it. Rejects with `in_use` while a turn of it waits or runs.
    */
   async erase(id: string, tenant: string | null): Promise<ConversationErasure> {
@@ -120,11 +122,12 @@ export class ConversationControls implements ConversationAdmin {
     this.#parts.aliases.erase(key)
     this.#core.journal.disown(shared, { tenant: conversation.tenant, conversation: id })
     const requestsAnonymised = this.#parts.records.anonymise(conversation.tenant, id)
+    const responsesErased = this.#parts.responses.eraseConversation(key)
     const recordsErased = this.#parts.conversations.erase(conversation.tenant, id) ?? 0
     this.#parts.scheduler.pump()
     const erased = await erasing
     await this.#parts.flushed()
-    return { conversation: id, tenant: conversation.tenant, erased, recordsErased, requestsAnonymised, keptShared }
+    return { conversation: id, tenant: conversation.tenant, erased, recordsErased, requestsAnonymised, responsesErased, keptShared }
   }
 
   /** @throws ApiError `not_found`, or `invalid_value` where several tenants have one of this id. */

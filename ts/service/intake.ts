@@ -3,13 +3,15 @@
 import { AnswerHash } from '../conversations/chain.js'
 import type { Conversations, Resolution } from '../conversations/conversations.js'
 import { PromptTooLong } from '../engine/too-long.js'
-import type { BlockKey, ChatMessageText, EncodedPrompt, SequenceSpec, ViewParameters } from '../engine/types.js'
+import type { BlockKey, ChatMessageText, EncodedPrompt, OutputReading, SequenceSpec, ViewParameters } from '../engine/types.js'
 import { MIN_WINDOW, viewParameters } from '../engine/view.js'
 import { ApiError } from '../protocol/errors.js'
 import { MAX_TRUNCATED } from '../protocol/limits.js'
 import type { Core } from '../scheduler/core/core.js'
 import { Sequence } from '../scheduler/sequence/sequence.js'
 import type { StartFinder } from '../scheduler/sequence/start-finder.js'
+import { callIds } from './call-ids.js'
+import { compileConstraint } from './constraint.js'
 import { messageTexts } from './messages.js'
 import { TurnOutput } from './turn.js'
 import type { TurnRequest } from './types.js'
@@ -39,27 +41,39 @@ export class IntakeDesk {
   async take(request: TurnRequest, onCancel: (sequence: Sequence) => void): Promise<Intake> {
     const acceptedAt = this.#core.clock.now()
     const ticket = this.#nextTicket++
-    const messages = request.prompt.kind === 'chat' ? messageTexts(request.prompt.messages) : null
-    const resolution = this.#conversations.resolve({
-      tenant: request.tenant,
-      cacheSalt: request.cacheSalt,
-      conversation: request.conversation,
-      hint: request.conversationHint,
-      messages,
-    })
-    let prompt: EncodedPrompt
-    try {
-      prompt = await this.#encode(request, messages, resolution)
-    } catch (error) {
-      throw this.#refusalOf(request, error)
-    }
-    const spec = this.#specOf(request, prompt, ticket)
+    const messages = chatTexts(request)
+    const resolution = this.#resolve(request, messages)
+    // Side by side: neither waits for the other.
+    const [prompt, constraint] = await Promise.all([
+      this.#encode(request, messages, resolution).catch((error: unknown) => {
+        throw this.#refusalOf(request, error)
+      }),
+      compileConstraint(this.#core.engine.text, request),
+    ])
+    const spec = { ...this.#specOf(request, prompt, ticket), ...(constraint === undefined ? {} : { constraint }) }
     const starts = await this.#starts.find(spec)
-    const turn = new TurnOutput(resolution.id, () => onCancel(sequence))
+    const newCallId = callIds(this.#core.engine.info.outputFormat, callsIn(request))
+    const turn = new TurnOutput(resolution.id, () => onCancel(sequence), newCallId, prompt.tokens.length)
     const answer = resolution.parent === null ? null : new AnswerHash(resolution.parent)
     const wishes = { retention: request.retention ?? 'none', systemTokens: prompt.systemTokens }
     const sequence: Sequence = new Sequence(spec, ticket, starts, turn, answer, request.tenant, request.requestId, acceptedAt, wishes)
     return { sequence, resolution, turn, leaf: null }
+  }
+
+  /** Tokens of the prompt that `take` would make, or of one that is too long for the context. Nothing is stored. */
+  async count(request: TurnRequest): Promise<number> {
+    const bounded: TurnRequest = { ...request, truncation: 'auto' }
+    const messages = chatTexts(bounded)
+    try {
+      return (await this.#encode(bounded, messages, this.#resolve(bounded, messages))).tokens.length
+    } catch (error) {
+      throw this.#refusalOf(bounded, error)
+    }
+  }
+
+  #resolve(request: TurnRequest, messages: readonly ChatMessageText[] | null): Resolution {
+    const { tenant, cacheSalt, conversation, conversationHint: hint } = request
+    return this.#conversations.resolve({ tenant, cacheSalt, conversation, hint, messages })
   }
 
   /** An error of the encoding as the client is told it: a prompt that is too long was refused before all of it was tokenised. */
@@ -108,6 +122,7 @@ export class IntakeDesk {
       stopTokens: request.stopTokens,
       ignoreEos: request.ignoreEos,
       maxTokens: Math.max(1, Math.min(request.maxTokens ?? room, room)),
+      ...(request.prompt.kind === 'chat' ? { output: readingOf(request) } : {}),
     }
   }
 
@@ -137,4 +152,19 @@ export class IntakeDesk {
     const counts = { prompt_tokens: length, max_model_len: limit }
     return new ApiError('context_length_exceeded', `The prompt has ${counted} tokens; ${advice}`, param, counts)
   }
+}
+
+/** How the answer to a chat is read. */
+function readingOf({ tools }: TurnRequest): OutputReading {
+  const calls = tools !== undefined && tools.choice !== 'none'
+  return { tools: tools?.definitions ?? [], calls, startsInReasoning: false }
+}
+
+/** Calls that the messages of a request repeat. */
+function callsIn({ prompt }: TurnRequest): number {
+  return prompt.kind === 'chat' ? prompt.messages.reduce((calls, message) => calls + (message.toolCalls?.length ?? 0), 0) : 0
+}
+
+function chatTexts({ prompt }: TurnRequest): ChatMessageText[] | null {
+  return prompt.kind === 'chat' ? messageTexts(prompt.messages) : null
 }

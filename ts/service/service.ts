@@ -2,7 +2,7 @@
 
 import { conversationKey } from '../conversations/registry.js'
 import { messageSecret } from '../directory/secret.js'
-import type { BlockKey, Engine, RowResult } from '../engine/types.js'
+import type { BlockKey, Engine, FinishReason, RowResult } from '../engine/types.js'
 import { MIN_WINDOW } from '../engine/view.js'
 import { ApiError, ExitError } from '../protocol/errors.js'
 import type { CacheMap, WhatIf } from '../protocol/index.js'
@@ -15,6 +15,7 @@ import { createCore, type Core } from '../scheduler/core/core.js'
 import { IntakeDesk, type Intake } from './intake.js'
 import { IntegrityWatch } from './integrity-watch.js'
 import { restoreKept, type Kept } from './kept.js'
+import { MemoryResponses } from './kept-responses.js'
 import { contextThatFits, serviceOptions, type ServiceOptions } from '../scheduler/core/options.js'
 import type { RequestRecords } from './records/records.js'
 import { RequestLog } from './records/request-log.js'
@@ -54,6 +55,7 @@ class Service implements InferenceService {
   readonly #core: Core
   readonly #kept: Kept
   readonly conversations: ConversationControls
+  readonly responses: MemoryResponses
   readonly #scheduler: Scheduler
   readonly #starts: StartFinder
   readonly #intake: IntakeDesk
@@ -88,6 +90,9 @@ class Service implements InferenceService {
     const starts = new StartFinder(core, kept.aliases)
     const nextChange = () => this.#nextChange()
     const controls = new CacheControls(core, scheduler, nextChange)
+    const { maxResponseBytes: maxBytes, responseTtlMs: ttlMs } = options
+    this.responses = new MemoryResponses({ maxBytes, ttlMs, now: () => core.clock.now() })
+    core.events.on('conversationForgotten', key => this.responses.eraseConversation(key))
     this.conversations = new ConversationControls(core, {
       scheduler,
       conversations: kept.conversations,
@@ -95,6 +100,7 @@ class Service implements InferenceService {
       aliases: kept.aliases,
       controls,
       records: accounts.records,
+      responses: this.responses,
       nextChange,
       flushed: async () => kept.database?.flushed(),
     })
@@ -145,6 +151,11 @@ class Service implements InferenceService {
       this.#core.counters.requests.rejected++
       throw error
     }
+  }
+
+  async countPrompt(request: TurnRequest): Promise<number> {
+    this.#checkOpen()
+    return this.#intake.count(request)
   }
 
   cacheStatus(): CacheStatus {
@@ -231,9 +242,10 @@ class Service implements InferenceService {
     const shape = { length: leftOut + sequence.tokens.length, leftOut, leaf: intake.leaf }
     this.#kept.conversations.answered(intake.resolution, { hash, tokens: inside, bytes: row.insideBytes ?? 0, ...shape })
     this.#starts.answered(sequence)
-    const usage = this.#accounts.usageOf(sequence)
-    intake.turn.finish({ type: 'done', finish: row.finish ?? 'stop', stopReason: row.stopped ?? null, usage })
-    this.#accounts.answered(sequence, usage, row.finish ?? null)
+    const usage = { ...this.#accounts.usageOf(sequence), reasoningTokens: row.reasoningTokens ?? 0 }
+    const finish = finishOf(row, intake.turn.calls)
+    intake.turn.finish({ type: 'done', finish, stopReason: row.stopped ?? null, usage })
+    this.#accounts.answered(sequence, usage, finish)
   }
 
   #cancelled(sequence: Sequence): void {
@@ -275,6 +287,7 @@ class Service implements InferenceService {
   #keepHouse(sessionTtlMs: number | null): void {
     try {
       if (sessionTtlMs !== null) this.#controls.dropIdle(this.#core.clock.now() - sessionTtlMs)
+      this.responses.expire()
       this.#watch.begin()
     } catch (thrown) {
       this.#booksAreWrong(thrown)
@@ -324,4 +337,9 @@ class Service implements InferenceService {
     this.#accounts.failed(sequence, error.code)
     this.#scheduler.cancel(sequence)
   }
+}
+
+/** An answer that ended by itself, after calls, ended with them. */
+function finishOf({ finish, stopped }: RowResult, calls: number): FinishReason {
+  return finish === 'stop' && calls > 0 && typeof stopped !== 'string' ? 'tool_calls' : (finish ?? 'stop')
 }

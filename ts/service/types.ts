@@ -2,7 +2,7 @@
 
 import type { PageQuery } from '../conversations/query.js'
 import type { Retention } from '../placement/retention.js'
-import type { FinishReason, SamplingParams, TierName, TokenLogprob } from '../engine/types.js'
+import type { FinishReason, SamplingParams, TierName, TokenLogprob, ToolChoice, ToolDefinition } from '../engine/types.js'
 import type { ApiError, CacheMap, RequestRecord, WhatIf } from '../protocol/index.js'
 
 /** A piece of a message. Templates render text; a further kind joins this union where something reads it. */
@@ -37,17 +37,7 @@ export interface TurnMessage {
   readonly toolCallId?: string
 }
 
-export interface ToolDefinition {
-  readonly name: string
-  readonly description?: string
-  /** JSON Schema of the arguments; null: none are described. */
-  readonly parameters: Readonly<Record<string, unknown>> | null
-  /** The arguments must satisfy the schema, also where the model chooses whether to call. */
-  readonly strict: boolean
-}
-
-/** May the answer call a tool, must it, or must it call this one. */
-export type ToolChoice = 'none' | 'auto' | 'required' | { readonly name: string }
+export type { ToolChoice, ToolDefinition }
 
 export interface TurnTools {
   /** At least one; names are unique. */
@@ -143,10 +133,42 @@ export type TurnEvent =
 
 /** One running turn. Iterating yields parts of the answer and one `done`; a failure throws an ApiError. */
 export interface Turn extends AsyncIterable<TurnEvent> {
-  /** Known once the request is accepted. */
+  /** Both are known once the request is accepted. */
   readonly conversation: string
+  readonly promptTokens: number
   /** Ends the generation within two steps. Idempotent; safe after the end. */
   cancel(): void
+}
+
+/** A response that a client may name again. The service keeps its texts and reads none of them. */
+export interface KeptResponse {
+  readonly tenant: string
+  readonly id: string
+  readonly conversation: string
+  /** JSON texts: of the input items that the request brought, and of the response. */
+  readonly input: string
+  readonly body: string
+  /** Ids of the response's output items. */
+  readonly items: readonly string[]
+}
+
+/** A response and those that it went on from. */
+export interface ResponseThread {
+  /** Oldest first. */
+  readonly responses: readonly KeptResponse[]
+}
+
+/** Responses by tenant, in memory: bounded in bytes and time. Those of an erased conversation are gone with it. */
+export interface KeptResponses {
+  /** `before`: the thread that it continues; null: it begins one. */
+  keep(response: KeptResponse, before: ResponseThread | null): void
+  /** null: unknown, expired, or another tenant's. */
+  find(tenant: string, id: string): KeptResponse | null
+  /** The response that has this output item. */
+  ownerOf(tenant: string, item: string): KeptResponse | null
+  thread(tenant: string, id: string): ResponseThread | null
+  /** False: there was none. */
+  forget(tenant: string, id: string): boolean
 }
 
 export interface TierStatus {
@@ -306,6 +328,8 @@ export interface ConversationErasure {
   readonly recordsErased: number
   /** Records of requests that no longer say whose they were. */
   readonly requestsAnonymised: number
+  /** Responses that could be named again. */
+  readonly responsesErased: number
   readonly keptShared: readonly KeptBlock[]
 }
 
@@ -348,6 +372,12 @@ export interface InferenceService {
   readonly modelContext: number
   /** Resolves, tokenises and enqueues. Rejects with an ApiError (queue_full, context_length_exceeded, draining, …). */
   start(request: TurnRequest): Promise<Turn>
+  /**
+   * Tokens of the prompt that the turn would have. Nothing is stored or enqueued. Rejects as `start` does, but counts prompts
+   * that are longer than the context too, up to MAX_TRUNCATED tokens.
+   */
+  countPrompt(request: TurnRequest): Promise<number>
+  readonly responses: KeptResponses
   cacheStatus(): CacheStatus
   counters(): ServiceCounters
   /** For the dashboard; both walk through the cache, so they are for when somebody looks. */

@@ -8,7 +8,7 @@ import type { InferenceService, Turn } from '../service/types.js'
 
 /** The parts of the server that a surface uses: turns, tokens, and the names of the model. */
 export interface SurfaceContext {
-  readonly service: Pick<InferenceService, 'start' | 'modelContext'>
+  readonly service: Pick<InferenceService, 'start' | 'countPrompt' | 'responses' | 'modelContext'>
   readonly engine: Pick<Engine, 'info' | 'text'>
   readonly telemetry: TurnObserver
   /** Names of the model; the first is the default. */
@@ -105,4 +105,6 @@ export interface Surface {
   readonly routes: readonly SurfaceRoute[]
   readonly errors: ErrorShape
   readonly events: EventFormat
+  /** Headers of every answer, errors included, besides those of the server. */
+  readonly headers?: (requestId: string) => Readonly<Record<string, string>>
 }

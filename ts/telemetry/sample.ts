@@ -47,6 +47,12 @@ export function takeSample({ service, stats }: SampleSources, limits: BandwidthL
     },
     history: counters.historyChoices,
     preemptions: counters.preemptions,
+    constraints: {
+      sources: { compiled: engine.grammarsCompiled, cached: engine.grammarsCached, refused: engine.grammarsRefused },
+      masks: engine.masks,
+      maskMs: engine.maskMs,
+      lateRows: engine.lateRows,
+    },
     steps: {
       count: engine.steps,
       computeMs: engine.computeMs,

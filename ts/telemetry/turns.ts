@@ -40,6 +40,7 @@ export class TurnTimes {
     const { recent } = this
     return {
       conversation: turn.conversation,
+      promptTokens: turn.promptTokens,
       cancel: () => turn.cancel(),
       async *[Symbol.asyncIterator]() {
         let firstAt: number | null = null

@@ -7,6 +7,7 @@ use napi::bindgen_prelude::{AsyncTask, Uint8Array, Uint32Array};
 use napi::{Env, Result, Task};
 use napi_derive::napi;
 
+use crate::constraint::BindingConstraint;
 use crate::error::thrown;
 use crate::info::BindingInfo;
 use crate::sequence::BindingSequence;
@@ -43,8 +44,13 @@ impl BindingEngine {
     }
 
     #[napi(catch_unwind)]
-    pub fn add_sequence(&self, sequence: BindingSequence) -> Result<()> {
-        let (spec, stop) = sequence.into_spec()?;
+    pub fn add_sequence(
+        &self,
+        sequence: BindingSequence,
+        constraint: Option<&BindingConstraint>,
+    ) -> Result<()> {
+        let (mut spec, stop) = sequence.into_spec()?;
+        spec.constraint = constraint.map(BindingConstraint::source);
         self.open()?.add_sequence(spec, stop).map_err(thrown)
     }
 

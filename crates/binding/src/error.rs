@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use attentionstore_engine::EngineError;
+use attentionstore_engine::{EngineError, GrammarError};
 use attentionstore_kv::KvError;
 use attentionstore_model::ModelError;
 use attentionstore_model::text::TextError;
@@ -25,6 +25,10 @@ fn context_of(error: &EngineError) -> Context {
         EngineError::Model(error) => of_model(error),
         EngineError::Kv(error) => of_kv(error),
         EngineError::Text(error) => of_text(error),
+        EngineError::Grammar(error) => of_grammar(error),
+        EngineError::GrammarsBusy { waiting, limit } => {
+            named([("waiting", json!(waiting)), ("limit", json!(limit))])
+        }
         EngineError::Protocol { detail } => named([("detail", json!(detail))]),
         EngineError::Option { option, detail } => {
             named([("option", json!(option)), ("detail", json!(detail))])
@@ -64,6 +68,20 @@ fn of_kv(error: &KvError) -> Context {
         }
         KvError::Locked { path, pid } => named([at(path), ("pid", json!(pid))]),
         KvError::Closed => Context::new(),
+    }
+}
+
+fn of_grammar(error: &GrammarError) -> Context {
+    match error {
+        GrammarError::TooLarge { of, found, limit, .. } => {
+            named([("of", json!(of)), ("found", json!(found)), ("limit", json!(limit))])
+        }
+        GrammarError::Unsupported { name, place, .. } => {
+            named([("name", json!(name)), ("place", json!(place))])
+        }
+        GrammarError::Invalid { detail, .. } | GrammarError::TooComplex { detail, .. } => {
+            named([("detail", json!(detail))])
+        }
     }
 }
 

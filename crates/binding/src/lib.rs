@@ -3,6 +3,8 @@
 
 #![cfg_attr(test, allow(dead_code, reason = "napi leaves out its exports where tests are built"))]
 
+mod compile;
+mod constraint;
 mod cuda;
 mod engine;
 mod error;
@@ -14,3 +16,4 @@ mod score;
 mod sequence;
 mod stats;
 mod text;
+mod tools;

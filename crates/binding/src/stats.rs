@@ -22,6 +22,12 @@ pub struct BindingStats {
     pub write_queue_depth: f64,
     pub save_queue_depth: f64,
     pub load_queue_depth: f64,
+    pub masks: f64,
+    pub mask_ms: f64,
+    pub late_rows: f64,
+    pub grammars_compiled: f64,
+    pub grammars_cached: f64,
+    pub grammars_refused: f64,
 }
 
 impl From<EngineStats> for BindingStats {
@@ -44,6 +50,12 @@ impl From<EngineStats> for BindingStats {
             write_queue_depth: stats.write_queue_depth as f64,
             save_queue_depth: stats.save_queue_depth as f64,
             load_queue_depth: stats.load_queue_depth as f64,
+            masks: stats.masks as f64,
+            mask_ms: stats.mask_ms,
+            late_rows: stats.late_rows as f64,
+            grammars_compiled: stats.grammars_compiled as f64,
+            grammars_cached: stats.grammars_cached as f64,
+            grammars_refused: stats.grammars_refused as f64,
         }
     }
 }

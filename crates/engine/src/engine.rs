@@ -9,6 +9,7 @@ use attentionstore_model::text::{AnswerText, StopStrings};
 
 use crate::disk::Disk;
 use crate::error::EngineError;
+use crate::grammars::Grammars;
 use crate::identity::Roots;
 use crate::inbox::Inbox;
 use crate::info::{EngineInfo, EngineStats};
@@ -34,6 +35,7 @@ impl EventSource {
 pub struct Engine {
     pub(crate) info: EngineInfo,
     pub(crate) text: TextService,
+    pub(crate) grammars: Grammars,
     pub(crate) roots: Roots,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) meters: Arc<Meters>,
@@ -54,9 +56,12 @@ impl Engine {
     }
 
     /// Makes a request known. `stop`: strings that end its answer.
-    pub fn add_sequence(&self, spec: SequenceSpec, stop: Vec<String>) -> Result<(), EngineError> {
-        let stops = StopStrings::new(&stop)?;
-        let answer = AnswerText::new(self.text.tokenizer(), Arc::new(stops));
+    pub fn add_sequence(&self, mut spec: SequenceSpec, stop: Vec<String>) -> Result<(), EngineError> {
+        let (tokenizer, stops) = (self.text.tokenizer(), Arc::new(StopStrings::new(&stop)?));
+        let answer = match spec.output.take() {
+            Some(reading) => AnswerText::of_format(tokenizer, stops, self.text.format().clone(), reading),
+            None => AnswerText::new(tokenizer, stops),
+        };
         self.inbox.add(spec, answer)
     }
 
@@ -92,7 +97,8 @@ impl Engine {
     }
 
     pub fn stats(&self) -> EngineStats {
-        let Meters { step, load, save, .. } = self.meters.as_ref();
+        let Meters { step, load, save, mask, .. } = self.meters.as_ref();
+        let grammars = self.grammars.counts();
         let nanoseconds = |value: u64| value as f64 / 1e6;
         let mut stats = EngineStats {
             steps: step.steps.load(Relaxed),
@@ -105,6 +111,12 @@ impl Engine {
             save_ms: save.busy_ms(),
             save_queue_depth: save.depth(),
             load_queue_depth: load.depth(),
+            masks: mask.masks.load(Relaxed),
+            mask_ms: nanoseconds(mask.busy_ns.load(Relaxed)),
+            late_rows: mask.late_rows.load(Relaxed),
+            grammars_compiled: grammars.compiled,
+            grammars_cached: grammars.cached,
+            grammars_refused: grammars.refused,
             ..EngineStats::default()
         };
         if let Some(disk) = &self.disk {

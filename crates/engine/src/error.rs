@@ -1,5 +1,6 @@
 //! Errors of the engine: a closed list of kinds; below them those of the model and of the KV store.
 
+use attentionstore_grammar::GrammarError;
 use attentionstore_kv::KvError;
 use attentionstore_model::ModelError;
 use attentionstore_model::text::TextError;
@@ -13,6 +14,11 @@ pub enum EngineError {
     /// A request's text, not the model, is at fault.
     #[error(transparent)]
     Text(#[from] TextError),
+    /// What a request's answer is to be held to is at fault.
+    #[error(transparent)]
+    Grammar(#[from] GrammarError),
+    #[error("{waiting} grammars wait to be compiled; the limit is {limit}.")]
+    GrammarsBusy { waiting: usize, limit: usize },
     /// The caller broke the step protocol: a bug above, never a user's doing.
     #[error("step protocol: {detail}")]
     Protocol { detail: String },
@@ -29,6 +35,8 @@ impl EngineError {
             EngineError::Model(error) => error.code(),
             EngineError::Kv(error) => error.code(),
             EngineError::Text(error) => error.code(),
+            EngineError::Grammar(error) => error.code(),
+            EngineError::GrammarsBusy { .. } => "grammars_busy",
             EngineError::Protocol { .. } => "protocol",
             EngineError::Option { .. } => "invalid_option",
             EngineError::Closed => "engine_closed",

@@ -26,7 +26,13 @@ pub struct EngineInfo {
     pub temperature: Option<f32>,
     pub top_p: Option<f32>,
     pub top_k: Option<u32>,
+    pub min_p: Option<f32>,
+    pub repetition_penalty: Option<f32>,
     pub has_chat_template: bool,
+    /// Why there is no chat template although the model brings one.
+    pub template_error: Option<String>,
+    /// Name of the form of answers.
+    pub output_format: &'static str,
 }
 
 /// Since start; milliseconds are busy time, in which overlapping work counts once.
@@ -49,4 +55,12 @@ pub struct EngineStats {
     pub write_queue_depth: u64,
     pub save_queue_depth: u64,
     pub load_queue_depth: u64,
+    /// Masks that were made, the time that they took, and the rows that were not sampled because theirs was not ready.
+    pub masks: u64,
+    pub mask_ms: f64,
+    pub late_rows: u64,
+    /// Sources that were compiled, those that had been before, and those that were refused.
+    pub grammars_compiled: u64,
+    pub grammars_cached: u64,
+    pub grammars_refused: u64,
 }

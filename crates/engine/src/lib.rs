@@ -2,17 +2,23 @@
 //! Owns the threads. `docs/design/engine.md` says why it is as it is.
 
 mod arrival;
+mod compile;
 mod constraint;
+mod crew;
 mod device;
 mod disk;
 mod engine;
 mod error;
 pub mod event;
+mod grammars;
 mod host;
 mod identity;
 mod inbox;
 mod info;
+mod late;
 mod loads;
+mod mask_source;
+mod masks;
 mod open;
 mod options;
 mod outbox;
@@ -33,12 +39,14 @@ mod view;
 pub mod wire;
 mod worker;
 
+pub use attentionstore_grammar::{Grammar, GrammarError, Source};
 pub use attentionstore_model::sampling::{SamplingParams, TokenMask};
 pub use attentionstore_model::text::{ChatDate, ChatMessage, StoredAnswer};
-pub use constraint::MaskSource;
 pub use engine::{Engine, EventSource};
 pub use error::EngineError;
+pub use grammars::held_to;
 pub use info::{EngineInfo, EngineStats};
+pub use mask_source::{Cancel, CannotGoOn, MaskSource};
 pub use options::EngineOptions;
 pub use room::{available_memory, random_model_bytes};
 pub use sequence::SequenceSpec;

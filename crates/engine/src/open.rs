@@ -21,11 +21,13 @@ use crate::device::{check_device, open_backend};
 use crate::disk::Disk;
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::grammars::Grammars;
 use crate::host::HostSlots;
 use crate::identity::Roots;
 use crate::inbox::Inbox;
 use crate::info::EngineInfo;
 use crate::loads::Loads;
+use crate::masks::MaskMakers;
 use crate::options::EngineOptions;
 use crate::outbox::{Outbox, Wake};
 use crate::panics::posted_to;
@@ -219,7 +221,11 @@ fn describe(
         temperature: model.generation.temperature,
         top_p: model.generation.top_p,
         top_k: model.generation.top_k,
+        min_p: model.generation.min_p,
+        repetition_penalty: model.generation.repetition_penalty,
         has_chat_template: text.has_template(),
+        template_error: text.template_error(),
+        output_format: text.format().name(),
     }
 }
 
@@ -237,6 +243,7 @@ fn start(options: &EngineOptions, opened: Opened, info: EngineInfo) -> Result<En
         backend,
         sequences: Default::default(),
         keys: roots.hasher().clone(),
+        makers: MaskMakers::new(meters.clone()),
         end_tokens: info.end_tokens.clone(),
         outbox: outbox.clone(),
         meters: meters.clone(),
@@ -248,5 +255,6 @@ fn start(options: &EngineOptions, opened: Opened, info: EngineInfo) -> Result<En
         .spawn(move || worker.run())
         .map_err(|source| KvError::Io { path: Path::new("engine thread").to_owned(), source })?;
     let thread = Mutex::new(Some(thread));
-    Ok(Engine { info, text, roots, outbox, meters, inbox, disk: tiers.disk, thread, _lock: lock })
+    let grammars = Grammars::new(text.tokenizer(), text.format().clone(), info.vocab_size, info.end_tokens.clone());
+    Ok(Engine { info, text, grammars, roots, outbox, meters, inbox, disk: tiers.disk, thread, _lock: lock })
 }

@@ -4,10 +4,13 @@ use attentionstore_kv::BLOCK_TOKENS;
 use attentionstore_kv::key::{BlockKey, KeyHasher, ViewParameters};
 use attentionstore_model::sampling::{SampleOutcome, Sampled, SamplingParams, TokenCounts, TokenMask};
 use attentionstore_model::text::AnswerText;
+use attentionstore_output::{End, Reading};
 
-use crate::constraint::{Constraint, MaskSource};
+use crate::constraint::{Constraint, Readiness};
 use crate::error::EngineError;
 use crate::event::{FilledBlock, Finish, Finished, RowResult, RowStatus};
+use crate::mask_source::MaskSource;
+use crate::masks::MaskMakers;
 use crate::plan::PlanRow;
 use crate::view::View;
 
@@ -26,8 +29,20 @@ pub struct SequenceSpec {
     pub ignore_eos: bool,
     /// Most tokens to sample.
     pub max_tokens: u32,
+    /// How its answer is read; none: all of it is content. Taken when the sequence is added.
+    pub output: Option<Reading>,
     /// Says which tokens may come; none: any may.
     pub constraint: Option<Box<dyn MaskSource>>,
+}
+
+/// What came of a row that was to be sampled.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Sampled(SampleOutcome),
+    /// The mask was not ready.
+    Late,
+    /// There will be no mask.
+    ConstraintFailed,
 }
 
 pub struct Sequence {
@@ -50,7 +65,12 @@ pub struct Sequence {
 impl Sequence {
     /// # Errors
     /// An empty prompt, or no token to sample.
-    pub fn new(mut spec: SequenceSpec, answer: AnswerText) -> Result<Self, EngineError> {
+    pub fn new(
+        mut spec: SequenceSpec,
+        answer: AnswerText,
+        vocabulary: usize,
+        makers: &MaskMakers,
+    ) -> Result<Self, EngineError> {
         if spec.tokens.is_empty() || spec.max_tokens == 0 {
             let detail = format!("sequence {}: nothing to compute or to sample", spec.sequence);
             return Err(EngineError::Protocol { detail });
@@ -60,9 +80,10 @@ impl Sequence {
         for &token in &tokens {
             *counts.prompt.entry(token).or_default() += 1;
         }
-        Ok(Self {
+        let constraint = spec.constraint.take().map(|source| Constraint::new(source, vocabulary));
+        let mut sequence = Self {
             prompt_len: tokens.len(),
-            constraint: spec.constraint.take().map(Constraint::new),
+            constraint,
             spec,
             tokens,
             counts,
@@ -71,7 +92,21 @@ impl Sequence {
             chain: Vec::new(),
             sampled: 0,
             void: false,
-        })
+        };
+        sequence.hold(None, makers);
+        Ok(sequence)
+    }
+
+    /// The constraint moves on with `accepted`, or begins where the answer's reasoning has ended.
+    fn hold(&mut self, accepted: Option<u32>, makers: &MaskMakers) {
+        let Some(constraint) = &mut self.constraint else { return };
+        if !constraint.has_begun() && self.answer.as_ref().is_some_and(AnswerText::in_reasoning) {
+            return;
+        }
+        match accepted {
+            Some(token) if constraint.has_begun() => constraint.accept(token, makers),
+            _ => constraint.begin(makers),
+        }
     }
 
     pub fn finished(&self) -> bool {
@@ -100,16 +135,31 @@ impl Sequence {
         self.spec.ignore_eos
     }
 
-    /// Makes the mask over `vocabulary` tokens for the token to be sampled, where the answer is held to something.
-    pub fn prepare_mask(&mut self, vocabulary: usize) {
+    /// Whether the mask for the token to be sampled is ready, where the answer is held to something.
+    pub fn readiness(&mut self) -> Readiness {
+        self.constraint.as_mut().map_or(Readiness::Ready, Constraint::readiness)
+    }
+
+    /// The mask for the token to be sampled.
+    pub fn mask(&self) -> Option<&TokenMask> {
+        self.constraint.as_ref().and_then(Constraint::mask)
+    }
+
+    /// Its last row was not sampled, for its mask was late.
+    pub fn is_late(&self) -> bool {
+        self.constraint.as_ref().is_some_and(Constraint::is_late)
+    }
+
+    /// `row` was to be sampled, and its mask was not ready.
+    pub fn was_late(&mut self) {
         if let Some(constraint) = &mut self.constraint {
-            constraint.prepare(vocabulary);
+            constraint.was_late();
         }
     }
 
-    /// The mask that was prepared last.
-    pub fn mask(&self) -> Option<&TokenMask> {
-        self.constraint.as_ref().map(Constraint::mask)
+    /// `row` was planned ahead, and counts on a token that was not sampled.
+    pub fn misses_token(&self, row: &PlanRow) -> bool {
+        self.is_late() && (row.from + row.count) as usize > self.tokens.len()
     }
 
     /// Begins a new table, and with it a new chance for a sequence that was void.
@@ -215,19 +265,25 @@ impl Sequence {
     pub fn advance(
         &mut self,
         row: &PlanRow,
-        outcome: Option<SampleOutcome>,
-        keys: &KeyHasher,
-        end_tokens: &[u32],
+        outcome: Option<Outcome>,
+        (keys, end_tokens, makers): (&KeyHasher, &[u32], &MaskMakers),
     ) -> RowResult {
+        if outcome == Some(Outcome::Late) {
+            self.was_late();
+            return RowResult::without_work(row.sequence, RowStatus::Late);
+        }
         let computed = (row.from + row.count) as usize;
         let filled = (row.from as usize / BLOCK_TOKENS..computed / BLOCK_TOKENS)
             .map(|index| FilledBlock { index: index as u32, key: self.key(keys, index) })
             .collect();
         let mut result = RowResult { filled, ..RowResult::without_work(row.sequence, RowStatus::Ok) };
         let reason = match outcome {
-            Some(SampleOutcome::Token(sampled)) => self.judge(sampled, end_tokens, &mut result),
-            Some(SampleOutcome::NoneAllowed) => Some(Finish::NoneAllowed),
-            None => None,
+            Some(Outcome::Sampled(SampleOutcome::Token(sampled))) => {
+                self.judge(sampled, end_tokens, makers, &mut result)
+            }
+            Some(Outcome::Sampled(SampleOutcome::NoneAllowed)) => Some(Finish::NoneAllowed),
+            Some(Outcome::ConstraintFailed) => Some(Finish::ConstraintFailed),
+            Some(Outcome::Late) | None => None,
         };
         if let Some(reason) = reason {
             result.finished = Some(self.finish(reason, computed, keys, &mut result));
@@ -236,34 +292,41 @@ impl Sequence {
     }
 
     /// Takes a sampled token into the answer; the reason if the answer ends with it.
-    fn judge(&mut self, sampled: Sampled, end_tokens: &[u32], result: &mut RowResult) -> Option<Finish> {
+    fn judge(
+        &mut self,
+        sampled: Sampled,
+        end_tokens: &[u32],
+        makers: &MaskMakers,
+        result: &mut RowResult,
+    ) -> Option<Finish> {
         let token = sampled.token;
         if self.spec.stop_tokens.contains(&token) {
             Some(Finish::StopToken(token))
         } else if end_tokens.contains(&token) && !self.spec.ignore_eos {
             Some(Finish::EndToken)
         } else {
-            self.accept(sampled, result)
+            self.accept(sampled, makers, result)
         }
     }
 
     /// The token belongs to the answer: text, counts, constraint, and the reasons to end that it may bring.
-    fn accept(&mut self, sampled: Sampled, result: &mut RowResult) -> Option<Finish> {
+    fn accept(&mut self, sampled: Sampled, makers: &MaskMakers, result: &mut RowResult) -> Option<Finish> {
         let token = sampled.token;
         self.tokens.push(token);
         *self.counts.answer.entry(token).or_default() += 1;
-        if let Some(constraint) = &mut self.constraint {
-            constraint.accept(token);
-        }
         self.sampled += 1;
         result.sampled = Some(sampled);
         let answer = self.answer.as_mut()?;
         let delta = answer.push(token);
-        result.text.push_str(&delta.text);
-        match delta.stopped {
+        result.parts.extend(delta.parts);
+        let finish = match delta.stopped {
             Some(stop) => Some(Finish::StopString(stop)),
             None => (self.sampled >= self.spec.max_tokens).then_some(Finish::Length),
+        };
+        if finish.is_none() {
+            self.hold(Some(token), makers);
         }
+        finish
     }
 
     fn finish(
@@ -273,8 +336,11 @@ impl Sequence {
         keys: &KeyHasher,
         result: &mut RowResult,
     ) -> Finished {
-        let text = self.answer.take().map(AnswerText::finish).unwrap_or_default();
-        result.text.push_str(&text.rest);
+        let cut = matches!(reason, Finish::Length | Finish::NoneAllowed | Finish::ConstraintFailed);
+        let end = if cut { End::Cut } else { End::Whole };
+        let text = self.answer.take().map(|answer| answer.finish(end)).unwrap_or_default();
+        self.constraint = None;
+        result.parts.extend(text.rest);
         // Tokens past a stop string are not part of the answer. Whole blocks that hold some were saved under
         // their own keys and stay; a partly filled one is cut.
         let accepted = self.prompt_len + text.inside_tokens;
@@ -283,6 +349,7 @@ impl Sequence {
             reason,
             inside_tokens: text.inside_tokens as u32,
             inside_bytes: text.inside_bytes as u32,
+            reasoning_tokens: text.reasoning_tokens as u32,
             computed_tokens: kept as u32,
             tail_key: self.partial_key(keys, kept),
         }
@@ -322,15 +389,16 @@ mod tests {
             stop_tokens: Vec::new(),
             ignore_eos: false,
             max_tokens: 100,
+            output: None,
             constraint: None,
         };
-        let mut sequence = Sequence::new(spec, AnswerText::new(tokenizer, stops)).unwrap();
+        let makers = MaskMakers::new(Arc::default());
+        let mut sequence = Sequence::new(spec, AnswerText::new(tokenizer, stops), 256, &makers).unwrap();
         let mut row = PlanRow { sequence: 1, from: 0, count: prompt, sample: true };
         for character in answer.chars() {
             let sampled = Sampled { token: token(character), logprob: None, top: Vec::new() };
-            if let Some(finished) =
-                sequence.advance(&row, Some(SampleOutcome::Token(sampled)), keys, &[]).finished
-            {
+            let outcome = Outcome::Sampled(SampleOutcome::Token(sampled));
+            if let Some(finished) = sequence.advance(&row, Some(outcome), (keys, &[], &makers)).finished {
                 return (tokens, finished);
             }
             row = PlanRow { from: row.from + row.count, count: 1, ..row };

@@ -53,12 +53,22 @@ pub struct StepMeter {
     pub stalled_layers: AtomicU64,
 }
 
+/// Masks of answers that are held to something.
+#[derive(Default)]
+pub struct MaskMeter {
+    pub masks: AtomicU64,
+    pub busy_ns: AtomicU64,
+    /// Rows that were not sampled because their mask was not ready.
+    pub late_rows: AtomicU64,
+}
+
 pub struct Meters {
     /// What `last_end_ns` counts from.
     pub epoch: Instant,
     pub step: StepMeter,
     pub load: StreamMeter,
     pub save: StreamMeter,
+    pub mask: MaskMeter,
 }
 
 impl Meters {
@@ -68,6 +78,7 @@ impl Meters {
             step: StepMeter::default(),
             load: StreamMeter::default(),
             save: StreamMeter::default(),
+            mask: MaskMeter::default(),
         }
     }
 }

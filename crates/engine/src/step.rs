@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use attentionstore_kv::BLOCK_TOKENS;
 use attentionstore_model::backend::{BatchSequence, LogitsWanted, Stream};
-use attentionstore_model::sampling::{SampleOutcome, SampleRequest};
+use attentionstore_model::sampling::SampleRequest;
 
+use crate::constraint::Readiness;
 use crate::error::EngineError;
 use crate::event::{EngineEvent, RowResult, RowStatus, StepReply};
 use crate::inbox::OrderedPlan;
 use crate::plan::{PlanRow, PlanSave, StepPlan};
 use crate::saves::{Save, Saving, not_computed};
-use crate::sequence::Sequence;
+use crate::sequence::{Outcome, Sequence};
 use crate::worker::Worker;
 
 /// Rows from which on a step is long enough to start transfers beside it; a shorter one is over first.
@@ -38,6 +39,7 @@ impl Worker {
         self.start_transfers_before(after);
         self.loads.collect();
         self.apply_tables(&plan)?;
+        self.wait_for_late_masks(&plan.rows);
         let planned = self.fates(&plan.rows)?;
         let failures = self.loads.failures();
         let work: Vec<PlanRow> = plan
@@ -86,7 +88,15 @@ impl Worker {
         if sequence.is_void() {
             return Ok(RowStatus::Void);
         }
+        if sequence.misses_token(row) {
+            return Ok(RowStatus::Late);
+        }
         sequence.check_row(row)?;
+        // What was late once is computed when its mask is there: it costs the others no time until then.
+        if row.sample && sequence.is_late() && sequence.readiness() == Readiness::Late {
+            sequence.was_late();
+            return Ok(RowStatus::Late);
+        }
         let (position, slots) = sequence.seen_by(row);
         let (history, new) = split_history(position, &slots);
         if history.iter().any(|&slot| self.loads.has_failed(slot)) {
@@ -123,7 +133,7 @@ impl Worker {
         work: &[PlanRow],
         saves: Vec<Saving>,
         stalls: &mut Stalls,
-    ) -> Result<Vec<SampleOutcome>, EngineError> {
+    ) -> Result<Vec<Outcome>, EngineError> {
         let seen: Vec<(u32, Vec<u32>)> =
             work.iter().map(|row| self.sequences[&row.sequence].seen_by(row)).collect();
         let slots = seen.iter().flat_map(|(_, slots)| slots.iter().copied());
@@ -180,15 +190,14 @@ impl Worker {
         }
     }
 
-    fn sample(&mut self, work: &[PlanRow]) -> Result<Vec<SampleOutcome>, EngineError> {
+    /// Outcomes in the order of the rows that asked for a token.
+    fn sample(&mut self, work: &[PlanRow]) -> Result<Vec<Outcome>, EngineError> {
         let sampling: Vec<&PlanRow> = work.iter().filter(|row| row.sample).collect();
-        let vocabulary = self.backend.config().vocab_size;
-        for planned in &sampling {
-            self.sequence_mut(planned.sequence)?.prepare_mask(vocabulary);
-        }
+        let readiness = self.masks_for(&sampling, work.len());
         let requests: Vec<SampleRequest<'_>> = sampling
             .iter()
             .enumerate()
+            .filter(|(row, _)| readiness[*row] == Readiness::Ready)
             .map(|(row, planned)| {
                 let sequence = &self.sequences[&planned.sequence];
                 SampleRequest {
@@ -202,7 +211,13 @@ impl Worker {
             })
             .collect();
         // Also with nothing to sample: a step is over, and known to have succeeded, when the device says so.
-        Ok(self.backend.sample(&requests)?)
+        let mut sampled = self.backend.sample(&requests)?.into_iter();
+        let outcome = |readiness: Readiness| match readiness {
+            Readiness::Ready => sampled.next().map(Outcome::Sampled),
+            Readiness::Late => Some(Outcome::Late),
+            Readiness::Ended => Some(Outcome::ConstraintFailed),
+        };
+        Ok(readiness.into_iter().filter_map(outcome).collect())
     }
 
     /// Moves every computed sequence on and describes each planned row. `planned` says which rows were computed, `fates`
@@ -211,7 +226,7 @@ impl Worker {
         &mut self,
         rows: &[PlanRow],
         (planned, fates): (&[RowStatus], &[RowStatus]),
-        sampled: Vec<SampleOutcome>,
+        sampled: Vec<Outcome>,
     ) -> Vec<RowResult> {
         let mut sampled = sampled.into_iter();
         let mut results = Vec::with_capacity(rows.len());
@@ -219,9 +234,14 @@ impl Worker {
             let token = if row.sample && *planned == RowStatus::Ok { sampled.next() } else { None };
             let sequence = self.sequences.get_mut(&row.sequence);
             let result = match (fate, sequence) {
-                (RowStatus::Ok, Some(sequence)) => sequence.advance(row, token, &self.keys, &self.end_tokens),
+                (RowStatus::Ok, Some(sequence)) => {
+                    sequence.advance(row, token, (&self.keys, &self.end_tokens, &self.makers))
+                }
                 _ => RowResult::without_work(row.sequence, *fate),
             };
+            if result.status == RowStatus::Late {
+                self.meters.mask.late_rows.fetch_add(1, Relaxed);
+            }
             results.push(result);
         }
         results

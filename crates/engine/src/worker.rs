@@ -12,6 +12,7 @@ use crate::error::EngineError;
 use crate::event::{EngineEvent, Reason, TransferDone};
 use crate::inbox::{Command, Inbox, Work};
 use crate::loads::{Load, Loads};
+use crate::masks::MaskMakers;
 use crate::outbox::Outbox;
 use crate::panics::tell;
 use crate::plan::{Transfer, TransferKind};
@@ -25,6 +26,7 @@ pub(crate) struct Worker {
     pub(crate) loads: Loads,
     pub(crate) saves: Saves,
     pub(crate) keys: KeyHasher,
+    pub(crate) makers: MaskMakers,
     pub(crate) end_tokens: Vec<u32>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) meters: Arc<Meters>,
@@ -68,7 +70,8 @@ impl Worker {
 
     fn add(&mut self, (spec, answer): (SequenceSpec, AnswerText)) -> Result<(), EngineError> {
         let number = spec.sequence;
-        let sequence = Sequence::new(spec, answer)?;
+        let vocabulary = self.backend.config().vocab_size;
+        let sequence = Sequence::new(spec, answer, vocabulary, &self.makers)?;
         if self.sequences.insert(number, sequence).is_some() {
             return Err(EngineError::Protocol { detail: format!("sequence {number} was added twice") });
         }

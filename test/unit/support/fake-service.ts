@@ -2,6 +2,8 @@
 
 import type { EngineInfo, EngineStats, EngineText } from '../../../ts/engine/types.js'
 import { ApiError } from '../../../ts/protocol/errors.js'
+import { MemoryResponses } from '../../../ts/service/kept-responses.js'
+import { messageTexts } from '../../../ts/service/messages.js'
 import { RequestRecords } from '../../../ts/service/records/records.js'
 import type {
   CacheStatus,
@@ -36,6 +38,7 @@ export const fakeInfo: EngineInfo = {
   endTokens: [0],
   defaults: { temperature: 0.6, topP: 0.95 },
   hasChatTemplate: true,
+  outputFormat: 'generic',
 }
 
 /** A token is a byte; 256 and above have no text. */
@@ -46,6 +49,7 @@ export const fakeText: EngineText = {
   }),
   encodePrompt: async (text) => Uint32Array.from(Buffer.from(text)),
   tokenize: async (text, special) => Uint32Array.from([...(special ? [256] : []), ...Buffer.from(text)]),
+  compile: async ({ kind }) => ({ kind }),
   decode: async (tokens) => Buffer.from(tokens).toString(),
   tokenBytes: (token) => (token < 256 ? Uint8Array.of(token) : new Uint8Array()),
   root: () => '\0'.repeat(32),
@@ -71,6 +75,12 @@ export const fakeStats: EngineStats = {
   writeQueueDepth: 0,
   saveQueueDepth: 0,
   loadQueueDepth: 0,
+  masks: 12,
+  maskMs: 3,
+  lateRows: 1,
+  grammarsCompiled: 4,
+  grammarsCached: 5,
+  grammarsRefused: 6,
 }
 
 export function usage(changes: Partial<TurnUsage> = {}): TurnUsage {
@@ -113,6 +123,7 @@ export function done(more: Partial<Extract<TurnEvent, { type: 'done' }>> = {}): 
 /** A turn that yields what the test pushes. */
 export class FakeTurn implements Turn {
   readonly conversation: string
+  readonly promptTokens = 100
   isCancelled = false
   #events: Array<TurnEvent | Error> = []
   #wake: () => void = () => {}
@@ -193,7 +204,7 @@ function fakeConversations(called: (call: string) => void): ConversationAdmin {
     async erase(id, tenant) {
       act('erase', id, tenant)
       const erased = { blocks: 2, bytes: 512, copies: { hbm: 1, dram: 2, ssd: 2 }, remains: 5 }
-      return { conversation, tenant: 'acme', erased, recordsErased: 1, requestsAnonymised: 3, keptShared: [{ key: 'ab', referrers: ['conv_other'] }] }
+      return { conversation, tenant: 'acme', erased, recordsErased: 1, requestsAnonymised: 3, responsesErased: 2, keptShared: [{ key: 'ab', referrers: ['conv_other'] }] }
     },
   }
 }
@@ -207,6 +218,16 @@ export class FakeService implements InferenceService {
   /** What each turn answers; replaced by tests. An ApiError refuses the request. */
   answer: (request: TurnRequest) => ReadonlyArray<TurnEvent | Error> | ApiError = () => [delta('Hello'), delta(' you'), done()]
   readonly records = new RequestRecords()
+
+  readonly responses = new MemoryResponses({ maxBytes: 64 * 1024, ttlMs: 60_000, now: () => this.now })
+  /** Milliseconds; a test moves it. */
+  now = 0
+
+  /** As many tokens as `fakeText` gives the roles and texts. */
+  async countPrompt({ prompt }: TurnRequest): Promise<number> {
+    if (prompt.kind !== 'chat') throw new Error('only chats are counted here')
+    return (await fakeText.encodeChat(messageTexts(prompt.messages), '')).tokens.length
+  }
 
   cacheMap(): ReturnType<InferenceService['cacheMap']> {
     return { policy: 'lru', tiers: [], owners: [{ conversation: '', tenant: '' }], queue: { length: 0, window: 0, front: [] } }

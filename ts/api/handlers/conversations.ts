@@ -79,7 +79,7 @@ export const forkConversation: Handler = async (request, { service }) => {
 
 /** DELETE /admin/conversations/:id */
 export const eraseConversation: Handler = async (request, { service }) => {
-  const { conversation, tenant, erased, recordsErased, requestsAnonymised, keptShared } = await service.conversations.erase(...targetOf(request))
+  const { conversation, tenant, erased, recordsErased, requestsAnonymised, responsesErased, keptShared } = await service.conversations.erase(...targetOf(request))
   const body: EraseReceipt = {
     conversation,
     tenant,
@@ -88,6 +88,7 @@ export const eraseConversation: Handler = async (request, { service }) => {
     tiers: erased.copies,
     remains_overwritten: erased.remains,
     records_erased: recordsErased,
+    responses_erased: responsesErased,
     requests_anonymised: requestsAnonymised,
     kept_shared: keptShared.map(({ key, referrers }) => ({ key, referrers: [...referrers] })),
   }

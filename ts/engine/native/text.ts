@@ -1,8 +1,9 @@
 // Text in, tokens out, by the addon's own threads.
 
-import type { BlockKey, ChatMessageText, EncodedPrompt, EngineText, ViewParameters } from '../types.js'
+import type { BlockKey, ChatMessageText, CompiledConstraint, ConstraintSource, EncodedPrompt, EngineText, ViewParameters } from '../types.js'
 import { PromptTooLong } from '../too-long.js'
 import type { BindingEngine, BindingMessage, BindingPrompt } from './addon.generated.js'
+import { NativeConstraint, textsOf } from './constraint.js'
 import { engineError } from './errors.js'
 import { keyFromBytes, keyToBytes } from './keys.js'
 
@@ -50,6 +51,10 @@ export class NativeText implements EngineText {
 
   decode(tokens: Uint32Array): Promise<string> {
     return translated(this.#binding.decode(tokens))
+  }
+
+  async compile(source: ConstraintSource): Promise<CompiledConstraint> {
+    return new NativeConstraint(source.kind, await translated(this.#binding.compile(source.kind, textsOf(source))))
   }
 
   tokenBytes(token: number): Uint8Array {

@@ -75,12 +75,18 @@ export interface RowResult {
   readonly sequence: number
   readonly status: RowStatus
   readonly sampled: Sampled | undefined
-  readonly text: string
+  readonly parts: ReadonlyArray<OutputPart>
   readonly filled: ReadonlyArray<FilledBlock>
   readonly finished: Finished | undefined
 }
 
-const ROW_STATUS = ['ok', 'noop', 'void'] as const
+export type OutputPart =
+  | { readonly kind: 'content'; readonly value: string }
+  | { readonly kind: 'reasoning'; readonly value: string }
+  | { readonly kind: 'call'; readonly name: string }
+  | { readonly kind: 'arguments'; readonly value: string }
+
+const ROW_STATUS = ['ok', 'noop', 'void', 'late'] as const
 export type RowStatus = (typeof ROW_STATUS)[number]
 
 export interface Sampled {
@@ -98,6 +104,7 @@ export interface Finished {
   readonly reason: Finish
   readonly insideTokens: number
   readonly insideBytes: number
+  readonly reasoningTokens: number
   readonly computedTokens: number
   readonly tailKey: BlockKey | undefined
 }
@@ -108,6 +115,7 @@ export type Finish =
   | { readonly kind: 'stop_string'; readonly value: string }
   | { readonly kind: 'length' }
   | { readonly kind: 'none_allowed' }
+  | { readonly kind: 'constraint_failed' }
 
 export interface TransferDone {
   readonly id: number
@@ -248,10 +256,28 @@ function readRowResult(from: WordReader): RowResult {
   const sequence = from.word()
   const status = readRowStatus(from)
   const sampled = flags & 1 ? readSampled(from) : undefined
-  const text = from.text()
+  const parts = from.list(readOutputPart)
   const filled = from.list(readFilledBlock)
   const finished = flags & 2 ? readFinished(from) : undefined
-  return { sequence, status, sampled, text, filled, finished }
+  return { sequence, status, sampled, parts, filled, finished }
+}
+
+function readOutputPart(from: WordReader): OutputPart {
+  const kind = from.word()
+  switch (kind) {
+    case 0:
+      return { kind: 'content', value: from.text() }
+    case 1:
+      return { kind: 'reasoning', value: from.text() }
+    case 2: {
+      const name = from.text()
+      return { kind: 'call', name }
+    }
+    case 3:
+      return { kind: 'arguments', value: from.text() }
+    default:
+      throw new Error(`The wire has no OutputPart of number ${kind}.`)
+  }
 }
 
 function readRowStatus(from: WordReader): RowStatus {
@@ -277,9 +303,10 @@ function readFinished(from: WordReader): Finished {
   const reason = readFinish(from)
   const insideTokens = from.word()
   const insideBytes = from.word()
+  const reasoningTokens = from.word()
   const computedTokens = from.word()
   const tailKey = flags & 1 ? from.key() : undefined
-  return { reason, insideTokens, insideBytes, computedTokens, tailKey }
+  return { reason, insideTokens, insideBytes, reasoningTokens, computedTokens, tailKey }
 }
 
 function readFinish(from: WordReader): Finish {
@@ -295,6 +322,8 @@ function readFinish(from: WordReader): Finish {
       return { kind: 'length' }
     case 4:
       return { kind: 'none_allowed' }
+    case 5:
+      return { kind: 'constraint_failed' }
     default:
       throw new Error(`The wire has no Finish of number ${kind}.`)
   }

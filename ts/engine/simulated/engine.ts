@@ -15,6 +15,7 @@ import {
   type Transfer,
 } from '../types.js'
 import { EngineError } from '../../protocol/errors.js'
+import type { AnswerEnd } from './answer.js'
 import { computeRows, type SlotContent } from './content.js'
 import { ContractViolation } from './hazards.js'
 import { simulatedOptions, type SimulatedOptions } from './options.js'
@@ -47,12 +48,12 @@ export class SimulatedEngine implements Engine {
   #isClosed = false
   #failure: EngineFailed | null = null
   #onIdle: Array<() => void> = []
-  readonly #totals = { steps: 0, computeMs: 0, loadStallMs: 0, stalledLayers: 0 }
+  readonly #totals = { steps: 0, computeMs: 0, loadStallMs: 0, stalledLayers: 0, masks: 0, lateRows: 0 }
 
   constructor(given: Partial<SimulatedOptions> = {}) {
     this.#options = simulatedOptions(given)
     this.info = infoOf(this.#options)
-    this.text = new SimulatedText(this.info.fingerprint)
+    this.text = new SimulatedText(this.info.fingerprint, this.#options.recorded !== null)
     this.#transfers = new Transfers(this.#options, this.info.blockBytes, done => this.#emit(done))
   }
 
@@ -136,6 +137,10 @@ export class SimulatedEngine implements Engine {
       writeQueueDepth: write.depth,
       saveQueueDepth: save.depth,
       loadQueueDepth: load.depth,
+      maskMs: 0,
+      grammarsCompiled: this.text.compiled,
+      grammarsCached: 0,
+      grammarsRefused: this.text.refused,
     }
   }
 
@@ -254,7 +259,7 @@ export class SimulatedEngine implements Engine {
     const { sequence: id, from, count, sample } = row
     const sequence = this.#sequenceOf(id)
     const to = from + count
-    const nothing = { sequence: id, text: '', filled: [] }
+    const nothing = { sequence: id, parts: [], filled: [] }
     if (sequence.isFinished) return { ...nothing, status: 'noop' }
     const hidden = leftOut(sequence.spec.view, from)
     const slots = sequence.blocksSeenBy(row).map(index => sequence.table[index])
@@ -262,8 +267,11 @@ export class SimulatedEngine implements Engine {
     for (const slot of slots.slice(Math.ceil((from - hidden) / BLOCK_TOKENS))) this.#transfers.failedLoads.delete(slot as number)
     sequence.isVoid ||= slots.some(slot => this.#transfers.failedLoads.has(slot as number))
     if (sequence.isVoid) return { ...nothing, status: 'void' }
+    if (sequence.isLate && to > sequence.length) return this.#late(sequence, nothing)
     if (to > sequence.length) throw new ContractViolation(`sequence ${id}: row ${to - 1} of ${sequence.length} known tokens`)
     if (sample !== (to === sequence.length)) throw new ContractViolation(`sequence ${id}: sample is ${sample} at ${to} of ${sequence.length}`)
+    if (sample && sequence.constraint && this.#options.faults.isLate?.(sequence.spec, to)) return this.#late(sequence, nothing)
+    sequence.isLate = false
     const contents = slots.map(slot => this.#transfers.hbm[slot as number] as SlotContent)
     const state = computeRows(contents, from - hidden, to - hidden, position => sequence.tokens[position + hidden] as number)
     const filled = sequence.fill(from, to)
@@ -271,16 +279,29 @@ export class SimulatedEngine implements Engine {
     return { ...this.#sample(sequence, state, to), status: 'ok', filled, sequence: id }
   }
 
-  #sample(sequence: SimulatedSequence, state: number, computed: number): Pick<RowResult, 'text'> & Partial<RowResult> {
+  #late(sequence: SimulatedSequence, nothing: Omit<RowResult, 'status'>): RowResult {
+    sequence.isLate = true
+    this.#totals.lateRows++
+    return { ...nothing, status: 'late' }
+  }
+
+  #sample(sequence: SimulatedSequence, state: number, computed: number): Pick<RowResult, 'parts'> & Partial<RowResult> {
     const { sampling, ignoreEos } = sequence.spec
-    const token = this.#options.recorded(sequence.spec, computed) ?? sampleToken(state, sampling, computed, ignoreEos)
-    const { text, isCounted, end } = sequence.answer.add(token)
+    const allowed = sequence.constraint?.allowed(sequence.answered)?.filter(token => !ignoreEos || token !== TURN_END) ?? null
+    if (sequence.constraint) this.#totals.masks++
+    if (allowed?.length === 0) return { parts: [], ...this.#finish(sequence, sequence.answer.endHere('none_allowed'), computed) }
+    const token = this.#options.recorded?.(sequence.spec, computed) ?? sampleToken(state, sampling, computed, ignoreEos, allowed)
+    const { parts, isCounted, end } = sequence.answer.add(token)
     if (isCounted) sequence.tokens.push(token)
     const logprob = sampling.logprobs === null || !isCounted ? {} : { logprob: logprobOf(token, sampling.logprobs) }
     const sampled = isCounted ? { token, ...logprob } : {}
-    if (!end) return { text, ...sampled }
+    if (!end) return { parts, ...sampled }
+    return { parts, ...sampled, ...this.#finish(sequence, end, computed) }
+  }
+
+  #finish(sequence: SimulatedSequence, end: AnswerEnd, computed: number): Partial<RowResult> {
     sequence.isFinished = true
-    return { text, ...sampled, ...end, computedTokens: computed, tailKey: sequence.tailKey(computed) }
+    return { ...end, computedTokens: computed, tailKey: sequence.tailKey(computed) }
   }
 
   #emit(event: EngineEvent): void {
@@ -313,5 +334,6 @@ function infoOf(options: SimulatedOptions): EngineInfo {
     endTokens: [TURN_END],
     defaults: {},
     hasChatTemplate: true,
+    outputFormat: 'simulated',
   }
 }

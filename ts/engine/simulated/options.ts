@@ -12,6 +12,8 @@ export interface Faults {
   readonly fails?: (transfer: Transfer | { readonly kind: 'plan save' }) => string | undefined
   /** Times as long as the profile says. */
   readonly slowdown?: (kind: Transfer['kind']) => number
+  /** Asked when a constrained answer's token at this index is to be sampled: its mask is not ready yet. */
+  readonly isLate?: (spec: SequenceSpec, index: number) => boolean
 }
 
 /** Tokens that were answered once: of the sequence, the token at this index. undefined: one is sampled. */
@@ -27,7 +29,7 @@ export interface SimulatedOptions {
   readonly disk: SimulatedDisk
   readonly faults: Faults
   /** Answers of a recording, in place of sampled ones. */
-  readonly recorded: Recorded
+  readonly recorded: Recorded | null
   /** Token ids below it are taken; those that no text has stand for a letter each. */
   readonly vocabSize: number
 }
@@ -43,7 +45,7 @@ export function simulatedOptions(given: Partial<SimulatedOptions>): SimulatedOpt
     modelContext: profile.modelContext,
     disk: new SimulatedDisk(crypto.randomUUID()),
     faults: {},
-    recorded: () => undefined,
+    recorded: null,
     vocabSize: VOCABULARY_SIZE,
     ...given,
   }

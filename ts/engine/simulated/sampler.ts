@@ -11,8 +11,10 @@ const letters = [...new TextEncoder().encode('etaoinshrdlucmf  .\n')]
 /** Letters, pairs, and now and then a byte that is no character by itself. */
 const alphabet = [...letters, ...letters, ...letters, ...letters, ...letters, ...letters, ...Array.from({ length: VOCABULARY_SIZE - 260 }, (_, i) => 260 + i), 0xc3, 0xa9]
 
-export function sampleToken(state: number, sampling: SamplingParams, index: number, ignoreEos: boolean): number {
+/** @param allowed The tokens to choose from; null: any. */
+export function sampleToken(state: number, sampling: SamplingParams, index: number, ignoreEos: boolean, allowed: readonly number[] | null = null): number {
   const chance = sampling.temperature === 0 ? mix(state, 1) : mix(mix(mix(state, Number(sampling.seed & 0xffffffffn)), Number(sampling.seed >> 32n)), index)
+  if (allowed) return allowed[mix(chance, 2) % allowed.length] as number
   if (!ignoreEos && chance % END_ODDS === 0) return TURN_END
   return alphabet[mix(chance, 2) % alphabet.length] as number
 }

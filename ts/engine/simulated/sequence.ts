@@ -3,6 +3,7 @@
 import { BLOCK_TOKENS, type BlockKey, type PlanRow, type SequenceSpec } from '../types.js'
 import { viewBlocks } from '../view.js'
 import { Answer } from './answer.js'
+import { simulatedConstraint, type SimulatedConstraint } from './constraint.js'
 import type { SimulatedText } from './text.js'
 
 export class SimulatedSequence {
@@ -16,6 +17,9 @@ export class SimulatedSequence {
   isFinished = false
   /** A load it depends on failed; until its table is emptied nothing of it is computed. */
   isVoid = false
+  /** Its last row was not sampled: what was planned behind it is not computed. */
+  isLate = false
+  readonly constraint: SimulatedConstraint | null
   readonly #keys: BlockKey[] = []
   readonly #text: SimulatedText
 
@@ -26,10 +30,16 @@ export class SimulatedSequence {
     this.tokens = [...spec.tokens]
     this.answer = new Answer(spec)
     this.#text = text
+    this.constraint = simulatedConstraint(spec.constraint)
   }
 
   get length(): number {
     return this.tokens.length
+  }
+
+  /** Tokens of the answer so far. */
+  get answered(): readonly number[] {
+    return this.tokens.slice(this.spec.tokens.length)
   }
 
   /** Indices of the blocks that a planned row sees, in view order. */

@@ -1,9 +1,10 @@
 // Text and keys of the simulated engine. Keys are real chained hashes, so nothing matches by accident.
 
 import { createHash } from 'node:crypto'
-import { BLOCK_TOKENS, type BlockKey, type ChatMessageText, type EncodedPrompt, type EngineText, type ViewParameters } from '../types.js'
+import { BLOCK_TOKENS, type BlockKey, type ChatMessageText, type CompiledConstraint, type ConstraintSource, type EncodedPrompt, type EngineText, type ViewParameters } from '../types.js'
 import { PromptTooLong } from '../too-long.js'
 import { keyedView } from '../view.js'
+import { SimulatedConstraint } from './constraint.js'
 import { bytesOf, decodeTokens, encodeChat, encodeText, TEXT_START } from './vocabulary.js'
 
 function within(mostTokens: number | undefined, tokens: Uint32Array): Uint32Array {
@@ -12,10 +13,27 @@ function within(mostTokens: number | undefined, tokens: Uint32Array): Uint32Arra
 }
 
 export class SimulatedText implements EngineText {
+  /** Sources that were compiled, and that were refused. */
+  compiled = 0
+  refused = 0
   readonly #identity: string
+  readonly #isRecorded: boolean
 
-  constructor(identity: string) {
+  /** @param isRecorded The engine's answers come from a recording. */
+  constructor(identity: string, isRecorded = false) {
     this.#identity = identity
+    this.#isRecorded = isRecorded
+  }
+
+  async compile(source: ConstraintSource): Promise<CompiledConstraint> {
+    try {
+      const constraint = SimulatedConstraint.of(source, this.#isRecorded)
+      this.compiled++
+      return constraint
+    } catch (error) {
+      this.refused++
+      throw error
+    }
   }
 
   async encodeChat(messages: readonly ChatMessageText[], date: string, mostTokens?: number): Promise<EncodedPrompt> {

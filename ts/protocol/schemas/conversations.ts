@@ -103,6 +103,7 @@ export const EraseReceipt = z
     tiers: z.object({ hbm: count, dram: count, ssd: count }).meta({ description: 'copies erased, by tier' }),
     remains_overwritten: count.meta({ description: 'free slots on ssd that still held blocks which it had lost before' }),
     records_erased: count.meta({ description: 'token records of answers' }),
+    responses_erased: count.meta({ description: 'kept responses of POST /v1/responses' }),
     requests_anonymised: count.meta({ description: 'records of requests that no longer name it' }),
     kept_shared: z
       .array(z.object({ key: z.string().meta({ description: '64 hex digits' }), referrers: z.array(z.string()) }))

@@ -74,6 +74,9 @@ export interface ServiceOptions {
   /** Bytes of token records, and conversations, that are remembered. @default 64 MiB, 100000 */
   readonly maxRecordBytes: number
   readonly maxConversations: number
+  /** Bytes of responses that clients may name again, and milliseconds since their last use. @default 64 MiB, a day */
+  readonly maxResponseBytes: number
+  readonly responseTtlMs: number
   /** @default the machine's */
   readonly clock: Clock
   /** Makes conversation ids; tests replace it. @default conv_<uuid> */
@@ -123,6 +126,8 @@ export function serviceOptions(info: EngineInfo, given: Partial<ServiceOptions>)
     commitIntervalMs: 250,
     maxRecordBytes: 64 * 1024 * 1024,
     maxConversations: 100_000,
+    maxResponseBytes: DEFAULTS.maxResponseBytes,
+    responseTtlMs: DEFAULTS.responseTtlMs,
     openDatabase,
     clock: systemClock,
     newConversationId: () => `conv_${crypto.randomUUID()}`,

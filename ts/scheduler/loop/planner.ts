@@ -81,11 +81,14 @@ export class Planner {
     draft.announce(sequence, Math.ceil((from + count) / BLOCK_TOKENS))
     const sample = from + count === progress.expectedLength
     draft.addRow({ sequence: sequence.id, from, count, sample })
-    if (this.#core.tiers.saves) this.#addSaves(draft, sequence, from, from + count)
+    // A row that turns out late is computed again, and its block must not be on its way to dram then: such blocks are saved
+    // in the background.
+    const mayBeLate = sample && sequence.spec.constraint !== undefined
+    if (this.#core.tiers.saves && !mayBeLate) this.#addSaves(draft, sequence, from, from + count)
     progress.plan(draft.step, count, sample)
   }
 
-  /** Every block that these rows fill is saved beside the step. */
+  /** The blocks that these rows fill are saved beside the step. */
   #addSaves(draft: DraftBuilder, sequence: Sequence, from: number, to: number): void {
     for (let index = Math.floor(from / BLOCK_TOKENS); (index + 1) * BLOCK_TOKENS <= to; index++) {
       const entry = sequence.table.at(index)

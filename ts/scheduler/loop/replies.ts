@@ -2,7 +2,7 @@
 
 import { attendedBy } from '../../engine/step-costs.js'
 import { BLOCK_TOKENS, type PlanRow, type RowResult, type StepReply } from '../../engine/types.js'
-import { leftOut } from '../../engine/view.js'
+import { leftOut, viewBlocks } from '../../engine/view.js'
 import type { Core } from '../core/core.js'
 import type { Draft } from './planner.js'
 import { countComputed } from '../sequence/prompt-split.js'
@@ -34,6 +34,7 @@ export class ReplyReader {
       if (!sequence || planned?.sequence !== row.sequence) return
       if (row.status === 'ok') this.#computed(sequence, row, planned, reply.stepMs)
       else if (row.status === 'void') sequence.leave('void')
+      else if (row.status === 'late') this.#late(sequence, planned)
     })
     const rows = new Map(reply.rows.map(row => [row.sequence, row]))
     for (const save of draft.saves) this.#answerSave(save, rows.get(save.sequence))
@@ -41,6 +42,8 @@ export class ReplyReader {
   }
 
   #learnCosts(reply: StepReply, draft: Draft, living: ReadonlyMap<number, Sequence>): void {
+    // A row that is late may have waited, or not have been computed at all.
+    if (reply.rows.some(row => row.status === 'late')) return
     let attended = 0
     let promptRows = 0
     let promptAttended = 0
@@ -70,6 +73,21 @@ export class ReplyReader {
     if (row.token !== undefined) sequence.tokens.push(row.token)
   }
 
+  /**
+   * The mask of its constraint was not ready. Rows that a plan sent ahead had behind it are late too, and are not
+   * to be planned before it.
+   */
+  #late(sequence: Sequence, { from, count }: PlanRow): void {
+    const known = sequence.tokens.length
+    if (from + count > known) return
+    sequence.progress.planAgain(from, known)
+    const { table } = sequence
+    const { view } = sequence.spec
+    // Behind an edge of the view, blocks that the row sees may have been given up already.
+    const isThere = viewBlocks(view, from, Math.floor(from / BLOCK_TOKENS)).every(index => table.at(index) !== undefined)
+    if (!isThere) sequence.leave('preempted')
+  }
+
   #register(sequence: Sequence, index: number): void {
     const { directory, journal } = this.#core
     const entry = sequence.table.at(index)
@@ -96,11 +114,14 @@ export class ReplyReader {
       const block = sequence.table.at(index)?.block
       if (block) this.#saver.want(block)
     }
-    if (row.text !== '') sequence.answer?.add(row.text)
-    if (row.text !== '' || row.token !== undefined) {
+    for (const part of row.parts) if (part.kind === 'content') sequence.answer?.add(part.text)
+    if (row.parts.length > 0 || row.token !== undefined) {
       sequence.times.answer(this.#core.clock.now())
-      sequence.turn.delta(row.text, row.token, row.logprob)
+      sequence.turn.delta(row.parts, row.token, row.logprob)
     }
-    if (row.finish !== undefined) this.#listener.finished(sequence, row)
+    if (row.finish === undefined) return
+    // A token was sampled that is not in the answer.
+    if (row.token === undefined && row.finish !== 'none_allowed') sequence.endedByToken()
+    this.#listener.finished(sequence, row)
   }
 }

@@ -104,6 +104,12 @@ export class Progress {
     this.#lastStep = step
   }
 
+  /** Rows from `from` on were not sampled, for what may come was not known in time: they are planned again. */
+  planAgain(from: number, length: number): void {
+    this.#planned = from
+    this.#expectedLength = length
+  }
+
   /** Rows [from, to) are computed. */
   advance(from: number, to: number): void {
     this.#front?.answered(to - from)

@@ -22,6 +22,7 @@ use crate::event::{EngineEvent, RowStatus};
 use crate::host::HostSlots;
 use crate::inbox::Inbox;
 use crate::loads::Loads;
+use crate::masks::MaskMakers;
 use crate::outbox::Outbox;
 use crate::plan::{PlanRow, PlanSave, StepPlan, TableUpdate, Transfer, TransferKind};
 use crate::saves::Saves;
@@ -80,6 +81,7 @@ impl Ground {
             loads: Loads::new(hosts.clone(), outbox.clone(), meters.clone(), scenario.ahead),
             saves: Saves::new(hosts, outbox.clone(), meters.clone()),
             keys: KeyHasher::new([0; 32]),
+            makers: MaskMakers::new(meters.clone()),
             end_tokens: Vec::new(),
             outbox: outbox.clone(),
             meters,
@@ -143,6 +145,7 @@ impl Ground {
             tokens: vec![1; BLOCK as usize + 20],
             root: [0; 32],
             view: None,
+            output: None,
             constraint: None,
             sampling: SamplingParams::greedy(),
             stop_tokens: Vec::new(),

@@ -15,6 +15,9 @@ use crate::support::watched::{Watch, Watched};
 
 pub const MAX_BATCH_TOKENS: usize = 512;
 
+/// Steps that repeat others are numbered from here on.
+const AGAIN: u32 = 1_000_000;
+
 /// An engine whose backend is watched.
 pub struct Driver {
     pub engine: Engine,
@@ -166,6 +169,7 @@ impl Driver {
             stop_tokens: Vec::new(),
             ignore_eos: true,
             max_tokens: 100,
+            output: None,
             constraint,
         };
         self.engine.add_sequence(spec, Vec::new()).unwrap();
@@ -204,12 +208,38 @@ impl Driver {
     }
 
     fn run(&mut self, sequence: u32, plan: StepPlan) -> Row {
-        let step = plan.step;
-        self.submit(&StepPlan { resets: vec![sequence], ..plan });
+        let mut plan = StepPlan { resets: vec![sequence], ..plan };
+        loop {
+            self.submit(&plan);
+            let row = self.rows(plan.step).remove(0);
+            // A mask may come late on a busy machine; then the row is planned again, as the scheduler does.
+            if row.status != RowStatus::Late {
+                return row;
+            }
+            plan.step = AGAIN + self.new_id();
+        }
+    }
+
+    /// Waits for the reply of a step.
+    fn rows(&mut self, step: u32) -> Vec<Row> {
         match self.next(|told| matches!(told, Told::Step { step: replied, .. } if *replied == step)) {
-            Told::Step { mut rows, .. } => rows.remove(0),
+            Told::Step { rows, .. } => rows,
             other => panic!("{other:?} is no step"),
         }
+    }
+
+    /// Tells tables by a plan without rows.
+    pub fn tables(&mut self, tables: &[(u32, &[u32])], step: u32) {
+        let entries = tables.iter().flat_map(|&(sequence, slots)| {
+            (0..).zip(slots).map(move |(index, &slot)| TableUpdate { sequence, index, slot })
+        });
+        self.submit(&StepPlan { step, tables: entries.collect(), ..StepPlan::default() });
+        self.rows(step);
+    }
+
+    /// A number that was not given before.
+    pub fn fresh(&mut self) -> u32 {
+        self.new_id()
     }
 
     pub fn submit(&self, plan: &StepPlan) {

@@ -9,6 +9,6 @@ mod watched;
 
 pub use attentionstore_kv::BLOCK_TOKENS as BLOCK;
 pub use conversation::{Conversation, Turn};
-pub use driver::{Driver, MAX_BATCH_TOKENS, Room, Told, copy, load, plan, plan_with_save, save};
+pub use driver::{Driver, MAX_BATCH_TOKENS, Room, Row, Told, copy, load, plan, plan_with_save, save};
 pub use subject::Subject;
 pub use watched::Seen;

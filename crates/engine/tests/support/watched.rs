@@ -1,6 +1,6 @@
 //! What stands between an engine and its backend, to see and to disturb what passes.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex};
 
@@ -50,6 +50,8 @@ pub struct Watch {
     pub memory: Mutex<Option<Arc<HostArena>>>,
     /// Where there is a list, steps compute the logits of all their rows and add them to it. They sample nothing.
     pub logits: Mutex<Option<Vec<Vec<f32>>>>,
+    /// Rows that steps have computed.
+    pub computed: AtomicUsize,
     /// The keys of what is loaded into this slot are turned by one position, also in dram.
     pub turned: Mutex<Option<u32>>,
 }
@@ -62,6 +64,12 @@ pub enum Seen {
     CopyRows,
     /// Work of the first stream waits for what the second has been given.
     Wait(Stream, Stream),
+}
+
+impl Watch {
+    pub fn computed_rows(&self) -> usize {
+        self.computed.load(Ordering::Relaxed)
+    }
 }
 
 impl Backend for Watched {
@@ -86,6 +94,7 @@ impl Backend for Watched {
     fn begin_step(&mut self, batch: &[BatchSequence<'_>]) -> Result<(), ModelError> {
         assert!(!self.watch.panic.swap(false, Ordering::Relaxed), "the step panics");
         self.rows = batch.iter().map(|sequence| sequence.tokens.len()).sum();
+        self.watch.computed.fetch_add(self.rows, Ordering::Relaxed);
         if self.watch.logits.lock().unwrap().is_none() {
             return self.inner.begin_step(batch);
         }

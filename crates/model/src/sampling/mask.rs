@@ -48,6 +48,18 @@ impl TokenMask {
         &self.words
     }
 
+    /// Has `fill` write the words. What it sets beyond the vocabulary is taken back.
+    pub fn fill<T>(&mut self, fill: impl FnOnce(&mut [u32]) -> T) -> T {
+        let filled = fill(&mut self.words);
+        let inside = self.vocabulary % WORD;
+        if inside > 0
+            && let Some(last) = self.words.last_mut()
+        {
+            *last &= (1 << inside) - 1;
+        }
+        filled
+    }
+
     /// Takes every logit whose token is not allowed to −∞.
     pub(super) fn apply(&self, logits: &mut [f32]) {
         for (part, at) in logits.chunks_mut(WORD).zip(0..) {

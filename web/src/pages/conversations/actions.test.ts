@@ -9,6 +9,7 @@ const RECEIPT = {
   tiers: { hbm: 1, dram: 0, ssd: 3 },
   remains_overwritten: 1,
   records_erased: 2,
+  responses_erased: 1,
   requests_anonymised: 1,
   kept_shared: [],
 }
@@ -17,7 +18,7 @@ test('a receipt says what is gone, where it was, and that nothing stays', (t) =>
   t.deepEqual(receiptLines(RECEIPT), [
     '3 blocks erased, 2 MiB of copies: 1 in hbm, 0 in dram, 3 in ssd.',
     '1 free slot on ssd with older blocks of it overwritten.',
-    '2 token records of answers erased; 1 request record names it no longer.',
+    '2 token records of answers and 1 kept response erased; 1 request record names it no longer.',
     'No block stays: no other conversation used one.',
   ])
 })

@@ -46,12 +46,12 @@ export function erase(http: HttpClient, target: Target): Promise<EraseReceipt> {
 
 /** The erased blocks and those that stay, a sentence each. */
 export function receiptLines(receipt: EraseReceipt): readonly string[] {
-  const { blocks_erased, bytes_erased, tiers, remains_overwritten, records_erased, requests_anonymised, kept_shared } = receipt
+  const { blocks_erased, bytes_erased, tiers, remains_overwritten, records_erased, responses_erased, requests_anonymised, kept_shared } = receipt
   const copies = Object.entries(tiers).map(([tier, count]) => `${formatNumber(count)} in ${tier}`)
   return [
     `${formatCount(blocks_erased, 'block')} erased, ${formatBytes(bytes_erased)} of copies: ${copies.join(', ')}.`,
     `${formatCount(remains_overwritten, 'free slot')} on ssd with older blocks of it overwritten.`,
-    `${formatCount(records_erased, 'token record')} of answers erased; ${formatCount(requests_anonymised, 'request record')} ${requests_anonymised === 1 ? 'names' : 'name'} it no longer.`,
+    `${formatCount(records_erased, 'token record')} of answers and ${formatCount(responses_erased, 'kept response')} erased; ${formatCount(requests_anonymised, 'request record')} ${requests_anonymised === 1 ? 'names' : 'name'} it no longer.`,
     kept_shared.length === 0
       ? 'No block stays: no other conversation used one.'
       : kept_shared.length === 1

@@ -65,7 +65,7 @@ test('what is erased leaves the list, and its receipt stays until it is dismisse
   const erasing = actions.erase()
   const asked = await http.next()
   t.is(asked.options.method, 'DELETE')
-  const counts = { blocks_erased: 3, bytes_erased: 4096, remains_overwritten: 2, records_erased: 1, requests_anonymised: 4 }
+  const counts = { blocks_erased: 3, bytes_erased: 4096, remains_overwritten: 2, records_erased: 1, responses_erased: 0, requests_anonymised: 4 }
   await asked.answer({ conversation: 'a', tenant: 'acme', ...counts, tiers, kept_shared: [] })
   await erasing
   t.is(actions.receipt.value?.remains_overwritten, 2)
