@@ -255,6 +255,7 @@ fn start(options: &EngineOptions, opened: Opened, info: EngineInfo) -> Result<En
         .spawn(move || worker.run())
         .map_err(|source| KvError::Io { path: Path::new("engine thread").to_owned(), source })?;
     let thread = Mutex::new(Some(thread));
-    let grammars = Grammars::new(text.tokenizer(), text.format().clone(), info.vocab_size, info.end_tokens.clone());
+    let grammars =
+        Grammars::new(text.tokenizer(), text.format().clone(), info.vocab_size, info.end_tokens.clone());
     Ok(Engine { info, text, grammars, roots, outbox, meters, inbox, disk: tiers.disk, thread, _lock: lock })
 }
