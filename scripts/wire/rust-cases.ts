@@ -6,8 +6,8 @@ import { isRecord, isSpread, pack, type Source, type Value, type ValueRecord, va
 /** Values of each variant of a root. */
 const EACH = 8
 
-/** The lists of cases by root, as a module. */
-export function rustCases(description: Description, seed: number, random: Source): string {
+/** The lists of cases by root, as a module. Each root begins at the seed again: a change of one leaves the others' cases. */
+export function rustCases(description: Description, seed: number, source: () => Source): string {
   const roots = [...description.sent, ...description.told]
   const types = reachable(description, roots)
   const literals = new Literals(description)
@@ -17,7 +17,7 @@ export function rustCases(description: Description, seed: number, random: Source
     ...types.map(({ module, name }) => `use ${module.replace('crate::', 'attentionstore_engine::')}::${name};`).sort(),
     ...roots.flatMap((root) => {
       const type: WireType = { kind: 'named', name: root }
-      const cases = valuesOf(description, root, EACH, random).map(
+      const cases = valuesOf(description, root, EACH, source()).map(
         (value) => `        (${literals.of(type, value)}, vec![${pack(description, type, value).join(', ')}]),`,
       )
       return ['', `pub fn ${snake(root)}_cases() -> Vec<(${root}, Vec<u32>)> {`, '    vec![', ...cases, '    ]', '}']

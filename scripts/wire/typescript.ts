@@ -145,7 +145,7 @@ function inPlace(fields: readonly Field[], of: string): string[] {
     return type.kind === 'primitive' && type.name === 'bool' ? `${value} ? 1 : 0` : value
   })
   const place = (at: number): string => (at === 0 ? 'at' : `at + ${at}`)
-  return [`const at = to.place(${fields.length})`, ...values.map((value, at) => `to.words[${place(at)}] = ${value}`)]
+  return [`const at = to.place(${fields.length})`, ...values.map((value, at) => `to.packed[${place(at)}] = ${value}`)]
 }
 
 function tsType(type: WireType): string {

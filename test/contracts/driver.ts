@@ -2,6 +2,7 @@
 
 import {
   BLOCK_TOKENS,
+  type BlockKey,
   type Engine,
   type EngineEvent,
   type PlanRow,
@@ -12,6 +13,7 @@ import {
   type StepReply,
   type TableUpdate,
   type TransferDone,
+  type WrittenBlock,
 } from '../../ts/engine/types.js'
 import { nextEdge } from '../../ts/engine/view.js'
 import type { TransferRequest } from '../../ts/scheduler/core/transfer-desk.js'
@@ -113,6 +115,11 @@ export async function promptOf(driver: EngineDriver, blocks: number, begin = '')
 /** Table updates that put blocks 0, 1, … of a sequence into `slots`. */
 export function tablesOf(sequence: number, slots: readonly number[], first = 0): TableUpdate[] {
   return slots.map((slot, i) => ({ sequence, index: first + i, slot }))
+}
+
+/** A first block of `valid` tokens, whichever they are. */
+export function written(key: BlockKey, valid: number = BLOCK_TOKENS): WrittenBlock {
+  return { key, parent: key, index: 0, view: undefined, lastUse: 0, tokens: new Uint32Array(valid) }
 }
 
 /** The slots [from, from + blocks that `tokens` tokens need). */

@@ -3,7 +3,7 @@
 import type { ExecutionContext, TestFn } from 'ava'
 import { BLOCK_TOKENS, type Engine, type RowResult, type TierName } from '../../ts/engine/types.js'
 import { greedy } from '../support/sampling.js'
-import { EngineDriver, generate, promptOf, slotsFrom, tablesOf } from './driver.js'
+import { EngineDriver, generate, promptOf, slotsFrom, tablesOf, written } from './driver.js'
 import { textContract } from './text.js'
 import { viewContract } from './view.js'
 
@@ -177,7 +177,7 @@ function moving(test: EngineTest): void {
     await driver.step({ tables: tablesOf(sequence, [4]), rows: [{ sequence, from: 0, count: valid, sample: false }] })
     const key = driver.engine.text.blockKey(root, 0, prompt.slice(0, valid), null)
     t.is((await driver.transfer({ kind: 'save', hbmSlot: 4, dramSlot: 0, valid })).error, undefined)
-    t.is((await driver.transfer({ kind: 'write', dramSlot: 0, ssdSlot: 5, key, valid })).error, undefined)
+    t.is((await driver.transfer({ kind: 'write', dramSlot: 0, ssdSlot: 5, block: written(key, valid) })).error, undefined)
     t.is((await driver.transfer({ kind: 'flush' })).error, undefined)
     t.is((await driver.transfer({ kind: 'read', ssdSlot: 5, dramSlot: 1, key, valid })).error, undefined)
     const spec = driver.add(prompt)
@@ -191,7 +191,7 @@ function moving(test: EngineTest): void {
     await driver.step({ tables: tablesOf(sequence, [0]), rows: [{ sequence, from: 0, count: BLOCK_TOKENS, sample: false }] })
     const [key] = (await driver.engine.text.keys(root, prompt, null)) as [string]
     await driver.transfer({ kind: 'save', hbmSlot: 0, dramSlot: 0, valid: BLOCK_TOKENS })
-    await driver.transfer({ kind: 'write', dramSlot: 0, ssdSlot: 2, key, valid: BLOCK_TOKENS })
+    await driver.transfer({ kind: 'write', dramSlot: 0, ssdSlot: 2, block: written(key) })
     await driver.transfer({ kind: 'flush' })
     const other = driver.engine.text.blockKey(root, 0, prompt.slice(1, 65), null)
     t.is((await driver.transfer({ kind: 'read', ssdSlot: 2, dramSlot: 1, key: other, valid: BLOCK_TOKENS })).error, 'kv_damaged')
@@ -208,12 +208,12 @@ function moving(test: EngineTest): void {
     const [key] = (await driver.engine.text.keys(root, prompt, null)) as [string]
     const valid = BLOCK_TOKENS
     await driver.transfer({ kind: 'save', hbmSlot: 0, dramSlot: 0, valid })
-    for (const ssdSlot of [2, 3]) await driver.transfer({ kind: 'write', dramSlot: 0, ssdSlot, key, valid })
+    for (const ssdSlot of [2, 3]) await driver.transfer({ kind: 'write', dramSlot: 0, ssdSlot, block: written(key) })
     t.is((await driver.transfer({ kind: 'erase', ssdSlot: 2 })).error, undefined)
     t.is((await driver.transfer({ kind: 'flush' })).error, undefined)
     t.is((await driver.transfer({ kind: 'read', ssdSlot: 2, dramSlot: 1, key, valid })).error, 'kv_damaged')
     t.is((await driver.transfer({ kind: 'read', ssdSlot: 3, dramSlot: 1, key, valid })).error, undefined)
-    t.is((await driver.transfer({ kind: 'write', dramSlot: 0, ssdSlot: 2, key, valid })).error, undefined)
+    t.is((await driver.transfer({ kind: 'write', dramSlot: 0, ssdSlot: 2, block: written(key) })).error, undefined)
     t.is((await driver.transfer({ kind: 'read', ssdSlot: 2, dramSlot: 1, key, valid })).error, undefined)
   })
 
@@ -236,7 +236,7 @@ function moving(test: EngineTest): void {
     await driver.step({ tables: tablesOf(sequence, [0]), rows: [{ sequence, from: 0, count: BLOCK_TOKENS, sample: false }] })
     const [key] = (await driver.engine.text.keys(root, prompt, null)) as [string]
     await driver.transfer({ kind: 'save', hbmSlot: 0, dramSlot: 0, valid: BLOCK_TOKENS })
-    await driver.transfer({ kind: 'write', dramSlot: 0, ssdSlot: 0, key, valid: BLOCK_TOKENS })
+    await driver.transfer({ kind: 'write', dramSlot: 0, ssdSlot: 0, block: written(key) })
     await driver.transfer({ kind: 'read', ssdSlot: 0, dramSlot: 1, key, valid: BLOCK_TOKENS })
     await driver.transfer({ kind: 'load', dramSlot: 1, hbmSlot: 1 })
     const stats = driver.engine.stats()

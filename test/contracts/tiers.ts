@@ -4,7 +4,7 @@
 import { Directory } from '../../ts/directory/directory.js'
 import { BLOCK_TOKENS, type BlockKey, type Engine } from '../../ts/engine/types.js'
 import type { KeyedTier } from '../../ts/engine/keyed-tier.js'
-import { EngineDriver } from './driver.js'
+import { EngineDriver, written } from './driver.js'
 import type { Placed, TestedTier } from './tier.js'
 
 const TOKENS = new Uint32Array(BLOCK_TOKENS)
@@ -27,7 +27,7 @@ export class SlotTier implements TestedTier {
     if (!slot) return 'full'
     const block = this.#directory.obtain(key, '', 0, TOKENS)
     slot.become(block, 'filling')
-    const { error } = await this.driver.transfer({ kind: 'write', dramSlot, ssdSlot: slot.slot, key, valid: BLOCK_TOKENS })
+    const { error } = await this.driver.transfer({ kind: 'write', dramSlot, ssdSlot: slot.slot, block: written(key) })
     const flushed = await this.driver.transfer({ kind: 'flush' })
     if (error === undefined) this.#directory.complete(block, 'ssd')
     else this.#directory.removeCopy(block, 'ssd')
@@ -58,7 +58,7 @@ export class SlotTier implements TestedTier {
   /** As after a crash: the slot was given to another block, and the record of the first one is still there. */
   async damage({ key, dramSlot }: Placed): Promise<void> {
     const ssdSlot = this.#slotOf(key) as number
-    await this.driver.transfer({ kind: 'write', dramSlot, ssdSlot, key: `${key.slice(1)}x`, valid: BLOCK_TOKENS })
+    await this.driver.transfer({ kind: 'write', dramSlot, ssdSlot, block: written(`${key.slice(1)}x`) })
   }
 
   async close(): Promise<void> {

@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import test from 'ava'
 import { AnswerHash, chainNext, chainOf, chainStart, type ChainMessage } from '../../ts/conversations/chain.js'
 import { Conversations, type ConversationOptions, type Resolution } from '../../ts/conversations/conversations.js'
-import { messageSecret } from '../../ts/directory/secret.js'
+import { AnswerRecords } from '../../ts/conversations/records.js'
 import { openDatabase } from '../../ts/directory/database.js'
+import { messageSecret } from '../../ts/directory/secret.js'
+import { MemoryDatabase } from '../support/memory-database.js'
 
 const DAY = 86_400_000
 const SECRET = Buffer.alloc(32, 7)
@@ -193,6 +195,21 @@ test('over the bound the longest unused records and conversations go', t => {
   const isKnown = (name: string) => resolve([user(name), assistant(`answer ${name}`), user('x')]).stored[1] !== undefined
   t.deepEqual(['a', 'b', 'c', 'd'].map(isKnown), [true, false, true, true])
   t.is(store.size, 3)
+})
+
+test('after a restart too the oldest records go first where the bound is reached', t => {
+  const table = new MemoryDatabase().table('answers')
+  // In another order than that of their keys.
+  const names = ['d', 'b', 'a', 'c'].map(name => name.repeat(32))
+  const record = { conversation: 'mine', tokens: new Uint32Array(10), bytes: 1, reasoning: 0, whole: true }
+  const before = new AnswerRecords(table, 1e6)
+  for (const name of names) before.put(name, record)
+  const after = new AnswerRecords(table, 2 * 300)
+  t.deepEqual(names.map(name => after.get(name) !== undefined), [false, false, true, true])
+  after.put('e'.repeat(32), record)
+  const again = new AnswerRecords(table, 2 * 300)
+  t.deepEqual([...names, 'e'.repeat(32)].map(name => again.get(name) !== undefined), [false, false, false, true, true])
+  t.is([...table.entries()].length, 2, 'what goes leaves the table')
 })
 
 test('conversations and answers survive a restart, and no text lies in the store', async t => {

@@ -57,6 +57,23 @@ test('blocks come back after a restart, with their tokens, parents and slots', t
   t.is(directory.pools.ssd.free, 2)
 })
 
+test('a block comes back with the view that its key depends on', t => {
+  const table = new MemoryTable()
+  const store = new BlockStore(table)
+  const directory = new Directory({ hbm: 1, dram: 1, ssd: 4 })
+  store.restore(directory, 'this model')
+  const view = { window: 256, head: 64, step: 64 }
+  const indices = [3, 4]
+  for (const index of indices) {
+    const block = directory.obtain(String(index).repeat(32), ROOT, index, Uint32Array.of(index), view)
+    directory.reserve('ssd')?.become(block, 'present')
+    store.put(block)
+  }
+  const views = (from: Directory) => indices.map(index => from.blocks.get(String(index).repeat(32))?.view)
+  t.deepEqual(views(directory), [null, view])
+  t.deepEqual(views(reopen(table).directory), [null, view])
+})
+
 test('blocks of another fingerprint are foreign: dropped, and gone for good', t => {
   const { table } = stored()
   t.deepEqual(reopen(table, 'another model').report, { restored: 0, foreign: 2, damaged: 0 })

@@ -5,7 +5,7 @@ import { VirtualClock } from '../../ts/engine/simulated/virtual-clock.js'
 import { encodeText, decodeTokens } from '../../ts/engine/simulated/vocabulary.js'
 import type { EngineEvent } from '../../ts/engine/types.js'
 import type { EngineError } from '../../ts/protocol/errors.js'
-import { EngineDriver, generate, tablesOf } from '../contracts/driver.js'
+import { EngineDriver, generate, tablesOf, written } from '../contracts/driver.js'
 
 const slots = { hbm: 8, dram: 4, ssd: 4 }
 const prompt = Uint32Array.from({ length: 100 }, (_, i) => 97 + (i % 20))
@@ -45,7 +45,7 @@ const violations: Record<string, (driver: EngineDriver, sequence: number) => unk
   },
   'a write into an ssd slot that is being read': driver => {
     driver.engine.transfer([{ id: 8, kind: 'read', ssdSlot: 0, dramSlot: 0, key: 'k', valid: 1 }])
-    driver.engine.transfer([{ id: 9, kind: 'write', dramSlot: 1, ssdSlot: 0, key: 'k', valid: 1 }])
+    driver.engine.transfer([{ id: 9, kind: 'write', dramSlot: 1, ssdSlot: 0, block: written('k', 1) }])
   },
   'a slot that does not exist': driver => driver.engine.transfer([{ id: 9, kind: 'save', hbmSlot: 99, dramSlot: 0, valid: 1 }]),
   'a row without a slot': (driver, sequence) =>

@@ -1,5 +1,6 @@
 import test from 'ava'
 import type { Transfer } from '../../ts/engine/types.js'
+import { written } from '../contracts/driver.js'
 import { LANES, perStream, STREAM_NAMES, wayOf, type LaneName } from '../../ts/protocol/lanes.js'
 import { LOWER_TIERS, perSlotTier, perTier, SLOT_TIERS, sumTiers, TIER_NAMES, TIERS, tiersAbove } from '../../ts/protocol/tiers.js'
 
@@ -38,7 +39,7 @@ test('a transfer names a slot of each end of its lane', (t) => {
     { id: 0, kind: 'load', dramSlot: 1, hbmSlot: 2 },
     { id: 1, kind: 'save', hbmSlot: 1, dramSlot: 2, valid: 64 },
     { id: 2, kind: 'read', ssdSlot: 1, dramSlot: 2, ...block },
-    { id: 3, kind: 'write', dramSlot: 1, ssdSlot: 2, ...block },
+    { id: 3, kind: 'write', dramSlot: 1, ssdSlot: 2, block: written('k') },
   ]
   for (const transfer of transfers) {
     const { from, to } = LANES[transfer.kind as LaneName]

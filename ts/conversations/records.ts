@@ -20,21 +20,30 @@ export interface AnswerRecord extends TokenRecord {
 /** What a record costs besides its ids: key, map entry, conversation id. */
 const OVERHEAD_BYTES = 256
 
-/** Least recently used records go first, when `maxBytes` is reached. Losing one costs speed, never correctness. */
+/**
+ * Least recently used records go first, when `maxBytes` is reached; after a restart, those that were made first. Losing one
+ * costs speed, never correctness.
+ */
 export class AnswerRecords {
   readonly #records = new Map<ChainHash, AnswerRecord>()
   readonly #table: Table | null
   readonly #maxBytes: number
   #bytes = 0
+  /** Grows from record to record. */
+  #made = 0
 
   constructor(table: Table | null, maxBytes: number) {
     this.#table = table
     this.#maxBytes = maxBytes
+    const stored: Array<readonly [ChainHash, Stored]> = []
     for (const { key, value } of table?.entries() ?? []) {
-      const record = decode(value)
-      if (record) this.#insert(Buffer.from(key).toString('latin1'), record)
+      const found = decode(value)
+      if (found) stored.push([Buffer.from(key).toString('latin1'), found])
       else table?.remove(key)
     }
+    stored.sort(([, a], [, b]) => a.made - b.made)
+    for (const [hash, { record }] of stored) this.#insert(hash, record)
+    this.#made = stored.at(-1)?.[1].made ?? 0
     this.#trim()
   }
 
@@ -59,7 +68,7 @@ export class AnswerRecords {
   put(hash: ChainHash, record: AnswerRecord): void {
     this.#drop(hash)
     this.#insert(hash, record)
-    this.#table?.put(Buffer.from(hash, 'latin1'), encode(record))
+    this.#table?.put(Buffer.from(hash, 'latin1'), encode(record, ++this.#made))
     this.#trim()
   }
 
@@ -103,35 +112,33 @@ function costOf(record: AnswerRecord): number {
   return OVERHEAD_BYTES + 4 * record.tokens.length
 }
 
-/** The first word of a record. Records of before there was reasoning begin with their bytes, which are fewer. */
-const LAYOUT = 0xffff_0002
-const HEAD_BYTES = 20
+interface Stored {
+  readonly record: AnswerRecord
+  readonly made: number
+}
 
-/** Layout, bytes, reasoning, whole, count, ids, then the conversation's key in UTF-8. */
-function encode({ tokens, bytes, reasoning, whole, conversation }: AnswerRecord): Buffer {
+/** The first word of a record: another layout is dropped. */
+const LAYOUT = 0xffff_0003
+const HEAD_BYTES = 28
+
+/** Layout, bytes, reasoning, whole, count (u32 each), made (f64), ids, then the conversation's key in UTF-8. */
+function encode({ tokens, bytes, reasoning, whole, conversation }: AnswerRecord, made: number): Buffer {
   const head = Buffer.alloc(HEAD_BYTES + 4 * tokens.length)
   const words = [LAYOUT, bytes, reasoning, whole ? 1 : 0, tokens.length]
   words.forEach((word, i) => head.writeUInt32LE(word, 4 * i))
+  head.writeDoubleLE(made, 20)
   tokens.forEach((token, i) => head.writeUInt32LE(token, HEAD_BYTES + 4 * i))
   return Buffer.concat([head, Buffer.from(conversation, 'utf8')])
 }
 
-/** null: not a record of this layout, nor of the one before. */
-function decode(value: Uint8Array): AnswerRecord | null {
+/** null: not a record of this layout. */
+function decode(value: Uint8Array): Stored | null {
   const buffer = Buffer.from(value)
-  if (buffer.length < 8) return null
-  const first = buffer.readUInt32LE(0)
-  if (first !== LAYOUT) return decodeIds(buffer, 4, { bytes: first, reasoning: 0, whole: false })
-  if (buffer.length < HEAD_BYTES) return null
-  const [bytes = 0, reasoning = 0, whole = 0] = [4, 8, 12].map(at => buffer.readUInt32LE(at))
-  return decodeIds(buffer, 16, { bytes, reasoning, whole: whole === 1 })
-}
-
-/** The count of the ids lies at `at`, and they behind it. */
-function decodeIds(buffer: Buffer, at: number, head: Omit<TokenRecord, 'tokens'>): AnswerRecord | null {
-  const count = buffer.readUInt32LE(at)
-  const end = at + 4 + 4 * count
-  if (buffer.length < end || head.reasoning > count) return null
-  const tokens = Uint32Array.from({ length: count }, (_, i) => buffer.readUInt32LE(at + 4 + 4 * i))
-  return { ...head, tokens, conversation: buffer.toString('utf8', end) }
+  if (buffer.length < HEAD_BYTES || buffer.readUInt32LE(0) !== LAYOUT) return null
+  const [bytes = 0, reasoning = 0, whole = 0, count = 0] = [4, 8, 12, 16].map(at => buffer.readUInt32LE(at))
+  const end = HEAD_BYTES + 4 * count
+  if (buffer.length < end || reasoning > count) return null
+  const tokens = Uint32Array.from({ length: count }, (_, i) => buffer.readUInt32LE(HEAD_BYTES + 4 * i))
+  const record = { bytes, reasoning, whole: whole === 1, tokens, conversation: buffer.toString('utf8', end) }
+  return { record, made: buffer.readDoubleLE(20) }
 }

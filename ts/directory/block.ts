@@ -1,6 +1,6 @@
 // One block as the directory knows it.
 
-import type { BlockKey, SlotTierName } from '../engine/types.js'
+import type { BlockKey, SlotTierName, ViewParameters } from '../engine/types.js'
 import type { Cohort } from '../placement/adaptive/cohorts.js'
 import type { History } from '../placement/types.js'
 import { perSlotTier, SLOT_TIERS } from '../protocol/tiers.js'
@@ -53,6 +53,8 @@ export class Block implements History {
     readonly tokens: Uint32Array,
     /** Grows from block to block in the order in which the directory made them. */
     readonly born: number,
+    /** The view that its key depends on; null: none, as of all blocks that start before the window. */
+    readonly view: ViewParameters | null = null,
   ) {}
 
   /** Tokens whose KV the block holds. */

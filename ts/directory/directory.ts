@@ -1,7 +1,8 @@
 // The directory: which keys exist, in which tiers and slots, and who refers to them. The only allocator of slots.
 
 import { systemClock } from '../engine/clock.js'
-import { BLOCK_TOKENS, type BlockKey, type SlotTierName } from '../engine/types.js'
+import { BLOCK_TOKENS, type BlockKey, type SlotTierName, type ViewParameters } from '../engine/types.js'
+import { keyedView } from '../engine/view.js'
 import { lru } from '../placement/lru.js'
 import type { Experienced, PlacementPolicy, TurnUse } from '../placement/types.js'
 import { perSlotTier, SLOT_TIERS, TIERS } from '../protocol/tiers.js'
@@ -123,12 +124,12 @@ export class Directory implements SlotKeeper {
 
   /**
    * The block with this key, created without a copy if need be, with the history of its ghost. The caller must give it
-   * a copy at once.
+   * a copy at once. `view`: its sequence's.
    */
-  obtain(key: BlockKey, parent: BlockKey, index: number, tokens: Uint32Array): Block {
+  obtain(key: BlockKey, parent: BlockKey, index: number, tokens: Uint32Array, view: ViewParameters | null = null): Block {
     const known = this.blocks.get(key)
     if (known) return known
-    const block = new Block(key, parent, index, tokens, ++this.#born)
+    const block = new Block(key, parent, index, tokens, ++this.#born, keyedView(view, index))
     const ghost = this.ghosts.returned(key)
     if (ghost) Object.assign(block, ghost.history, { isBack: true })
     this.blocks.set(key, block)

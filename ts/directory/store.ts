@@ -3,7 +3,7 @@
 // of its old record was committed. That is harmless, because every read verifies the header's key, valid length and
 // checksum against the record: such an entry is a counted miss.
 
-import { BLOCK_TOKENS, type BlockKey } from '../engine/types.js'
+import { BLOCK_TOKENS, type BlockKey, type ViewParameters } from '../engine/types.js'
 import type { Block } from './block.js'
 import type { Table } from './database.js'
 import type { Directory } from './directory.js'
@@ -11,8 +11,8 @@ import type { Reservation } from './reservation.js'
 
 const META = Buffer.from('meta')
 const KEY_BYTES = 32
-/** key, parent, slot, index, last use (f64), number of tokens and AWAITED. */
-const HEAD_BYTES = 2 * KEY_BYTES + 4 + 4 + 8 + 2
+/** key, parent, slot, index, view (window, head, step; zeros: none), last use (f64), number of tokens and AWAITED. */
+const HEAD_BYTES = 2 * KEY_BYTES + 4 + 4 + 12 + 8 + 2
 /** Beside the number of tokens: whoever sent the last turn that used the block expects to come back. */
 const AWAITED = 0x8000
 
@@ -21,6 +21,7 @@ interface Entry {
   readonly parent: BlockKey
   readonly slot: number
   readonly index: number
+  readonly view: ViewParameters | null
   readonly lastUse: number
   readonly isAwaited: boolean
   readonly tokens: Uint32Array
@@ -117,7 +118,7 @@ function restoreEntry(entry: Entry, own: Reservation, directory: Directory): Blo
     own.dispose()
     return null
   }
-  const block = directory.obtain(entry.key, entry.parent, entry.index, entry.tokens)
+  const block = directory.obtain(entry.key, entry.parent, entry.index, entry.tokens, entry.view)
   own.become(block, 'present')
   block.durable = true
   block.lastUse = entry.lastUse
@@ -148,10 +149,16 @@ function encodeEntry(block: Block): Buffer {
   let at = 2 * KEY_BYTES
   at = bytes.writeUInt32LE(block.copies.ssd.slot, at)
   at = bytes.writeUInt32LE(block.index, at)
+  for (const parameter of [block.view?.window, block.view?.head, block.view?.step]) at = bytes.writeUInt32LE(parameter ?? 0, at)
   at = bytes.writeDoubleLE(block.lastUse, at)
   at = bytes.writeUInt16LE(block.valid | (block.cohort?.isAwaited ? AWAITED : 0), at)
   for (const token of block.tokens) at = bytes.writeUInt32LE(token, at)
   return bytes
+}
+
+function decodeView(bytes: Buffer, at: number): ViewParameters | null {
+  const [window, head, step] = [bytes.readUInt32LE(at), bytes.readUInt32LE(at + 4), bytes.readUInt32LE(at + 8)]
+  return window === 0 ? null : { window, head, step }
 }
 
 /** null: not a record of this layout. */
@@ -168,7 +175,8 @@ function decodeEntry(value: Uint8Array): Entry | null {
     parent: bytes.toString('latin1', KEY_BYTES, 2 * KEY_BYTES),
     slot: bytes.readUInt32LE(2 * KEY_BYTES),
     index: bytes.readUInt32LE(2 * KEY_BYTES + 4),
-    lastUse: bytes.readDoubleLE(2 * KEY_BYTES + 8),
+    view: decodeView(bytes, 2 * KEY_BYTES + 8),
+    lastUse: bytes.readDoubleLE(2 * KEY_BYTES + 20),
     isAwaited: (countAndHint & AWAITED) !== 0,
     tokens,
   }

@@ -182,10 +182,24 @@ export interface StepPlan {
 /** A transfer along a lane: its kind, and a slot at each end, `dramSlot` and `hbmSlot` for instance. */
 type Along<Name extends StreamName> = { readonly kind: Name } & { readonly [Tier in EndsOf<Name> as `${Tier}Slot`]: number }
 
-/** The block whose bytes lie in a durable slot. */
-interface Stored {
+/** The block whose bytes are expected in a durable slot. */
+interface Expected {
   readonly key: BlockKey
   readonly valid: number
+}
+
+/** A block as its header on ssd describes it. The tokens are sealed there. */
+export interface WrittenBlock {
+  readonly key: BlockKey
+  /** Key of the block before it, or the root. */
+  readonly parent: BlockKey
+  readonly index: number
+  /** What its key depends on besides: only of a block that starts at or after the window. */
+  readonly view: ViewParameters | undefined
+  /** Whole milliseconds since the Unix epoch. */
+  readonly lastUse: number
+  /** As many of its rows hold KV. */
+  readonly tokens: Uint32Array
 }
 
 /**
@@ -197,8 +211,8 @@ export type Transfer = { readonly id: number } & TransferWork
 type TransferWork =
   | Along<'load'>
   | (Along<'save'> & { readonly valid: number })
-  | (Along<'read'> & Stored)
-  | (Along<'write'> & Stored)
+  | (Along<'read'> & Expected)
+  | (Along<'write'> & { readonly block: WrittenBlock })
   | { readonly kind: 'copy'; readonly fromHbmSlot: number; readonly toHbmSlot: number; readonly valid: number }
   /** Overwrites the slot's header and bytes with zeros. Nothing else may be under way for the slot. */
   | { readonly kind: 'erase'; readonly ssdSlot: number }
@@ -269,7 +283,7 @@ export interface StepReply {
 export interface TransferDone {
   readonly kind: 'transfer'
   readonly id: number
-  /** undefined: done. `kv_damaged`: the bytes are not the block asked for. */
+  /** undefined: done. `kv_damaged`: the bytes are not the block asked for. `kv_foreign`: of another model, format or server. */
   readonly error?: string
   /** With `error`: the sentence that says what failed. */
   readonly detail?: string

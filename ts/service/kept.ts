@@ -46,11 +46,15 @@ export function restoreKept(core: Core, dataDir: string | null, secret: Uint8Arr
   return { database, conversations, store, referrers, aliases }
 }
 
+const FOREIGN = 'the blocks on the ssd are of another model, setting or format; they are dropped'
+
 /** Blocks on ssd from before; what belongs to another model or layout is dropped. */
-function restoreBlocks({ directory, engine, counters, events }: Core, database: Database): BlockStore {
+function restoreBlocks({ directory, engine, counters, events, options }: Core, database: Database): BlockStore {
   const store = new BlockStore(database.table('blocks'))
   const report = store.restore(directory, engine.info.fingerprint)
-  counters.dropped.foreign += report.foreign
+  const foreign = report.foreign + (database.droppedBlocks ?? 0)
+  if (foreign > 0) options.onFault({ message: FOREIGN, code: 'foreign_blocks', context: { blocks: foreign } })
+  counters.dropped.foreign += foreign
   counters.dropped.damaged += report.damaged
   events.on('ssdSlotLeft', slot => store.removed(slot))
   return store

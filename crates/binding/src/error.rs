@@ -55,7 +55,9 @@ fn of_model(error: &ModelError) -> Context {
 fn of_kv(error: &KvError) -> Context {
     match error {
         KvError::Invalid { what, detail } => named([("what", json!(what)), ("detail", json!(detail))]),
-        KvError::Damaged { slot, reason } => named([("slot", json!(slot)), ("reason", json!(reason))]),
+        KvError::Damaged { slot, reason } | KvError::Foreign { slot, reason } => {
+            named([("slot", json!(slot)), ("reason", json!(reason))])
+        }
         KvError::Io { path, source } => named([at(path), errno(source)]),
         KvError::NoSpace { path, bytes } => named([at(path), ("bytes", json!(bytes))]),
         KvError::Memory { what, bytes, source } => {

@@ -3,14 +3,14 @@
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use attentionstore_kv::KvError;
 use attentionstore_kv::disk::{BlockTransfer, DiskCompletion, DiskDone, DiskTier};
+use attentionstore_kv::{KvError, StoredBlock};
 
 use crate::error::EngineError;
 use crate::event::{EngineEvent, Reason, TransferDone};
 use crate::host::HostSlots;
 use crate::outbox::Outbox;
-use crate::plan::{Transfer, TransferKind};
+use crate::plan::{Transfer, TransferKind, WrittenBlock};
 
 /// The ssd tier of an engine.
 pub struct Disk {
@@ -30,8 +30,9 @@ impl Disk {
 
     /// Starts a read, write, erasure or flush. Whatever becomes of it is posted, also a refusal.
     pub fn start(&self, transfer: Transfer) {
+        let id = transfer.id;
         if let Err(error) = self.submit(transfer) {
-            let failed = TransferDone::failed(transfer.id, Reason::of(&error));
+            let failed = TransferDone::failed(id, Reason::of(&error));
             self.outbox.post(&EngineEvent::Transfer(failed));
         }
     }
@@ -39,14 +40,14 @@ impl Disk {
     fn submit(&self, Transfer { id, kind }: Transfer) -> Result<(), EngineError> {
         match kind {
             TransferKind::Read { ssd_slot, dram_slot, key, valid } => {
-                let block = self.block(id, ssd_slot, dram_slot, key, valid)?;
+                let place = self.place(id, ssd_slot, dram_slot)?;
                 // SAFETY: the directory gives a dram slot to one transfer at a time, until it is reported.
-                unsafe { self.tier.read(block, self.done(id)) }?;
+                unsafe { self.tier.read(place, key, valid as usize, self.done(id)) }?;
             }
-            TransferKind::Write { dram_slot, ssd_slot, key, valid } => {
-                let block = self.block(id, ssd_slot, dram_slot, key, valid)?;
+            TransferKind::Write { dram_slot, ssd_slot, block } => {
+                let place = self.place(id, ssd_slot, dram_slot)?;
                 // SAFETY: as above; loads may read the payload meanwhile, nobody writes it.
-                unsafe { self.tier.write(block, self.done(id)) }?;
+                unsafe { self.tier.write(place, stored(block), self.done(id)) }?;
             }
             TransferKind::Erase { ssd_slot } => self.tier.erase(ssd_slot, u64::from(id), self.done(id))?,
             TransferKind::Flush => self.tier.flush(u64::from(id), self.done(id))?,
@@ -58,16 +59,9 @@ impl Disk {
         Ok(())
     }
 
-    fn block(
-        &self,
-        id: u32,
-        slot: u32,
-        dram_slot: u32,
-        key: [u8; 32],
-        valid: u32,
-    ) -> Result<BlockTransfer, EngineError> {
+    fn place(&self, id: u32, slot: u32, dram_slot: u32) -> Result<BlockTransfer, EngineError> {
         let host = NonNull::new(self.host.slot(self.host.check(dram_slot)?)).ok_or(KvError::Closed)?;
-        Ok(BlockTransfer { host, slot, key, valid: valid as usize, tag: u64::from(id) })
+        Ok(BlockTransfer { host, slot, tag: u64::from(id) })
     }
 
     fn done(&self, id: u32) -> DiskDone {
@@ -78,4 +72,11 @@ impl Disk {
             outbox.post(&EngineEvent::Transfer(TransferDone { id, error, bytes, ms }));
         })
     }
+}
+
+/// The block as its header describes it.
+fn stored(block: WrittenBlock) -> StoredBlock {
+    let WrittenBlock { key, parent, index, view, last_use, tokens } = block;
+    let view = view.map(|view| [view.window, view.head, view.step]);
+    StoredBlock { key, parent, index, view, last_use, tokens }
 }

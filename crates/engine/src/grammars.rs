@@ -43,7 +43,8 @@ impl Grammars {
         end_tokens: Vec<u32>,
     ) -> Self {
         let compiler = OnceLock::new();
-        let shared = Shared { compiler, tokenizer, format, vocabulary, end_tokens, waiting: AtomicUsize::new(0) };
+        let shared =
+            Shared { compiler, tokenizer, format, vocabulary, end_tokens, waiting: AtomicUsize::new(0) };
         Self { crew: Crew::new("grammar", 1, PATIENCE, STACK_BYTES), shared: Arc::new(shared) }
     }
 

@@ -1,6 +1,7 @@
 //! Who may share blocks: the identity of everything a block's bytes depend on, under the server's own secrets.
 
 use attentionstore_kv::key::{BlockKey, Identity, KeyHasher, tenant_salt};
+use attentionstore_kv::seal::Sealer;
 
 /// Makes the roots of key chains.
 pub struct Roots {
@@ -26,9 +27,19 @@ impl Roots {
             .root(&self.hasher)
     }
 
-    /// Hex of the identity without tenant or salt.
+    /// The identity without tenant or salt: what blocks of other models differ in.
+    pub fn model(&self) -> [u8; 32] {
+        self.identity.root(&self.hasher)
+    }
+
+    /// Its hex.
     pub fn fingerprint(&self) -> String {
-        hex(&self.identity.root(&self.hasher))
+        hex(&self.model())
+    }
+
+    /// Seals under a key of this purpose.
+    pub fn sealer(&self, purpose: &str) -> Sealer {
+        Sealer::new(&self.server_secret, purpose)
     }
 }
 

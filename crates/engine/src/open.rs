@@ -6,6 +6,7 @@ use std::thread;
 
 use attentionstore_kv::arena::HostArena;
 use attentionstore_kv::disk::{DiskOptions, DiskTier};
+use attentionstore_kv::header::TOKENS_PURPOSE;
 use attentionstore_kv::key::Identity;
 use attentionstore_kv::lock::DirectoryLock;
 use attentionstore_kv::secret::{Secrets, random_secrets};
@@ -72,7 +73,7 @@ impl Engine {
         let mut backend = wrap(open_backend(&options, &model)?);
         let roots = open_roots(&options, &model, backend.as_ref())?;
         let outbox = Arc::new(Outbox::new(wake));
-        let tiers = Tiers::open(&options, backend.layout(), &outbox)?;
+        let tiers = Tiers::open(&options, backend.layout(), &roots, &outbox)?;
         backend.pin(tiers.host.arena().clone())?;
         let info = describe(&options, &model, backend.as_ref(), &text, &roots, &tiers);
         progress(1, 1);
@@ -146,7 +147,12 @@ struct Tiers {
 }
 
 impl Tiers {
-    fn open(options: &EngineOptions, layout: KvLayout, outbox: &Arc<Outbox>) -> Result<Self, EngineError> {
+    fn open(
+        options: &EngineOptions,
+        layout: KvLayout,
+        roots: &Roots,
+        outbox: &Arc<Outbox>,
+    ) -> Result<Self, EngineError> {
         let slot_bytes = layout.host_slot_bytes() as u64;
         let staging_only = options.dram_bytes == 0 && options.ssd_bytes > 0;
         let dram_slots = if staging_only { STAGING_SLOTS } else { options.dram_bytes / slot_bytes };
@@ -156,7 +162,7 @@ impl Tiers {
         }
         let arena = Arc::new(HostArena::new((dram_slots.max(1) * slot_bytes) as usize)?);
         let host = HostSlots::new(arena.clone(), layout, dram_slots as u32);
-        let disk = open_disk(options, layout, &arena, outbox)?
+        let disk = open_disk(options, layout, &arena, roots, outbox)?
             .map(|tier| Disk::new(tier, host.clone(), outbox.clone()));
         Ok(Self { host, dram_slots: dram_slots as u32, staging_only, disk })
     }
@@ -166,6 +172,7 @@ fn open_disk(
     options: &EngineOptions,
     layout: KvLayout,
     arena: &Arc<HostArena>,
+    roots: &Roots,
     outbox: &Arc<Outbox>,
 ) -> Result<Option<DiskTier>, EngineError> {
     if options.ssd_bytes == 0 {
@@ -177,7 +184,9 @@ fn open_disk(
         .ok_or_else(|| invalid("--ssd-bytes", "an ssd tier needs a directory".to_owned()))?;
     let limits = RateLimits { read: options.ssd_read_limit, write: options.ssd_write_limit };
     let panics = posted_to(outbox);
-    let disk = DiskOptions { limits, panics, ..DiskOptions::new(directory, layout, options.ssd_bytes) };
+    let (model, sealer) = (roots.model(), roots.sealer(TOKENS_PURPOSE));
+    let disk = DiskOptions::new(directory, layout, model, sealer, options.ssd_bytes);
+    let disk = DiskOptions { limits, panics, ..disk };
     Ok(Some(DiskTier::open(&disk, std::slice::from_ref(arena))?))
 }
 
@@ -246,6 +255,7 @@ fn start(options: &EngineOptions, opened: Opened, info: EngineInfo) -> Result<En
         .spawn(move || worker.run())
         .map_err(|source| KvError::Io { path: Path::new("engine thread").to_owned(), source })?;
     let thread = Mutex::new(Some(thread));
-    let grammars = Grammars::new(text.tokenizer(), text.format().clone(), info.vocab_size, info.end_tokens.clone());
+    let grammars =
+        Grammars::new(text.tokenizer(), text.format().clone(), info.vocab_size, info.end_tokens.clone());
     Ok(Engine { info, text, grammars, roots, outbox, meters, inbox, disk: tiers.disk, thread, _lock: lock })
 }

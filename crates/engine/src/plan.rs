@@ -41,7 +41,7 @@ pub struct StepPlan {
 }
 
 /// A movement outside a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transfer {
     pub id: u32,
     pub kind: TransferKind,
@@ -54,7 +54,7 @@ impl TransferKind {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TransferKind {
     /// dram → hbm, layer by layer; later steps that read the slot wait for it layer by layer.
     Load { dram_slot: u32, hbm_slot: u32 },
@@ -62,12 +62,36 @@ pub enum TransferKind {
     Save { hbm_slot: u32, dram_slot: u32, valid: u32 },
     /// ssd → dram, verified against `key` and `valid`.
     Read { ssd_slot: u32, dram_slot: u32, key: [u8; 32], valid: u32 },
-    /// dram → ssd.
-    Write { dram_slot: u32, ssd_slot: u32, key: [u8; 32], valid: u32 },
+    /// dram → ssd, with a header that says which block it is.
+    Write { dram_slot: u32, ssd_slot: u32, block: WrittenBlock },
     /// The first `valid` rows of one hbm slot to another, before the next step.
     Copy { from_hbm_slot: u32, to_hbm_slot: u32, valid: u32 },
     /// Overwrites an ssd slot with zeros, header and all.
     Erase { ssd_slot: u32 },
     /// Done when every write and erasure enqueued before it is durable.
     Flush,
+}
+
+/// A block as its header on ssd describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WrittenBlock {
+    pub key: [u8; 32],
+    /// Key of the block before it, or the root.
+    pub parent: [u8; 32],
+    /// Counted from the sequence's first token.
+    pub index: u32,
+    /// What the key depends on besides: only of a block that starts at or after the window.
+    pub view: Option<WrittenView>,
+    /// Milliseconds since 1970.
+    pub last_use: u64,
+    /// Its token ids; as many of its rows hold KV.
+    pub tokens: Vec<u32>,
+}
+
+/// Window, kept head and step, in tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WrittenView {
+    pub window: u32,
+    pub head: u32,
+    pub step: u32,
 }

@@ -85,7 +85,11 @@ fn outputs_as_models_write_them_are_allowed() {
                 assert!(allowed(&mut matcher).contains(&id), "{}", context());
                 matcher.accept(id).unwrap_or_else(|error| panic!("{}: {error}", context()));
             }
-            assert!(allowed(&mut matcher).contains(&END), "{}, {choice:?}: no end after {output}", model.name);
+            assert!(
+                allowed(&mut matcher).contains(&END),
+                "{}, {choice:?}: no end after {output}",
+                model.name
+            );
         }
     }
 }
@@ -171,11 +175,19 @@ fn all_that_is_allowed_where_a_call_is_forced_is_read_as_calls_with_their_argume
                     Part::Reasoning(_) => {}
                     Part::Call { name: called } => name = called,
                     Part::Arguments(text) => {
-                        let value: serde_json::Value =
-                            serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {}", context()));
+                        let value: serde_json::Value = serde_json::from_str(text)
+                            .unwrap_or_else(|error| panic!("{error}: {}", context()));
                         assert!(value.is_object(), "{}", context());
                         assert!(name != "get_weather" || value["city"].is_string(), "{}", context());
-                        assert!(value["days"].is_null() || value["days"].is_i64() || value["days"].is_u64() || name != "get_weather" || value["days"].is_number(), "{}", context());
+                        assert!(
+                            value["days"].is_null()
+                                || value["days"].is_i64()
+                                || value["days"].is_u64()
+                                || name != "get_weather"
+                                || value["days"].is_number(),
+                            "{}",
+                            context()
+                        );
                     }
                 }
             }

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use attentionstore_engine::event::RowStatus;
-use attentionstore_engine::plan::TransferKind;
+use attentionstore_engine::plan::{TransferKind, WrittenBlock};
 use tempfile::TempDir;
 
 use default_model_support::default_model;
@@ -115,19 +115,24 @@ impl Kept {
 
     /// Saved blocks of turn `number`'s history, to ssd.
     fn write(&mut self, number: usize) {
-        for (block, valid) in Self::history(self.conversation.turns[number]) {
-            let (slot, key) = (number as u32 * BLOCKS + block, self.keys[number][block as usize]);
-            assert_eq!(
-                self.driver.transfer(TransferKind::Write {
-                    dram_slot: SAVED + block,
-                    ssd_slot: slot,
-                    key,
-                    valid
-                }),
-                ""
-            );
+        for (index, valid) in Self::history(self.conversation.turns[number]) {
+            let block = self.written(number, index, valid);
+            let (dram_slot, ssd_slot) = (SAVED + index, number as u32 * BLOCKS + index);
+            assert_eq!(self.driver.transfer(TransferKind::Write { dram_slot, ssd_slot, block }), "");
         }
         assert_eq!(self.driver.transfer(TransferKind::Flush), "");
+    }
+
+    /// Block `index` of turn `number`'s history.
+    fn written(&self, number: usize, index: u32, valid: u32) -> WrittenBlock {
+        let (keys, start) = (&self.keys[number], index as usize * BLOCK);
+        WrittenBlock {
+            key: keys[index as usize],
+            parent: index.checked_sub(1).map_or([0; 32], |before| keys[before as usize]),
+            index,
+            tokens: self.conversation.tokens[start..start + valid as usize].to_vec(),
+            ..WrittenBlock::default()
+        }
     }
 
     fn read(&mut self, number: usize) {

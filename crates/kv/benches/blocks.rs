@@ -3,8 +3,9 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use attentionstore_kv::header::{BlockHeader, CODEC_PLAIN};
-use attentionstore_kv::{HEADER_BYTES, HostArena, KeyHasher, KvDtype, KvLayout, SliceOrder};
+use attentionstore_kv::header::{CODEC_PLAIN, HeaderForm, TOKENS_PURPOSE};
+use attentionstore_kv::seal::Sealer;
+use attentionstore_kv::{HEADER_BYTES, HostArena, KeyHasher, KvDtype, KvLayout, SliceOrder, StoredBlock};
 
 /// SmolLM2-135M.
 const LAYOUT: KvLayout =
@@ -24,13 +25,17 @@ fn arena() {
 }
 
 fn checksums() {
-    let header = BlockHeader { layout: LAYOUT, codec: CODEC_PLAIN, key: [1; 32], valid: 64 };
+    let sealer = Sealer::new(&[1; 32], TOKENS_PURPOSE);
+    let form = HeaderForm { layout: LAYOUT, codec: CODEC_PLAIN, model: [2; 32], sealer };
+    let block = StoredBlock { key: [1; 32], tokens: vec![1; 64], ..StoredBlock::default() };
     let payload = vec![7; LAYOUT.block_bytes()];
     let mut page = vec![0; HEADER_BYTES];
-    let seconds = each(200, || header.seal(&mut page, black_box(&payload)).expect("it fits"));
+    let seconds = each(200, || form.seal(&block, &mut page, black_box(&payload)).expect("it fits"));
     let rate = LAYOUT.block_bytes() as f64 / seconds / 1e9;
     println!("seal: {:.0} us a block, {rate:.1} GB/s", seconds * 1e6);
-    let seconds = each(200, || header.verify(&page, black_box(&payload)).expect("it was sealed"));
+    let seconds = each(200, || {
+        drop(form.verify(&block.key, 64, &page, black_box(&payload)).expect("it was sealed"));
+    });
     println!(
         "verify: {:.0} us a block, {:.1} GB/s",
         seconds * 1e6,

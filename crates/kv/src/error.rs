@@ -12,6 +12,9 @@ pub enum KvError {
     /// The bytes read back are not the block that was asked for: a miss, never an answer.
     #[error("block in ssd slot {slot} is damaged: {reason}")]
     Damaged { slot: u32, reason: &'static str },
+    /// A block of another format, layout, codec, model or server: a miss too.
+    #[error("block in ssd slot {slot} is foreign: {reason}")]
+    Foreign { slot: u32, reason: &'static str },
     #[error("{path}: {source}")]
     Io { path: PathBuf, source: std::io::Error },
     /// The disk has not the room that the tier was promised.
@@ -35,6 +38,7 @@ impl KvError {
         match self {
             KvError::Invalid { .. } => "kv_invalid",
             KvError::Damaged { .. } => "kv_damaged",
+            KvError::Foreign { .. } => "kv_foreign",
             KvError::Io { .. } => "kv_io",
             KvError::NoSpace { .. } => "kv_no_space",
             KvError::Memory { .. } => "kv_memory",

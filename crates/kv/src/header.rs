@@ -1,4 +1,4 @@
-//! The header page in front of a block's payload: it makes a block on the SSD prove what it is.
+//! The header page in front of a block's payload: it makes a block on the SSD prove what it is, without anything beside it.
 //!
 //! Page layout, little-endian; what is not named is zero:
 //!
@@ -10,96 +10,227 @@
 //! | 24, 25 | element type, order of elements |
 //! | 26..28 | codec id |
 //! | 28..32 | valid length in tokens |
-//! | 32..40 | payload bytes |
-//! | 40..72 | block key |
-//! | 4080..4096 | XXH3-128 of the page before it and of the payload |
+//! | 32..40 | payload bytes as stored |
+//! | 40..72 | model fingerprint |
+//! | 72..104 | block key |
+//! | 104..136 | parent key |
+//! | 136..140 | index of the block in its sequence |
+//! | 140..152 | view parameters W, S, D; zeros: the block's key knows no view |
+//! | 152..160 | last use, milliseconds since 1970 |
+//! | 160..176 | XXH3-128 of the payload as stored |
+//! | 176..200 | nonce |
+//! | 200..216 | tag of the sealed tokens, over bytes 0..176 too |
+//! | 216..472 | token ids, sealed; zeros beyond the valid length |
+//! | 4080..4096 | XXH3-128 of the page before it |
 
-use xxhash_rust::xxh3::Xxh3;
+use std::ops::Range;
 
-use crate::key::BlockKey;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+
+use crate::key::{BlockKey, ViewParameters};
 use crate::layout::{BLOCK_TOKENS, HEADER_BYTES, KvDtype, KvLayout, SliceOrder};
+use crate::seal::{NONCE_BYTES, Sealer, TAG_BYTES};
 
 const MAGIC: [u8; 8] = *b"ATTNBLK\n";
 
 /// Of the page layout above. A change of what a slice's bytes mean belongs into the identity instead.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
-/// The payload is stored as it is.
+/// The payload is stored as it is computed: bf16 or f32.
 pub const CODEC_PLAIN: u16 = 0;
 
-const GEOMETRY: std::ops::Range<usize> = 8..28;
-const VALID: std::ops::Range<usize> = 28..32;
-const PAYLOAD_BYTES: std::ops::Range<usize> = 32..40;
-const KEY: std::ops::Range<usize> = 40..72;
-const CHECKSUM: std::ops::Range<usize> = 4080..4096;
+const VERSION: Range<usize> = 8..12;
+const GEOMETRY: Range<usize> = 8..28;
+const VALID: Range<usize> = 28..32;
+const PAYLOAD_BYTES: Range<usize> = 32..40;
+const MODEL: Range<usize> = 40..72;
+const KEY: Range<usize> = 72..104;
+const PARENT: Range<usize> = 104..136;
+const INDEX: Range<usize> = 136..140;
+const VIEW: Range<usize> = 140..152;
+const LAST_USE: Range<usize> = 152..160;
+const PAYLOAD_CHECKSUM: Range<usize> = 160..176;
+/// In clear, and proven by the tag.
+const ASSOCIATED: Range<usize> = 0..176;
+const NONCE: Range<usize> = 176..176 + NONCE_BYTES;
+const TAG: Range<usize> = NONCE.end..NONCE.end + TAG_BYTES;
+const TOKENS: Range<usize> = TAG.end..TAG.end + 4 * BLOCK_TOKENS;
+const CHECKSUM: Range<usize> = 4080..4096;
 
-/// What a block in a slot claims to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BlockHeader {
-    pub layout: KvLayout,
-    pub codec: u16,
+/// What [`Sealer::new`] is given for the tokens of headers.
+pub const TOKENS_PURPOSE: &str = "block header";
+
+/// A block as its header describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredBlock {
     pub key: BlockKey,
-    /// Tokens whose rows are valid, 1 to [`BLOCK_TOKENS`].
-    pub valid: usize,
+    /// Key of the block before it, or the root.
+    pub parent: BlockKey,
+    /// Blocks before it in its sequence.
+    pub index: u32,
+    /// The view that its key depends on: only of a block that starts at or after the window.
+    pub view: Option<ViewParameters>,
+    /// Milliseconds since 1970.
+    pub last_use: u64,
+    /// Its token ids, 1 to [`BLOCK_TOKENS`]: as many rows of its payload are valid.
+    pub tokens: Vec<u32>,
 }
 
-impl BlockHeader {
-    /// Fills the header page for a payload that is complete, and zero beyond `valid`.
+/// Why a page is not taken for a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A block, but not one that this server can use: of another format, layout, codec, model or secret.
+    Foreign(&'static str),
+    /// Not the block that was asked for, or no longer.
+    Damaged(&'static str),
+}
+
+/// What all blocks of one slot file have in common.
+#[derive(Clone, Debug)]
+pub struct HeaderForm {
+    pub layout: KvLayout,
+    pub codec: u16,
+    /// Identity of everything that the bytes depend on, without tenant and salt.
+    pub model: [u8; 32],
+    pub sealer: Sealer,
+}
+
+impl HeaderForm {
+    /// Fills the header page for a payload that is complete, and zero beyond the block's tokens.
     ///
     /// # Errors
-    /// A reason, if `page` or `payload` has not the layout's length, or `valid` is out of range.
-    pub fn seal(&self, page: &mut [u8], payload: &[u8]) -> Result<(), &'static str> {
-        self.check_bounds(page, payload)?;
+    /// A reason: `page` or `payload` has not the layout's length, the block has no tokens or too many, or the system gives
+    /// no random bytes.
+    pub fn seal(&self, block: &StoredBlock, page: &mut [u8], payload: &[u8]) -> Result<(), &'static str> {
+        if page.len() != HEADER_BYTES || payload.len() != self.layout.block_bytes() {
+            return Err("the page or the payload does not have the block's length");
+        }
+        if !(1..=BLOCK_TOKENS).contains(&block.tokens.len()) {
+            return Err("the valid length is out of range");
+        }
         page.fill(0);
-        self.write_fields(page);
-        let checksum = checksum(page, payload);
+        self.write_common(page);
+        write_fields(block, page);
+        page[PAYLOAD_CHECKSUM].copy_from_slice(&xxh3_128(payload).to_le_bytes());
+        let (associated, rest) = page.split_at_mut(ASSOCIATED.end);
+        let tokens = &mut rest[TOKENS.start - ASSOCIATED.end..TOKENS.end - ASSOCIATED.end];
+        for (bytes, token) in tokens.as_chunks_mut::<4>().0.iter_mut().zip(&block.tokens) {
+            *bytes = token.to_le_bytes();
+        }
+        let (nonce, tag) =
+            self.sealer.seal(associated, tokens).map_err(|_| "the system gives no random bytes")?;
+        page[NONCE].copy_from_slice(&nonce);
+        page[TAG].copy_from_slice(&tag);
+        let checksum = xxh3_128(&page[..CHECKSUM.start]).to_le_bytes();
         page[CHECKSUM].copy_from_slice(&checksum);
         Ok(())
     }
 
-    /// Checks that page and payload are exactly this block, undamaged.
+    /// The block that a header page describes, from the page alone.
     ///
     /// # Errors
     /// The first thing that is not as it should be.
-    pub fn verify(&self, page: &[u8], payload: &[u8]) -> Result<(), &'static str> {
-        self.check_bounds(page, payload)?;
-        let mut expected = [0; KEY.end];
-        self.write_fields(&mut expected);
-        let checks = [
-            (0..8, "it is not a block"),
-            (GEOMETRY, "another format, layout or codec"),
-            (KEY, "another block's key"),
-            (VALID, "another valid length"),
-            (PAYLOAD_BYTES, "another payload length"),
-        ];
-        for (range, reason) in checks {
-            if page[range.clone()] != expected[range] {
-                return Err(reason);
-            }
+    pub fn read(&self, page: &[u8]) -> Result<StoredBlock, Refusal> {
+        self.check(page)?;
+        let mut tokens = [0; TOKENS.end - TOKENS.start];
+        tokens.copy_from_slice(&page[TOKENS]);
+        let (nonce, tag) = (array(page, NONCE), array(page, TAG));
+        if !self.sealer.open(&nonce, &page[ASSOCIATED], &mut tokens, &tag) {
+            return Err(Refusal::Foreign("its tokens were sealed under another secret"));
         }
-        if page[CHECKSUM] != checksum(page, payload) {
-            return Err("the checksum does not match");
+        let valid = u32::from_le_bytes(array(page, VALID)) as usize;
+        if !(1..=BLOCK_TOKENS).contains(&valid) {
+            return Err(Refusal::Damaged("the valid length is out of range"));
+        }
+        let view = read_view(page);
+        Ok(StoredBlock {
+            key: array(page, KEY),
+            parent: array(page, PARENT),
+            index: u32::from_le_bytes(array(page, INDEX)),
+            view: (view != [0; 3]).then_some(view),
+            last_use: u64::from_le_bytes(array(page, LAST_USE)),
+            tokens: tokens.as_chunks::<4>().0[..valid]
+                .iter()
+                .map(|bytes| u32::from_le_bytes(*bytes))
+                .collect(),
+        })
+    }
+
+    /// Checks that page and payload are the block with this key and valid length, undamaged.
+    ///
+    /// # Errors
+    /// The first thing that is not as it should be.
+    pub fn verify(
+        &self,
+        key: &BlockKey,
+        valid: usize,
+        page: &[u8],
+        payload: &[u8],
+    ) -> Result<StoredBlock, Refusal> {
+        let block = self.read(page)?;
+        if block.key != *key {
+            return Err(Refusal::Damaged("another block's key"));
+        }
+        if block.tokens.len() != valid {
+            return Err(Refusal::Damaged("another valid length"));
+        }
+        if payload.len() != self.layout.block_bytes() {
+            return Err(Refusal::Damaged("the payload does not have the block's length"));
+        }
+        if page[PAYLOAD_CHECKSUM] != xxh3_128(payload).to_le_bytes() {
+            return Err(Refusal::Damaged("the payload's checksum does not match"));
+        }
+        Ok(block)
+    }
+
+    /// Version first: what another version's page means is not known.
+    fn check(&self, page: &[u8]) -> Result<(), Refusal> {
+        if page.len() != HEADER_BYTES || page[..8] != MAGIC {
+            return Err(Refusal::Damaged("it is not a block"));
+        }
+        if page[VERSION] != FORMAT_VERSION.to_le_bytes() {
+            return Err(Refusal::Foreign("another version of the header"));
+        }
+        if page[CHECKSUM] != xxh3_128(&page[..CHECKSUM.start]).to_le_bytes() {
+            return Err(Refusal::Damaged("the header's checksum does not match"));
+        }
+        let mut own = [0; MODEL.end];
+        self.write_common(&mut own);
+        if page[GEOMETRY] != own[GEOMETRY] || page[PAYLOAD_BYTES] != own[PAYLOAD_BYTES] {
+            return Err(Refusal::Foreign("another layout or codec"));
+        }
+        if page[MODEL] != own[MODEL] {
+            return Err(Refusal::Foreign("another model"));
         }
         Ok(())
     }
 
-    fn check_bounds(&self, page: &[u8], payload: &[u8]) -> Result<(), &'static str> {
-        if page.len() != HEADER_BYTES || payload.len() != self.layout.block_bytes() {
-            return Err("the page or the payload does not have the block's length");
-        }
-        if !(1..=BLOCK_TOKENS).contains(&self.valid) {
-            return Err("the valid length is out of range");
-        }
-        Ok(())
-    }
-
-    fn write_fields(&self, page: &mut [u8]) {
+    fn write_common(&self, page: &mut [u8]) {
         page[..8].copy_from_slice(&MAGIC);
         page[GEOMETRY].copy_from_slice(&geometry(&self.layout, self.codec));
-        page[VALID].copy_from_slice(&low_32(self.valid));
         page[PAYLOAD_BYTES].copy_from_slice(&(self.layout.block_bytes() as u64).to_le_bytes());
-        page[KEY].copy_from_slice(&self.key);
+        page[MODEL].copy_from_slice(&self.model);
     }
+}
+
+fn write_fields(block: &StoredBlock, page: &mut [u8]) {
+    page[VALID].copy_from_slice(&low_32(block.tokens.len()));
+    page[KEY].copy_from_slice(&block.key);
+    page[PARENT].copy_from_slice(&block.parent);
+    page[INDEX].copy_from_slice(&block.index.to_le_bytes());
+    let view = block.view.unwrap_or_default();
+    for (bytes, parameter) in page[VIEW].as_chunks_mut::<4>().0.iter_mut().zip(view) {
+        *bytes = parameter.to_le_bytes();
+    }
+    page[LAST_USE].copy_from_slice(&block.last_use.to_le_bytes());
+}
+
+fn read_view(page: &[u8]) -> ViewParameters {
+    let mut view = [0; 3];
+    for (parameter, bytes) in view.iter_mut().zip(page[VIEW].as_chunks::<4>().0) {
+        *parameter = u32::from_le_bytes(*bytes);
+    }
+    view
 }
 
 /// 64 bits that differ between layouts, codecs and header formats whose slots must not be confused.
@@ -133,121 +264,12 @@ fn low_32(value: usize) -> [u8; 4] {
     u32::try_from(value).unwrap_or(u32::MAX).to_le_bytes()
 }
 
-fn checksum(page: &[u8], payload: &[u8]) -> [u8; 16] {
-    let mut hasher = Xxh3::new();
-    hasher.update(&page[..CHECKSUM.start]);
-    hasher.update(payload);
-    hasher.digest128().to_le_bytes()
+/// The `N` bytes of a field.
+fn array<const N: usize>(page: &[u8], field: Range<usize>) -> [u8; N] {
+    let mut bytes = [0; N];
+    bytes.copy_from_slice(&page[field]);
+    bytes
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const LAYOUT: KvLayout =
-        KvLayout { layers: 2, kv_heads: 1, head_dim: 8, dtype: KvDtype::Bf16, order: SliceOrder::KeysByDim };
-
-    fn header() -> BlockHeader {
-        BlockHeader { layout: LAYOUT, codec: CODEC_PLAIN, key: [0x42; 32], valid: 40 }
-    }
-
-    fn sealed(header: &BlockHeader) -> Vec<u8> {
-        let payload: Vec<u8> = (0..header.layout.block_bytes()).map(|at| (at * 31 % 251) as u8).collect();
-        let mut page = vec![0xee; HEADER_BYTES];
-        header.seal(&mut page, &payload).unwrap();
-        page.extend(payload);
-        page
-    }
-
-    fn verify(header: &BlockHeader, slot: &[u8]) -> Result<(), &'static str> {
-        let (page, payload) = slot.split_at(HEADER_BYTES);
-        header.verify(page, payload)
-    }
-
-    #[test]
-    fn what_was_sealed_is_accepted() {
-        assert_eq!(verify(&header(), &sealed(&header())), Ok(()));
-    }
-
-    #[test]
-    fn another_block_is_refused_with_the_reason() {
-        let slot = sealed(&header());
-        let other_layout = KvLayout { layers: 1, kv_heads: 2, ..LAYOUT };
-        let others = [
-            (BlockHeader { key: [0x43; 32], ..header() }, "another block's key"),
-            (BlockHeader { valid: 41, ..header() }, "another valid length"),
-            (BlockHeader { codec: 1, ..header() }, "another format, layout or codec"),
-            (BlockHeader { layout: other_layout, ..header() }, "another format, layout or codec"),
-        ];
-        for (other, reason) in others {
-            assert_eq!(verify(&other, &slot), Err(reason));
-        }
-        assert_eq!(verify(&header(), &vec![0; slot.len()]), Err("it is not a block"));
-    }
-
-    #[test]
-    fn lengths_that_cannot_be_are_refused_and_do_not_panic() {
-        let slot = sealed(&header());
-        for valid in [0, 65, usize::MAX] {
-            assert!(verify(&BlockHeader { valid, ..header() }, &slot).is_err());
-        }
-        for cut in [0, 1, 100] {
-            assert!(header().verify(&slot[..HEADER_BYTES], &slot[HEADER_BYTES..][..cut]).is_err());
-            assert!(header().verify(&slot[..cut], &slot[HEADER_BYTES..]).is_err());
-        }
-    }
-
-    #[test]
-    fn every_flipped_bit_of_the_named_fields_and_the_checksum_is_detected() {
-        let slot = sealed(&header());
-        for byte in (0..KEY.end).chain(CHECKSUM) {
-            for bit in 0..8 {
-                let mut damaged = slot.clone();
-                damaged[byte] ^= 1 << bit;
-                assert!(verify(&header(), &damaged).is_err(), "bit {bit} of byte {byte}");
-            }
-        }
-    }
-
-    #[test]
-    fn fingerprints_differ_between_all_layouts_that_share_a_slot_size() {
-        let mut seen = std::collections::HashSet::new();
-        for (layers, kv_heads, head_dim) in [(2, 1, 8), (1, 2, 8), (1, 1, 16), (2, 2, 4), (4, 1, 4)] {
-            for (dtype, order) in [
-                (KvDtype::Bf16, SliceOrder::KeysByDim),
-                (KvDtype::Bf16, SliceOrder::TokensFirst),
-                (KvDtype::F32, SliceOrder::KeysByDim),
-            ] {
-                let layout = KvLayout { layers, kv_heads, head_dim, dtype, order };
-                assert!(seen.insert(fingerprint(&layout, CODEC_PLAIN)), "{layout:?}");
-            }
-        }
-        assert!(seen.insert(fingerprint(&LAYOUT, 1)));
-    }
-
-    proptest! {
-        /// Any damage anywhere in page or payload is found: some bytes changed at random.
-        #[test]
-        fn any_change_of_page_or_payload_is_detected(
-            changes in prop::collection::vec((any::<prop::sample::Index>(), 1u8..=255), 1..4)
-        ) {
-            let slot = sealed(&header());
-            let mut damaged = slot.clone();
-            for (at, change) in changes {
-                damaged[at.index(slot.len())] ^= change;
-            }
-            prop_assert_eq!(verify(&header(), &damaged).is_ok(), damaged == slot);
-        }
-
-        /// A write that was cut anywhere, over whatever was there before, is found.
-        #[test]
-        fn a_torn_write_is_detected(cut in any::<prop::sample::Index>(), before in any::<u8>()) {
-            let slot = sealed(&header());
-            let mut torn = slot.clone();
-            torn[cut.index(slot.len())..].fill(before);
-            prop_assert_eq!(verify(&header(), &torn).is_ok(), torn == slot);
-        }
-    }
-}
+mod tests;

@@ -10,11 +10,13 @@ pub mod header;
 pub mod key;
 pub mod layout;
 pub mod lock;
+pub mod seal;
 pub mod secret;
 pub mod weights;
 
 pub use arena::HostArena;
 pub use disk::{BlockTransfer, DiskCompletion, DiskDone, DiskOperation, DiskOptions, DiskStats, DiskTier};
 pub use error::KvError;
+pub use header::StoredBlock;
 pub use key::{BlockKey, Identity, KeyHasher, ViewParameters, tenant_salt};
 pub use layout::{BLOCK_TOKENS, HEADER_BYTES, KvDtype, KvLayout, PAGE_BYTES, SliceOrder};

@@ -19,7 +19,7 @@ pub const SECRET_BYTES: usize = 32;
 pub struct Secrets {
     /// Keys [`crate::key::KeyHasher`].
     pub hash_key: [u8; SECRET_BYTES],
-    /// Keys [`crate::key::tenant_salt`].
+    /// Keys [`crate::key::tenant_salt`], and the sealed parts of headers and of the store ([`crate::seal::Sealer`]).
     pub server_secret: [u8; SECRET_BYTES],
 }
 
@@ -65,7 +65,7 @@ pub fn load_or_create(path: &Path) -> Result<[u8; SECRET_BYTES], KvError> {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(KvError::io(path)(error)),
     }
-    let secret = random_bytes().map_err(|errno| KvError::io(path)(errno.into()))?;
+    let secret: [u8; SECRET_BYTES] = random_bytes().map_err(|errno| KvError::io(path)(errno.into()))?;
     match write_whole(path, &secret, Existing::Keep) {
         Ok(()) => Ok(secret),
         // Another process was faster; its secret is the one.
@@ -94,8 +94,9 @@ fn load(path: &Path, file: &File) -> Result<[u8; SECRET_BYTES], KvError> {
     Ok(secret)
 }
 
-fn random_bytes() -> Result<[u8; SECRET_BYTES], Errno> {
-    let mut bytes = [0; SECRET_BYTES];
+/// Bytes of the system's random numbers.
+pub(crate) fn random_bytes<const N: usize>() -> Result<[u8; N], Errno> {
+    let mut bytes = [0; N];
     let mut filled = 0;
     while filled < bytes.len() {
         match getrandom(&mut bytes[filled..], GetRandomFlags::empty()) {

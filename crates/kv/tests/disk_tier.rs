@@ -5,8 +5,10 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use attentionstore_kv::header::TOKENS_PURPOSE;
+use attentionstore_kv::seal::Sealer;
 use attentionstore_kv::{
-    BLOCK_TOKENS, BlockTransfer, DiskCompletion, DiskOperation, DiskOptions, DiskTier, HostArena, KvError,
+    BlockTransfer, DiskCompletion, DiskOperation, DiskOptions, DiskTier, HostArena, KvError, StoredBlock,
 };
 use attentionstore_uring::fault::Fault;
 use attentionstore_uring::{Engine, EngineChoice, EngineKind, Operation, Panics, RateLimits, Request};
@@ -81,25 +83,34 @@ fn completions_carry_tag_kind_bytes_and_time() {
 fn what_is_out_of_range_is_refused_before_anything_begins() {
     let directory = tempdir().unwrap();
     let bench = Bench::open(directory.path(), 4);
-    let good = bench.transfer(0, 0, &Block::full(1));
+    let good = bench.transfer(0, 0);
     let elsewhere = Bench::open(tempdir().unwrap().path(), 1);
+    let block = Block::full(1);
     // SAFETY: stays inside the arena, or one page before its end.
     let (odd, last) = unsafe { (good.host.add(8), bench.arena.base().add(bench.arena.len() - 4096)) };
     let bad = [
         BlockTransfer { slot: 4, ..good },
         BlockTransfer { slot: u32::MAX, ..good },
-        BlockTransfer { valid: 0, ..good },
-        BlockTransfer { valid: 65, ..good },
         BlockTransfer { host: odd, ..good },
         BlockTransfer { host: last, ..good },
         BlockTransfer { host: elsewhere.arena.base(), ..good },
     ];
     for transfer in bad {
         // SAFETY: nothing is begun.
-        let (read, write) =
-            unsafe { (bench.tier.read(transfer, bench.done()), bench.tier.write(transfer, bench.done())) };
+        let read = unsafe { bench.tier.read(transfer, block.key(), block.valid, bench.done()) };
         assert_eq!(read.unwrap_err().code(), "kv_invalid", "{transfer:?}");
+        // SAFETY: as above.
+        let write = unsafe { bench.tier.write(transfer, block.stored(), bench.done()) };
         assert_eq!(write.unwrap_err().code(), "kv_invalid", "{transfer:?}");
+    }
+    for valid in [0, 65] {
+        // SAFETY: as above.
+        let read = unsafe { bench.tier.read(good, block.key(), valid, bench.done()) };
+        assert_eq!(read.unwrap_err().code(), "kv_invalid", "{valid} tokens");
+        let written = StoredBlock { tokens: vec![1; valid], ..block.stored() };
+        // SAFETY: as above.
+        let write = unsafe { bench.tier.write(good, written, bench.done()) };
+        assert_eq!(write.unwrap_err().code(), "kv_invalid", "{valid} tokens");
     }
     assert_eq!(bench.tier.stats().io, Default::default());
 }
@@ -118,6 +129,51 @@ fn another_blocks_slot_an_empty_slot_and_another_valid_length_are_damage_and_cou
     assert_eq!(bench.tier.stats().damaged, 3);
     bench.read(0, &Block { seed: 1, valid: 17 }).unwrap();
     assert_eq!(bench.tier.stats().damaged, 3);
+}
+
+#[test]
+fn a_block_of_another_model_or_server_is_foreign_and_counted() {
+    let directory = tempdir().unwrap();
+    let block = Block { seed: 1, valid: 17 };
+    let own = options(directory.path(), 4);
+    {
+        let bench = Bench::open_with(&own);
+        bench.write(0, &block).unwrap();
+        bench.flush().unwrap();
+    }
+    let others = [
+        DiskOptions { model: [5; 32], ..own.clone() },
+        DiskOptions { sealer: Sealer::new(&[9; 32], TOKENS_PURPOSE), ..own.clone() },
+    ];
+    for other in others {
+        let bench = Bench::open_with(&other);
+        let error = bench.read(0, &block).unwrap_err();
+        assert_eq!(error.code(), "kv_foreign");
+        assert!(matches!(error, KvError::Foreign { slot: 0, .. }), "{error}");
+        assert_eq!(bench.tier.stats().damaged, 1);
+    }
+    Bench::open_with(&own).read(0, &block).unwrap();
+}
+
+#[test]
+fn token_ids_are_in_no_byte_of_the_slot_file_before_their_block_is_erased_or_afterwards() {
+    let directory = tempdir().unwrap();
+    let bench = Bench::open(directory.path(), 4);
+    let block = Block { seed: 0x0102_0304, valid: 64 };
+    let ids: Vec<u8> = block.stored().tokens.iter().flat_map(|token| token.to_le_bytes()).collect();
+    let file_has = |bytes: &[u8]| {
+        let file = std::fs::read(bench.tier.path()).unwrap();
+        file.windows(bytes.len()).any(|window| window == bytes)
+    };
+    bench.write(2, &block).unwrap();
+    bench.flush().unwrap();
+    assert!(file_has(&block.key()), "the header is in the file");
+    assert!(!file_has(&ids[..16]));
+    bench.tier.erase(2, 9, bench.done()).unwrap();
+    bench.next().result.unwrap();
+    bench.flush().unwrap();
+    assert!(!file_has(&block.key()));
+    assert!(!file_has(&ids[..16]));
 }
 
 #[test]
@@ -270,7 +326,7 @@ fn a_panic_in_a_callback_does_not_stop_the_tier() {
     for host in 3..6 {
         let done = Box::new(|_| std::panic::resume_unwind(Box::new("the callback's own affair")));
         // SAFETY: the host slot is not used otherwise before the tier is closed.
-        unsafe { bench.tier.read(bench.transfer(host, 0, &block), done) }.unwrap();
+        unsafe { bench.tier.read(bench.transfer(host, 0), block.key(), block.valid, done) }.unwrap();
     }
     bench.read(0, &block).unwrap();
 }
@@ -290,7 +346,7 @@ fn a_panic_in_a_callback_is_told() {
     bench.write(0, &block).unwrap();
     let done = Box::new(|_| std::panic::resume_unwind(Box::new("of a read")));
     // SAFETY: the host slot is not used otherwise before the tier is closed.
-    unsafe { bench.tier.read(bench.transfer(3, 0, &block), done) }.unwrap();
+    unsafe { bench.tier.read(bench.transfer(3, 0), block.key(), block.valid, done) }.unwrap();
     assert_eq!(told.recv().unwrap(), "of a read");
     let done = Box::new(|_| std::panic::resume_unwind(Box::new("of a flush")));
     bench.tier.flush(7, done).unwrap();
@@ -318,9 +374,9 @@ fn a_panic_of_a_thread_of_the_tier_is_told_and_the_tier_can_be_closed() {
     let options = DiskOptions { panics, ..options(directory.path(), 4) };
     let wrap = |engine| Arc::new(Panicking(engine)) as Arc<dyn Engine>;
     let tier = DiskTier::open_with(&options, std::slice::from_ref(&arena), wrap).unwrap();
-    let transfer = BlockTransfer { host: arena.base(), slot: 0, key: [1; 32], valid: BLOCK_TOKENS, tag: 0 };
+    let transfer = BlockTransfer { host: arena.base(), slot: 0, tag: 0 };
     // SAFETY: the host slot is used by this write only.
-    unsafe { tier.write(transfer, Box::new(|_| {})) }.unwrap();
+    unsafe { tier.write(transfer, Block::full(1).stored(), Box::new(|_| {})) }.unwrap();
     assert_eq!(told.recv().unwrap(), "of a worker");
     assert_eq!(tier.flush(1, Box::new(|_| {})).unwrap_err().code(), "kv_closed");
     tier.close();

@@ -38,10 +38,25 @@ export type TransferKind =
   | { readonly kind: 'load'; readonly dramSlot: number; readonly hbmSlot: number }
   | { readonly kind: 'save'; readonly hbmSlot: number; readonly dramSlot: number; readonly valid: number }
   | { readonly kind: 'read'; readonly ssdSlot: number; readonly dramSlot: number; readonly key: BlockKey; readonly valid: number }
-  | { readonly kind: 'write'; readonly dramSlot: number; readonly ssdSlot: number; readonly key: BlockKey; readonly valid: number }
+  | { readonly kind: 'write'; readonly dramSlot: number; readonly ssdSlot: number; readonly block: WrittenBlock }
   | { readonly kind: 'copy'; readonly fromHbmSlot: number; readonly toHbmSlot: number; readonly valid: number }
   | { readonly kind: 'flush' }
   | { readonly kind: 'erase'; readonly ssdSlot: number }
+
+export interface WrittenBlock {
+  readonly key: BlockKey
+  readonly parent: BlockKey
+  readonly index: number
+  readonly view: WrittenView | undefined
+  readonly lastUse: number
+  readonly tokens: Uint32Array
+}
+
+export interface WrittenView {
+  readonly window: number
+  readonly head: number
+  readonly step: number
+}
 
 export type EngineEvent =
   | ({ readonly kind: 'step' } & StepReply)
@@ -124,26 +139,26 @@ export function writeStepPlan(to: WordWriter, value: StepPlan): void {
 
 function writeTableUpdate(to: WordWriter, value: TableUpdate): void {
   const at = to.place(3)
-  to.words[at] = value.sequence
-  to.words[at + 1] = value.index
-  to.words[at + 2] = value.slot
+  to.packed[at] = value.sequence
+  to.packed[at + 1] = value.index
+  to.packed[at + 2] = value.slot
 }
 
 function writePlanRow(to: WordWriter, value: PlanRow): void {
   const at = to.place(4)
-  to.words[at] = value.sequence
-  to.words[at + 1] = value.from
-  to.words[at + 2] = value.count
-  to.words[at + 3] = value.sample ? 1 : 0
+  to.packed[at] = value.sequence
+  to.packed[at + 1] = value.from
+  to.packed[at + 2] = value.count
+  to.packed[at + 3] = value.sample ? 1 : 0
 }
 
 function writePlanSave(to: WordWriter, value: PlanSave): void {
   const at = to.place(5)
-  to.words[at] = value.id
-  to.words[at + 1] = value.sequence
-  to.words[at + 2] = value.index
-  to.words[at + 3] = value.dramSlot
-  to.words[at + 4] = value.valid
+  to.packed[at] = value.id
+  to.packed[at + 1] = value.sequence
+  to.packed[at + 2] = value.index
+  to.packed[at + 3] = value.dramSlot
+  to.packed[at + 4] = value.valid
 }
 
 export function writeTransfer(to: WordWriter, value: Transfer): void {
@@ -175,8 +190,7 @@ function writeTransferKind(to: WordWriter, value: TransferKind): void {
       to.word(3)
       to.word(value.dramSlot)
       to.word(value.ssdSlot)
-      to.key(value.key)
-      to.word(value.valid)
+      writeWrittenBlock(to, value.block)
       return
     case 'copy':
       to.word(4)
@@ -192,6 +206,23 @@ function writeTransferKind(to: WordWriter, value: TransferKind): void {
       to.word(value.ssdSlot)
       return
   }
+}
+
+function writeWrittenBlock(to: WordWriter, value: WrittenBlock): void {
+  to.word((value.view === undefined ? 0 : 1))
+  to.key(value.key)
+  to.key(value.parent)
+  to.word(value.index)
+  if (value.view !== undefined) writeWrittenView(to, value.view)
+  to.long(value.lastUse)
+  to.words(value.tokens)
+}
+
+function writeWrittenView(to: WordWriter, value: WrittenView): void {
+  const at = to.place(3)
+  to.packed[at] = value.window
+  to.packed[at + 1] = value.head
+  to.packed[at + 2] = value.step
 }
 
 export function readEngineEvent(from: WordReader): EngineEvent {

@@ -8,7 +8,7 @@ const KEY_WORDS = KEY_BYTES / 4
 /** Writes into one reused array; what `taken` returns is valid until the next `begin`. */
 export class WordWriter {
   /** Another one after `place`, where that made it larger. */
-  words = new Uint32Array(1024)
+  packed = new Uint32Array(1024)
   #at = 0
 
   begin(): this {
@@ -17,20 +17,33 @@ export class WordWriter {
   }
 
   taken(): Uint32Array {
-    return this.words.subarray(0, this.#at)
+    return this.packed.subarray(0, this.#at)
   }
 
-  /** The place in `words` of `count` words that the caller fills. */
+  /** The place in `packed` of `count` words that the caller fills. */
   place(count: number): number {
     const at = this.#at
     this.#at += count
-    if (this.#at > this.words.length) this.#grow(this.#at)
+    if (this.#at > this.packed.length) this.#grow(this.#at)
     return at
   }
 
   word(value: number): void {
     const at = this.place(1)
-    this.words[at] = value
+    this.packed[at] = value
+  }
+
+  /** 64 bits of a whole number below 2^53. */
+  long(value: number): void {
+    this.word(value)
+    this.word(value / 2 ** 32)
+  }
+
+  /** Copied whole. */
+  words(values: Uint32Array): void {
+    this.word(values.length)
+    const at = this.place(values.length)
+    this.packed.set(values, at)
   }
 
   flag(value: boolean): void {
@@ -41,7 +54,7 @@ export class WordWriter {
     const at = this.place(KEY_WORDS)
     for (let word = 0; word < KEY_WORDS; word++) {
       const byte = 4 * word
-      this.words[at + word] =
+      this.packed[at + word] =
         value.charCodeAt(byte) |
         (value.charCodeAt(byte + 1) << 8) |
         (value.charCodeAt(byte + 2) << 16) |
@@ -56,8 +69,8 @@ export class WordWriter {
 
   #grow(least: number): void {
     const grown = new Uint32Array(2 * least)
-    grown.set(this.words)
-    this.words = grown
+    grown.set(this.packed)
+    this.packed = grown
   }
 }
 

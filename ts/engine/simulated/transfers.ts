@@ -136,13 +136,14 @@ export class Transfers {
   }
 
   #write(transfer: Extract<Transfer, { kind: 'write' }>): void {
-    const { ssdSlot, dramSlot, key, valid } = transfer
+    const { ssdSlot, dramSlot, block } = transfer
+    const { key, tokens } = block
     const ends = [this.#use.dram.read(dramSlot, 'write'), this.#use.ssd.write(ssdSlot, 'write')]
     const { writeRate, diskLatencyMs } = this.#options.profile
     this.#run('write', transfer, this.#bytes, diskLatencyMs + this.#bytes / writeRate, error => {
       for (const end of ends) end()
       const source = this.#dram[dramSlot] as HostSlot
-      if (error === undefined) this.#options.disk.write(ssdSlot, { key, valid, rows: source.rows.slice() })
+      if (error === undefined) this.#options.disk.write(ssdSlot, { key, valid: tokens.length, rows: source.rows.slice() })
       return error
     })
   }

@@ -82,7 +82,7 @@ export class Releaser {
     const tokens = sequence.tokens.copy(index * BLOCK_TOKENS, sequence.progress.computed)
     const parent = sequence.parentKey(index)
     const key = sequence.progress.tailKey ?? engine.text.blockKey(parent, index, tokens, sequence.spec.view)
-    const block = directory.obtain(key, parent, index, tokens)
+    const block = directory.obtain(key, parent, index, tokens, sequence.spec.view)
     if (sequence.turnUse) directory.use(block, sequence.turnUse)
     if (block.copies.hbm.state !== 'absent') {
       this.#giveBack(sequence, own)

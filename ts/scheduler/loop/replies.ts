@@ -93,7 +93,7 @@ export class ReplyReader {
     const entry = sequence.table.at(index)
     if (!entry?.own) return
     const tokens = sequence.tokens.copy(index * BLOCK_TOKENS, (index + 1) * BLOCK_TOKENS)
-    const block = directory.obtain(sequence.keys[index] as string, sequence.parentKey(index), index, tokens)
+    const block = directory.obtain(sequence.keys[index] as string, sequence.parentKey(index), index, tokens, sequence.spec.view)
     if (sequence.turnUse) directory.use(block, sequence.turnUse)
     // Computed twice at the same time: the second one stays the sequence's own, and goes with it.
     if (block.copies.hbm.state !== 'absent') return

@@ -35,7 +35,7 @@ export class Publisher {
     if (known) return known.tier === null ? 'coming' : 'there'
     const slot = this.#room.take('hbm', { for: 'later' })
     if (!slot) return 'refused'
-    const block = directory.obtain(key, parent, index, tokens)
+    const block = directory.obtain(key, parent, index, tokens, spec.view)
     slot.become(block, 'filling')
     // Nothing is lost with it: the sequence that computed it has the rows, and keeps them when it ends.
     block.releasable = true

@@ -4,7 +4,7 @@
 import type { Block, CopyState } from '../../directory/block.js'
 import type { Reservation } from '../../directory/reservation.js'
 import type { BlockStore } from '../../directory/store.js'
-import type { TransferDone } from '../../engine/types.js'
+import type { TransferDone, WrittenBlock } from '../../engine/types.js'
 import { SLOT_TIERS } from '../../protocol/tiers.js'
 import type { Core } from '../core/core.js'
 import { Retries } from './retries.js'
@@ -22,6 +22,11 @@ interface Write {
   readonly slot: number
   /** Flushes that had failed before it. */
   readonly failures: number
+}
+
+/** A block as its header is to describe it. */
+function described({ key, parent, index, view, lastUse, tokens }: Block): WrittenBlock {
+  return { key, parent, index, view: view ?? undefined, lastUse: Math.max(0, Math.floor(lastUse)), tokens }
 }
 
 export class Writer {
@@ -113,10 +118,9 @@ export class Writer {
     directory.pools.dram.pin(dramSlot)
     directory.pools.ssd.pin(slot)
     this.#inFlight++
-    const { key, valid } = block
     const write: Write = { block, slot, failures: this.#core.flushes.failures }
     this.#latest.set(block, write)
-    const held = desk.hold({ kind: 'write', dramSlot, ssdSlot: slot, key, valid }, done => {
+    const held = desk.hold({ kind: 'write', dramSlot, ssdSlot: slot, block: described(block) }, done => {
       this.#inFlight--
       if (this.#sent.delete(held)) this.#sendReady()
       directory.pools.dram.unpin(dramSlot)

@@ -7,7 +7,7 @@ use attentionstore_kv::BLOCK_TOKENS;
 
 use super::compute::prefill_limit;
 use super::driver::{Driver, Prompt, Saving};
-use super::tiers::{IN_FLIGHT, KEY, move_all};
+use super::tiers::{IN_FLIGHT, KEY, move_all, written};
 use super::{NEW_TOKENS, Session};
 use crate::Outcome;
 use crate::report::{Limit, Recorder, Unit};
@@ -120,7 +120,7 @@ fn place(driver: &mut Driver, history: usize) -> Outcome<()> {
     let slots: Vec<u32> = (0..blocks as u32).collect();
     driver.compute(&Prompt { history: 0, new: history, slots: &slots, saving: Saving::Beside })?;
     driver.settle()?;
-    let write = |slot| TransferKind::Write { dram_slot: slot, ssd_slot: slot, key: KEY, valid: VALID };
+    let write = |slot| TransferKind::Write { dram_slot: slot, ssd_slot: slot, block: written() };
     move_all(driver, blocks as u32, true, &write).map(drop)
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use attentionstore_engine::plan::TransferKind;
+use attentionstore_engine::plan::{TransferKind, WrittenBlock};
 use attentionstore_kv::BLOCK_TOKENS;
 
 use super::driver::Driver;
@@ -17,13 +17,18 @@ pub const IN_FLIGHT: usize = 128;
 pub const KEY: [u8; 32] = [1; 32];
 const VALID: u32 = BLOCK_TOKENS as u32;
 
+/// The block that measurements write.
+pub fn written() -> WrittenBlock {
+    WrittenBlock { key: KEY, tokens: vec![1; BLOCK_TOKENS], ..WrittenBlock::default() }
+}
+
 pub fn measure(recorder: &mut Recorder, session: &Session<'_>, driver: &mut Driver) -> Outcome<()> {
     let blocks = (session.cases.longest_blocks() as u32).max(MOVED_BLOCKS as u32);
     let blocks = blocks.min(driver.info.hbm_slots).min(driver.info.dram_slots).min(driver.info.ssd_slots);
     let limits = &session.limits;
     let load = |slot| TransferKind::Load { dram_slot: slot, hbm_slot: slot };
     let save = |slot| TransferKind::Save { hbm_slot: slot, dram_slot: slot, valid: VALID };
-    let write = |slot| TransferKind::Write { dram_slot: slot, ssd_slot: slot, key: KEY, valid: VALID };
+    let write = |slot| TransferKind::Write { dram_slot: slot, ssd_slot: slot, block: written() };
     let read = |slot| TransferKind::Read { ssd_slot: slot, dram_slot: slot, key: KEY, valid: VALID };
     let moved = u64::from(blocks) * session.shape.block_bytes();
     let mut figure =

@@ -2,7 +2,7 @@
 
 use attentionstore_model::sampling::Sampled;
 use crate::event::{EngineEvent, FilledBlock, Finish, Finished, OutputPart, Reason, RowResult, RowStatus, StepReply, TransferDone};
-use crate::plan::{PlanRow, PlanSave, StepPlan, TableUpdate, Transfer, TransferKind};
+use crate::plan::{PlanRow, PlanSave, StepPlan, TableUpdate, Transfer, TransferKind, WrittenBlock, WrittenView};
 use crate::error::EngineError;
 use crate::wire::words::{Wire, Words, unknown};
 
@@ -108,12 +108,11 @@ impl Wire for TransferKind {
                 key.write(out);
                 valid.write(out);
             }
-            Self::Write { dram_slot, ssd_slot, key, valid } => {
+            Self::Write { dram_slot, ssd_slot, block } => {
                 3u32.write(out);
                 dram_slot.write(out);
                 ssd_slot.write(out);
-                key.write(out);
-                valid.write(out);
+                block.write(out);
             }
             Self::Copy { from_hbm_slot, to_hbm_slot, valid } => {
                 4u32.write(out);
@@ -134,12 +133,48 @@ impl Wire for TransferKind {
             0 => Ok(Self::Load { dram_slot: Wire::read(words)?, hbm_slot: Wire::read(words)? }),
             1 => Ok(Self::Save { hbm_slot: Wire::read(words)?, dram_slot: Wire::read(words)?, valid: Wire::read(words)? }),
             2 => Ok(Self::Read { ssd_slot: Wire::read(words)?, dram_slot: Wire::read(words)?, key: Wire::read(words)?, valid: Wire::read(words)? }),
-            3 => Ok(Self::Write { dram_slot: Wire::read(words)?, ssd_slot: Wire::read(words)?, key: Wire::read(words)?, valid: Wire::read(words)? }),
+            3 => Ok(Self::Write { dram_slot: Wire::read(words)?, ssd_slot: Wire::read(words)?, block: Wire::read(words)? }),
             4 => Ok(Self::Copy { from_hbm_slot: Wire::read(words)?, to_hbm_slot: Wire::read(words)?, valid: Wire::read(words)? }),
             5 => Ok(Self::Flush),
             6 => Ok(Self::Erase { ssd_slot: Wire::read(words)? }),
             other => Err(unknown("TransferKind", other)),
         }
+    }
+}
+
+impl Wire for WrittenBlock {
+    const LEAST: usize = 1 + 8 + 8 + 1 + 2 + 1;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let Self { key, parent, index, view, last_use, tokens } = self;
+        let flags = u32::from(view.is_some());
+        flags.write(out);
+        key.write(out);
+        parent.write(out);
+        index.write(out);
+        if let Some(view) = view { view.write(out); }
+        last_use.write(out);
+        tokens.write(out);
+    }
+
+    fn read(words: &mut Words<'_>) -> Result<Self, EngineError> {
+        let flags = u32::read(words)?;
+        Ok(WrittenBlock { key: Wire::read(words)?, parent: Wire::read(words)?, index: Wire::read(words)?, view: words.optional(flags, 0)?, last_use: Wire::read(words)?, tokens: Wire::read(words)? })
+    }
+}
+
+impl Wire for WrittenView {
+    const LEAST: usize = 1 + 1 + 1;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let Self { window, head, step } = self;
+        window.write(out);
+        head.write(out);
+        step.write(out);
+    }
+
+    fn read(words: &mut Words<'_>) -> Result<Self, EngineError> {
+        Ok(WrittenView { window: Wire::read(words)?, head: Wire::read(words)?, step: Wire::read(words)? })
     }
 }
 

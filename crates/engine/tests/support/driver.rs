@@ -248,7 +248,8 @@ impl Driver {
 
     /// Starts transfers with these ids in one batch, without waiting for their ends.
     pub fn start(&self, transfers: &[(u32, TransferKind)]) {
-        let transfers: Vec<Transfer> = transfers.iter().map(|&(id, kind)| Transfer { id, kind }).collect();
+        let transfers: Vec<Transfer> =
+            transfers.iter().map(|(id, kind)| Transfer { id: *id, kind: kind.clone() }).collect();
         self.engine.transfer(&encode_transfers(&transfers)).unwrap();
     }
 

@@ -3,8 +3,11 @@
 //! A write seals the block (header and checksum) on a worker thread and hands it to the disk I/O engine; a
 //! read goes to the engine at once and is verified on a worker thread. Nothing here chooses a slot.
 
+mod completion;
 mod flights;
+mod jobs;
 mod options;
+mod shared;
 mod slot_file;
 mod workers;
 
@@ -13,69 +16,34 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use attentionstore_uring::{
-    AlignedBuffer, Direct, Engine, IoFile, IoLevel, IoStats, Limited, Measured, Panics, Region, RegionRange,
+    AlignedBuffer, Direct, Engine, IoLevel, IoStats, Limited, Measured, Panics, Region, RegionRange,
     SystemClock, open_engine,
 };
 
 use crate::arena::HostArena;
 use crate::error::KvError;
-use crate::header::{BlockHeader, CODEC_PLAIN};
+use crate::header::{CODEC_PLAIN, HeaderForm, StoredBlock};
 use crate::key::BlockKey;
 use crate::layout::{BLOCK_TOKENS, KvLayout, PAGE_BYTES};
 
+pub use completion::{DiskCompletion, DiskDone, DiskOperation};
 use flights::Flights;
+use jobs::{EraseJob, Job, Queues, ReadJob, SyncJob, Ticket, WriteJob};
 pub use options::DiskOptions;
+use shared::Shared;
 pub use slot_file::{ForeignFile, foreign_files, remove_foreign};
-use workers::{EraseJob, Job, Queues, ReadJob, SyncJob, Ticket, WriteJob};
 
-/// One block on its way between a host slot and an SSD slot.
+/// Where a block lies in host memory and on the SSD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockTransfer {
     /// First byte of the host slot, in one of the tier's arenas.
     pub host: NonNull<u8>,
     /// Slot on the SSD, below [`DiskTier::slots`].
     pub slot: u32,
-    /// The block's key.
-    pub key: BlockKey,
-    /// The block's valid length in tokens, 1 to [`BLOCK_TOKENS`].
-    pub valid: usize,
     /// Comes back with the completion.
     pub tag: u64,
-}
-
-/// What a completion is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DiskOperation {
-    Read,
-    Write,
-    Erase,
-    Flush,
-}
-
-/// The outcome of an accepted read, write, erasure or flush.
-#[derive(Debug)]
-pub struct DiskCompletion {
-    pub tag: u64,
-    pub operation: DiskOperation,
-    pub result: Result<(), KvError>,
-    /// Bytes moved; 0 for a flush, and for what failed.
-    pub bytes: u64,
-    /// From acceptance to completion, waiting in queues included.
-    pub duration: Duration,
-}
-
-/// Takes a completion, on a thread of the tier or of its engine: it must be short and must not call the tier.
-pub type DiskDone = Box<dyn FnOnce(DiskCompletion) + Send>;
-
-impl DiskCompletion {
-    /// A callback that sends the completion to a channel (and drops it if nobody listens any more).
-    pub fn to(sender: &crossbeam_channel::Sender<DiskCompletion>) -> DiskDone {
-        let sender = sender.clone();
-        Box::new(move |completion| drop(sender.send(completion)))
-    }
 }
 
 /// What the tier has done since it was opened.
@@ -89,7 +57,6 @@ pub struct DiskStats {
 
 /// A directory with a slot file, and the engine and threads that serve it. Every method takes `&self`.
 pub struct DiskTier {
-    layout: KvLayout,
     slots: u32,
     directory: PathBuf,
     level: IoLevel,
@@ -97,19 +64,6 @@ pub struct DiskTier {
     shared: Arc<Shared>,
     workers: Mutex<Vec<JoinHandle<()>>>,
     removed: Vec<ForeignFile>,
-}
-
-/// What workers and engine callbacks need.
-struct Shared {
-    file: Arc<IoFile>,
-    engine: Arc<Measured>,
-    flights: Arc<Flights<SyncJob>>,
-    queues: Queues,
-    damaged: AtomicU64,
-    /// Of threads: the end of a transfer may be lost with them.
-    panics: Panics,
-    /// Of callbacks, which lose nothing.
-    callback_panics: Panics,
 }
 
 impl DiskTier {
@@ -144,6 +98,12 @@ impl DiskTier {
         let removed = remove_foreign(directory, &path, bytes, options.capacity_bytes)?;
         let direct = if level.direct { Direct::Try } else { Direct::Never };
         let shared = Arc::new(Shared {
+            form: HeaderForm {
+                layout: options.layout,
+                codec: CODEC_PLAIN,
+                model: options.model,
+                sealer: options.sealer.clone(),
+            },
             file: Arc::new(slot_file::open_allocated(&path, bytes, direct)?),
             engine,
             flights,
@@ -154,7 +114,6 @@ impl DiskTier {
         });
         let workers = workers::start(&shared, options.workers).map_err(KvError::io(directory))?;
         Ok(Self {
-            layout: options.layout,
             slots,
             directory: directory.clone(),
             level,
@@ -172,7 +131,7 @@ impl DiskTier {
 
     /// The layout of its blocks.
     pub fn layout(&self) -> &KvLayout {
-        &self.layout
+        &self.shared.form.layout
     }
 
     /// Which engine runs, and why no better one.
@@ -204,7 +163,7 @@ impl DiskTier {
     }
 
     /// Writes a block: the header page of its host slot is filled, then the whole slot goes to the SSD. It is
-    /// durable after a later [`DiskTier::flush`]. The rows beyond `valid` must be zero already
+    /// durable after a later [`DiskTier::flush`]. The rows beyond the block's tokens must be zero already
     /// ([`KvLayout::zero_tails`]). Returns at once; `done` is called exactly once if this returns `Ok`.
     ///
     /// # Safety
@@ -212,33 +171,44 @@ impl DiskTier {
     ///
     /// # Errors
     /// Nothing was begun: [`KvError::QueueFull`], [`KvError::Closed`], or [`KvError::Invalid`] for a slot, an
-    /// address or a valid length out of range.
-    pub unsafe fn write(&self, transfer: BlockTransfer, done: DiskDone) -> Result<(), KvError> {
+    /// address or a number of tokens out of range.
+    pub unsafe fn write(
+        &self,
+        transfer: BlockTransfer,
+        block: StoredBlock,
+        done: DiskDone,
+    ) -> Result<(), KvError> {
+        check_valid(block.tokens.len())?;
         // SAFETY: the caller's promise is the one that the range asks for.
         let range = unsafe { self.range(&transfer)? };
-        let header = self.header(&transfer);
         let number = self.shared.flights.begin_write()?;
         let ticket = Ticket::new(transfer.tag, DiskOperation::Write, done);
-        self.shared.queues.send(Job::Write(WriteJob { header, slot: transfer.slot, range, number, ticket }));
+        self.shared.queues.send(Job::Write(WriteJob { block, slot: transfer.slot, range, number, ticket }));
         Ok(())
     }
 
-    /// Reads a block into its host slot and verifies it: what completes with `Ok` is byte for byte what was
-    /// written under this key and valid length. On any error the host slot holds nothing of use. The slot must
+    /// Reads the block with this key and valid length into its host slot and verifies it: what completes with `Ok` is
+    /// byte for byte what was written under them. On any error the host slot holds nothing of use. The slot must
     /// not be under a write that has not completed. Returns at once; `done` as for [`DiskTier::write`].
     ///
     /// # Safety
     /// Until `done` is called nobody else reads or writes the host slot.
     ///
     /// # Errors
-    /// As [`DiskTier::write`]. The completion may carry [`KvError::Damaged`].
-    pub unsafe fn read(&self, transfer: BlockTransfer, done: DiskDone) -> Result<(), KvError> {
+    /// As [`DiskTier::write`]. The completion may carry [`KvError::Damaged`] or [`KvError::Foreign`].
+    pub unsafe fn read(
+        &self,
+        transfer: BlockTransfer,
+        key: BlockKey,
+        valid: usize,
+        done: DiskDone,
+    ) -> Result<(), KvError> {
+        check_valid(valid)?;
         // SAFETY: as in `write`.
         let range = unsafe { self.range(&transfer)? };
-        let header = self.header(&transfer);
         self.shared.flights.begin_read()?;
         let ticket = Ticket::new(transfer.tag, DiskOperation::Read, done);
-        ReadJob { header, slot: transfer.slot, ticket }.submit(&self.shared, range);
+        ReadJob { key, valid, slot: transfer.slot, ticket }.submit(&self.shared, range);
         Ok(())
     }
 
@@ -250,7 +220,7 @@ impl DiskTier {
     /// As [`DiskTier::write`].
     pub fn erase(&self, slot: u32, tag: u64, done: DiskDone) -> Result<(), KvError> {
         self.check_slot(slot)?;
-        let zeros = AlignedBuffer::zeroed(self.layout.host_slot_bytes())
+        let zeros = AlignedBuffer::zeroed(self.layout().host_slot_bytes())
             .map_err(|error| KvError::from_engine(&self.directory, error))?;
         let number = self.shared.flights.begin_write()?;
         let ticket = Ticket::new(tag, DiskOperation::Erase, done);
@@ -283,10 +253,6 @@ impl DiskTier {
         }
     }
 
-    fn header(&self, transfer: &BlockTransfer) -> BlockHeader {
-        BlockHeader { layout: self.layout, codec: CODEC_PLAIN, key: transfer.key, valid: transfer.valid }
-    }
-
     fn check_slot(&self, slot: u32) -> Result<(), KvError> {
         if slot < self.slots {
             return Ok(());
@@ -301,10 +267,7 @@ impl DiskTier {
     unsafe fn range(&self, transfer: &BlockTransfer) -> Result<RegionRange, KvError> {
         let invalid = |what, detail| Err(KvError::Invalid { what, detail });
         self.check_slot(transfer.slot)?;
-        if !(1..=BLOCK_TOKENS).contains(&transfer.valid) {
-            return invalid("valid length", format!("{} tokens, a block has 1 to 64", transfer.valid));
-        }
-        let (address, len) = (transfer.host.as_ptr().addr(), self.layout.host_slot_bytes());
+        let (address, len) = (transfer.host.as_ptr().addr(), self.layout().host_slot_bytes());
         if !address.is_multiple_of(PAGE_BYTES) {
             return invalid("host slot", format!("address {address:#x} is not page-aligned"));
         }
@@ -324,6 +287,14 @@ impl Drop for DiskTier {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+fn check_valid(tokens: usize) -> Result<(), KvError> {
+    if (1..=BLOCK_TOKENS).contains(&tokens) {
+        return Ok(());
+    }
+    let detail = format!("{tokens} tokens, a block has 1 to {BLOCK_TOKENS}");
+    Err(KvError::Invalid { what: "valid length", detail })
 }
 
 /// A panic of a thread is told as that of a callback is, and nothing waits for transfers any more.

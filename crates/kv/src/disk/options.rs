@@ -6,6 +6,7 @@ use attentionstore_uring::{EngineChoice, EngineOptions, Panics, RateLimits};
 
 use crate::error::KvError;
 use crate::layout::KvLayout;
+use crate::seal::Sealer;
 
 /// Where the tier lies, how big it may be, and how it does I/O.
 #[derive(Clone, Debug)]
@@ -13,6 +14,10 @@ pub struct DiskOptions {
     /// The `ssd/` directory; made if it does not exist.
     pub directory: PathBuf,
     pub layout: KvLayout,
+    /// Identity of everything that a block's bytes depend on, without tenant and salt: blocks of another are foreign.
+    pub model: [u8; 32],
+    /// Seals the token ids in headers.
+    pub sealer: Sealer,
     /// Bound on the bytes of all slot files in the directory.
     pub capacity_bytes: u64,
     /// Reads, writes and flushes under way, each; more are refused.
@@ -31,10 +36,18 @@ pub struct DiskOptions {
 
 impl DiskOptions {
     /// The defaults: 256 transfers of each kind under way, two workers, the best engine, no limits.
-    pub fn new(directory: impl Into<PathBuf>, layout: KvLayout, capacity_bytes: u64) -> Self {
+    pub fn new(
+        directory: impl Into<PathBuf>,
+        layout: KvLayout,
+        model: [u8; 32],
+        sealer: Sealer,
+        capacity_bytes: u64,
+    ) -> Self {
         Self {
             directory: directory.into(),
             layout,
+            model,
+            sealer,
             capacity_bytes,
             queue: 256,
             workers: 2,

@@ -4,111 +4,18 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{Builder, JoinHandle};
-use std::time::Instant;
 
-use attentionstore_uring::{
-    AlignedBuffer, Completion, Engine, IoBuffer, IoError, Panics, RegionRange, Request,
-};
-use crossbeam_channel::{Receiver, Sender, select_biased, unbounded};
+use attentionstore_uring::{AlignedBuffer, Completion, Engine, IoBuffer, IoError, RegionRange, Request};
+use crossbeam_channel::select_biased;
 
-use super::{DiskCompletion, DiskDone, DiskOperation, Shared};
+use super::jobs::{EraseJob, Job, ReadJob, SyncJob, Ticket, WriteJob};
+use super::shared::Shared;
 use crate::error::KvError;
-use crate::header::BlockHeader;
+use crate::header::Refusal;
 use crate::layout::HEADER_BYTES;
 
 /// More threads than this outrun any memory.
 const WORKERS_MAX: usize = 16;
-
-/// Work on the way to the disk.
-pub(super) enum Job {
-    Write(WriteJob),
-    Sync(SyncJob),
-    /// Ends one worker.
-    Stop,
-}
-
-/// A block to be sealed and written.
-pub(super) struct WriteJob {
-    pub(super) header: BlockHeader,
-    pub(super) slot: u32,
-    pub(super) range: RegionRange,
-    pub(super) number: u64,
-    pub(super) ticket: Ticket,
-}
-
-/// A slot to be overwritten with zeros.
-pub(super) struct EraseJob {
-    pub(super) slot: u32,
-    pub(super) number: u64,
-    pub(super) ticket: Ticket,
-}
-
-/// A flush whose turn has come.
-pub(super) struct SyncJob {
-    pub(super) ticket: Ticket,
-}
-
-/// A block to be read and verified.
-pub(super) struct ReadJob {
-    pub(super) header: BlockHeader,
-    pub(super) slot: u32,
-    pub(super) ticket: Ticket,
-}
-
-/// Who waits, and since when.
-pub(super) struct Ticket {
-    tag: u64,
-    operation: DiskOperation,
-    accepted: Instant,
-    done: DiskDone,
-}
-
-impl Ticket {
-    pub(super) fn new(tag: u64, operation: DiskOperation, done: DiskDone) -> Self {
-        Self { tag, operation, accepted: Instant::now(), done }
-    }
-
-    /// A panic in the callback is told, and must not take a thread of the tier along.
-    fn finish(self, result: Result<(), KvError>, bytes: usize, panics: &Panics) {
-        let Self { tag, operation, accepted, done } = self;
-        let bytes = if result.is_ok() { bytes as u64 } else { 0 };
-        let completion = DiskCompletion { tag, operation, result, bytes, duration: accepted.elapsed() };
-        panics.guard(move || done(completion));
-    }
-}
-
-/// What workers wait for. Unbounded, because the tier admits only so many transfers; two, because someone waits
-/// for a verified read, which therefore goes first.
-pub(super) struct Queues {
-    jobs: (Sender<Job>, Receiver<Job>),
-    reads: (Sender<ReadBack>, Receiver<ReadBack>),
-}
-
-/// A read that has come back from the disk, to be verified.
-type ReadBack = (ReadJob, RegionRange);
-
-impl Default for Queues {
-    fn default() -> Self {
-        Self { jobs: unbounded(), reads: unbounded() }
-    }
-}
-
-impl Queues {
-    /// Never blocks, so that it may be called from an engine's callback.
-    pub(super) fn send(&self, job: Job) {
-        // Cannot fail: the receiver lies beside the sender.
-        let _ = self.jobs.0.send(job);
-    }
-
-    pub(super) fn stop(&self, workers: usize) {
-        (0..workers).for_each(|_| self.send(Job::Stop));
-    }
-
-    fn verify(&self, job: ReadJob, range: RegionRange) {
-        // As in `send`.
-        let _ = self.reads.0.send((job, range));
-    }
-}
 
 pub(super) fn start(shared: &Arc<Shared>, count: usize) -> io::Result<Vec<JoinHandle<()>>> {
     (0..count.clamp(1, WORKERS_MAX))
@@ -137,15 +44,16 @@ fn run(shared: &Arc<Shared>) {
 
 impl WriteJob {
     fn carry_out(self, shared: &Arc<Shared>) {
-        let Self { header, slot, range, number, ticket } = self;
-        let bytes = header.layout.host_slot_bytes();
+        let Self { block, slot, range, number, ticket } = self;
+        let layout = &shared.form.layout;
+        let bytes = layout.host_slot_bytes();
         // SAFETY: the range is a host slot; by the contract of `DiskTier::write` its header page is ours and
         // nobody writes to its payload.
         let sealed = unsafe {
             let start = range.pointer().as_ptr();
             let page = std::slice::from_raw_parts_mut(start, HEADER_BYTES);
-            header
-                .seal(page, std::slice::from_raw_parts(start.add(HEADER_BYTES), header.layout.block_bytes()))
+            let payload = std::slice::from_raw_parts(start.add(HEADER_BYTES), layout.block_bytes());
+            shared.form.seal(&block, page, payload)
         };
         if let Err(reason) = sealed {
             let error = KvError::Invalid { what: "block to write", detail: reason.into() };
@@ -199,13 +107,15 @@ impl SyncJob {
 impl ReadJob {
     /// Begins the read, on the caller's thread: the engine's queue has room for all that the tier admits.
     pub(super) fn submit(self, shared: &Arc<Shared>, range: RegionRange) {
-        let offset = u64::from(self.slot) * self.header.layout.host_slot_bytes() as u64;
+        let offset = u64::from(self.slot) * shared.form.layout.host_slot_bytes() as u64;
         let shared_later = shared.clone();
         let done = move |completion: Completion| match (completion.result, completion.buffer) {
             (Ok(()), Some(IoBuffer::Region(range))) => shared_later.queues.verify(self, range),
-            (Ok(()), _) => self.finish(&shared_later, Err("the buffer did not come back")),
+            (Ok(()), _) => {
+                self.finish(&shared_later, Err(Refusal::Damaged("the buffer did not come back")));
+            }
             (Err(IoError::UnexpectedEnd { .. }), _) => {
-                self.finish(&shared_later, Err("the slot file ends in it"))
+                self.finish(&shared_later, Err(Refusal::Damaged("the slot file ends in it")));
             }
             (Err(error), _) => {
                 shared_later.flights.end_read();
@@ -217,23 +127,26 @@ impl ReadJob {
     }
 
     fn verify(self, shared: &Shared, range: &RegionRange) {
-        let layout = self.header.layout;
+        let layout = &shared.form.layout;
         // SAFETY: the range is a host slot; by the contract of `DiskTier::read` it is ours alone.
         let (page, payload) = unsafe {
             let slot = std::slice::from_raw_parts(range.pointer().as_ptr(), layout.host_slot_bytes());
             slot.split_at(HEADER_BYTES)
         };
-        let verdict = self.header.verify(page, &payload[..layout.block_bytes()]);
-        self.finish(shared, verdict);
+        let verdict = shared.form.verify(&self.key, self.valid, page, &payload[..layout.block_bytes()]);
+        self.finish(shared, verdict.map(drop));
     }
 
-    fn finish(self, shared: &Shared, verdict: Result<(), &'static str>) {
-        let (slot, bytes) = (self.slot, self.header.layout.host_slot_bytes());
+    fn finish(self, shared: &Shared, verdict: Result<(), Refusal>) {
+        let (slot, bytes) = (self.slot, shared.form.layout.host_slot_bytes());
         if verdict.is_err() {
             shared.damaged.fetch_add(1, Ordering::Relaxed);
         }
         shared.flights.end_read();
-        let result = verdict.map_err(|reason| KvError::Damaged { slot, reason });
+        let result = verdict.map_err(|refusal| match refusal {
+            Refusal::Damaged(reason) => KvError::Damaged { slot, reason },
+            Refusal::Foreign(reason) => KvError::Foreign { slot, reason },
+        });
         self.ticket.finish(result, bytes, &shared.callback_panics);
     }
 }

@@ -4,9 +4,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use attentionstore_kv::header::TOKENS_PURPOSE;
+use attentionstore_kv::seal::Sealer;
 use attentionstore_kv::{
     BlockKey, BlockTransfer, DiskCompletion, DiskDone, DiskOptions, DiskTier, HostArena, KvDtype, KvError,
-    KvLayout, SliceOrder,
+    KvLayout, SliceOrder, StoredBlock,
 };
 use attentionstore_uring::fault::FaultEngine;
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -58,22 +60,22 @@ impl Bench {
         &mut self.host(index)[4096..4096 + layout().block_bytes()]
     }
 
-    pub fn transfer(&self, host: usize, slot: u32, block: &Block) -> BlockTransfer {
+    pub fn transfer(&self, host: usize, slot: u32) -> BlockTransfer {
         let host = self.arena.slot(layout().host_slot_bytes(), host).unwrap();
-        BlockTransfer { host, slot, key: block.key(), valid: block.valid, tag: u64::from(slot) }
+        BlockTransfer { host, slot, tag: u64::from(slot) }
     }
 
     pub fn begin_write(&self, host: usize, slot: u32, block: &Block) -> Result<(), KvError> {
         block.fill(self.payload(host));
-        let transfer = self.transfer(host, slot, block);
+        let transfer = self.transfer(host, slot);
         // SAFETY: the tests touch the slot again only after the completion.
-        unsafe { self.tier.write(transfer, DiskCompletion::to(&self.sender)) }
+        unsafe { self.tier.write(transfer, block.stored(), DiskCompletion::to(&self.sender)) }
     }
 
     pub fn begin_read(&self, host: usize, slot: u32, block: &Block) -> Result<(), KvError> {
-        let transfer = self.transfer(host, slot, block);
+        let transfer = self.transfer(host, slot);
         // SAFETY: as in `begin_write`.
-        unsafe { self.tier.read(transfer, DiskCompletion::to(&self.sender)) }
+        unsafe { self.tier.read(transfer, block.key(), block.valid, DiskCompletion::to(&self.sender)) }
     }
 
     /// A callback that sends to this bench.
@@ -128,7 +130,8 @@ pub fn slot_bytes() -> u64 {
 }
 
 pub fn options(directory: &Path, slots: u64) -> DiskOptions {
-    DiskOptions::new(directory, layout(), slots * layout().host_slot_bytes() as u64)
+    let sealer = Sealer::new(&[3; 32], TOKENS_PURPOSE);
+    DiskOptions::new(directory, layout(), [4; 32], sealer, slots * layout().host_slot_bytes() as u64)
 }
 
 /// A block whose key and bytes follow from `seed`.
@@ -148,6 +151,11 @@ impl Block {
         key[..8].copy_from_slice(&self.seed.to_le_bytes());
         key[8] = 0x6b;
         key
+    }
+
+    pub fn stored(&self) -> StoredBlock {
+        let tokens = (0..self.valid as u32).map(|at| self.seed as u32 ^ at).collect();
+        StoredBlock { key: self.key(), parent: [9; 32], index: 2, view: None, last_use: self.seed, tokens }
     }
 
     /// Pseudo-random bytes (splitmix64), rows beyond `valid` zeroed.

@@ -5,6 +5,7 @@
 mod gguf;
 mod huggingface;
 pub mod random;
+mod source;
 
 use std::path::{Path, PathBuf};
 
@@ -12,16 +13,7 @@ use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::text::GgufTokenizer;
 use crate::weights::ModelWeights;
-use random::RandomSpec;
-
-/// Which model is meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ModelSource {
-    /// A Hugging Face directory or a GGUF file.
-    Files(PathBuf),
-    /// No files: a shape and a seed.
-    Random(RandomSpec),
-}
+pub use source::ModelSource;
 
 /// What makes weights these and no others; part of the identity of KV.
 #[derive(Clone, Debug, PartialEq, Eq)]

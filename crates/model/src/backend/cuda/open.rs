@@ -5,7 +5,7 @@ use attentionstore_cuda::compile::{KernelCache, Nvrtc};
 use attentionstore_cuda::launch::{AttentionShape, rope_table};
 use attentionstore_cuda::runtime::bytes_of;
 use attentionstore_cuda::{CudaError, Device, Kernels};
-use attentionstore_kv::{BLOCK_TOKENS, KvDtype, KvLayout, SliceOrder};
+use attentionstore_kv::{BLOCK_TOKENS, KvLayout};
 
 use super::arrange::Arrangement;
 use super::backend::CudaBackend;
@@ -15,7 +15,7 @@ use super::logits::Logits;
 use super::memory::{Region, Working};
 use super::options::{CudaOptions, check_config, device_error};
 use super::pinned::PinnedMemory;
-use super::plan::{MemoryPlan, Sizes, weight_bytes};
+use super::plan::{MemoryPlan, Sizes, layout_of, weight_bytes};
 use super::sample::Sampler;
 use super::streams::Streams;
 use super::weights::{CudaWeights, UploadError};
@@ -25,17 +25,6 @@ use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::sampling::{SampleRequest, SamplingParams, TokenCounts};
 use crate::weights::ModelWeights;
-
-/// What the slots of a model look like.
-pub(super) fn layout_of(config: &ModelConfig) -> KvLayout {
-    KvLayout {
-        layers: config.layers,
-        kv_heads: config.kv_heads,
-        head_dim: config.head_dim,
-        dtype: KvDtype::Bf16,
-        order: SliceOrder::TokensFirst,
-    }
-}
 
 fn sizes_of(
     config: &ModelConfig,

@@ -5,7 +5,7 @@ use attentionstore_cuda::launch::{
     Adjustment, AttentionShape, LogProbabilityAnswer, LogProbabilityRequest, Partials, QueryTile,
     SampleChoice,
 };
-use attentionstore_kv::{BLOCK_TOKENS, KvLayout};
+use attentionstore_kv::{BLOCK_TOKENS, KvDtype, KvLayout, SliceOrder};
 
 use crate::config::ModelConfig;
 use crate::error::ModelError;
@@ -35,6 +35,17 @@ pub struct Sizes {
     /// Most positions of a view.
     pub positions: usize,
     pub multiprocessors: usize,
+}
+
+/// What the slots of a model look like.
+pub(super) fn layout_of(config: &ModelConfig) -> KvLayout {
+    KvLayout {
+        layers: config.layers,
+        kv_heads: config.kv_heads,
+        head_dim: config.head_dim,
+        dtype: KvDtype::Bf16,
+        order: SliceOrder::TokensFirst,
+    }
 }
 
 /// Bytes of each buffer of the working memory.
