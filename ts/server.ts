@@ -2,13 +2,14 @@
 
 import { join } from 'node:path'
 import type { Logger } from 'pino'
-import { openHttpApi, type HttpApi } from './api/listen.js'
+import { checkAddress, openHttpApi, type HttpApi } from './api/listen.js'
 import { logAfterEngineEnd, logEngineEnd } from './api/log.js'
 import { openAccessControl } from './auth/open.js'
 import type { AccessControl } from './auth/access-control.js'
 import { fitTiers, readMachine, type TierBytes } from './config/machine.js'
 import type { RawOptions, ServeOptions } from './config/options.js'
 import { absolutePath, dataDirectory } from './config/paths.js'
+import { checkPlaces } from './config/places.js'
 import { resolveOptions } from './config/resolve.js'
 import { invalidOption } from './config/units.js'
 import { openEngine, type OpenedEngine, type OpenEngine, type OpenListeners } from './engine-choice.js'
@@ -29,6 +30,8 @@ import { PACKAGE_ROOT, VERSION } from './version.js'
 export interface ServerHooks extends OpenListeners {
   /** Where the base directories are looked up. @default process.env */
   readonly env?: Readonly<Record<string, string | undefined>>
+  /** @default JSON lines on standard error, from `--log-level` on */
+  readonly log?: Logger
 }
 
 export interface RunningServer {
@@ -39,13 +42,12 @@ export interface RunningServer {
   /** Reads the key files again. A broken one keeps its keys as they were, and an error in the log names the line. */
   reloadKeys(): void
   /**
-   * New work gets 503, running answers have `graceMs` (default 10 s), saves are flushed, everything is released. May be
+   * New work gets 503, running answers have `graceMs` (default `--drain-timeout`), saves are flushed, everything is released. May be
    * called twice. Once the engine has ended (`service.failed`) it takes a few seconds at most, and does not reject.
    */
   close(graceMs?: number): Promise<void>
 }
 
-const GRACE_MS = 10_000
 /** A failed engine may hold a thread that never comes back from its device. Its close is not waited for longer. */
 const FAILED_CLOSE_MS = 3000
 
@@ -69,9 +71,19 @@ export async function startResolvedServer(
   try {
     const dataDir = absolutePath(options.dataDir ?? dataDirectory(env), env)
     const ssdDir = options.ssdPath === null ? join(dataDir, 'ssd') : absolutePath(options.ssdPath, env)
+    // All that can be refused without the model is, before the model takes its time.
+    const log = hooks.log ?? createLogger(options.logLevel)
+    await checkAddress(options)
+    await checkPlaces(options, dataDir, ssdDir)
+    const requestLog = options.requestLog === null ? null : new RequestLogFile(absolutePath(options.requestLog, env), log)
+    parts.add(async () => requestLog?.close())
     const fit = async (weightBytes: number, onGpu: boolean) => fitTiers(options, await readMachine(ssdDir), weightBytes, onGpu)
     const opened = await open({ options, dataDir, ssdDir, env, fit }, hooks)
-    return await serve(options, opened, auth, dataDir, parts, env)
+    const { templateError } = opened.engine.info
+    if (templateError !== undefined) {
+      hooks.onNotice?.(`the chat template of the model cannot be used, so messages are refused: ${templateError}`)
+    }
+    return await serve(options, opened, { auth, dataDir, log, requestLog }, parts)
   } catch (thrown) {
     // The reason why nothing was started is the one to tell.
     await parts.close().catch(() => {})
@@ -79,21 +91,19 @@ export async function startResolvedServer(
   }
 }
 
-async function serve(
-  options: ServeOptions,
-  opened: OpenedEngine,
-  auth: AccessControl,
-  dataDir: string,
-  parts: Parts,
-  env: NonNullable<ServerHooks['env']>,
-): Promise<RunningServer> {
+/** What is there before the engine is. */
+interface Ground {
+  readonly auth: AccessControl
+  readonly dataDir: string
+  readonly log: Logger
+  readonly requestLog: RequestLogFile | null
+}
+
+async function serve(options: ServeOptions, opened: OpenedEngine, { auth, dataDir, log, requestLog }: Ground, parts: Parts): Promise<RunningServer> {
   const { engine } = opened
   let engineFailed: Promise<unknown> = new Promise(() => {})
   parts.add(() => closeEngine(opened, engineFailed))
   checkContext(options, engine)
-  const log = createLogger(options.logLevel)
-  const requestLog = options.requestLog === null ? null : new RequestLogFile(absolutePath(options.requestLog, env), log)
-  parts.add(async () => requestLog?.close())
   const faults = new FaultLog(log, systemClock)
   const service = createInferenceService(engine, {
     dataDir: options.noReuse ? null : dataDir,
@@ -117,7 +127,7 @@ async function serve(
   })
   engineFailed = service.failed
   void service.failed.then((failure) => logEngineEnd(log, failure))
-  let graceMs = GRACE_MS
+  let graceMs = options.drainTimeout
   parts.add(() => service.close(graceMs))
   const info = serverInfo(options, engine, service)
   const limits = { read: options.ssdReadLimit, write: options.ssdWriteLimit }
@@ -132,7 +142,7 @@ async function serve(
     tiers: opened.tiers,
     service,
     reloadKeys: () => reloadKeys(auth, log),
-    async close(grace = GRACE_MS) {
+    async close(grace = options.drainTimeout) {
       graceMs = grace
       // While answers end, the port stays open: new work is told that the server drains. What fails here, `parts` meets too.
       await service.close(graceMs).catch(() => {})
@@ -168,6 +178,8 @@ function listen(
       host: options.host,
       port: options.port,
       maxBodyBytes: options.maxBodyBytes,
+      keepAliveMs: options.keepAliveTimeout,
+      stream: { keepAliveMs: options.streamKeepAlive },
       access: { allowedHosts: options.allowedHosts, corsOrigins: options.corsOrigin },
       webDirectory: join(PACKAGE_ROOT, 'web-dist'),
     },

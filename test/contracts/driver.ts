@@ -126,6 +126,11 @@ export interface Generation {
   readonly text: string
 }
 
+/** The content of rows, in order. */
+export function contentOf(rows: readonly RowResult[]): string {
+  return rows.flatMap(row => row.parts.map(part => (part.kind === 'content' ? part.text : ''))).join('')
+}
+
 /**
  * Computes tokens [computed, known) in chunks and samples `count` tokens. The table must already be sent, or be given
  * with `tables` for the first plan.
@@ -153,5 +158,5 @@ export async function generate(
     if (result.token !== undefined) tokens.push(result.token)
     if (result.finish !== undefined || result.status !== 'ok') break
   }
-  return { rows, tokens, text: rows.map(row => row.text).join('') }
+  return { rows, tokens, text: contentOf(rows) }
 }

@@ -290,6 +290,21 @@ function ending(test: EngineTest): void {
     t.deepEqual(bytes, Buffer.from(generated.text).subarray(0, bytes.length))
   })
 
+  test('an answer without markers is content, whether or not it is read', async (t, driver) => {
+    const prompt = await promptOf(driver, 1)
+    const answer = await answerTo(driver, prompt, 12)
+    const tools = [{ name: 'f', parameters: { type: 'object' } }]
+    for (const calls of [false, true]) {
+      const spec = driver.add(prompt, { output: { tools, calls, startsInReasoning: false } })
+      const { rows, tokens, text } = await generate(driver, spec, 12, { tables: tablesOf(spec.sequence, slotsFrom(8, prompt.length + 12)) })
+      t.deepEqual(tokens, answer)
+      t.true(rows.flatMap(row => row.parts).every(part => part.kind === 'content'))
+      t.true((await driver.engine.text.decode(Uint32Array.from(tokens))).startsWith(text))
+      t.is(rows.at(-1)?.reasoningTokens ?? 0, 0)
+    }
+    t.not(driver.engine.info.outputFormat, '')
+  })
+
   test('log probabilities come with as many alternatives as asked for', async (t, driver) => {
     const prompt = await promptOf(driver, 0)
     const spec = driver.add(prompt, { sampling: { ...greedy, logprobs: 3 } })

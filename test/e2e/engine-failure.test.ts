@@ -28,7 +28,7 @@ test('a process whose engine ends flushes its answers, logs one line and exits w
   t.false(text.includes('[DONE]'))
   t.is(await server.ended(), 1)
   t.is(server.errors.length, 1, server.output)
-  t.like(JSON.parse(server.errors[0] as string), { level: 60, code: 'device_lost', msg: 'The engine stopped: the device is gone (device_lost)' })
+  t.like(JSON.parse(server.errors[0] as string), { level: 'fatal', code: 'device_lost', msg: 'The engine stopped: the device is gone (device_lost)' })
 })
 
 test('a process whose engine ends while it drains exits with 1', async (t) => {

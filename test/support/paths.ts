@@ -5,9 +5,12 @@ import { join } from 'node:path'
 /** The repository's root. */
 export const ROOT = join(import.meta.dirname, '../..')
 
+const folders: string[] = []
+
 /** A fresh folder, removed when the process ends. */
 export function temporaryFolder(prefix = 'attentionstore-test-'): string {
   const folder = mkdtempSync(join(tmpdir(), prefix))
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  if (folders.length === 0) process.once('exit', () => folders.forEach((path) => rmSync(path, { recursive: true, force: true })))
+  folders.push(folder)
   return folder
 }

@@ -5,8 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
 import { io, type Socket } from 'socket.io-client'
+import { AccessControl } from '../../ts/auth/access-control.js'
+import { Keyring } from '../../ts/auth/keyring.js'
+import { resolveOptions } from '../../ts/config/resolve.js'
 import type { Sample, Snapshot } from '../../ts/protocol/index.js'
 import { errorOf, openTestApi, rawRequest } from './support/api.js'
+import { addKey } from './support/keys.js'
 import { delta, done } from './support/fake-service.js'
 
 const JSON_TYPE = { 'content-type': 'application/json' }
@@ -15,15 +19,42 @@ const HELLO = JSON.stringify({ messages: [{ role: 'user', content: 'Hi' }] })
 test('a Host that is neither loopback nor allowed is misdirected', async (t) => {
   const api = await openTestApi({ access: { allowedHosts: ['box.example'], corsOrigins: [] } })
   t.teardown(() => api.close())
-  const status = async (host: string) => (await rawRequest(`${api.url}/health`, 'GET', { host })).status
-  for (const host of ['localhost', 'LOCALHOST:8080', '127.0.0.1:1', '127.9.9.9', '[::1]:8080', 'box.example:443', 'Box.Example']) {
+  const status = async (host: string) => (await rawRequest(`${api.url}/v1/models`, 'GET', { host })).status
+  for (const host of ['localhost', 'LOCALHOST:8080', '127.0.0.1:1', '127.9.9.9', '[::1]:8080', 'box.example:443', 'Box.Example', 'box.example.']) {
     t.is(await status(host), 200, host)
   }
-  for (const host of ['evil.example', '10.0.0.1', 'localhost.evil.example', '127.0.0.1.evil.example', 'a@localhost', '127.0.0.1/x']) {
+  for (const host of ['evil.example', 'a.box.example', 'localhost.evil.example', '127.0.0.1.evil.example', 'a@localhost', '127.0.0.1/x']) {
     t.is(await status(host), 421, host)
   }
   const refused = await rawRequest(`${api.url}/v1/models`, 'GET', { host: 'evil.example' })
   t.is(JSON.parse(refused.body).error.code, 'misdirected')
+})
+
+test('an address passes the Host guard, and is no loopback for the rules of /admin and /metrics', async (t) => {
+  const file = join(mkdtempSync(join(tmpdir(), 'attentionstore-keys-')), 'keys.jsonl')
+  const key = addKey(file, 'app', 'acme')
+  t.teardown(() => rmSync(file))
+  const auth = new AccessControl({ apiKeys: new Keyring(file), adminKeys: null, isLoopback: true, now: () => 0 })
+  const api = await openTestApi({}, {}, auth)
+  t.teardown(() => api.close())
+  const status = async (path: string, host: string, headers = {}) => (await rawRequest(api.url + path, 'GET', { host, ...headers })).status
+  for (const host of ['10.1.2.3:8080', '[fd00::1]:8080', '0.0.0.0', '[::ffff:127.0.0.1]']) {
+    t.is(await status('/v1/models', host, { 'x-api-key': key }), 200, host)
+    t.is(await status('/health', host), 200, host)
+    t.is(await status('/metrics', host), 401, host)
+    t.is(await status('/admin/cache', host), 401, host)
+  }
+  t.is(await status('/metrics', 'localhost'), 200)
+  t.is(await status('/admin/cache', 'localhost'), 200)
+})
+
+test('a pattern allows the names below a name, with it or without', async (t) => {
+  const allowedHosts = resolveOptions({ flags: { allowedHosts: '.one.example,*.two.example' } }).allowedHosts
+  const api = await openTestApi({ access: { allowedHosts, corsOrigins: [] } })
+  t.teardown(() => api.close())
+  const status = async (host: string) => (await rawRequest(`${api.url}/v1/models`, 'GET', { host })).status
+  for (const host of ['one.example', 'a.one.example', 'A.B.One.Example:8443', 'a.two.example']) t.is(await status(host), 200, host)
+  for (const host of ['two.example', 'xone.example', 'one.example.evil.example', 'example']) t.is(await status(host), 421, host)
 })
 
 test('requests that are not GET need the JSON content type', async (t) => {
@@ -70,6 +101,33 @@ test('an allowed origin may call /v1 and nothing else', async (t) => {
   t.is((await rawRequest(`${api.url}/admin/cache`, 'GET', headers)).status, 403)
   t.is((await rawRequest(`${api.url}/v1x`, 'GET', headers)).status, 403)
   t.is((await rawRequest(`${api.url}/v1/models`, 'GET', { ...headers, origin: 'https://other.example' })).status, 403)
+})
+
+test('applications, extensions and pages of this machine are let in by their origin', async (t) => {
+  const given = ['chrome-extension://abcdefghijklmnop', 'moz-extension://*', 'vscode-webview://*', 'app://obsidian.md', 'tauri://localhost']
+  const allowed = async (corsOrigin: readonly string[], origin: string) => {
+    const { corsOrigin: corsOrigins } = resolveOptions({ flags: { corsOrigin } })
+    const api = await openTestApi({ access: { allowedHosts: [], corsOrigins } })
+    try {
+      const headers = { ...JSON_TYPE, origin, 'sec-fetch-site': 'cross-site' }
+      const asked = { origin, 'access-control-request-private-network': 'true', 'access-control-request-headers': 'authorization' }
+      const preflight = await rawRequest(`${api.url}/v1/chat/completions`, 'OPTIONS', asked)
+      const answer = await rawRequest(`${api.url}/v1/chat/completions`, 'POST', headers, HELLO)
+      t.is((await rawRequest(`${api.url}/admin/cache`, 'GET', headers)).status, 403, origin)
+      if (answer.status === 200) {
+        t.is(answer.headers['access-control-allow-origin'], origin)
+        t.like(preflight.headers, { 'access-control-allow-private-network': 'true', 'access-control-allow-methods': 'POST, OPTIONS' })
+      }
+      return answer.status === 200
+    } finally {
+      await api.close()
+    }
+  }
+  const known = ['chrome-extension://abcdefghijklmnop', 'moz-extension://2b1f-9c', 'vscode-webview://0a1b2c', 'app://obsidian.md', 'tauri://localhost']
+  for (const origin of known) t.true(await allowed(given, origin), origin)
+  for (const origin of ['chrome-extension://other', 'app://evil', 'tauri://localhost.evil', 'null', 'http://localhost:5173']) t.false(await allowed(given, origin), origin)
+  for (const origin of ['http://localhost:5173', 'http://127.0.0.1:3000', 'https://localhost', 'http://[::1]:1']) t.true(await allowed(['localhost'], origin), origin)
+  for (const origin of ['http://localhost.evil.example', 'http://10.0.0.1', 'app://localhost', 'null']) t.false(await allowed(['localhost'], origin), origin)
 })
 
 test('every answer has strict headers, and styles come from this server only', async (t) => {
@@ -222,4 +280,20 @@ test('sockets are refused as requests are', async (t) => {
   t.is(await outcome({ origin: api.url }), 'connected')
   const polled = await rawRequest(`${api.url}/socket.io/?EIO=4&transport=polling`, 'GET', { host: 'evil.example' })
   t.is(polled.status, 403)
+})
+
+test('every line of the log is JSON with its level as a word, and one name for the id of a request', async (t) => {
+  const api = await openTestApi()
+  t.teardown(() => api.close())
+  const headers = { 'x-request-id': 'mine:7' }
+  await api.post('/v1/chat/completions', { messages: [] }, headers)
+  api.service.answer = () => [new TypeError('broken')]
+  await api.post('/v1/chat/completions', JSON.parse(HELLO), headers)
+  const lines = api.log.map((line) => JSON.parse(line) as Record<string, unknown>)
+  t.deepEqual(lines.map(({ level }) => level), ['debug', 'debug', 'error', 'debug'])
+  for (const line of lines) {
+    t.is(line['request_id'], 'mine:7')
+    t.deepEqual(Object.keys(line).filter((key) => /^(reqId|requestId|req|id)$/.test(key)), [])
+  }
+  t.like(lines[1], { method: 'POST', route: '/v1/chat/completions', res: { status: 400 } })
 })

@@ -113,6 +113,22 @@ test('work that comes while the server drains is refused, what runs is answered'
   await closing
 })
 
+test('the options of connections and streams reach the server', async (t) => {
+  const body = JSON.stringify({ prompt: 'tell me', max_tokens: 8, ignore_eos: true, stream: true })
+  const streamed = async (more: Record<string, unknown>) => {
+    const { server } = await start(t, more)
+    const response = await fetch(`${server.url}/v1/completions`, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+    return { text: await response.text(), keepAlive: response.headers.get('keep-alive') }
+  }
+  // A step of the simulated machine takes longer than a millisecond.
+  const talkative = await streamed({ streamKeepAlive: '1ms', keepAliveTimeout: '33s' })
+  t.true(talkative.text.includes(': keep-alive\n\n'))
+  t.is(talkative.keepAlive, 'timeout=33')
+  const quiet = await streamed({ streamKeepAlive: 'none' })
+  t.false(quiet.text.includes('keep-alive'))
+  t.is(quiet.keepAlive, 'timeout=75')
+})
+
 test('--strict-fields refuses a field that the server does not know, and is off by default', async (t) => {
   const send = async ({ server }: Started) => {
     const body = JSON.stringify({ prompt: 'x', max_tokens: 1, temprature: 1 })

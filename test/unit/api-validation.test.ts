@@ -2,6 +2,7 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import fc from 'fast-check'
+import { NATIVE_CODES, type EngineCause, type EngineCode } from '../../ts/protocol/engine-codes.js'
 import { EngineError } from '../../ts/protocol/errors.js'
 import { errorOf, openTestApi, rawRequest, type TestApi } from './support/api.js'
 
@@ -96,13 +97,23 @@ test('lists longer than the context are taken where truncation is asked for, up 
   t.deepEqual([status, code], [400, 'context_length_exceeded'])
 })
 
-test('messages that the template refuses are the client\'s error, with its reason', async (t) => {
+test('what the engine says of a request is the client\'s error, in its own sentence and naming the field', async (t) => {
   const api = await openTestApi()
   t.teardown(() => api.close())
-  api.service.answer = () => [new EngineError('template', 'roles must alternate')]
-  const response = await api.post(CHAT, { messages: HELLO })
-  t.is(response.status, 400)
-  t.like(await response.json(), { error: { code: 'invalid_value', param: 'messages', message: 'messages: roles must alternate' } })
+  const answered = async (code: EngineCode, message: string) => {
+    api.service.answer = () => [new EngineError(code, message, { detail: 'x' })]
+    const response = await api.post(CHAT, { messages: HELLO })
+    return [response.status, ((await response.json()) as { error: unknown }).error]
+  }
+  const sentence = 'the chat template refuses this conversation: Conversation roles must alternate'
+  const expected = { message: `messages: ${sentence}`, type: 'invalid_request_error', param: 'messages', code: 'invalid_value' }
+  t.deepEqual(await answered('template_refused', sentence), [400, expected])
+  for (const [code, cause] of Object.entries(NATIVE_CODES) as ReadonlyArray<[EngineCode, EngineCause]>) {
+    const [status, error] = await answered(code, 'the reason')
+    if (typeof cause === 'object') t.like(error, { code: 'invalid_value', param: cause.field, message: `${cause.field}: the reason` }, code)
+    else t.like(error, { code: 'engine_error', message: `The server failed to answer (${code}). Its log has the reason.` }, code)
+    t.is(status, typeof cause === 'object' ? 400 : 500, code)
+  }
 })
 
 test('a model of another name is not found', async (t) => {
@@ -113,13 +124,12 @@ test('a model of another name is not found', async (t) => {
   t.is((await api.post(CHAT, { model: 'org/other-name', messages: HELLO })).status, 200)
 })
 
-test('an unknown route or method is not found', async (t) => {
+test('an unknown route is not found', async (t) => {
   const api = await openTestApi()
   t.teardown(() => api.close())
   const expected = { status: 404, code: 'not_found', param: null }
   t.deepEqual(await errorOf(await fetch(`${api.url}/v2`)), expected)
-  t.deepEqual(await errorOf(await fetch(`${api.url}${CHAT}`)), expected)
-  t.deepEqual(await errorOf(await api.post('/v1/models', {})), expected)
+  t.deepEqual(await errorOf(await api.post('/v1/model', {})), expected)
 })
 
 test('a body that is not JSON is refused', async (t) => {

@@ -89,13 +89,28 @@ test('rates and durations have units', (t) => {
   for (const wrong of ['30', 30, '0s', 'm', '9999999d']) refused(t, { flags: { sessionTtl: wrong } }, '--session-ttl')
 })
 
+test('times that a timer waits have a bound, and comments of streams can be turned off', (t) => {
+  t.like(resolveOptions({}), { keepAliveTimeout: 75_000, drainTimeout: 10_000, streamKeepAlive: 10_000 })
+  const flags = { keepAliveTimeout: '90s', drainTimeout: '1d', streamKeepAlive: '250ms' }
+  t.like(resolveOptions({ flags }), { keepAliveTimeout: 90_000, drainTimeout: 86_400_000, streamKeepAlive: 250 })
+  t.is(resolveOptions({ flags: { streamKeepAlive: 'none' } }).streamKeepAlive, null)
+  refused(t, { flags: { keepAliveTimeout: '25h' } }, '--keep-alive-timeout', '1d')
+  refused(t, { flags: { drainTimeout: 'none' } }, '--drain-timeout')
+  refused(t, { flags: { streamKeepAlive: '0s' } }, '--stream-keep-alive')
+})
+
 test('lists come from repeated flags, commas and TOML arrays', (t) => {
   const hosts = (allowedHosts: unknown) => resolveOptions({ flags: { allowedHosts } }).allowedHosts
   t.deepEqual(hosts(['A.example', 'b.example,10.0.0.1']), ['a.example', 'b.example', '10.0.0.1'])
   t.deepEqual(hosts('a.example, ::1'), ['a.example', '::1'])
-  for (const wrong of ['*', 'a b', 'http://x', 'x:80', '']) refused(t, { flags: { allowedHosts: wrong } }, '--allowed-hosts')
+  t.deepEqual(hosts('.A.example,*.b.example,c.example.'), ['.a.example', '*.b.example', 'c.example'])
+  for (const wrong of ['*', 'a b', 'http://x', 'x:80', '', '*.', 'a.*', '*.10.0.0.1', '.[::1]', '**.a.example', 'a*.example']) refused(t, { flags: { allowedHosts: wrong } }, '--allowed-hosts')
   t.deepEqual(resolveOptions({ flags: { corsOrigin: 'https://A.example/' } }).corsOrigin, ['https://a.example'])
-  for (const wrong of ['*', 'a.example', 'https://a.example/x', 'null', 'file:///x']) refused(t, { flags: { corsOrigin: wrong } }, '--cors-origin')
+  const apps = ['chrome-extension://abcdef', 'moz-extension://2b1f-9c', 'vscode-webview://*', 'app://obsidian.md', 'tauri://localhost', 'localhost']
+  t.deepEqual(resolveOptions({ flags: { corsOrigin: apps.join(',') } }).corsOrigin, apps)
+  t.deepEqual(resolveOptions({ flags: { corsOrigin: 'Tauri://localhost/' } }).corsOrigin, ['tauri://localhost'])
+  const noOrigins = ['*', 'a.example', 'https://a.example/x', 'https://*', 'null', 'file:///x', 'file://*', 'data://x', 'app://', 'app://a/b', 'app://a?b', '*://a']
+  for (const wrong of noOrigins) refused(t, { flags: { corsOrigin: wrong } }, '--cors-origin')
 })
 
 test('an address that others can reach needs to be allowed', (t) => {

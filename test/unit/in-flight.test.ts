@@ -160,7 +160,7 @@ function sequenceOf(ticket: number, length: number): Sequence {
   const tokens = Uint32Array.from({ length }, (_, i) => i)
   const keys = Array.from({ length: Math.floor(length / 64) }, (_, i) => `key ${i}`)
   const spec = { sequence: ticket, tokens, root: 'root', view: null, sampling: greedy, stop: [], stopTokens: [], ignoreEos: false, maxTokens: 1 }
-  return new Sequence(spec, ticket, [{ leftOut: 0, tokens, keys }], new TurnOutput('c', () => {}), null, '', 'request', 0)
+  return new Sequence(spec, ticket, [{ leftOut: 0, tokens, keys }], new TurnOutput('c', () => {}, () => 'id'), null, '', 'request', 0)
 }
 
 /** Of a step by itself. */

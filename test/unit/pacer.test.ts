@@ -40,7 +40,7 @@ function pacerOf(clock: VirtualClock, waiting = () => 0) {
 
 function prompt(ticket: number, length: number, computed = 0): Sequence {
   const spec = { sequence: ticket, tokens: new Uint32Array(length), root: '', view: null, sampling: greedy, stop: [], stopTokens: [], ignoreEos: false, maxTokens: 1 }
-  const sequence = new Sequence(spec, ticket, [{ leftOut: 0, tokens: spec.tokens, keys: [] }], new TurnOutput('c', () => {}), null, '', 'request', 0)
+  const sequence = new Sequence(spec, ticket, [{ leftOut: 0, tokens: spec.tokens, keys: [] }], new TurnOutput('c', () => {}, () => 'id'), null, '', 'request', 0)
   sequence.progress.skipTo(computed)
   return sequence
 }

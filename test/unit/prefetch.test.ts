@@ -113,7 +113,7 @@ test('a prefetch for a request that is cancelled costs nothing but its reads', a
 
 function waiting(ticket: number, length = 1): Sequence {
   const spec = { sequence: ticket, tokens: new Uint32Array(length), root: '', view: null, sampling: greedy, stop: [], stopTokens: [], ignoreEos: false, maxTokens: 1 }
-  return new Sequence(spec, ticket, [{ leftOut: 0, tokens: spec.tokens, keys: [] }], new TurnOutput('c', () => {}), null, '', 'request', 0)
+  return new Sequence(spec, ticket, [{ leftOut: 0, tokens: spec.tokens, keys: [] }], new TurnOutput('c', () => {}, () => 'id'), null, '', 'request', 0)
 }
 
 const anyRoom = () => true

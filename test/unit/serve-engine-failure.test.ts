@@ -84,7 +84,7 @@ test('an engine that ends while the server starts ends serve with exit code 1 an
     return as
   })
   t.is(await ended, 1)
-  t.is(terminal.stderr, `attentionstore: ${REASON}\n`)
+  t.like(JSON.parse(terminal.stderr), { level: 'error', code: 'engine_stopped', exit_code: 1, msg: REASON })
   t.notRegex(terminal.stdout, /listening/)
 })
 

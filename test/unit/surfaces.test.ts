@@ -116,7 +116,7 @@ test('whatever refuses a request says so in the shape of the surface that its pa
     { status: 400, code: 'invalid_value', reply: await sent(TELEGRAMS, {}, '{') },
     { status: 400, code: 'invalid_value', reply: await sent(TELEGRAMS, {}) },
     { status: 404, code: 'model_not_found', reply: await sent(TELEGRAMS, {}, JSON.stringify({ ...HELLO, line: 'other' })) },
-    { status: 404, code: 'not_found', reply: await rawRequest(api.url + TELEGRAMS, 'GET') },
+    { status: 405, code: 'method_not_allowed', reply: await rawRequest(api.url + TELEGRAMS, 'GET') },
   ]
   for (const { status, code, reply } of troubles) {
     const body = JSON.parse(reply.body) as Record<string, unknown>

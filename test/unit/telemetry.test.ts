@@ -11,6 +11,7 @@ import { RequestLogFile } from '../../ts/telemetry/request-log.js'
 import { Telemetry } from '../../ts/telemetry/telemetry.js'
 import { TtftWindow } from '../../ts/telemetry/ttft-window.js'
 import { openTestApi } from './support/api.js'
+import { promtoolProblems } from './support/promtool.js'
 import { done, FakeService, fakeStats, FakeTurn, usage } from './support/fake-service.js'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -72,7 +73,7 @@ test('counters and gauges are scraped with their units', async (t) => {
     attentionstore_masks_total: 12,
     attentionstore_mask_seconds_total: 0.003,
     attentionstore_late_rows_total: 1,
-    'attentionstore_schedule_seconds{quantile="0.5"}': 0.00025,
+    'attentionstore_schedule_seconds{percentile="50"}': 0.00025,
     'attentionstore_tier_capacity_bytes{tier="dram"}': 3000,
     'attentionstore_abandoned_blocks_total{kind="save"}': 29,
     'attentionstore_abandoned_blocks_total{kind="write"}': 30,
@@ -103,6 +104,38 @@ test('every metric is ours, has help, and a unit or a plain count', async (t) =>
     t.true(text.includes(`# HELP ${name} `))
     t.notRegex(name, /_(ms|milliseconds|kb|mb)(_|$)/)
   }
+})
+
+test('the metrics pass the rules of promtool', async (t) => {
+  const own = telemetry()
+  t.teardown(() => own.close())
+  for await (const event of own.observed(new FakeTurn({} as ConstructorParameters<typeof FakeTurn>[0], [done()]), 0)) t.is(event.type, 'done')
+  own.streamCutOff()
+  const { text, contentType } = await own.prometheus()
+  t.regex(contentType, /^text\/plain; version=0\.0\.4/)
+  t.deepEqual(promtoolProblems(text), [])
+})
+
+test('the rules of promtool find what they are for', (t) => {
+  const wrong: ReadonlyArray<readonly [text: string, problem: RegExp]> = [
+    ['# TYPE a gauge\na 1', /no help/],
+    ['# HELP a x\n# TYPE a gauge\na{quantile="0.5"} 1', /label quantile/],
+    ['# HELP a x\n# TYPE a gauge\na{le="1"} 1', /label le/],
+    ['# HELP a x\n# TYPE a counter\na 1', /_total/],
+    ['# HELP a_total x\n# TYPE a_total gauge\na_total 1', /_total/],
+    ['# HELP a_count x\n# TYPE a_count gauge\na_count 1', /_count/],
+    ['# HELP a_gauge x\n# TYPE a_gauge gauge\na_gauge 1', /type/],
+    ['# HELP a_milliseconds x\n# TYPE a_milliseconds gauge\na_milliseconds 1', /unit/],
+    ['# HELP a_hours x\n# TYPE a_hours gauge\na_hours 1', /unit/],
+    ['# HELP a_ms x\n# TYPE a_ms gauge\na_ms 1', /abbreviat/],
+    ['# HELP a:b x\n# TYPE a:b gauge\na:b 1', /colon/],
+    ['# HELP aB x\n# TYPE aB gauge\naB 1', /snake_case/],
+    ['# HELP a x\n# TYPE a gauge\na{oneTwo="1"} 1', /snake_case/],
+    ['# HELP a x\n# TYPE a gauge\na{b="1"} 1\na{b="1"} 2', /twice/],
+    ['# HELP a x\n# TYPE a gauge\nb 1', /no type/],
+    ['# HELP a x\n# TYPE a gauge\na one', /not a sample/],
+  ]
+  for (const [text, problem] of wrong) t.regex(promtoolProblems(`${text}\n`).join('; '), problem, text)
 })
 
 test('a turn is observed once it is done, from its usage', async (t) => {

@@ -67,8 +67,8 @@ function told(event: packed.EngineEvent): EngineEvent | undefined {
 
 /** The row of a step that ends its answer for a reason. */
 function ended(reason: packed.Finish): StepReply['rows'][number] | undefined {
-  const finished = { reason, insideTokens: 11, insideBytes: 12, computedTokens: 13, tailKey: undefined }
-  const row = { sequence: 3, status: 'ok' as const, sampled: undefined, text: '', filled: [], finished }
+  const finished = { reason, insideTokens: 11, insideBytes: 12, reasoningTokens: 4, computedTokens: 13, tailKey: undefined }
+  const row = { sequence: 3, status: 'ok' as const, sampled: undefined, parts: [], filled: [], finished }
   const step = told({ kind: 'step', step: 7, stepMs: 0, loadStallMs: 0, stalledLayers: 0, rows: [row] })
   return (step as StepReply).rows[0]
 }
@@ -84,16 +84,29 @@ test('each reason to end has its word, and only what stopped the answer is named
   const rows = reasons.map(ended)
   t.deepEqual(rows.map((row) => row?.finish), ['stop', 'stop', 'stop', 'length', 'none_allowed'])
   t.deepEqual(rows.map((row) => row?.stopped), [null, 5, 'END', null, null])
-  t.like(rows[4], { insideTokens: 11, insideBytes: 12, computedTokens: 13, tailKey: null })
+  t.like(rows[4], { insideTokens: 11, insideBytes: 12, reasoningTokens: 4, computedTokens: 13, tailKey: null })
   t.false('token' in (rows[4] ?? {}))
 })
 
 test('a sampled token comes with its log probability where one was asked for', (t) => {
-  const row = { sequence: 3, status: 'ok' as const, text: 'a', filled: [], finished: undefined }
+  const row = { sequence: 3, status: 'ok' as const, parts: [], filled: [], finished: undefined }
   const rows = [undefined, -0.5].map((logprob) => ({ ...row, sampled: { token: 9, logprob, top: [[9, -0.5] as const] } }))
   const step = told({ kind: 'step', step: 7, stepMs: 0, loadStallMs: 0, stalledLayers: 0, rows }) as StepReply
   t.deepEqual(step.rows.map(({ token }) => token), [9, 9])
   t.deepEqual(step.rows.map(({ logprob }) => logprob), [undefined, { token: 9, logprob: -0.5, top: [[9, -0.5]] }])
+})
+
+test('the parts of an answer come in order', (t) => {
+  const parts: packed.OutputPart[] = [
+    { kind: 'reasoning', value: 'hm' },
+    { kind: 'content', value: 'Größe' },
+    { kind: 'call', name: 'f' },
+    { kind: 'arguments', value: '{}' },
+  ]
+  const row = { sequence: 3, status: 'ok' as const, parts, sampled: undefined, filled: [], finished: undefined }
+  const step = told({ kind: 'step', step: 7, stepMs: 0, loadStallMs: 0, stalledLayers: 0, rows: [row] }) as StepReply
+  const [reasoning, content, call, args] = [{ kind: 'reasoning', text: 'hm' }, { kind: 'content', text: 'Größe' }, { kind: 'call', name: 'f' }, { kind: 'arguments', text: '{}' }]
+  t.deepEqual(step.rows[0]?.parts, [reasoning, content, call, args] as StepReply['rows'][number]['parts'])
 })
 
 test('a transfer that failed says why, and one that did not says nothing', (t) => {

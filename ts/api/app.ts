@@ -10,8 +10,9 @@ import type { Reply, Surface } from '../surfaces/surface.js'
 import { ClientGone } from '../surfaces/turns.js'
 import { errorBody, errorHeaders, statusOf, toApiError } from './errors.js'
 import { refuseForeignRoute } from './foreign-routes.js'
-import { checkContentType, checkHost, checkOrigin, type AccessRules } from './guards.js'
+import { checkContentType, checkHost, checkOrigin, isKnownHost, type AccessRules } from './guards.js'
 import { logFailure, requestLog } from './log.js'
+import { methodsOf, routesByPath, type RoutesAt } from './paths.js'
 import type { ApiContext, Route } from './route.js'
 import { STREAM_HEADERS, writeEventStream, type StreamBounds } from './sse.js'
 import { OWN_SHAPE } from './surfaces.js'
@@ -32,12 +33,13 @@ export function createApp(routes: readonly Route[], context: ApiContext, options
   const app = express()
   app.set('etag', false)
   app.set('query parser', false)
-  app.use(takeRequestId, requestLog(context.log, routes), securityHeaders())
+  const routesAt = routesByPath(routes)
+  app.use(takeRequestId, requestLog(context.log, routesAt), securityHeaders())
   for (const { path, shape } of routes) app.all(path, takeShape(shape))
-  app.use(guardHost(options.access))
+  app.use(guardHost(options.access, routesAt))
   // The page holds no data, so a link from anywhere may open it.
   app.use(webPage(options.webDirectory))
-  app.use(guardOrigin(options.access), guardForeignRoute, guardContentType)
+  app.use(guardOrigin(options.access, routesAt), guardForeignRoute, guardMethod(routesAt), guardContentType)
   const readBody = express.json({ limit: options.maxBodyBytes, type: 'application/json' })
   for (const route of routes) {
     app[route.method](route.path, authorize(route, context, options), readBody, serve(route, context, options))
@@ -85,29 +87,47 @@ function securityHeaders(): RequestHandler {
   return helmet({ contentSecurityPolicy: { useDefaults: false, directives }, strictTransportSecurity: false })
 }
 
-function guardHost(access: AccessRules): RequestHandler {
+function guardHost(access: AccessRules, routesAt: RoutesAt): RequestHandler {
   return (request, _, next) => {
-    checkHost(request.headers, access)
+    if (!routesAt(request.path).some(({ anyHost }) => anyHost)) checkHost(request.headers, access)
     next()
   }
 }
 
-function guardOrigin(access: AccessRules): RequestHandler {
+function guardOrigin(access: AccessRules, routesAt: RoutesAt): RequestHandler {
   return (request, response, next) => {
     const origin = checkOrigin(request.headers, request.path, access)
     if (origin === null) return next()
     response.set({
       'access-control-allow-origin': origin,
-      'access-control-expose-headers': 'x-request-id, request-id, x-conversation-id, x-ignored-fields',
+      'access-control-expose-headers': 'x-request-id, request-id, x-conversation-id, x-ignored-fields, retry-after',
       vary: 'Origin',
     })
     if (request.method !== 'OPTIONS') return next()
     response.set({
-      'access-control-allow-methods': 'GET, POST, DELETE',
+      'access-control-allow-methods': methodsOf(routesAt(request.path)).join(', '),
       'access-control-allow-headers': request.get('access-control-request-headers') ?? 'content-type',
       'access-control-max-age': PREFLIGHT_MAX_AGE_S,
     })
+    // A page of the network asks for this before it may call a server on the user's own machine.
+    if (request.get('access-control-request-private-network') === 'true') response.set('access-control-allow-private-network', 'true')
     response.status(204).end()
+  }
+}
+
+/** Before the content type: a wrong method is the first thing to tell. */
+function guardMethod(routesAt: RoutesAt): RequestHandler {
+  return (request, response, next) => {
+    const routes = routesAt(request.path)
+    const methods = methodsOf(routes)
+    if (routes.length === 0) return next()
+    if (request.method === 'OPTIONS') {
+      response.set('allow', methods.join(', ')).status(204).end()
+      return
+    }
+    if (methods.includes(request.method)) return next()
+    const allow = methods.join(', ')
+    throw new ApiError('method_not_allowed', `The route takes ${allow}.`, null, { allow })
   }
 }
 
@@ -148,7 +168,8 @@ function serve(route: Route, context: ApiContext, options: AppOptions): RequestH
     const { body, id, params } = request
     const { caller, credentials } = response.locals as Admitted
     const asked = { body, params, query: queryOf(request), caller, credentials, address: request.socket.remoteAddress ?? '' }
-    const reply = await route.handler({ ...asked, requestId: String(id), conversation, signal }, context)
+    const isKnown = isKnownHost(request.headers, options.access)
+    const reply = await route.handler({ ...asked, isKnownHost: isKnown, requestId: String(id), conversation, signal }, context)
     await send(reply, request, response, context, options)
   }
 }

@@ -3,29 +3,35 @@
 
 import type { IncomingHttpHeaders } from 'node:http'
 import { ApiError } from '../protocol/errors.js'
-import { hostNameOf, isLoopback } from '../config/names.js'
+import { hostNameOf, isAddress, isLoopback, matchesHost, matchesOrigin } from '../config/names.js'
 
 export interface AccessRules {
-  /** Lower-case host names besides loopback. */
+  /** Host names besides loopback and addresses, as `--allowed-hosts` parses them. */
   readonly allowedHosts: readonly string[]
-  /** Origins of pages that may call /v1. */
+  /** Origins of pages that may call /v1, as `--cors-origin` parses them. */
   readonly corsOrigins: readonly string[]
 }
 
 /**
- * Against DNS rebinding: a page may make its own name point here, but not change the Host header.
+ * Against DNS rebinding: a page may make its own name point here, but not change the Host header. An address is no name
+ * that a page could have.
  * @throws ApiError `misdirected`.
  */
-export function checkHost(headers: IncomingHttpHeaders, { allowedHosts }: AccessRules): void {
+export function checkHost(headers: IncomingHttpHeaders, access: AccessRules): void {
+  if (isKnownHost(headers, access)) return
+  throw new ApiError('misdirected', 'The Host header is neither loopback, nor an address, nor in --allowed-hosts.')
+}
+
+export function isKnownHost(headers: IncomingHttpHeaders, { allowedHosts }: AccessRules): boolean {
   const name = hostNameOf(headers.host)
-  if (name !== null && (isLoopback(name) || allowedHosts.includes(name.replace(/^\[(.*)\]$/, '$1')))) return
-  throw new ApiError('misdirected', 'The Host header is neither loopback nor in --allowed-hosts.')
+  if (name === null) return false
+  return isLoopback(name) || isAddress(name) || allowedHosts.some((pattern) => matchesHost(pattern, name))
 }
 
 /** The origin of a page on another site that may make this request; null for requests that are not cross-site. */
 export function checkOrigin(headers: IncomingHttpHeaders, path: string, { corsOrigins }: AccessRules): string | null {
   const { origin, host } = headers
-  const isAllowed = origin !== undefined && corsOrigins.includes(origin) && isApiPath(path)
+  const isAllowed = origin !== undefined && corsOrigins.some((pattern) => matchesOrigin(pattern, origin)) && isApiPath(path)
   if (isAllowed) return origin
   const isForeignOrigin = origin !== undefined && !isSameOrigin(origin, host)
   const site = headers['sec-fetch-site']
@@ -49,7 +55,7 @@ function isSameOrigin(origin: string, host: string | undefined): boolean {
  * @throws ApiError `invalid_value`.
  */
 export function checkContentType(method: string | undefined, headers: IncomingHttpHeaders): void {
-  if (method === 'GET' || method === 'HEAD') return
+  if (method === 'GET' || method === 'HEAD' || method === 'OPTIONS') return
   const type = headers['content-type']?.split(';')[0]?.trim().toLowerCase()
   if (method === 'DELETE' && type === undefined) return
   if (type !== 'application/json') {

@@ -1,18 +1,21 @@
 // The HTTP server: routes, page and sockets on one port.
 
 import { createServer, type Server } from 'node:http'
-import { isIPv6, type AddressInfo } from 'node:net'
+import { createServer as createSocketServer, isIPv6, type AddressInfo, type Server as SocketServer } from 'node:net'
 import { ExitError } from '../protocol/errors.js'
 import type { Surface } from '../surfaces/surface.js'
 import { createApp, type AppOptions } from './app.js'
 import { openApiDocument } from './openapi.js'
 import type { ApiContext } from './route.js'
 import { routesOf } from './routes.js'
-import { attachSockets } from './sockets.js'
+import { attachSockets, SOCKET_PATH } from './sockets.js'
 import { SURFACES } from './surfaces.js'
+import { declineUpgrades } from './upgrades.js'
 
-/** Whole requests must have arrived within this time. */
+/** Whole requests must have arrived within this time, or that of an idle connection where it is longer. */
 const REQUEST_TIMEOUT_MS = 60_000
+/** Between times of a connection of which one must be the longer. */
+const MARGIN_MS = 1000
 const MAX_CONNECTIONS = 4096
 /** Answers that are still being written when the server closes get this long. */
 const LAST_WRITES_MS = 1000
@@ -22,6 +25,8 @@ export interface ListenOptions extends Omit<AppOptions, 'stream'> {
   /** 0: any free port. */
   readonly port: number
   readonly stream?: Partial<AppOptions['stream']>
+  /** Milliseconds that an idle connection stays open. */
+  readonly keepAliveMs: number
   /** @default all that the server has */
   readonly surfaces?: readonly Surface[]
 }
@@ -42,9 +47,9 @@ export async function openHttpApi(context: Omit<ApiContext, 'description'>, opti
   const description = openApiDocument(routes, context.version)
   const stream = { ...STREAM_BOUNDS, ...options.stream }
   const server = createServer(createApp(routes, { ...context, description }, { ...options, stream }))
-  server.requestTimeout = REQUEST_TIMEOUT_MS
-  server.maxConnections = MAX_CONNECTIONS
+  Object.assign(server, connectionTimeouts(options.keepAliveMs), { maxConnections: MAX_CONNECTIONS })
   const sockets = attachSockets(server, context, options.access)
+  declineUpgrades(server, SOCKET_PATH)
   await listen(server, options).catch(async (thrown: unknown) => {
     await sockets.close()
     throw thrown
@@ -56,7 +61,26 @@ export async function openHttpApi(context: Omit<ApiContext, 'description'>, opti
   }
 }
 
-function listen(server: Server, { host, port }: ListenOptions): Promise<void> {
+/**
+ * The times of a connection. A proxy opens connections in advance, and Node counts the wait for a first request like one
+ * for headers: so both other times are longer than that of an idle connection.
+ */
+export function connectionTimeouts(keepAliveMs: number): Pick<Server, 'keepAliveTimeout' | 'headersTimeout' | 'requestTimeout'> {
+  const headersTimeout = Math.max(REQUEST_TIMEOUT_MS, keepAliveMs + MARGIN_MS)
+  return { keepAliveTimeout: keepAliveMs, headersTimeout, requestTimeout: headersTimeout + MARGIN_MS }
+}
+
+/**
+ * Listens for a moment: whether the address can be had is known before the model is loaded.
+ * @throws ExitError as `openHttpApi`.
+ */
+export async function checkAddress(address: Pick<ListenOptions, 'host' | 'port'>): Promise<void> {
+  const server = createSocketServer((socket) => socket.destroy())
+  await listen(server, address)
+  await new Promise((resolve) => server.close(resolve))
+}
+
+function listen(server: SocketServer, { host, port }: Pick<ListenOptions, 'host' | 'port'>): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => reject(listenError(cause, host, port)))
     server.listen(port, host, resolve)

@@ -6,28 +6,26 @@ import type { Logger } from 'pino'
 import { pinoHttp, type HttpLogger } from 'pino-http'
 import { AttentionStoreError, type ApiError } from '../protocol/errors.js'
 import type { InferenceService } from '../service/types.js'
-import type { Route } from './route.js'
+import { REQUEST_ID_KEY } from '../telemetry/logger.js'
+import type { RoutesAt } from './paths.js'
 
 /** One line a request. */
-export function requestLog(log: Logger, routes: readonly Route[]): HttpLogger {
-  const patterns = routes.map(({ path }) => [path, new RegExp(`^${path.replace(/:\w+/g, '[^/]+').replace(/\*\w+/g, '.+')}$`)] as const)
-  const routeOf = (url: string | undefined): string => {
-    const path = url?.split('?')[0] ?? ''
-    return patterns.find(([, pattern]) => pattern.test(path))?.[0] ?? 'other'
-  }
+export function requestLog(log: Logger, routesAt: RoutesAt): HttpLogger {
+  const routeOf = (url: string | undefined): string => routesAt(url?.split('?')[0] ?? '')[0]?.path ?? 'other'
   return pinoHttp({
     logger: log,
     wrapSerializers: false,
     quietReqLogger: true,
+    quietResLogger: true,
+    customAttributeKeys: { reqId: REQUEST_ID_KEY },
     genReqId: (request) => request.id,
     // Why a request failed is said by logFailure, once.
     customLogLevel: () => 'debug',
+    customProps: (request: IncomingMessage & { originalUrl?: string }) => ({
+      method: request.method,
+      route: routeOf(request.originalUrl ?? request.url),
+    }),
     serializers: {
-      req: (request: IncomingMessage & { originalUrl?: string }) => ({
-        id: request.id,
-        method: request.method,
-        route: routeOf(request.originalUrl ?? request.url),
-      }),
       res: (response: ServerResponse) => ({ status: response.statusCode }),
       err: describeError,
     },
@@ -40,14 +38,14 @@ export function requestLog(log: Logger, routes: readonly Route[]): HttpLogger {
  */
 export function logFailure(log: Logger, requestId: string, error: ApiError, { failure }: Pick<InferenceService, 'failure'>): void {
   if (error.code !== 'engine_error') {
-    log.debug({ requestId, code: error.code }, 'request refused')
+    log.debug({ [REQUEST_ID_KEY]: requestId, code: error.code }, 'request refused')
     return
   }
   if (error === failure) {
-    log.debug({ requestId, code: error.code }, 'request ended with the engine')
+    log.debug({ [REQUEST_ID_KEY]: requestId, code: error.code }, 'request ended with the engine')
     return
   }
-  log.error({ requestId, failure: describeError(error) }, 'request failed')
+  log.error({ [REQUEST_ID_KEY]: requestId, failure: describeError(error) }, 'request failed')
 }
 
 /** Logs that the engine has ended, once, and that the process will. */
@@ -60,6 +58,11 @@ export function logEngineEnd(log: Logger, failure: ApiError): void {
 /** Logs what could not be closed any more after the engine has ended. */
 export function logAfterEngineEnd(log: Logger, thrown: unknown): void {
   log.error({ failure: describeError(thrown) }, 'closing after the end of the engine failed in part')
+}
+
+/** Logs the error that no code of ours has caught, with which the process ends. */
+export function logCrash(log: Logger, thrown: unknown): void {
+  log.fatal({ failure: describeError(thrown) }, 'the server ends by an error that it did not expect')
 }
 
 /** Messages of our own errors name no user's text; of others only the kind and the place are logged. */

@@ -22,6 +22,8 @@ export interface ApiRequest extends SurfaceRequest {
   readonly credentials: Credentials
   /** The client's address. */
   readonly address: string
+  /** The Host guard lets the request through; false only on routes that take any Host. */
+  readonly isKnownHost: boolean
 }
 
 export type Handler = (request: ApiRequest, context: ApiContext) => Reply | Promise<Reply>
@@ -29,6 +31,8 @@ export type Handler = (request: ApiRequest, context: ApiContext) => Reply | Prom
 /** A route of the server itself. */
 export interface OwnRoute extends Omit<SurfaceRoute, 'handler'> {
   readonly access: Access
+  /** Answers under a Host that the guard refuses: for probes, which send what their load balancer knows. */
+  readonly anyHost?: true
   readonly handler: Handler
 }
 

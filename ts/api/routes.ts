@@ -22,8 +22,8 @@ import type { OwnRoute, Route } from './route.js'
 import { OWN_SHAPE, SURFACES } from './surfaces.js'
 
 const OWN_ROUTES: readonly OwnRoute[] = [
-  { method: 'get', path: '/health', access: 'open', handler: health, summary: 'The process and its engine are alive', response: admin.HealthResponse },
-  { method: 'get', path: '/ready', access: 'open', handler: ready, summary: 'New requests are taken', response: admin.ReadyResponse },
+  { method: 'get', path: '/health', access: 'open', anyHost: true, handler: health, summary: 'The process and its engine are alive', response: admin.HealthResponse },
+  { method: 'get', path: '/ready', access: 'open', anyHost: true, handler: ready, summary: 'New requests are taken', response: admin.ReadyResponse },
   { method: 'get', path: '/metrics', access: 'metrics', handler: metrics, summary: 'Prometheus metrics' },
   { method: 'get', path: '/openapi.json', access: 'open', handler: openapi, summary: 'This description' },
   {

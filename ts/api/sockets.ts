@@ -9,6 +9,8 @@ import { toApiError } from './errors.js'
 import { checkHost, checkOrigin, type AccessRules } from './guards.js'
 import { Subscriptions } from './topics.js'
 
+/** Where socket.io listens by default; every path that begins with it is the sockets'. */
+export const SOCKET_PATH = '/socket.io/'
 const MAX_SOCKETS = 64
 /** Nothing is expected from a client but the protocol's own packets and lists of topics. */
 const MAX_MESSAGE_BYTES = 4096
@@ -26,6 +28,8 @@ export interface SocketSources {
 export function attachSockets(server: HttpServer, { telemetry, auth }: SocketSources, access: AccessRules): Sockets {
   const io = new Server<ClientToServerEvents, ServerToClientEvents>(server, {
     serveClient: false,
+    // Upgrades elsewhere are not its to end: ./upgrades.ts.
+    destroyUpgrade: false,
     maxHttpBufferSize: MAX_MESSAGE_BYTES,
     allowRequest: (request, allow) => {
       const refusal = io.engine.clientsCount >= MAX_SOCKETS ? 'too many sockets' : refusalOf(request, auth, access)

@@ -1,15 +1,19 @@
 // Server-sent events: the only writer of `text/event-stream`.
 
 import type { ServerResponse } from 'node:http'
+import { systemClock, type Clock } from '../engine/clock.js'
 import type { ApiError } from '../protocol/errors.js'
 import type { Surface } from '../surfaces/surface.js'
 import { errorBody, toApiError } from './errors.js'
+import { Silence } from './silence.js'
 
 export interface StreamBounds {
-  /** Milliseconds between signs of life. */
-  readonly keepAliveMs: number
+  /** Milliseconds of silence after which a sign of life is written; null: none is. */
+  readonly keepAliveMs: number | null
   /** Bytes that may wait for a client that does not read. */
   readonly maxBufferedBytes: number
+  /** @default the machine's */
+  readonly clock?: Clock
 }
 
 export type StreamEnd = 'done' | 'failed' | 'cut off' | 'gone'
@@ -26,11 +30,13 @@ export async function writeEventStream(
   onError: (error: ApiError) => void,
 ): Promise<StreamEnd> {
   const { events } = shape
-  const timer = setInterval(() => response.write(events.keepAlive), bounds.keepAliveMs)
+  const { keepAliveMs, clock = systemClock } = bounds
+  const silence = keepAliveMs === null ? null : new Silence(clock, keepAliveMs, () => response.write(events.keepAlive))
   try {
     for await (const item of items) {
       if (response.destroyed) return 'gone'
       response.write(events.event(item))
+      silence?.broken()
       if (response.writableLength > bounds.maxBufferedBytes) {
         response.destroy()
         return 'cut off'
@@ -46,7 +52,7 @@ export async function writeEventStream(
     response.end(events.failure(errorBody(error, shape)))
     return 'failed'
   } finally {
-    clearInterval(timer)
+    silence?.end()
   }
 }
 

@@ -13,7 +13,7 @@ export function webPage(directory: string): RequestHandler {
     return express.static(directory, { dotfiles: 'ignore', redirect: false })
   }
   return (request, response, next) => {
-    if (request.path !== '/' || request.method !== 'GET') return next()
+    if (request.path !== '/' || !['GET', 'HEAD'].includes(request.method)) return next()
     response.type('text/plain').send(NOT_BUILT)
   }
 }

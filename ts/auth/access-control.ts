@@ -62,6 +62,17 @@ export class AccessControl {
     return this.#authorizeAdmin(credentials)
   }
 
+  /** As `authorize`, for what a caller sees on a route that is open anyway. */
+  allows(access: Access, credentials: Credentials): boolean {
+    try {
+      this.authorize(access, credentials)
+      return true
+    } catch (thrown) {
+      if (thrown instanceof ApiError) return false
+      throw thrown
+    }
+  }
+
   /** The admin routes and the socket ask for something that this request does not carry by itself. */
   needsLogin(headers: IncomingHttpHeaders): boolean {
     return !this.#isAdminOpen('admin', headers)

@@ -7,10 +7,11 @@ import { VERSION } from '../version.js'
 import { benchCommand } from './bench/command.js'
 import { chatCommand } from './chat.js'
 import { evalCommand } from './eval.js'
+import { exitCodeOf } from './exit.js'
 import { keysCommand } from './keys.js'
 import { serveCommand } from './serve.js'
 import { simulateCommand } from './simulate/command.js'
-import { processTerminal, type Terminal } from './terminal.js'
+import { processTerminal, surviveClosedPipes, type Terminal } from './terminal.js'
 
 const DESCRIPTION = 'A self-hosted LLM inference server that never computes the same conversation twice.'
 
@@ -21,6 +22,7 @@ const DESCRIPTION = 'A self-hosted LLM inference server that never computes the 
  * or model, 3 something outside is missing.
  */
 export async function main(args: readonly string[], terminal: Terminal = processTerminal, open?: OpenEngine): Promise<number> {
+  if (terminal === processTerminal) surviveClosedPipes()
   let exitCode = 0
   const program = new Command('attentionstore')
     .description(DESCRIPTION)
@@ -34,7 +36,7 @@ export async function main(args: readonly string[], terminal: Terminal = process
     await program.parseAsync([...args], { from: 'user' })
     return exitCode
   } catch (thrown) {
-    return exitCodeOf(thrown, terminal)
+    return told(thrown, terminal)
   }
 }
 
@@ -45,16 +47,12 @@ function inheriting(command: Command, parent: Command): Command {
   return command
 }
 
-function exitCodeOf(thrown: unknown, terminal: Terminal): number {
+/** Says what went wrong; the exit code for it. */
+function told(thrown: unknown, terminal: Terminal): number {
   // Commander has printed its message, or the help, already.
   if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2
-  if (thrown instanceof ExitError) {
-    terminal.err(`attentionstore: ${thrown.message}\n`)
-    return thrown.exitCode
-  }
-  if (thrown instanceof AttentionStoreError) {
-    terminal.err(`attentionstore: ${thrown.message} (${thrown.code})\n`)
-    return 3
-  }
-  throw thrown
+  if (!(thrown instanceof AttentionStoreError)) throw thrown
+  const code = thrown instanceof ExitError ? '' : ` (${thrown.code})`
+  terminal.err(`attentionstore: ${thrown.message}${code}\n`)
+  return exitCodeOf(thrown)
 }

@@ -1,11 +1,17 @@
 // `serve`: runs until it is told to stop.
 
 import { Command } from 'commander'
-import { formatBytes } from '../config/units.js'
+import type { Logger } from 'pino'
+import { logCrash } from '../api/log.js'
+import type { ServeOptions } from '../config/options.js'
+import { formatBytes, formatDuration } from '../config/units.js'
 import type { OpenEngine } from '../engine-choice.js'
+import { AttentionStoreError } from '../protocol/errors.js'
 import { startResolvedServer, type RunningServer } from '../server.js'
+import { createLogger } from '../telemetry/logger.js'
+import { exitCodeOf } from './exit.js'
 import { addServeOptions, resolveFromCommand } from './options.js'
-import { loadingProgress } from './progress.js'
+import { loadingProgress, loggedLoading } from './progress.js'
 import type { Terminal } from './terminal.js'
 
 type SetExitCode = (code: number) => void
@@ -17,27 +23,50 @@ export function serveCommand(terminal: Terminal, setExitCode: SetExitCode, open?
     .action(async (values: Record<string, unknown>) => setExitCode(await serve(values, terminal, open)))
 }
 
-/** Answers the exit code: 0 where it was told to stop, 1 where the engine has ended, before that or meanwhile. */
+/**
+ * Answers the exit code: 0 where it was told to stop, 1 where the engine has ended, before that or meanwhile. Where standard
+ * error is no screen it is a log: a refusal is a line of it too.
+ */
 async function serve(values: Record<string, unknown>, terminal: Terminal, open: OpenEngine | undefined): Promise<number> {
-  const options = resolveFromCommand(values, terminal.env)
+  try {
+    return await run(resolveFromCommand(values, terminal.env), terminal, open)
+  } catch (thrown) {
+    if (terminal.showsProgress || !(thrown instanceof AttentionStoreError)) throw thrown
+    const exitCode = exitCodeOf(thrown)
+    createLogger('error', terminal.err).error({ ...thrown.context, code: thrown.code, exit_code: exitCode }, thrown.message)
+    return exitCode
+  }
+}
+
+async function run(options: ServeOptions, terminal: Terminal, open: OpenEngine | undefined): Promise<number> {
   const stop = stopRequest(terminal)
   void stop.second.then(stopAtOnce)
+  const log = createLogger(options.logLevel, terminal.err)
+  const untroubled = terminal.showsProgress ? () => {} : logTroubles(log, terminal)
   try {
-    const progress = loadingProgress(terminal)
-    const listeners = { onNotice: (sentence: string) => terminal.out(`${sentence}\n`), onProgress: progress }
-    const server = await startResolvedServer(options, { env: terminal.env, ...listeners }, open)
+    const onProgress = terminal.showsProgress ? loadingProgress(terminal) : loggedLoading(log)
+    const listeners = { onNotice: (sentence: string) => terminal.out(`${sentence}\n`), onProgress }
+    const server = await startResolvedServer(options, { env: terminal.env, log, ...listeners }, open)
     // Without keys SIGHUP keeps its usual meaning: the terminal is gone, and with it the server.
     const usesKeys = options.apiKeys !== null || options.adminKeyFile !== null
     const forget = usesKeys ? terminal.onHangup(() => server.reloadKeys()) : () => {}
     terminal.out(startLines(server).join(''))
     await Promise.race([stop.first, server.service.failed])
-    if (!server.service.failure) terminal.out('stopping: running answers have 10 s; a second signal stops at once\n')
+    if (!server.service.failure) {
+      terminal.out(`stopping: running answers have ${formatDuration(options.drainTimeout)}; a second signal stops at once\n`)
+    }
     await server.close()
     forget()
     return server.service.failure ? 1 : 0
   } finally {
+    untroubled()
     stop.forget()
   }
+}
+
+function logTroubles(log: Logger, terminal: Terminal): () => void {
+  const warned = ({ name, message }: Error): void => log.warn({ warning: name }, message)
+  return terminal.onTrouble(warned, (thrown) => logCrash(log, thrown))
 }
 
 /** The last line is the one that says where. */
@@ -67,13 +96,19 @@ interface StopRequest {
   forget(): void
 }
 
-/** Two promises, one a signal. Signals during the start count too. */
+/** Two promises, one a signal. Signals during the start count too; the end of npx is as good as a first one. */
 function stopRequest(terminal: Terminal): StopRequest {
   const resolvers: Array<() => void> = []
-  const first = new Promise<void>((resolve) => resolvers.push(resolve))
+  const signalled = new Promise<void>((resolve) => resolvers.push(resolve))
   const second = new Promise<void>((resolve) => resolvers.push(resolve))
-  const forget = terminal.onStop(() => resolvers.shift()?.())
-  return { first, second, forget }
+  const forgetSignals = terminal.onStop(() => resolvers.shift()?.())
+  let forgetParent = (): void => {}
+  const orphaned = new Promise<void>((resolve) => (forgetParent = terminal.onOrphaned(resolve)))
+  const forget = (): void => {
+    forgetSignals()
+    forgetParent()
+  }
+  return { first: Promise.race([signalled, orphaned]), second, forget }
 }
 
 /** Shell convention for an end by a signal. A block that was not flushed is a miss later, never a wrong answer. */

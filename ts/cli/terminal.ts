@@ -1,6 +1,7 @@
 // The terminal as commands see it, so that tests can be one.
 
 import type { Readable } from 'node:stream'
+import { isStartedByNpm, watchParent } from './parent.js'
 
 export interface Terminal {
   readonly out: (text: string) => void
@@ -15,6 +16,13 @@ export interface Terminal {
   onStop(listener: (signal: NodeJS.Signals) => void): () => void
   /** As `onStop`, for SIGHUP. */
   onHangup(listener: () => void): () => void
+  /**
+   * Takes what Node would print to standard error in words of its own: its warnings, and the error that nothing caught,
+   * after which the process ends. Until the returned function is called.
+   */
+  onTrouble(warned: (warning: Error) => void, crashed: (thrown: unknown) => void): () => void
+  /** As `onStop`, for the end of the npm or npx that started the command. */
+  onOrphaned(listener: () => void): () => void
 }
 
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const
@@ -34,4 +42,29 @@ export const processTerminal: Terminal = {
     process.on('SIGHUP', listener)
     return () => void process.off('SIGHUP', listener)
   },
+  onTrouble(warned, crashed) {
+    const printers = process.listeners('warning')
+    const end = (thrown: unknown): never => {
+      crashed(thrown)
+      process.exit(1)
+    }
+    process.removeAllListeners('warning')
+    process.on('warning', warned)
+    process.on('uncaughtException', end)
+    return () => {
+      process.off('uncaughtException', end)
+      process.off('warning', warned)
+      for (const printer of printers) process.on('warning', printer)
+    }
+  },
+  onOrphaned: (listener) => (isStartedByNpm(process.env) ? watchParent(listener) : () => {}),
+}
+
+/** A reader that has gone, as in `--help | head`, is no reason to fail; nor is a log that has no reader any more. */
+export function surviveClosedPipes(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+    })
+  }
 }

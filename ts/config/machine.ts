@@ -40,7 +40,7 @@ export async function readMachine(directory: string): Promise<Machine> {
 }
 
 /** Bytes on disk of the files in `directory`; 0 if there is no such directory. */
-async function allocatedBytes(directory: string): Promise<number> {
+export async function allocatedBytes(directory: string): Promise<number> {
   if (!existsSync(directory)) return 0
   const files = await Promise.all((await readdir(directory)).map((name) => stat(join(directory, name))))
   return files.reduce((bytes, { blocks }) => bytes + blocks * STAT_BLOCK_BYTES, 0)

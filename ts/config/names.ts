@@ -14,17 +14,68 @@ export const host: Parser<string> = (value, option) => {
   throw invalidOption(option, `${JSON.stringify(name)} is not an address or a host name`)
 }
 
-/** As `host`, in the form in which a Host header is compared. */
-export const hostName: Parser<string> = (value, option) => host(value, option).toLowerCase()
-
-/** `https://example.org` or `http://localhost:5173`: what a browser sends as Origin. */
-export const origin: Parser<string> = (value, option) => {
+/**
+ * A name or address that a Host header may have, in the form in which it is compared. `.example.org` is that name and
+ * every name below it; `*.example.org` is the names below it alone.
+ */
+export const hostPattern: Parser<string> = (value, option) => {
   const given = text(value, option)
-  const parsed = URL.canParse(given) ? new URL(given) : null
-  if (parsed && /^https?:$/.test(parsed.protocol) && parsed.origin === given.toLowerCase().replace(/\/$/, '')) {
-    return parsed.origin
+  const [, prefix = '', name = ''] = /^(\*?\.)?(.*)$/s.exec(given) ?? []
+  if (prefix === '') return withoutFinalDot(host(given, option).toLowerCase())
+  if (HOST_NAME.test(name) && isIP(name) === 0) return withoutFinalDot(given.toLowerCase())
+  throw invalidOption(option, `${JSON.stringify(given)} is neither a host name, nor one behind . or *. as in *.example.org`)
+}
+
+/** `name` as `hostNameOf` gives it. */
+export function matchesHost(pattern: string, name: string): boolean {
+  const bare = bareName(name)
+  if (!/^\*?\./.test(pattern)) return bare === pattern
+  const base = pattern.replace(/^\*?\./, '')
+  return bare.endsWith(`.${base}`) || (bare === base && !pattern.startsWith('*'))
+}
+
+/** True for IP addresses: no page can point a name of its own at the server and send one of these. */
+export function isAddress(name: string): boolean {
+  return isIP(bareName(name)) !== 0
+}
+
+function bareName(name: string): string {
+  return withoutFinalDot(name.replace(/^\[(.*)\]$/, '$1').toLowerCase())
+}
+
+function withoutFinalDot(name: string): string {
+  return name.replace(/\.$/, '')
+}
+
+/** Every page of this machine, by whatever port. */
+export const LOCAL_ORIGINS = 'localhost'
+
+/** Schemes of pages that have no origin of their own. */
+const NO_ORIGIN = /^(file|data|blob|about|javascript):/i
+const APP_ORIGIN = /^[a-z][a-z\d+.-]*:\/\/([\w.~-]+(:\d{1,5})?|\*)$/i
+
+/**
+ * The Origin that a browser sends: `https://example.org`, `http://localhost:5173`, and of applications and extensions
+ * `chrome-extension://ID`, `tauri://localhost`; `SCHEME://*` is every one of such a scheme, and `localhost` every page of
+ * this machine.
+ */
+export const origin: Parser<string> = (value, option) => {
+  const given = text(value, option).replace(/\/$/, '')
+  if (given === LOCAL_ORIGINS) return given
+  if (/^https?:/i.test(given)) {
+    const parsed = URL.canParse(given) ? new URL(given) : null
+    if (parsed !== null && parsed.origin === given.toLowerCase() && !given.includes('*')) return parsed.origin
+  } else if (APP_ORIGIN.test(given) && !NO_ORIGIN.test(given)) {
+    return given.replace(/^[^:]*/, (scheme) => scheme.toLowerCase())
   }
-  throw invalidOption(option, `${JSON.stringify(given)} is not an origin such as https://example.org or http://localhost:5173`)
+  const examples = 'https://example.org, http://localhost:5173 or chrome-extension://ID'
+  throw invalidOption(option, `${JSON.stringify(given)} is not an origin such as ${examples}, and not localhost`)
+}
+
+/** @param sent the Origin of a request. */
+export function matchesOrigin(pattern: string, sent: string): boolean {
+  if (pattern === LOCAL_ORIGINS) return /^https?:\/\//.test(sent) && URL.canParse(sent) && isLoopback(new URL(sent).hostname)
+  return pattern.endsWith('://*') ? sent.startsWith(pattern.slice(0, -1)) : sent === pattern
 }
 
 export const servedName: Parser<string> = (value, option) => {

@@ -5,8 +5,8 @@ import { availableParallelism } from 'node:os'
 import { MIN_WINDOW } from '../engine/view.js'
 import { profileNames } from '../engine/simulated/profiles/registry.js'
 import { DEFAULTS } from '../protocol/defaults.js'
-import { device, host, hostName, origin, policy, servedName } from './names.js'
-import { bytes, duration, flag, list, oneOf, rate, share, text, wholeNumber, type Parser } from './units.js'
+import { device, host, hostPattern, origin, policy, servedName } from './names.js'
+import { bytes, duration, flag, list, oneOf, rate, share, text, wait, waitOrNone, wholeNumber, type Parser } from './units.js'
 
 export interface OptionSpec<T, D> {
   /** The argument after the flag in the help; undefined: a switch. */
@@ -156,6 +156,27 @@ export const SERVE_OPTIONS = {
     default: 4 * MIB,
     defaultText: '4MiB',
   }),
+  keepAliveTimeout: option({
+    argument: '<duration>',
+    help: 'time that an idle connection stays open; more than that of a proxy in front',
+    parse: wait,
+    default: 75_000,
+    defaultText: '75s',
+  }),
+  drainTimeout: option({
+    argument: '<duration>',
+    help: 'time that running answers have when the server is told to stop',
+    parse: wait,
+    default: 10_000,
+    defaultText: '10s',
+  }),
+  streamKeepAlive: option({
+    argument: '<duration>',
+    help: 'silence after which a stream gets a comment line; none: no comments',
+    parse: waitOrNone,
+    default: 10_000,
+    defaultText: '10s',
+  }),
   noReuse: switched('compute everything, keep nothing: the baseline'),
   noPreload: switched('wait for a whole load before computing'),
   preloadLayers: option({
@@ -226,15 +247,15 @@ export const SERVE_OPTIONS = {
   allowUnauthenticated: switched('listen on an address that others can reach'),
   allowedHosts: option({
     argument: '<host,…>',
-    help: 'Host headers to accept besides loopback',
-    parse: list(hostName),
+    help: 'Host headers to accept besides loopback and addresses; .example.org: that name and those below it',
+    parse: list(hostPattern),
     default: [] as readonly string[],
     defaultText: 'none',
     repeatable: true,
   }),
   corsOrigin: option({
     argument: '<origin,…>',
-    help: 'origins of pages that may call /v1',
+    help: 'origins of pages that may call /v1; localhost: every page of this machine',
     parse: list(origin),
     default: [] as readonly string[],
     defaultText: 'none',

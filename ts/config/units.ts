@@ -105,13 +105,29 @@ export const rate: Parser<number> = (value, option) => {
 }
 
 const DURATION_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 6e4, h: 3.6e6, d: 8.64e7 }
-const MAX_DURATION_MS = 3650 * 8.64e7
+const DAY_MS = 8.64e7
+const MAX_DURATION_MS = 3650 * DAY_MS
 
 /** Milliseconds from `30m`, `90s`, `12h`, … */
 export const duration: Parser<number> = (value, option) => {
   const ms = typeof value === 'string' ? scaled(value, /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/, DURATION_UNITS) : null
   if (ms !== null && ms >= 1 && ms <= MAX_DURATION_MS) return ms
   throw invalidOption(option, `${shown(value)} is not a duration such as 30m, 90s or 12h, up to 3650d`)
+}
+
+/** As `duration`, for what a timer waits: at most a day. */
+export const wait: Parser<number> = (value, option) => {
+  const ms = duration(value, option)
+  if (ms <= DAY_MS) return ms
+  throw invalidOption(option, `${shown(value)} is more than 1d`)
+}
+
+/** As `wait`, or `none`: null. */
+export const waitOrNone: Parser<number | null> = (value, option) => (value === 'none' ? null : wait(value, option))
+
+/** Milliseconds as people read them: `10 s`. */
+export function formatDuration(ms: number): string {
+  return ms < 1000 ? `${ms} ms` : `${Math.round(ms / 100) / 10} s`
 }
 
 /** A size as people read it: `96.0 MiB`. */

@@ -35,9 +35,13 @@ export interface EngineInfo {
   /** Hash of tokenizer and template, hex: part of the key of a token record. */
   readonly textFingerprint: string
   readonly endTokens: readonly number[]
-  /** Sampling defaults of generation_config. */
-  readonly defaults: Readonly<{ temperature?: number; topP?: number; topK?: number }>
+  /** Sampling defaults of generation_config.json, or of general.sampling.* in GGUF. */
+  readonly defaults: Readonly<{ temperature?: number; topP?: number; topK?: number; minP?: number; repetitionPenalty?: number }>
   readonly hasChatTemplate: boolean
+  /** Why there is no chat template although the model brings one. */
+  readonly templateError?: string
+  /** The form in which the model writes calls, e.g. `hermes`; found from its template and tokens. */
+  readonly outputFormat: string
 }
 
 export interface SamplingParams {
@@ -65,6 +69,31 @@ export interface ViewParameters {
   readonly step: number
 }
 
+/** A tool as a template and the reader of an answer know it. */
+export interface ToolText {
+  readonly name: string
+  readonly description?: string
+  /** JSON Schema of the arguments; null: none are described. */
+  readonly parameters: Readonly<Record<string, unknown>> | null
+}
+
+export interface ToolDefinition extends ToolText {
+  /** The arguments must satisfy the schema, also where the model chooses whether to call. */
+  readonly strict: boolean
+}
+
+/** May the answer call a tool, must it, or must it call this one. */
+export type ToolChoice = 'none' | 'auto' | 'required' | { readonly name: string }
+
+/** How an answer is read. */
+export interface OutputReading {
+  readonly tools: readonly ToolText[]
+  /** The answer may call tools; where it may not, the markers of calls are content. */
+  readonly calls: boolean
+  /** The prompt has opened the reasoning. */
+  readonly startsInReasoning: boolean
+}
+
 /** The form that an answer is to have, as `EngineText.compile` takes it. */
 export type ConstraintSource =
   | { readonly kind: 'json_object' }
@@ -72,10 +101,12 @@ export type ConstraintSource =
   | { readonly kind: 'regex'; readonly pattern: string }
   | { readonly kind: 'choice'; readonly choices: readonly string[] }
   | { readonly kind: 'grammar'; readonly grammar: string }
+  /** Calls of tools in the model's own form. */
+  | { readonly kind: 'calls'; readonly tools: readonly ToolDefinition[]; readonly choice: ToolChoice; readonly parallel: boolean }
 
 /** What a source was compiled to. Of use to the engine that made it, for any number of sequences. */
 export interface CompiledConstraint {
-  readonly kind: ConstraintSource['kind'] | 'calls'
+  readonly kind: ConstraintSource['kind']
 }
 
 /** A request as the engine knows it. Sent once; block tables and rows come with the plans. */
@@ -94,6 +125,8 @@ export interface SequenceSpec {
   readonly ignoreEos: boolean
   /** Most tokens to sample. */
   readonly maxTokens: number
+  /** Absent: all of the answer is content, as after a raw prompt. */
+  readonly output?: OutputReading
   /** The answer is held to it, from the end of its reasoning on. Absent: any token may come. */
   readonly constraint?: CompiledConstraint
 }
@@ -173,6 +206,14 @@ export interface TokenLogprob {
   readonly top: ReadonlyArray<readonly [token: number, logprob: number]>
 }
 
+/** A part of an answer. Joined by kind, in order, the parts are the answer as its client sees it. */
+export type OutputPart =
+  | { readonly kind: 'content' | 'reasoning'; readonly text: string }
+  /** A call begins, and the one before it is complete. */
+  | { readonly kind: 'call'; readonly name: string }
+  /** More of the last call's arguments: joined they are one JSON text. */
+  | { readonly kind: 'arguments'; readonly text: string }
+
 /** What became of one planned row group. */
 export interface RowResult {
   readonly sequence: number
@@ -185,14 +226,16 @@ export interface RowResult {
   /** The sampled token, where the plan asked for one. Absent where an end or stop token ended the answer, or no token may come next. */
   readonly token?: number
   readonly logprob?: TokenLogprob
-  /** Text that can be shown now; held back while it might be the beginning of a stop string. */
-  readonly text: string
+  /** Parts that can be shown now; text is held back while it might be the beginning of a stop string or of a marker. */
+  readonly parts: readonly OutputPart[]
   readonly finish?: FinishReason
   /** With `finish`: what the stop was, for `stop_reason`: a stop string, a token, or null. */
   readonly stopped?: string | number | null
-  /** With `finish`: answer tokens that lie wholly inside the returned text, and the UTF-8 bytes they cover. */
+  /** With `finish`: answer tokens that lie wholly inside the returned answer, markers included, and the UTF-8 bytes of their text. */
   readonly insideTokens?: number
   readonly insideBytes?: number
+  /** With `finish`: leading answer tokens that are its reasoning, with its markers. @default 0 */
+  readonly reasoningTokens?: number
   /** Keys of the blocks that were filled by these rows, in order of index. */
   readonly filled: ReadonlyArray<{ readonly index: number; readonly key: BlockKey }>
   /** With `finish`: tokens whose KV was computed, and the key of the last, partly filled block (null: none). */

@@ -1,5 +1,7 @@
 // The one hierarchy of errors that cross a boundary: HTTP bodies, socket events, exit codes.
 
+import type { EngineCode } from './engine-codes.js'
+
 /** Codes of the HTTP API, as docs/interface.md lists them. */
 export type ApiErrorCode =
   | 'invalid_value'
@@ -10,6 +12,7 @@ export type ApiErrorCode =
   | 'model_not_found'
   | 'not_found'
   | 'previous_response_not_found'
+  | 'method_not_allowed'
   | 'tier_disabled'
   | 'in_use'
   | 'body_too_large'
@@ -64,4 +67,12 @@ export class ExitError extends AttentionStoreError {
 /** What Rust reports, as `{code, message, context}`; made in one place, ts/engine/native/errors.ts. */
 export class EngineError extends AttentionStoreError {
   override readonly name = 'EngineError'
+  constructor(
+    override readonly code: EngineCode,
+    message: string,
+    context: Readonly<Record<string, string | number | boolean | null>> = {},
+    options?: ErrorOptions,
+  ) {
+    super(code, message, context, options)
+  }
 }

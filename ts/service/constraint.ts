@@ -1,8 +1,8 @@
 // The constraint of a request, compiled; what the engine refuses is told to the client.
 
-import type { CompiledConstraint, EngineText } from '../engine/types.js'
+import type { CompiledConstraint, ConstraintSource, EngineText } from '../engine/types.js'
 import { ApiError, EngineError } from '../protocol/errors.js'
-import type { Constraint, TurnRequest } from './types.js'
+import type { Constraint, TurnRequest, TurnTools } from './types.js'
 
 /** The fields of the wire format that ask for a constraint, where the surface names no other. */
 const FIELDS: Readonly<Record<Constraint['kind'], string>> = {
@@ -14,13 +14,21 @@ const FIELDS: Readonly<Record<Constraint['kind'], string>> = {
 }
 
 /** @throws ApiError `invalid_value` where the engine cannot hold an answer to it, with the engine's reason. */
-export async function compileConstraint(text: EngineText, { constraint, constraintField }: TurnRequest): Promise<CompiledConstraint | undefined> {
-  if (constraint === undefined) return undefined
+export async function compileConstraint(text: EngineText, { constraint, constraintField, tools }: TurnRequest): Promise<CompiledConstraint | undefined> {
+  const source = constraint ?? callsOf(tools)
+  if (source === undefined) return undefined
   try {
-    return await text.compile(constraint)
+    return await text.compile(source)
   } catch (error) {
-    throw refusal(error, constraintField ?? FIELDS[constraint.kind])
+    throw refusal(error, constraint === undefined ? 'tools' : (constraintField ?? FIELDS[constraint.kind]))
   }
+}
+
+/** Calls that an answer is held to: where one is forced, or a tool's arguments must satisfy its schema. */
+function callsOf(tools: TurnTools | undefined): ConstraintSource | undefined {
+  if (tools === undefined || tools.choice === 'none') return undefined
+  if (tools.choice === 'auto' && !tools.definitions.some(({ strict }) => strict)) return undefined
+  return { kind: 'calls', tools: tools.definitions, choice: tools.choice, parallel: tools.parallel }
 }
 
 function refusal(error: unknown, field: string): unknown {

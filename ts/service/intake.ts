@@ -3,13 +3,14 @@
 import { AnswerHash } from '../conversations/chain.js'
 import type { Conversations, Resolution } from '../conversations/conversations.js'
 import { PromptTooLong } from '../engine/too-long.js'
-import type { BlockKey, ChatMessageText, EncodedPrompt, SequenceSpec, ViewParameters } from '../engine/types.js'
+import type { BlockKey, ChatMessageText, EncodedPrompt, OutputReading, SequenceSpec, ViewParameters } from '../engine/types.js'
 import { MIN_WINDOW, viewParameters } from '../engine/view.js'
 import { ApiError } from '../protocol/errors.js'
 import { MAX_TRUNCATED } from '../protocol/limits.js'
 import type { Core } from '../scheduler/core/core.js'
 import { Sequence } from '../scheduler/sequence/sequence.js'
 import type { StartFinder } from '../scheduler/sequence/start-finder.js'
+import { callIds } from './call-ids.js'
 import { compileConstraint } from './constraint.js'
 import { messageTexts } from './messages.js'
 import { TurnOutput } from './turn.js'
@@ -51,7 +52,8 @@ export class IntakeDesk {
     ])
     const spec = { ...this.#specOf(request, prompt, ticket), ...(constraint === undefined ? {} : { constraint }) }
     const starts = await this.#starts.find(spec)
-    const turn = new TurnOutput(resolution.id, () => onCancel(sequence), prompt.tokens.length)
+    const newCallId = callIds(this.#core.engine.info.outputFormat, callsIn(request))
+    const turn = new TurnOutput(resolution.id, () => onCancel(sequence), newCallId, prompt.tokens.length)
     const answer = resolution.parent === null ? null : new AnswerHash(resolution.parent)
     const wishes = { retention: request.retention ?? 'none', systemTokens: prompt.systemTokens }
     const sequence: Sequence = new Sequence(spec, ticket, starts, turn, answer, request.tenant, request.requestId, acceptedAt, wishes)
@@ -120,6 +122,7 @@ export class IntakeDesk {
       stopTokens: request.stopTokens,
       ignoreEos: request.ignoreEos,
       maxTokens: Math.max(1, Math.min(request.maxTokens ?? room, room)),
+      ...(request.prompt.kind === 'chat' ? { output: readingOf(request) } : {}),
     }
   }
 
@@ -149,6 +152,17 @@ export class IntakeDesk {
     const counts = { prompt_tokens: length, max_model_len: limit }
     return new ApiError('context_length_exceeded', `The prompt has ${counted} tokens; ${advice}`, param, counts)
   }
+}
+
+/** How the answer to a chat is read. */
+function readingOf({ tools }: TurnRequest): OutputReading {
+  const calls = tools !== undefined && tools.choice !== 'none'
+  return { tools: tools?.definitions ?? [], calls, startsInReasoning: false }
+}
+
+/** Calls that the messages of a request repeat. */
+function callsIn({ prompt }: TurnRequest): number {
+  return prompt.kind === 'chat' ? prompt.messages.reduce((calls, message) => calls + (message.toolCalls?.length ?? 0), 0) : 0
 }
 
 function chatTexts({ prompt }: TurnRequest): ChatMessageText[] | null {

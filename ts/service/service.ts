@@ -2,7 +2,7 @@
 
 import { conversationKey } from '../conversations/registry.js'
 import { messageSecret } from '../directory/secret.js'
-import type { BlockKey, Engine, RowResult } from '../engine/types.js'
+import type { BlockKey, Engine, FinishReason, RowResult } from '../engine/types.js'
 import { MIN_WINDOW } from '../engine/view.js'
 import { ApiError, ExitError } from '../protocol/errors.js'
 import type { CacheMap, WhatIf } from '../protocol/index.js'
@@ -242,9 +242,10 @@ class Service implements InferenceService {
     const shape = { length: leftOut + sequence.tokens.length, leftOut, leaf: intake.leaf }
     this.#kept.conversations.answered(intake.resolution, { hash, tokens: inside, bytes: row.insideBytes ?? 0, ...shape })
     this.#starts.answered(sequence)
-    const usage = this.#accounts.usageOf(sequence)
-    intake.turn.finish({ type: 'done', finish: row.finish ?? 'stop', stopReason: row.stopped ?? null, usage })
-    this.#accounts.answered(sequence, usage, row.finish ?? null)
+    const usage = { ...this.#accounts.usageOf(sequence), reasoningTokens: row.reasoningTokens ?? 0 }
+    const finish = finishOf(row, intake.turn.calls)
+    intake.turn.finish({ type: 'done', finish, stopReason: row.stopped ?? null, usage })
+    this.#accounts.answered(sequence, usage, finish)
   }
 
   #cancelled(sequence: Sequence): void {
@@ -336,4 +337,9 @@ class Service implements InferenceService {
     this.#accounts.failed(sequence, error.code)
     this.#scheduler.cancel(sequence)
   }
+}
+
+/** An answer that ended by itself, after calls, ended with them. */
+function finishOf({ finish, stopped }: RowResult, calls: number): FinishReason {
+  return finish === 'stop' && calls > 0 && typeof stopped !== 'string' ? 'tool_calls' : (finish ?? 'stop')
 }

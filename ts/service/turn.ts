@@ -1,32 +1,48 @@
-// The consumer's end of one request: deltas and one `done`, or one error.
+// The consumer's end of one request: parts of the answer and one `done`, or one error.
 
-import type { TokenLogprob } from '../engine/types.js'
+import type { OutputPart, TokenLogprob } from '../engine/types.js'
 import type { AttentionStoreError } from '../protocol/errors.js'
 import type { TurnSink } from '../scheduler/sequence/turn-sink.js'
 import type { Turn, TurnEvent } from './types.js'
 
 interface Delta {
+  readonly type: 'delta'
   text: string
   tokens: number[]
   logprobs: TokenLogprob[]
 }
 
+type Pending = Delta | { readonly type: 'reasoning' | 'arguments'; text: string } | { readonly type: 'call'; readonly id: string; readonly name: string }
+
 /**
- * Deltas that nobody has read yet are merged into one, so a slow reader costs one buffer, bounded by max_tokens. Leaving
- * the iteration early cancels the turn.
+ * Events come in the order in which the answer was written. Those that are not read yet are merged with neighbours of
+ * their kind, so a slow reader costs one buffer, bounded by max_tokens. Leaving the iteration early cancels the turn.
  */
 export class TurnOutput implements Turn, TurnSink {
-  #delta: Delta | null = null
+  readonly #pending: Pending[] = []
+  /** Tokens that came with no content. They go with the next content. */
+  #tokens: number[] = []
+  #logprobs: TokenLogprob[] = []
+  /** Kind of the last part. */
+  #kind: OutputPart['kind'] = 'content'
+  #calls = 0
   #done: TurnEvent | null = null
   #error: AttentionStoreError | null = null
   #isClosed = false
   #wake: (() => void) | null = null
 
+  /** @param newCallId Makes the id of the answer's next call, of this name. */
   constructor(
     readonly conversation: string,
     readonly onCancel: () => void,
+    readonly newCallId: (name: string) => string,
     readonly promptTokens = 0,
   ) {}
+
+  /** Calls that the answer has made so far. */
+  get calls(): number {
+    return this.#calls
+  }
 
   cancel(): void {
     if (this.#isClosed) return
@@ -35,17 +51,19 @@ export class TurnOutput implements Turn, TurnSink {
     this.#notify()
   }
 
-  delta(text: string, token: number | undefined, logprob: TokenLogprob | undefined): void {
+  delta(parts: readonly OutputPart[], token: number | undefined, logprob: TokenLogprob | undefined): void {
     if (this.#isClosed) return
-    this.#delta ??= { text: '', tokens: [], logprobs: [] }
-    this.#delta.text += text
-    if (token !== undefined) this.#delta.tokens.push(token)
-    if (logprob !== undefined) this.#delta.logprobs.push(logprob)
+    if (token !== undefined) this.#tokens.push(token)
+    if (logprob !== undefined) this.#logprobs.push(logprob)
+    for (const part of parts) this.#add(part)
+    // A token without text of its own is told at once where the text around it is content.
+    if (parts.length === 0 && this.#kind === 'content') this.#content('')
     this.#notify()
   }
 
   finish(done: TurnEvent): void {
     if (this.#isClosed) return
+    if (this.#logprobs.length > 0) this.#content('')
     this.#isClosed = true
     this.#done = done
     this.#notify()
@@ -74,12 +92,38 @@ export class TurnOutput implements Turn, TurnSink {
     }
   }
 
+  #add(part: OutputPart): void {
+    this.#kind = part.kind
+    if (part.kind === 'content') this.#content(part.text)
+    else if (part.kind === 'call') this.#call(part.name)
+    else this.#text(part.kind, part.text)
+  }
+
+  /** Takes along the tokens that have come up to it. */
+  #content(text: string): void {
+    let last = this.#pending.at(-1)
+    if (last?.type !== 'delta') this.#pending.push((last = { type: 'delta', text: '', tokens: [], logprobs: [] }))
+    last.text += text
+    last.tokens.push(...this.#tokens)
+    last.logprobs.push(...this.#logprobs)
+    this.#tokens = []
+    this.#logprobs = []
+  }
+
+  #text(type: 'reasoning' | 'arguments', text: string): void {
+    const last = this.#pending.at(-1)
+    if (last?.type === type) last.text += text
+    else this.#pending.push({ type, text })
+  }
+
+  #call(name: string): void {
+    this.#calls++
+    this.#pending.push({ type: 'call', id: this.newCallId(name), name })
+  }
+
   #take(): TurnEvent | null {
-    if (this.#delta) {
-      const delta = this.#delta
-      this.#delta = null
-      return { type: 'delta', ...delta }
-    }
+    const event = this.#pending.shift()
+    if (event) return event
     const done = this.#done
     this.#done = null
     return done

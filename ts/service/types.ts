@@ -2,7 +2,7 @@
 
 import type { PageQuery } from '../conversations/query.js'
 import type { Retention } from '../placement/retention.js'
-import type { FinishReason, SamplingParams, TierName, TokenLogprob } from '../engine/types.js'
+import type { FinishReason, SamplingParams, TierName, TokenLogprob, ToolChoice, ToolDefinition } from '../engine/types.js'
 import type { ApiError, CacheMap, RequestRecord, WhatIf } from '../protocol/index.js'
 
 /** A piece of a message. Templates render text; a further kind joins this union where something reads it. */
@@ -37,17 +37,7 @@ export interface TurnMessage {
   readonly toolCallId?: string
 }
 
-export interface ToolDefinition {
-  readonly name: string
-  readonly description?: string
-  /** JSON Schema of the arguments; null: none are described. */
-  readonly parameters: Readonly<Record<string, unknown>> | null
-  /** The arguments must satisfy the schema, also where the model chooses whether to call. */
-  readonly strict: boolean
-}
-
-/** May the answer call a tool, must it, or must it call this one. */
-export type ToolChoice = 'none' | 'auto' | 'required' | { readonly name: string }
+export type { ToolChoice, ToolDefinition }
 
 export interface TurnTools {
   /** At least one; names are unique. */

@@ -19,8 +19,8 @@ export function samplingParams(wishes: SamplingWishes, { defaults }: Pick<Engine
     temperature: wishes.temperature ?? defaults.temperature ?? 1,
     topK: Math.max(0, wishes.topK ?? defaults.topK ?? 0),
     topP: wishes.topP ?? defaults.topP ?? 1,
-    minP: wishes.minP ?? 0,
-    repetitionPenalty: wishes.repetitionPenalty ?? 1,
+    minP: wishes.minP ?? defaults.minP ?? 0,
+    repetitionPenalty: wishes.repetitionPenalty ?? defaults.repetitionPenalty ?? 1,
     presencePenalty: wishes.presencePenalty ?? 0,
     frequencyPenalty: wishes.frequencyPenalty ?? 0,
     logitBias: wishes.logitBias ?? [],
@@ -34,6 +34,13 @@ export function inVocabulary(tokens: readonly number[], info: EngineInfo, param:
   const wrong = tokens.find((token) => token >= info.vocabSize)
   if (wrong === undefined) return tokens
   throw new ApiError('invalid_value', `${param}: Token ${wrong} is not below the vocabulary size ${info.vocabSize}.`, param)
+}
+
+/** @throws ApiError `invalid_value` if the model cannot render messages, which are in `field`. */
+export function checkTemplate({ hasChatTemplate, templateError }: Pick<EngineInfo, 'hasChatTemplate' | 'templateError'>, field = 'messages'): void {
+  if (hasChatTemplate) return
+  const why = templateError === undefined ? 'The model has no chat template.' : `The model's chat template cannot be used: ${templateError}.`
+  throw new ApiError('invalid_value', `${field}: ${why} Use /v1/completions.`, field)
 }
 
 /** JSON can carry halves of surrogate pairs, which no UTF-8 has: they become U+FFFD. */

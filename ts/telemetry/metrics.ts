@@ -93,7 +93,7 @@ const METRICS: readonly Metric[] = [
   counter('compute_seconds_total', 'Time of steps', ({ steps }) => steps.computeMs / SECONDS),
   counter('load_stall_seconds_total', 'Time in which steps waited for loads', ({ steps }) => steps.loadStallMs / SECONDS),
   counter('stalled_layers_total', 'Layers that waited for a load', ({ steps }) => steps.stalledLayers),
-  gauge('schedule_seconds', "The scheduler's own time a step", ({ steps }) => quantiles(steps.scheduleMs)),
+  gauge('schedule_seconds', "The scheduler's own time a step", ({ steps }) => percentiles(steps.scheduleMs)),
   gauge('tier_capacity_bytes', 'Bound of a tier', tiers(({ capacityBytes }) => capacityBytes)),
   gauge('tier_used_bytes', 'Bytes used in a tier', tiers(({ usedBytes }) => usedBytes)),
   gauge('tier_capacity_blocks', 'Slots of a tier', tiers(({ capacityBlocks }) => capacityBlocks)),
@@ -101,14 +101,15 @@ const METRICS: readonly Metric[] = [
   gauge('tier_waiting_blocks', 'Blocks that queued requests want', tiers(({ blocks }) => blocks.waiting)),
   gauge('tier_cached_blocks', 'Blocks kept for later', tiers(({ blocks }) => blocks.cached)),
   gauge('event_loop_delay_seconds', 'Delay of the event loop in the last half second', ({ eventLoopDelayMs }) =>
-    quantiles(eventLoopDelayMs),
+    percentiles(eventLoopDelayMs),
   ),
   gauge('resident_memory_bytes', 'Resident memory of the process', ({ residentBytes }) => residentBytes),
   gauge('uptime_seconds', 'Time since the start', ({ uptimeMs }) => uptimeMs / SECONDS),
 ]
 
-function quantiles({ p50, p99 }: { readonly p50: number; readonly p99: number }): Point[] {
-  return by('quantile', { '0.5': p50 / SECONDS, '0.99': p99 / SECONDS })
+/** `quantile` is the name that Prometheus keeps for summaries, which these are not. */
+function percentiles({ p50, p99 }: { readonly p50: number; readonly p99: number }): Point[] {
+  return by('percentile', { '50': p50 / SECONDS, '99': p99 / SECONDS })
 }
 
 /** Registers every metric; each reads the current sample when it is scraped. */
@@ -122,7 +123,7 @@ export function registerMetrics(registry: Registry, info: ServerInfo, current: (
 }
 
 /** Label names must be known at registration. */
-const LABEL_NAMES = ['outcome', 'state', 'tier', 'move', 'cause', 'kind', 'quantile', 'reason', 'choice', 'code']
+const LABEL_NAMES = ['outcome', 'state', 'tier', 'move', 'cause', 'kind', 'percentile', 'reason', 'choice', 'code']
 
 function register(registry: Registry, metric: Metric, current: () => Sample): void {
   const common = { name: `attentionstore_${metric.name}`, help: metric.help, labelNames: LABEL_NAMES, registers: [registry] }

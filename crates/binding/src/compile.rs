@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use attentionstore_engine::{EngineError, Source};
+use attentionstore_engine::{Engine, EngineError, Source};
 use napi::bindgen_prelude::Object;
 use napi::{Env, Result};
 use napi_derive::napi;
@@ -10,9 +10,10 @@ use napi_derive::napi;
 use crate::constraint::BindingConstraint;
 use crate::engine::BindingEngine;
 use crate::error::thrown;
+use crate::tools::calls;
 
 /// The source of `kind`, as `ts/engine/types.ts` names kinds.
-fn source(kind: &str, texts: Vec<String>) -> std::result::Result<Source, EngineError> {
+fn source(engine: &Engine, kind: &str, texts: Vec<String>) -> std::result::Result<Source, EngineError> {
     let count = texts.len();
     let mut texts = texts.into_iter();
     let made = match (kind, texts.next()) {
@@ -21,7 +22,10 @@ fn source(kind: &str, texts: Vec<String>) -> std::result::Result<Source, EngineE
         ("json_schema", Some(text)) => Some(Source::JsonSchema(text)),
         ("regex", Some(text)) => Some(Source::Regex(text)),
         ("grammar", Some(text)) => Some(Source::Grammar(text)),
-        ("calls", Some(text)) => Some(Source::Calls(text)),
+        ("calls", Some(text)) => {
+            let (tools, choice, parallel) = calls(&text)?;
+            Some(engine.calls(&tools, &choice, parallel)?)
+        }
         _ => None,
     };
     made.ok_or_else(|| EngineError::Protocol {
@@ -31,11 +35,12 @@ fn source(kind: &str, texts: Vec<String>) -> std::result::Result<Source, EngineE
 
 #[napi]
 impl BindingEngine {
-    /// A promise of a `BindingConstraint`. `texts`: the choices, or one text: JSON of a schema, a pattern, a grammar.
+    /// A promise of a `BindingConstraint`. `texts`: the choices, or one text: JSON of a schema, a pattern, a grammar, JSON of
+    /// tools with the choice among them.
     #[napi(catch_unwind, ts_return_type = "Promise<BindingConstraint>")]
     pub fn compile<'env>(&self, env: &'env Env, kind: String, texts: Vec<String>) -> Result<Object<'env>> {
-        let source = source(&kind, texts).map_err(thrown)?;
         let engine = self.open()?;
+        let source = source(&engine, &kind, texts).map_err(thrown)?;
         let (deferred, promise) = env.create_deferred()?;
         engine.compile(source, move |compiled| {
             // A promise that is never settled would hold its request for ever.

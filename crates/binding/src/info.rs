@@ -26,7 +26,11 @@ pub struct BindingInfo {
     pub temperature: Option<f64>,
     pub top_p: Option<f64>,
     pub top_k: Option<u32>,
+    pub min_p: Option<f64>,
+    pub repetition_penalty: Option<f64>,
     pub has_chat_template: bool,
+    pub template_error: Option<String>,
+    pub output_format: String,
 }
 
 impl From<EngineInfo> for BindingInfo {
@@ -53,7 +57,11 @@ impl From<EngineInfo> for BindingInfo {
             temperature: info.temperature.map(f64::from),
             top_p: info.top_p.map(f64::from),
             top_k: info.top_k,
+            min_p: info.min_p.map(f64::from),
+            repetition_penalty: info.repetition_penalty.map(f64::from),
             has_chat_template: info.has_chat_template,
+            template_error: info.template_error,
+            output_format: info.output_format.to_owned(),
         }
     }
 }

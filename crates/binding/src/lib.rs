@@ -16,3 +16,4 @@ mod score;
 mod sequence;
 mod stats;
 mod text;
+mod tools;

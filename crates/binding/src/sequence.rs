@@ -1,11 +1,13 @@
 //! A request on its way to the engine.
 
 use attentionstore_engine::{EngineError, SamplingParams, SequenceSpec, View};
+use attentionstore_output::Reading;
 use napi::Result;
 use napi::bindgen_prelude::{BigInt, Float32Array, Uint8Array, Uint32Array};
 use napi_derive::napi;
 
 use crate::error::thrown;
+use crate::tools::tools;
 
 /// Window, kept head and step in tokens.
 #[napi(object, object_to_js = false)]
@@ -18,6 +20,25 @@ pub struct BindingView {
 impl BindingView {
     pub fn parameters(&self) -> [u32; 3] {
         [self.window, self.head, self.step]
+    }
+}
+
+/// How an answer is read.
+#[napi(object, object_to_js = false)]
+pub struct BindingOutput {
+    /// JSON text of a list of tools: name, parameters.
+    pub tools: String,
+    pub calls: bool,
+    pub starts_in_reasoning: bool,
+}
+
+impl BindingOutput {
+    fn into_reading(self) -> Result<Reading> {
+        Ok(Reading {
+            tools: tools(&self.tools).map_err(thrown)?.into(),
+            calls: self.calls,
+            starts_in_reasoning: self.starts_in_reasoning,
+        })
     }
 }
 
@@ -44,6 +65,8 @@ pub struct BindingSequence {
     pub stop_tokens: Vec<u32>,
     pub ignore_eos: bool,
     pub max_tokens: u32,
+    /// Absent: the answer is content.
+    pub output: Option<BindingOutput>,
 }
 
 /// A key's 32 bytes.
@@ -78,6 +101,7 @@ impl BindingSequence {
             stop_tokens: self.stop_tokens,
             ignore_eos: self.ignore_eos,
             max_tokens: self.max_tokens,
+            output: self.output.map(BindingOutput::into_reading).transpose()?,
             constraint: None,
         };
         Ok((spec, self.stop))

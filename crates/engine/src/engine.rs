@@ -56,9 +56,12 @@ impl Engine {
     }
 
     /// Makes a request known. `stop`: strings that end its answer.
-    pub fn add_sequence(&self, spec: SequenceSpec, stop: Vec<String>) -> Result<(), EngineError> {
-        let stops = StopStrings::new(&stop)?;
-        let answer = AnswerText::new(self.text.tokenizer(), Arc::new(stops));
+    pub fn add_sequence(&self, mut spec: SequenceSpec, stop: Vec<String>) -> Result<(), EngineError> {
+        let (tokenizer, stops) = (self.text.tokenizer(), Arc::new(StopStrings::new(&stop)?));
+        let answer = match spec.output.take() {
+            Some(reading) => AnswerText::of_format(tokenizer, stops, self.text.format().clone(), reading),
+            None => AnswerText::new(tokenizer, stops),
+        };
         self.inbox.add(spec, answer)
     }
 

@@ -4,6 +4,7 @@
 use std::fmt::Display;
 
 use attentionstore_model::sampling::Sampled;
+pub use attentionstore_output::Part as OutputPart;
 
 use crate::error::EngineError;
 
@@ -40,9 +41,11 @@ pub enum Finish {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finished {
     pub reason: Finish,
-    /// Answer tokens that lie wholly inside the returned text, and the UTF-8 bytes they cover.
+    /// Answer tokens that lie wholly inside the returned answer, its markers included, and the UTF-8 bytes they cover.
     pub inside_tokens: u32,
     pub inside_bytes: u32,
+    /// Leading answer tokens that are reasoning and its markers.
+    pub reasoning_tokens: u32,
     /// Tokens of the sequence whose KV is kept.
     pub computed_tokens: u32,
     /// Key of the last block if it is partly filled.
@@ -62,8 +65,8 @@ pub struct RowResult {
     pub status: RowStatus,
     /// The sampled token; none where an end or stop token ended the answer, or no token may come next.
     pub sampled: Option<Sampled>,
-    /// Text that can be shown now.
-    pub text: String,
+    /// Parts of the answer that can be shown now.
+    pub parts: Vec<OutputPart>,
     /// The view blocks that these rows filled.
     pub filled: Vec<FilledBlock>,
     pub finished: Option<Finished>,
@@ -71,7 +74,7 @@ pub struct RowResult {
 
 impl RowResult {
     pub fn without_work(sequence: u32, status: RowStatus) -> Self {
-        Self { sequence, status, sampled: None, text: String::new(), filled: Vec::new(), finished: None }
+        Self { sequence, status, sampled: None, parts: Vec::new(), filled: Vec::new(), finished: None }
     }
 }
 

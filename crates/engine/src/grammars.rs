@@ -9,6 +9,7 @@ use attentionstore_grammar::{
 };
 use attentionstore_model::sampling::TokenMask;
 use attentionstore_model::text::Tokenizer;
+use attentionstore_output::Format;
 
 use crate::crew::{Crew, Lane};
 use crate::error::EngineError;
@@ -28,15 +29,21 @@ pub(crate) struct Grammars {
 struct Shared {
     compiler: OnceLock<Result<Compiler, GrammarError>>,
     tokenizer: Arc<Tokenizer>,
+    format: Arc<Format>,
     vocabulary: usize,
     end_tokens: Vec<u32>,
     waiting: AtomicUsize,
 }
 
 impl Grammars {
-    pub fn new(tokenizer: Arc<Tokenizer>, vocabulary: usize, end_tokens: Vec<u32>) -> Self {
+    pub fn new(
+        tokenizer: Arc<Tokenizer>,
+        format: Arc<Format>,
+        vocabulary: usize,
+        end_tokens: Vec<u32>,
+    ) -> Self {
         let compiler = OnceLock::new();
-        let shared = Shared { compiler, tokenizer, vocabulary, end_tokens, waiting: AtomicUsize::new(0) };
+        let shared = Shared { compiler, tokenizer, format, vocabulary, end_tokens, waiting: AtomicUsize::new(0) };
         Self { crew: Crew::new("grammar", 1, PATIENCE, STACK_BYTES), shared: Arc::new(shared) }
     }
 
@@ -79,7 +86,8 @@ impl Shared {
         let mut vocabulary = Vocabulary::new(self.vocabulary, self.end_tokens.clone());
         for id in 0..self.tokenizer.vocab_size() as u32 {
             match self.tokenizer.token_bytes(id) {
-                _ if self.tokenizer.is_special(id) => {
+                // Markers that are no special tokens are no ordinary text either.
+                _ if self.tokenizer.is_special(id) || self.format.tokens().contains_key(&id) => {
                     vocabulary.special(id, self.tokenizer.raw_token_bytes(id))
                 }
                 Some(bytes) => vocabulary.text(id, bytes),

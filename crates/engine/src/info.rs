@@ -26,7 +26,13 @@ pub struct EngineInfo {
     pub temperature: Option<f32>,
     pub top_p: Option<f32>,
     pub top_k: Option<u32>,
+    pub min_p: Option<f32>,
+    pub repetition_penalty: Option<f32>,
     pub has_chat_template: bool,
+    /// Why there is no chat template although the model brings one.
+    pub template_error: Option<String>,
+    /// Name of the form of answers.
+    pub output_format: &'static str,
 }
 
 /// Since start; milliseconds are busy time, in which overlapping work counts once.

@@ -212,7 +212,11 @@ fn describe(
         temperature: model.generation.temperature,
         top_p: model.generation.top_p,
         top_k: model.generation.top_k,
+        min_p: model.generation.min_p,
+        repetition_penalty: model.generation.repetition_penalty,
         has_chat_template: text.has_template(),
+        template_error: text.template_error(),
+        output_format: text.format().name(),
     }
 }
 
@@ -242,6 +246,6 @@ fn start(options: &EngineOptions, opened: Opened, info: EngineInfo) -> Result<En
         .spawn(move || worker.run())
         .map_err(|source| KvError::Io { path: Path::new("engine thread").to_owned(), source })?;
     let thread = Mutex::new(Some(thread));
-    let grammars = Grammars::new(text.tokenizer(), info.vocab_size, info.end_tokens.clone());
+    let grammars = Grammars::new(text.tokenizer(), text.format().clone(), info.vocab_size, info.end_tokens.clone());
     Ok(Engine { info, text, grammars, roots, outbox, meters, inbox, disk: tiers.disk, thread, _lock: lock })
 }

@@ -4,6 +4,7 @@ use attentionstore_kv::BLOCK_TOKENS;
 use attentionstore_kv::key::{BlockKey, KeyHasher, ViewParameters};
 use attentionstore_model::sampling::{SampleOutcome, Sampled, SamplingParams, TokenCounts, TokenMask};
 use attentionstore_model::text::AnswerText;
+use attentionstore_output::{End, Reading};
 
 use crate::constraint::{Constraint, Readiness};
 use crate::error::EngineError;
@@ -28,6 +29,8 @@ pub struct SequenceSpec {
     pub ignore_eos: bool,
     /// Most tokens to sample.
     pub max_tokens: u32,
+    /// How its answer is read; none: all of it is content. Taken when the sequence is added.
+    pub output: Option<Reading>,
     /// Says which tokens may come; none: any may.
     pub constraint: Option<Box<dyn MaskSource>>,
 }
@@ -97,6 +100,9 @@ impl Sequence {
     /// The constraint moves on with `accepted`, or begins where the answer's reasoning has ended.
     fn hold(&mut self, accepted: Option<u32>, makers: &MaskMakers) {
         let Some(constraint) = &mut self.constraint else { return };
+        if !constraint.has_begun() && self.answer.as_ref().is_some_and(AnswerText::in_reasoning) {
+            return;
+        }
         match accepted {
             Some(token) if constraint.has_begun() => constraint.accept(token, makers),
             _ => constraint.begin(makers),
@@ -312,7 +318,7 @@ impl Sequence {
         result.sampled = Some(sampled);
         let answer = self.answer.as_mut()?;
         let delta = answer.push(token);
-        result.text.push_str(&delta.text);
+        result.parts.extend(delta.parts);
         let finish = match delta.stopped {
             Some(stop) => Some(Finish::StopString(stop)),
             None => (self.sampled >= self.spec.max_tokens).then_some(Finish::Length),
@@ -330,9 +336,11 @@ impl Sequence {
         keys: &KeyHasher,
         result: &mut RowResult,
     ) -> Finished {
-        let text = self.answer.take().map(AnswerText::finish).unwrap_or_default();
+        let cut = matches!(reason, Finish::Length | Finish::NoneAllowed | Finish::ConstraintFailed);
+        let end = if cut { End::Cut } else { End::Whole };
+        let text = self.answer.take().map(|answer| answer.finish(end)).unwrap_or_default();
         self.constraint = None;
-        result.text.push_str(&text.rest);
+        result.parts.extend(text.rest);
         // Tokens past a stop string are not part of the answer. Whole blocks that hold some were saved under
         // their own keys and stay; a partly filled one is cut.
         let accepted = self.prompt_len + text.inside_tokens;
@@ -341,6 +349,7 @@ impl Sequence {
             reason,
             inside_tokens: text.inside_tokens as u32,
             inside_bytes: text.inside_bytes as u32,
+            reasoning_tokens: text.reasoning_tokens as u32,
             computed_tokens: kept as u32,
             tail_key: self.partial_key(keys, kept),
         }
@@ -380,6 +389,7 @@ mod tests {
             stop_tokens: Vec::new(),
             ignore_eos: false,
             max_tokens: 100,
+            output: None,
             constraint: None,
         };
         let makers = MaskMakers::new(Arc::default());

@@ -5,7 +5,8 @@ mod lanes;
 use std::sync::Arc;
 
 use attentionstore_model::loader::LoadedModel;
-use attentionstore_model::text::{TextModel, Tokenizer};
+use attentionstore_model::text::{TextError, TextModel, Tokenizer};
+use attentionstore_output::Format;
 
 use crate::error::EngineError;
 use crate::identity::hex;
@@ -25,6 +26,10 @@ impl TextService {
         self.model.tokenizer.clone()
     }
 
+    pub fn format(&self) -> &Arc<Format> {
+        &self.model.format
+    }
+
     pub fn end_tokens(&self) -> &[u32] {
         &self.model.end_tokens
     }
@@ -33,9 +38,15 @@ impl TextService {
         self.model.template.is_some()
     }
 
+    /// Why there is no template although the model brings one.
+    pub fn template_error(&self) -> Option<String> {
+        self.model.template_error.as_ref().map(TextError::to_string)
+    }
+
     pub fn fingerprint(&self) -> String {
         hex(&self.model.fingerprint())
     }
+
     /// Has `work` on a text of `bytes` bytes done on a thread for texts.
     pub fn run(&self, bytes: usize, work: impl FnOnce(&mut dyn FnMut()) + Send + 'static) {
         self.lanes.run(bytes, work);

@@ -9,7 +9,7 @@ use attentionstore_model::text::TextModel;
 use attentionstore_model::weights::{ModelWeights, Tensor, WeightDtype};
 use attentionstore_model::{LoadedModel, WeightsOrigin};
 
-use crate::fixtures::gguf::{Gguf, f32_value, text, u32_value};
+use crate::fixtures::gguf::{Gguf, f32_value, i32_value, text, u32_value};
 use crate::fixtures::{Copy, QUANTISED, TWINS, as_file, gguf_file, hugging_face, must_load};
 
 /// Which part of the model a tensor is, whatever its container calls it, and what it holds.
@@ -219,6 +219,25 @@ fn generation_defaults_come_from_their_file_and_fall_back_to_the_configuration()
     let generation = must_load(&path).generation;
     assert_eq!((generation.eos_ids, generation.bos_id), (vec![0, 2], Some(1)));
     assert_eq!((generation.temperature, generation.top_k), (Some(0.5), Some(40)));
+    assert_eq!((generation.min_p, generation.repetition_penalty), (None, None));
+}
+
+#[test]
+fn every_sampling_default_is_read_from_either_format() {
+    let named = Copy::of("llama").edit("generation_config.json", |config| {
+        config["top_k"] = serde_json::json!(-1);
+        config["min_p"] = serde_json::json!(0.05);
+        config["repetition_penalty"] = serde_json::json!(1.1);
+    });
+    let sampling = Gguf::of("llama")
+        .set("general.sampling.top_k", i32_value(-1))
+        .set("general.sampling.min_p", f32_value(0.05))
+        .set("general.sampling.penalty_repeat", f32_value(1.1));
+    let (_folder, path) = as_file(&sampling.bytes());
+    for generation in [must_load(named.path()).generation, must_load(&path).generation] {
+        assert_eq!(generation.top_k, Some(0));
+        assert_eq!((generation.min_p, generation.repetition_penalty), (Some(0.05), Some(1.1)));
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod text_support;
 use std::sync::Arc;
 
 use attentionstore_model::text::{AnswerText, FinishedText, StopStrings, TextError, TextModel, Tokenizer};
+use attentionstore_output::{End, Format, Part, Reading, Tool};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use text_support::{FAMILIES, default_model, family};
@@ -49,6 +50,15 @@ fn expected_inside(tokenizer: &Tokenizer, tokens: &[u32], text: &str) -> (usize,
     best
 }
 
+/// The content of parts, joined.
+fn content(parts: &[Part]) -> String {
+    let text = |part: &Part| match part {
+        Part::Content(text) => text.clone(),
+        other => panic!("{other:?} is no content"),
+    };
+    parts.iter().map(text).collect()
+}
+
 /// Deltas, the end, and the stop string with the index of the token that completed it.
 fn run(
     model: &TextModel,
@@ -61,15 +71,15 @@ fn run(
     let mut stopped = None;
     for (index, token) in tokens.iter().enumerate() {
         let delta = answer.push(*token);
-        deltas.push(delta.text);
+        deltas.push(content(&delta.parts));
         stopped = stopped.or(delta.stopped.map(|stop| (index, stop)));
     }
-    (deltas, answer.finish(), stopped)
+    (deltas, answer.finish(End::Whole), stopped)
 }
 
 fn check(model: &TextModel, tokens: &[u32], stops: &[String]) {
     let (deltas, finished, stopped) = run(model, tokens, stops);
-    let text = deltas.concat() + &finished.rest;
+    let text = deltas.concat() + &content(&finished.rest);
     let (expected, stop) = expected_text(&model.tokenizer, tokens, stops);
     assert_eq!(text, expected, "tokens {tokens:?}, stops {stops:?}");
     assert_eq!(stopped.map(|(_, stop)| stop), stop, "tokens {tokens:?}, stops {stops:?}");
@@ -140,7 +150,7 @@ fn a_real_text_streams_out_character_by_character_and_whole() {
     let tokens = model.tokenizer.encode(text, attentionstore_model::text::Specials::Plain).unwrap();
     let (deltas, finished, _) = run(&model, &tokens, &[]);
     assert_eq!(deltas.concat(), text);
-    assert_eq!((finished.rest.as_str(), finished.inside_tokens), ("", tokens.len()));
+    assert_eq!((content(&finished.rest).as_str(), finished.inside_tokens), ("", tokens.len()));
     assert!(deltas.iter().filter(|delta| !delta.is_empty()).count() > 20);
 }
 
@@ -161,7 +171,7 @@ fn an_incomplete_character_at_the_end_is_dropped_and_its_tokens_are_not_inside()
     assert_eq!(deltas, ["a", "", ""]);
     assert_eq!(
         finished,
-        FinishedText { rest: String::new(), text_bytes: 1, inside_tokens: 1, inside_bytes: 1 }
+        FinishedText { text_bytes: 1, inside_tokens: 1, inside_bytes: 1, ..FinishedText::default() }
     );
     let (deltas, finished, _) = run(&model, &byte_ids(&model, b"\xE2\x82\xAC"), &[]);
     assert_eq!((deltas.concat().as_str(), finished.inside_tokens), ("€", 3));
@@ -178,7 +188,7 @@ fn a_stop_string_inside_a_token_leaves_that_token_outside() {
     let tokens = [byte_ids(&model, b"a"), vec![word], byte_ids(&model, b"b")].concat();
     let (deltas, finished, stopped_at) = run(&model, &tokens, &["he".to_owned()]);
     assert_eq!(
-        (deltas.concat() + &finished.rest, stopped_at),
+        (deltas.concat() + &content(&finished.rest), stopped_at),
         ("a t".to_owned(), Some((1, "he".to_owned())))
     );
     assert_eq!((finished.inside_tokens, finished.inside_bytes, finished.text_bytes), (1, 1, 3));
@@ -190,9 +200,10 @@ fn what_may_become_a_stop_string_is_held_back_and_comes_out_when_it_does_not() {
     let (deltas, finished, _) =
         run(&model, &byte_ids(&model, b"xababac"), &["abac".to_owned(), "zz".to_owned()]);
     assert_eq!(deltas, ["x", "", "", "", "ab", "", ""]);
-    assert_eq!((finished.rest.as_str(), finished.text_bytes), ("", 3));
+    assert_eq!((content(&finished.rest).as_str(), finished.text_bytes), ("", 3));
     let (deltas, finished, _) = run(&model, &byte_ids(&model, b"xab"), &["abc".to_owned()]);
-    assert_eq!((deltas.concat().as_str(), finished.rest.as_str(), finished.inside_tokens), ("x", "ab", 3));
+    let rest = content(&finished.rest);
+    assert_eq!((deltas.concat().as_str(), rest.as_str(), finished.inside_tokens), ("x", "ab", 3));
 }
 
 #[test]
@@ -202,7 +213,7 @@ fn special_tokens_and_ids_without_a_token_give_no_text_and_end_the_record() {
     let end = model.tokenizer.token_id("<|im_end|>").unwrap();
     for silent in [end, model.tokenizer.vocab_size() as u32, u32::MAX] {
         let (deltas, finished, _) = run(&model, &[a, silent, b], &["<|im_end|>".to_owned()]);
-        assert_eq!((deltas.concat() + &finished.rest, finished.text_bytes), ("ab".to_owned(), 2));
+        assert_eq!((deltas.concat() + &content(&finished.rest), finished.text_bytes), ("ab".to_owned(), 2));
         assert_eq!((finished.inside_tokens, finished.inside_bytes), (1, 1));
     }
 }
@@ -210,4 +221,123 @@ fn special_tokens_and_ids_without_a_token_give_no_text_and_end_the_record() {
 #[test]
 fn an_empty_stop_string_is_refused() {
     assert_eq!(StopStrings::new(&["a", ""]).err(), Some(TextError::EmptyStop));
+}
+
+/// Answers of a model whose reasoning and calls have tokens. The vocabulary has none of the usual names for them, so
+/// other special tokens of it stand for the markers.
+struct Marked {
+    model: TextModel,
+    format: Arc<Format>,
+    /// The tokens for `<think>`, `</think>`, `<tool_call>` and `</tool_call>`.
+    ids: [u32; 4],
+}
+
+impl Marked {
+    fn new() -> Self {
+        let model = family("gpt2");
+        let size = model.tokenizer.vocab_size() as u32;
+        let ids = [size - 1, size - 2, size - 3, size - 4];
+        let names = ["<think>", "</think>", "<tool_call>", "</tool_call>"];
+        let id = |text: &str| names.iter().position(|name| *name == text).map(|at| ids[at]);
+        let format = Arc::new(Format::detect("<tool_call></tool_call></think>", id));
+        Self { model, format, ids }
+    }
+
+    /// Reads `output`, in which `0` to `3` stand for the markers and all else for bytes.
+    fn run(
+        &self,
+        output: &str,
+        stops: &[&str],
+        end: End,
+    ) -> (Vec<Part>, FinishedText, Vec<u32>, Option<String>) {
+        let tokens: Vec<u32> = output
+            .bytes()
+            .map(|byte| match byte {
+                b'0'..=b'3' => self.ids[usize::from(byte - b'0')],
+                byte => byte_ids(&self.model, &[byte])[0],
+            })
+            .collect();
+        let tool = Tool { name: "f".into(), description: None, parameters: None, strict: false };
+        let reading = Reading { tools: Arc::from([tool]), calls: true, starts_in_reasoning: false };
+        let stops = Arc::new(StopStrings::new(stops).unwrap());
+        let mut answer =
+            AnswerText::of_format(self.model.tokenizer.clone(), stops, self.format.clone(), reading);
+        let (mut parts, mut stopped) = (Vec::new(), None);
+        for token in &tokens {
+            let delta = answer.push(*token);
+            parts.extend(delta.parts);
+            stopped = delta.stopped;
+        }
+        let mut finished = answer.finish(end);
+        parts.append(&mut finished.rest);
+        (joined(parts), finished, tokens, stopped)
+    }
+}
+
+fn joined(parts: Vec<Part>) -> Vec<Part> {
+    let mut joined: Vec<Part> = Vec::new();
+    for part in parts {
+        match (joined.last_mut(), &part) {
+            (Some(Part::Content(last)), Part::Content(text))
+            | (Some(Part::Reasoning(last)), Part::Reasoning(text))
+            | (Some(Part::Arguments(last)), Part::Arguments(text)) => last.push_str(text),
+            _ => joined.push(part),
+        }
+    }
+    joined
+}
+
+#[test]
+fn markers_of_the_format_are_inside_of_the_record() {
+    let marked = Marked::new();
+    let output = "0hm1\n\nok2{\"name\": \"f\", \"arguments\": {}}3";
+    let (parts, finished, tokens, _) = marked.run(output, &[], End::Whole);
+    let call = Part::Call { name: "f".into() };
+    let content = Part::Content("ok".into());
+    assert_eq!(parts, [Part::Reasoning("hm".into()), content, call, Part::Arguments("{}".into())]);
+    assert_eq!(finished.inside_tokens, tokens.len());
+    let markers = "<think></think><tool_call></tool_call>".len();
+    assert_eq!(finished.inside_bytes, tokens.len() - 4 + markers);
+    assert_eq!(finished.text_bytes, finished.inside_bytes);
+    assert_eq!(finished.reasoning_tokens, 4, "<think>, h, m, </think>");
+}
+
+#[test]
+fn an_answer_without_markers_has_no_reasoning_tokens() {
+    let marked = Marked::new();
+    let (parts, finished, tokens, _) = marked.run("plain\n", &[], End::Whole);
+    assert_eq!(parts, [Part::Content("plain\n".into())]);
+    assert_eq!((finished.inside_tokens, finished.reasoning_tokens), (tokens.len(), 0));
+}
+
+#[test]
+fn reasoning_that_never_ends_is_all_of_the_answer() {
+    let marked = Marked::new();
+    let (parts, finished, tokens, _) = marked.run("0hm", &[], End::Cut);
+    assert_eq!(parts, [Part::Reasoning("hm".into())]);
+    assert_eq!((finished.inside_tokens, finished.reasoning_tokens), (tokens.len(), tokens.len()));
+}
+
+#[test]
+fn stop_strings_count_outside_of_reasoning_only() {
+    let marked = Marked::new();
+    let (parts, finished, _, stopped) = marked.run("0a END b1c END d", &["END"], End::Whole);
+    assert_eq!(parts, [Part::Reasoning("a END b".into()), Part::Content("c ".into())]);
+    assert_eq!(stopped.as_deref(), Some("END"));
+    assert_eq!(finished.text_bytes, "<think>a END b</think>c ".len());
+    // Text that was held back before reasoning or a marker comes out in its place.
+    let (parts, ..) = marked.run("xE0a1EN2", &["END"], End::Whole);
+    let texts =
+        [Part::Content("xE".into()), Part::Reasoning("a".into()), Part::Content("EN<tool_call>".into())];
+    assert_eq!(parts, texts);
+}
+
+#[test]
+fn a_marker_may_be_a_stop_string() {
+    let marked = Marked::new();
+    let (parts, finished, tokens, stopped) =
+        marked.run("2{\"name\": \"f\", \"arguments\": {}}3", &["</tool_call>"], End::Whole);
+    assert_eq!(parts, [Part::Call { name: "f".into() }, Part::Arguments("{}".into())]);
+    assert_eq!(stopped.as_deref(), Some("</tool_call>"));
+    assert_eq!(finished.inside_tokens, tokens.len() - 1);
 }

@@ -9,6 +9,7 @@ use attentionstore_model::text::{
     AnswerText, ChatDate, ChatMessage, ChatRequest, EncodedPrompt, Specials, StopStrings, TextError,
     TextModel,
 };
+use attentionstore_output::{End, Part};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use text_support::{FAMILIES, answer, decode, default_model, family, family_with, message};
@@ -108,9 +109,14 @@ fn names_are_text_too_and_roles_must_be_words() {
 /// An answer as the engine makes it from sampled tokens: its text, and what is kept of its tokens.
 fn generated(model: &TextModel, tokens: &[u32], stops: &[&str]) -> ChatMessage {
     let mut text = AnswerText::new(model.tokenizer.clone(), Arc::new(StopStrings::new(stops).unwrap()));
-    let mut content: String = tokens.iter().map(|token| text.push(*token).text).collect();
-    let finished = text.finish();
-    content.push_str(&finished.rest);
+    let mut parts: Vec<Part> = tokens.iter().flat_map(|token| text.push(*token).parts).collect();
+    let mut finished = text.finish(End::Whole);
+    parts.append(&mut finished.rest);
+    let of_part = |part: &Part| match part {
+        Part::Content(text) => text.clone(),
+        other => panic!("{other:?} is no content"),
+    };
+    let content: String = parts.iter().map(of_part).collect();
     answer(&content, &tokens[..finished.inside_tokens], finished.inside_bytes)
 }
 

@@ -44,11 +44,12 @@ const SURFACE_BODIES = /^ts\/surfaces\/[\w-]+\/schemas\//
 const CRATE_ARROWS: Readonly<Record<string, readonly string[]>> = {
   uring: [],
   cuda: [],
+  output: [],
   kv: ['uring'],
-  model: ['kv', 'cuda'],
+  model: ['kv', 'cuda', 'output'],
   grammar: [],
-  engine: ['model', 'grammar', 'kv', 'uring'],
-  binding: ['engine', 'model', 'kv', 'uring', 'cuda'],
+  engine: ['model', 'output', 'grammar', 'kv', 'uring'],
+  binding: ['engine', 'model', 'output', 'kv', 'uring', 'cuda'],
 }
 
 /** Packages that the page may import besides its own files. */

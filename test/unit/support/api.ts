@@ -87,6 +87,7 @@ export async function openApiOver(
       host: '127.0.0.1',
       port: 0,
       maxBodyBytes: 64 * 1024,
+      keepAliveMs: 5000,
       access: { allowedHosts: [], corsOrigins: [] },
       webDirectory: 'no-such-directory',
       ...options,

@@ -38,6 +38,7 @@ export const fakeInfo: EngineInfo = {
   endTokens: [0],
   defaults: { temperature: 0.6, topP: 0.95 },
   hasChatTemplate: true,
+  outputFormat: 'generic',
 }
 
 /** A token is a byte; 256 and above have no text. */

@@ -40,6 +40,21 @@ export class FakeTerminal implements Terminal {
     return () => void this.#events.off('hangup', listener)
   }
 
+  /** The process's own warnings and errors stay the test's. */
+  onTrouble(): () => void {
+    return () => {}
+  }
+
+  onOrphaned(listener: () => void): () => void {
+    this.#events.on('orphaned', listener)
+    return () => void this.#events.off('orphaned', listener)
+  }
+
+  /** As the end of npx would. */
+  orphan(): void {
+    this.#events.emit('orphaned')
+  }
+
   /** As `kill -HUP` would. */
   hangUp(): void {
     this.#events.emit('hangup')

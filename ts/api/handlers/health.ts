@@ -1,22 +1,23 @@
 import { ApiError } from '../../protocol/errors.js'
-import type { InferenceService } from '../../service/types.js'
 import { json } from '../../surfaces/surface.js'
-import type { Handler } from '../route.js'
+import type { ApiContext, ApiRequest, Handler } from '../route.js'
 
 /** GET /health: the process is alive, and so is its engine. */
-export const health: Handler = (_, { service }) => {
-  checkEngine(service)
+export const health: Handler = (request, context) => {
+  checkEngine(request, context)
   return json({ status: 'ok' })
 }
 
 /** GET /ready: new requests are taken. */
-export const ready: Handler = (_, { service }) => {
-  checkEngine(service)
-  if (service.ready) return json({ status: 'ready' })
+export const ready: Handler = (request, context) => {
+  checkEngine(request, context)
+  if (context.service.ready) return json({ status: 'ready' })
   throw new ApiError('draining', 'The server takes no new requests.')
 }
 
-/** The process is about to end; a probe hears why. */
-function checkEngine({ failure }: InferenceService): void {
-  if (failure) throw new ApiError('engine_stopped', failure.message, null, failure.context)
+/** The process is about to end. A probe hears that it is; the reason is for those who may see the admin routes. */
+function checkEngine({ credentials, isKnownHost }: ApiRequest, { service: { failure }, auth }: ApiContext): void {
+  if (!failure) return
+  const mayKnow = isKnownHost && auth.allows('admin', credentials)
+  throw new ApiError('engine_stopped', mayKnow ? failure.message : 'The engine has ended.', null, mayKnow ? failure.context : {})
 }

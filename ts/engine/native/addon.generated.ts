@@ -70,7 +70,11 @@ export interface BindingInfo {
   temperature?: number
   topP?: number
   topK?: number
+  minP?: number
+  repetitionPenalty?: number
   hasChatTemplate: boolean
+  templateError?: string
+  outputFormat: string
 }
 
 export interface BindingMessage {
@@ -106,6 +110,14 @@ export interface BindingOpenOptions {
   kvDtype: 'bf16' | 'f32'
   /** `avx512`, `avx2` or `portable` in tests; otherwise the best there is. */
   instructionSet?: string
+}
+
+/** How an answer is read. */
+export interface BindingOutput {
+  /** JSON text of a list of tools: name, parameters. */
+  tools: string
+  calls: boolean
+  startsInReasoning: boolean
 }
 
 /** A prompt's tokens, or by how many it is too long. */
@@ -155,6 +167,8 @@ export interface BindingSequence {
   stopTokens: Array<number>
   ignoreEos: boolean
   maxTokens: number
+  /** Absent: the answer is content. */
+  output?: BindingOutput
 }
 
 export interface BindingStats {

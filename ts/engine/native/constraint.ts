@@ -31,5 +31,7 @@ export function textsOf(source: ConstraintSource): string[] {
       return [...source.choices]
     case 'grammar':
       return [source.grammar]
+    case 'calls':
+      return [JSON.stringify({ tools: source.tools, choice: source.choice, parallel: source.parallel })]
   }
 }

@@ -1,5 +1,6 @@
 // The one place where what Rust reports becomes an error object.
 
+import { causeOf, type EngineCode } from '../../protocol/engine-codes.js'
 import { type AttentionStoreError, EngineError, ExitError } from '../../protocol/errors.js'
 
 interface NativeErrorBody {
@@ -7,21 +8,6 @@ interface NativeErrorBody {
   readonly message: string
   readonly context: Readonly<Record<string, string | number | boolean | null>>
 }
-
-/** Codes that say: the model or the configuration is wrong (exit 2). */
-const CONFIGURATION_CODES: ReadonlySet<string> = new Set([
-  'model_io',
-  'model_malformed',
-  'model_unsupported',
-  'model_invalid',
-  'model_memory',
-  'invalid_option',
-  'kv_locked',
-  'kv_no_space',
-  'kv_io',
-  'kv_invalid',
-  'kv_memory',
-])
 
 function isBody(value: unknown): value is NativeErrorBody {
   return typeof value === 'object' && value !== null && 'code' in value && 'message' in value
@@ -42,16 +28,25 @@ function bodyOf(thrown: unknown): NativeErrorBody {
 /** An error of a running engine. */
 export function engineError(thrown: unknown): AttentionStoreError {
   const { code, message, context } = bodyOf(thrown)
-  return new EngineError(code, message, context, { cause: thrown })
+  return new EngineError(code as EngineCode, message, context, { cause: thrown })
 }
 
-/** What a device answers that is not there, or cannot be used. */
-const DEVICE_CODE = 'model_device'
+/** The option to change, where the sentence of the crates does not say. */
+const ADVICE: Readonly<Record<string, string>> = {
+  kv_locked: 'give this server another --data-dir',
+  kv_no_space: 'give a smaller --ssd-bytes, 0 to turn the tier off, or another disk with --ssd-path',
+  kv_io: '--data-dir and --ssd-path say where the server writes',
+  kv_memory: 'give a smaller --dram-bytes or --hbm-bytes',
+  model_memory: 'give a smaller --hbm-bytes or --dram-bytes, or a smaller --model',
+  model_io: '--model says where the model is',
+}
 
 /** An error of starting: wrong model or configuration exits 2, a missing device 3, anything else is passed on. */
 export function startError(thrown: unknown): AttentionStoreError {
   const { code, message, context } = bodyOf(thrown)
-  if (code === DEVICE_CODE) return new ExitError(3, code, message, context, { cause: thrown })
-  if (!CONFIGURATION_CODES.has(code)) return engineError(thrown)
-  return new ExitError(2, code, message, context, { cause: thrown })
+  const cause = causeOf(code)
+  if (cause === 'device') return new ExitError(3, code, message, context, { cause: thrown })
+  const advice = ADVICE[code]
+  if (cause === 'configuration') return new ExitError(2, code, advice === undefined ? message : `${message}; ${advice}`, context, { cause: thrown })
+  return engineError(thrown)
 }

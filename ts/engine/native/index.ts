@@ -6,13 +6,15 @@ import type {
   EngineInfo,
   EngineStats,
   EngineText,
+  OutputReading,
   SequenceSpec,
   StepPlan,
   StepReply,
   Transfer,
 } from '../types.js'
 import { loadAddon } from './addon.js'
-import type { BindingEngine, BindingInfo, BindingOpenOptions, BindingSequence } from './addon.generated.js'
+import { usableDefaults } from './defaults.js'
+import type { BindingEngine, BindingInfo, BindingOpenOptions, BindingOutput, BindingSequence } from './addon.generated.js'
 import { engineError, startError } from './errors.js'
 import { bindingOf } from './constraint.js'
 import { NativeText } from './text.js'
@@ -128,16 +130,12 @@ export class NativeEngine implements Engine {
 }
 
 function engineInfo(native: BindingInfo): EngineInfo {
-  const { hbmSlots, dramSlots, ssdSlots, temperature, topP, topK, cappedBySlidingWindow: _, ...same } = native
+  const { hbmSlots, dramSlots, ssdSlots, temperature, topP, topK, minP, repetitionPenalty, cappedBySlidingWindow: _, ...same } = native
   return {
     ...same,
     kind: 'native',
     slots: { hbm: hbmSlots, dram: dramSlots, ssd: ssdSlots },
-    defaults: {
-      ...(temperature === undefined ? {} : { temperature }),
-      ...(topP === undefined ? {} : { topP }),
-      ...(topK === undefined ? {} : { topK }),
-    },
+    defaults: usableDefaults({ temperature, topP, topK, minP, repetitionPenalty }),
   }
 }
 
@@ -163,7 +161,14 @@ function nativeSequence(spec: SequenceSpec): BindingSequence {
     stopTokens: [...spec.stopTokens],
     ignoreEos: spec.ignoreEos,
     maxTokens: spec.maxTokens,
+    ...(spec.output === undefined ? {} : { output: nativeOutput(spec.output) }),
   }
+}
+
+/** Of the tools only that goes along which reading an answer takes. */
+function nativeOutput({ tools, calls, startsInReasoning }: OutputReading): BindingOutput {
+  const read = calls ? tools.map(({ name, parameters }) => ({ name, parameters })) : []
+  return { tools: JSON.stringify(read), calls, startsInReasoning }
 }
 
 /**

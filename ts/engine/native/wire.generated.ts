@@ -60,10 +60,16 @@ export interface RowResult {
   readonly sequence: number
   readonly status: RowStatus
   readonly sampled: Sampled | undefined
-  readonly text: string
+  readonly parts: ReadonlyArray<OutputPart>
   readonly filled: ReadonlyArray<FilledBlock>
   readonly finished: Finished | undefined
 }
+
+export type OutputPart =
+  | { readonly kind: 'content'; readonly value: string }
+  | { readonly kind: 'reasoning'; readonly value: string }
+  | { readonly kind: 'call'; readonly name: string }
+  | { readonly kind: 'arguments'; readonly value: string }
 
 const ROW_STATUS = ['ok', 'noop', 'void', 'late'] as const
 export type RowStatus = (typeof ROW_STATUS)[number]
@@ -83,6 +89,7 @@ export interface Finished {
   readonly reason: Finish
   readonly insideTokens: number
   readonly insideBytes: number
+  readonly reasoningTokens: number
   readonly computedTokens: number
   readonly tailKey: BlockKey | undefined
 }
@@ -218,10 +225,28 @@ function readRowResult(from: WordReader): RowResult {
   const sequence = from.word()
   const status = readRowStatus(from)
   const sampled = flags & 1 ? readSampled(from) : undefined
-  const text = from.text()
+  const parts = from.list(readOutputPart)
   const filled = from.list(readFilledBlock)
   const finished = flags & 2 ? readFinished(from) : undefined
-  return { sequence, status, sampled, text, filled, finished }
+  return { sequence, status, sampled, parts, filled, finished }
+}
+
+function readOutputPart(from: WordReader): OutputPart {
+  const kind = from.word()
+  switch (kind) {
+    case 0:
+      return { kind: 'content', value: from.text() }
+    case 1:
+      return { kind: 'reasoning', value: from.text() }
+    case 2: {
+      const name = from.text()
+      return { kind: 'call', name }
+    }
+    case 3:
+      return { kind: 'arguments', value: from.text() }
+    default:
+      throw new Error(`The wire has no OutputPart of number ${kind}.`)
+  }
 }
 
 function readRowStatus(from: WordReader): RowStatus {
@@ -247,9 +272,10 @@ function readFinished(from: WordReader): Finished {
   const reason = readFinish(from)
   const insideTokens = from.word()
   const insideBytes = from.word()
+  const reasoningTokens = from.word()
   const computedTokens = from.word()
   const tailKey = flags & 1 ? from.key() : undefined
-  return { reason, insideTokens, insideBytes, computedTokens, tailKey }
+  return { reason, insideTokens, insideBytes, reasoningTokens, computedTokens, tailKey }
 }
 
 function readFinish(from: WordReader): Finish {

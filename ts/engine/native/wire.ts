@@ -1,7 +1,7 @@
 // The packed form in which plans and transfers go to Rust and events come back: little-endian 32-bit words.
 // `crates/engine/wire.json` describes it; here is only what it means where the two sides name things in their own way.
 
-import type { EngineEvent, FinishReason, RowResult, StepPlan, Transfer, TransferDone } from '../types.js'
+import type { EngineEvent, FinishReason, OutputPart, RowResult, StepPlan, Transfer, TransferDone } from '../types.js'
 import { readEngineEvent, writeStepPlan, writeTransfer } from './wire.generated.js'
 import type * as packed from './wire.generated.js'
 import { WordReader, WordWriter } from './words.js'
@@ -41,8 +41,8 @@ function transferDone({ id, bytes, ms, error }: packed.TransferDone): TransferDo
 }
 
 /** Written field by field: spreading objects would take longer than all the rest. */
-function rowResult({ sequence, status, text, filled, sampled, finished }: packed.RowResult): RowResult {
-  const result: { -readonly [Field in keyof RowResult]: RowResult[Field] } = { sequence, status, text, filled }
+function rowResult({ sequence, status, parts, filled, sampled, finished }: packed.RowResult): RowResult {
+  const result: { -readonly [Field in keyof RowResult]: RowResult[Field] } = { sequence, status, parts: parts.length === 0 ? NO_PARTS : parts.map(outputPart), filled }
   if (sampled !== undefined) {
     const { token, logprob, top } = sampled
     result.token = token
@@ -51,10 +51,16 @@ function rowResult({ sequence, status, text, filled, sampled, finished }: packed
   return finished === undefined ? result : Object.assign(result, ending(finished))
 }
 
-type End = Required<Pick<RowResult, 'finish' | 'stopped' | 'insideTokens' | 'insideBytes' | 'computedTokens' | 'tailKey'>>
+const NO_PARTS: readonly OutputPart[] = []
 
-function ending({ reason, insideTokens, insideBytes, computedTokens, tailKey }: packed.Finished): End {
-  return { ...reasonToEnd(reason), insideTokens, insideBytes, computedTokens, tailKey: tailKey ?? null }
+function outputPart(part: packed.OutputPart): OutputPart {
+  return part.kind === 'call' ? part : { kind: part.kind, text: part.value }
+}
+
+type End = Required<Pick<RowResult, 'finish' | 'stopped' | 'insideTokens' | 'insideBytes' | 'reasoningTokens' | 'computedTokens' | 'tailKey'>>
+
+function ending({ reason, insideTokens, insideBytes, reasoningTokens, computedTokens, tailKey }: packed.Finished): End {
+  return { ...reasonToEnd(reason), insideTokens, insideBytes, reasoningTokens, computedTokens, tailKey: tailKey ?? null }
 }
 
 /** End tokens, stop tokens and stop strings are one reason; they differ in what the stop was. */

@@ -1,6 +1,7 @@
-// The text of one answer as its tokens come: incomplete characters and possible beginnings of stop strings are held back.
+// One answer as its tokens come: incomplete characters, possible beginnings of stop strings and of tags are held back.
 
-import type { FinishReason, SequenceSpec } from '../types.js'
+import type { FinishReason, OutputPart, SequenceSpec } from '../types.js'
+import { OutputReader } from './output.js'
 import { bytesOf, TURN_END } from './vocabulary.js'
 
 export interface AnswerEnd {
@@ -8,10 +9,11 @@ export interface AnswerEnd {
   readonly stopped: string | number | null
   readonly insideTokens: number
   readonly insideBytes: number
+  readonly reasoningTokens: number
 }
 
 export interface AnswerStep {
-  readonly text: string
+  readonly parts: readonly OutputPart[]
   /** The sampled token counts as part of the answer. */
   readonly isCounted: boolean
   readonly end: AnswerEnd | null
@@ -20,12 +22,17 @@ export interface AnswerStep {
 export class Answer {
   readonly #spec: SequenceSpec
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+  readonly #reader: OutputReader
   readonly #tokens: number[] = []
   #text = ''
   #shown = 0
+  #reasoningTokens = 0
+  /** Nothing but reasoning has come. */
+  #isLeading = true
 
   constructor(spec: SequenceSpec) {
     this.#spec = spec
+    this.#reader = new OutputReader(spec.output)
   }
 
   add(token: number): AnswerStep {
@@ -33,17 +40,31 @@ export class Answer {
     if (token === TURN_END && !ignoreEos) return this.#endBefore(null)
     if (stopTokens.includes(token)) return this.#endBefore(token)
     this.#tokens.push(token)
-    const searchFrom = this.#shown
-    this.#text += this.#decoder.decode(bytesOf(token), { stream: true })
-    const stop = this.#findStop(searchFrom)
-    if (stop) {
-      this.#text = this.#text.slice(0, stop.at)
-      return { text: this.#show(this.#text.length), isCounted: true, end: this.#end('stop', stop.text) }
+    const wasReasoning = this.#reader.inReasoning
+    const parts: OutputPart[] = []
+    const stop = this.#take(this.#decoder.decode(bytesOf(token), { stream: true }), parts)
+    this.#countReasoning(wasReasoning, parts)
+    if (stop !== null) return this.#ended(parts, true, 'stop', stop)
+    if (this.#tokens.length === maxTokens) return this.#ended(parts, true, 'length', null)
+    return { parts: merged(parts), isCounted: true, end: null }
+  }
+
+  /** Takes text in, a character at a time: where reasoning ends is where stop strings begin to count. The stop, if one is complete. */
+  #take(text: string, parts: OutputPart[]): string | null {
+    for (const character of text) {
+      this.#text += character
+      if (this.#reader.inReasoning) {
+        this.#show(this.#text.length, parts)
+        continue
+      }
+      const stop = this.#findStop()
+      if (stop !== null) {
+        this.#text = this.#text.slice(0, this.#text.length - stop.length)
+        return stop
+      }
+      this.#show(this.#text.length - this.#heldBack(), parts)
     }
-    if (this.#tokens.length === maxTokens) {
-      return { text: this.#show(this.#text.length), isCounted: true, end: this.#end('length', null) }
-    }
-    return { text: this.#show(this.#text.length - this.#heldBack()), isCounted: true, end: null }
+    return null
   }
 
   /** No token may follow. */
@@ -52,22 +73,24 @@ export class Answer {
   }
 
   #endBefore(stopped: number | null): AnswerStep {
-    return { text: this.#show(this.#text.length), isCounted: false, end: this.#end('stop', stopped) }
+    return this.#ended([], false, 'stop', stopped)
   }
 
-  #show(to: number): string {
-    const text = this.#text.slice(this.#shown, to)
+  #ended(parts: OutputPart[], isCounted: boolean, finish: FinishReason, stopped: string | number | null): AnswerStep {
+    this.#show(this.#text.length, parts)
+    parts.push(...this.#reader.finish())
+    return { parts: merged(parts), isCounted, end: this.#end(finish, stopped) }
+  }
+
+  #show(to: number, parts: OutputPart[]): void {
+    parts.push(...this.#reader.push(this.#text.slice(this.#shown, to)))
     this.#shown = Math.max(this.#shown, to)
-    return text
   }
 
-  #findStop(from: number): { at: number; text: string } | null {
-    let first: { at: number; text: string } | null = null
-    for (const text of this.#spec.stop) {
-      const at = this.#text.indexOf(text, from)
-      if (at >= 0 && (first === null || at < first.at)) first = { at, text }
-    }
-    return first
+  /** The longest stop string that the text ends with; all of it is behind what was shown. */
+  #findStop(): string | null {
+    const ends = this.#spec.stop.filter(stop => this.#text.endsWith(stop) && this.#text.length - stop.length >= this.#shown)
+    return ends.toSorted((a, b) => b.length - a.length)[0] ?? null
   }
 
   /** Characters at the end that might be the beginning of a stop string. */
@@ -81,6 +104,13 @@ export class Answer {
     return held
   }
 
+  #countReasoning(wasReasoning: boolean, parts: readonly OutputPart[]): void {
+    if (!this.#isLeading) return
+    const isReasoning = this.#reader.inReasoning
+    if (isReasoning || wasReasoning) this.#reasoningTokens = this.#tokens.length
+    this.#isLeading = isReasoning || (!wasReasoning && parts.every(part => part.kind === 'reasoning'))
+  }
+
   /** The longest run of tokens whose bytes are the beginning of the text. */
   #end(finish: FinishReason, stopped: string | number | null): AnswerEnd {
     const bytes = new TextEncoder().encode(this.#text)
@@ -92,6 +122,17 @@ export class Answer {
       insideBytes += piece.length
       insideTokens++
     }
-    return { finish, stopped, insideTokens, insideBytes }
+    return { finish, stopped, insideTokens, insideBytes, reasoningTokens: this.#reasoningTokens }
   }
+}
+
+/** Neighbours of one kind as one. */
+function merged(parts: readonly OutputPart[]): OutputPart[] {
+  const joined: OutputPart[] = []
+  for (const part of parts) {
+    const last = joined.at(-1)
+    if (part.kind !== 'call' && last?.kind === part.kind) joined[joined.length - 1] = { kind: part.kind, text: last.text + part.text }
+    else joined.push(part)
+  }
+  return joined
 }

@@ -17,6 +17,7 @@ export class SimulatedConstraint implements CompiledConstraint {
   /** @param isRecorded The engine's answers come from a recording: it holds them to nothing. */
   static of(source: ConstraintSource, isRecorded: boolean): SimulatedConstraint {
     if (isRecorded) return new SimulatedConstraint(source.kind, null)
+    if (source.kind === 'calls') return new SimulatedConstraint('calls', source.choice === 'auto' ? null : callsOf(source).map(encodeText))
     if (source.kind === 'choice') return new SimulatedConstraint('choice', source.choices.map(encodeText))
     throw new EngineError('grammar_unsupported', `The simulated engine holds answers to a choice; ${source.kind} is not supported.`, { kind: source.kind })
   }
@@ -27,6 +28,12 @@ export class SimulatedConstraint implements CompiledConstraint {
     const begun = this.#choices.filter(choice => answer.every((token, at) => choice[at] === token))
     return [...new Set(begun.map(choice => choice[answer.length] ?? TURN_END))]
   }
+}
+
+/** A call of each tool that may be called, in the engine's own form, without arguments. */
+function callsOf({ tools, choice }: Extract<ConstraintSource, { kind: 'calls' }>): string[] {
+  const chosen = typeof choice === 'string' ? tools : tools.filter(({ name }) => name === choice.name)
+  return chosen.map(({ name }) => `<tool_call>${name}{}</tool_call>`)
 }
 
 /** The constraint of a sequence of this engine. */

@@ -259,7 +259,7 @@ export class SimulatedEngine implements Engine {
     const { sequence: id, from, count, sample } = row
     const sequence = this.#sequenceOf(id)
     const to = from + count
-    const nothing = { sequence: id, text: '', filled: [] }
+    const nothing = { sequence: id, parts: [], filled: [] }
     if (sequence.isFinished) return { ...nothing, status: 'noop' }
     const hidden = leftOut(sequence.spec.view, from)
     const slots = sequence.blocksSeenBy(row).map(index => sequence.table[index])
@@ -285,18 +285,18 @@ export class SimulatedEngine implements Engine {
     return { ...nothing, status: 'late' }
   }
 
-  #sample(sequence: SimulatedSequence, state: number, computed: number): Pick<RowResult, 'text'> & Partial<RowResult> {
+  #sample(sequence: SimulatedSequence, state: number, computed: number): Pick<RowResult, 'parts'> & Partial<RowResult> {
     const { sampling, ignoreEos } = sequence.spec
     const allowed = sequence.constraint?.allowed(sequence.answered)?.filter(token => !ignoreEos || token !== TURN_END) ?? null
     if (sequence.constraint) this.#totals.masks++
-    if (allowed?.length === 0) return { text: '', ...this.#finish(sequence, sequence.answer.endHere('none_allowed'), computed) }
+    if (allowed?.length === 0) return { parts: [], ...this.#finish(sequence, sequence.answer.endHere('none_allowed'), computed) }
     const token = this.#options.recorded?.(sequence.spec, computed) ?? sampleToken(state, sampling, computed, ignoreEos, allowed)
-    const { text, isCounted, end } = sequence.answer.add(token)
+    const { parts, isCounted, end } = sequence.answer.add(token)
     if (isCounted) sequence.tokens.push(token)
     const logprob = sampling.logprobs === null || !isCounted ? {} : { logprob: logprobOf(token, sampling.logprobs) }
     const sampled = isCounted ? { token, ...logprob } : {}
-    if (!end) return { text, ...sampled }
-    return { text, ...sampled, ...this.#finish(sequence, end, computed) }
+    if (!end) return { parts, ...sampled }
+    return { parts, ...sampled, ...this.#finish(sequence, end, computed) }
   }
 
   #finish(sequence: SimulatedSequence, end: AnswerEnd, computed: number): Partial<RowResult> {
@@ -334,5 +334,6 @@ function infoOf(options: SimulatedOptions): EngineInfo {
     endTokens: [TURN_END],
     defaults: {},
     hasChatTemplate: true,
+    outputFormat: 'simulated',
   }
 }

@@ -114,11 +114,14 @@ export class ReplyReader {
       const block = sequence.table.at(index)?.block
       if (block) this.#saver.want(block)
     }
-    if (row.text !== '') sequence.answer?.add(row.text)
-    if (row.text !== '' || row.token !== undefined) {
+    for (const part of row.parts) if (part.kind === 'content') sequence.answer?.add(part.text)
+    if (row.parts.length > 0 || row.token !== undefined) {
       sequence.times.answer(this.#core.clock.now())
-      sequence.turn.delta(row.text, row.token, row.logprob)
+      sequence.turn.delta(row.parts, row.token, row.logprob)
     }
-    if (row.finish !== undefined) this.#listener.finished(sequence, row)
+    if (row.finish === undefined) return
+    // A token was sampled that is not in the answer.
+    if (row.token === undefined && row.finish !== 'none_allowed') sequence.endedByToken()
+    this.#listener.finished(sequence, row)
   }
 }

@@ -61,6 +61,7 @@ export class Sequence {
   #tokens: TokenList
   #keys: BlockKey[]
   #turnUse: TurnUse | null = null
+  #isEndedByToken = false
   #wants = NO_WANTS
 
   constructor(
@@ -142,9 +143,19 @@ export class Sequence {
     return this.#wants
   }
 
-  /** Tokens sampled so far. */
+  /** Tokens of the answer so far. */
   get answerLength(): number {
     return this.#tokens.length - this.promptLength
+  }
+
+  /** Tokens that were generated, the one that ended the answer among them: it was sampled, and is not part of the answer. */
+  get generatedLength(): number {
+    return this.answerLength + (this.#isEndedByToken ? 1 : 0)
+  }
+
+  /** An end or stop token ended the answer. */
+  endedByToken(): void {
+    this.#isEndedByToken = true
   }
 
   /** Rows that the next plan may have. */

@@ -53,7 +53,7 @@ export class Accounts {
 
   usageOf(sequence: Sequence): TurnUsage {
     const { costs, options } = this.#core
-    return usageOf(sequence, sequence.answerLength, tokens => costs.promptMs(tokens, options.maxBatchTokens))
+    return usageOf(sequence, sequence.generatedLength, tokens => costs.promptMs(tokens, options.maxBatchTokens))
   }
 
   async close(): Promise<void> {
@@ -74,7 +74,7 @@ export class Accounts {
     const { counters } = this.#core
     const split = sequence.serving.settled
     counters.promptTokens += sequence.history.length
-    counters.completionTokens += sequence.answerLength
+    counters.completionTokens += sequence.generatedLength
     counters.recomputedTokens += sequence.progress.recomputed
     if (!split) return
     counters.computedTokens += split.computed

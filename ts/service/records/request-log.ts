@@ -50,7 +50,8 @@ export class RequestLog {
       tenant: sequence.tenant,
       input_tokens: usage.promptTokens,
       system_tokens: sequence.wishes.systemTokens,
-      output_tokens: usage.completionTokens,
+      // Those that lie in the blocks: without the token that ended the answer.
+      output_tokens: sequence.answerLength,
       block_hashes: keys.map(key => this.#hash(key)),
       reused: hbm + dram + ssd,
       outside_view: usage.outsideViewTokens,

@@ -98,6 +98,7 @@ impl Driver {
             stop_tokens: Vec::new(),
             ignore_eos: true,
             max_tokens: answers as u32,
+            output: None,
             constraint: None,
         };
         self.engine.add_sequence(spec, Vec::new())?;

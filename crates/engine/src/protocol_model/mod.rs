@@ -145,6 +145,7 @@ impl Ground {
             tokens: vec![1; BLOCK as usize + 20],
             root: [0; 32],
             view: None,
+            output: None,
             constraint: None,
             sampling: SamplingParams::greedy(),
             stop_tokens: Vec::new(),

@@ -169,6 +169,7 @@ impl Driver {
             stop_tokens: Vec::new(),
             ignore_eos: true,
             max_tokens: 100,
+            output: None,
             constraint,
         };
         self.engine.add_sequence(spec, Vec::new()).unwrap();

@@ -113,7 +113,8 @@ fn generation_defaults(file: &GgufFile, tokenizer: &GgufTokenizer) -> Result<Gen
         bos_id: tokenizer.bos,
         temperature: number("temp")?,
         top_p: number("top_p")?,
-        top_k: file.u64("general.sampling.top_k")?.map(|top_k| u32::try_from(top_k).unwrap_or(u32::MAX)),
+        // Some say −1 for "off".
+        top_k: number("top_k")?.map(|top_k| top_k as u32),
         min_p: number("min_p")?,
         repetition_penalty: number("penalty_repeat")?,
     })

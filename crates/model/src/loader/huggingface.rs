@@ -98,13 +98,13 @@ fn generation_defaults(directory: &Path, config: &Fields) -> Result<GenerationDe
         let number = generation.as_ref().map_or(Ok(None), |fields| fields.number(key))?;
         Ok(number.map(|number| number as f32))
     };
-    let top_k = generation.as_ref().map_or(Ok(None), |fields| fields.count("top_k"))?;
     Ok(GenerationDefaults {
         eos_ids,
         bos_id: ids("bos_token_id")?.first().copied(),
         temperature: number("temperature")?,
         top_p: number("top_p")?,
-        top_k: top_k.map(|top_k| u32::try_from(top_k).unwrap_or(u32::MAX)),
+        // Some say −1 for "off".
+        top_k: number("top_k")?.map(|top_k| top_k as u32),
         min_p: number("min_p")?,
         repetition_penalty: number("repetition_penalty")?,
     })

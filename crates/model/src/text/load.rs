@@ -5,6 +5,8 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use attentionstore_output::Format;
+
 use super::model::TextModel;
 use super::template::{ChatTemplate, TemplateTokens};
 use super::tokenizer::Tokenizer;
@@ -48,7 +50,9 @@ impl TextModel {
             unknown: source.unk_token.clone(),
             padding: source.pad_token.clone(),
         };
-        let end_tokens = end_tokens(&tokenizer, tokens.eos.as_deref(), eos_ids);
+        let template_source = source.chat_template.as_deref().unwrap_or_default();
+        let format = Arc::new(Format::detect(template_source, |text| tokenizer.added_token_id(text)));
+        let end_tokens = end_tokens(&tokenizer, &format, tokens.eos.as_deref(), eos_ids);
         let specials: Vec<&str> = tokenizer.special_texts().collect();
         let template =
             source.chat_template.as_deref().map(|template| ChatTemplate::new(template, tokens, &specials));
@@ -56,15 +60,17 @@ impl TextModel {
             Ok(template) => (template, None),
             Err(error) => (None, Some(error)),
         };
-        Ok(Self { tokenizer: Arc::new(tokenizer), template, template_error, end_tokens })
+        Ok(Self { tokenizer: Arc::new(tokenizer), template, template_error, format, end_tokens })
     }
 }
 
-fn end_tokens(tokenizer: &Tokenizer, eos: Option<&str>, eos_ids: &[u32]) -> Vec<u32> {
+fn end_tokens(tokenizer: &Tokenizer, format: &Format, eos: Option<&str>, eos_ids: &[u32]) -> Vec<u32> {
     let turn_ends = TURN_ENDS.iter().filter_map(|name| tokenizer.token_id(name));
     let mut ends: Vec<u32> = turn_ends.filter(|id| tokenizer.is_special(*id)).collect();
     ends.extend(eos.and_then(|eos| tokenizer.token_id(eos)));
     ends.extend(eos_ids.iter().filter(|id| tokenizer.is_known(**id)));
+    ends.retain(|id| !format.goes_on_after(*id));
+    ends.extend(format.end_tokens());
     ends.sort_unstable();
     ends.dedup();
     ends

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use attentionstore_output::Format;
+
 use super::chat::{ChatRequest, EncodedPrompt, encode_chat};
 use super::error::TextError;
 use super::pace::Pace;
@@ -14,6 +16,8 @@ pub struct TextModel {
     pub template: Option<ChatTemplate>,
     /// Why there is no template although the model brings one.
     pub template_error: Option<TextError>,
+    /// How answers are written.
+    pub format: Arc<Format>,
     /// Ids that end an answer, ascending.
     pub end_tokens: Vec<u32>,
 }

@@ -195,6 +195,11 @@ impl Tokenizer {
         self.plain.core().token_to_id(token)
     }
 
+    /// The id of a special or otherwise added token by its text.
+    pub fn added_token_id(&self, text: &str) -> Option<u32> {
+        self.added.get_vocab().get(text).copied()
+    }
+
     pub(crate) fn plain(&self) -> &PlainEncoder {
         &self.plain
     }

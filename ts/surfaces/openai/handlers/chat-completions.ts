@@ -4,7 +4,7 @@ import type { TurnRequest } from '../../../service/types.js'
 import { ignoredFieldsHeader } from '../../fields.js'
 import { json, type SurfaceContext, type SurfaceRequest, type SurfaceRoute } from '../../surface.js'
 import { templateArguments } from '../../template-arguments.js'
-import { checkModel } from '../../turn-fields.js'
+import { checkModel, checkTemplate } from '../../turn-fields.js'
 import { readAnswer, startTurns } from '../../turns.js'
 import { validate } from '../../validate.js'
 import { checkLengths } from '../bounds.js'
@@ -41,9 +41,7 @@ export const chatCompletions: SurfaceRoute['handler'] = async (request, context)
 
 /** @throws ApiError for fields that need something which is not there. */
 function checkTogether({ logprobs, top_logprobs: top }: Fields, { engine }: SurfaceContext): void {
-  if (!engine.info.hasChatTemplate) {
-    throw new ApiError('invalid_value', 'messages: The model has no chat template. Use /v1/completions.', 'messages')
-  }
+  checkTemplate(engine.info)
   if (!logprobs && top) throw new ApiError('invalid_value', 'top_logprobs: The field needs "logprobs": true.', 'top_logprobs')
 }
 

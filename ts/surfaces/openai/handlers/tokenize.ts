@@ -3,7 +3,7 @@ import { ApiError } from '../../../protocol/errors.js'
 import type { DetokenizeResponse, TokenizeResponse } from '../../../protocol/index.js'
 import { MAX_TRUNCATED } from '../../../protocol/limits.js'
 import { json, type SurfaceContext, type SurfaceRoute } from '../../surface.js'
-import { checkModel, inVocabulary, wellFormed } from '../../turn-fields.js'
+import { checkModel, checkTemplate, inVocabulary, wellFormed } from '../../turn-fields.js'
 import { validate } from '../../validate.js'
 import { checkLengths } from '../bounds.js'
 import { turnMessages } from '../messages.js'
@@ -37,7 +37,7 @@ async function textTokens(body: unknown, { engine, models, service }: SurfaceCon
 async function chatTokens(body: unknown, { engine, models, service }: SurfaceContext): Promise<Tokens> {
   const fields = validate(TokenizeChatRequest, body)
   checkModel(fields.model, models)
-  if (!engine.info.hasChatTemplate) throw new ApiError('invalid_value', 'messages: The model has no chat template.', 'messages')
+  checkTemplate(engine.info)
   const today = new Date().toISOString().slice(0, 10)
   const encoded = engine.text.encodeChat(turnMessages(fields.messages), today, mostTokens(service))
   const { tokens } = await within('messages', encoded)

@@ -1,9 +1,9 @@
 // Checks that come before the schema, the same for a response and for its length.
 
-import { ApiError } from '../../../protocol/errors.js'
 import { MAX_TOOLS } from '../../limits.js'
 import { checkListLength, checkMessageLists, rawField } from '../../list-bounds.js'
 import type { SurfaceContext } from '../../surface.js'
+import { checkTemplate } from '../../turn-fields.js'
 import { responseFields } from '../fields.js'
 
 /**
@@ -14,6 +14,6 @@ export function checkBody(body: unknown, { engine, service, strictFields }: Surf
   const isTruncated = rawField(body, 'truncation') === 'auto'
   checkMessageLists(body, { field: 'input', parts: 'content', maxModelLen: service.modelContext, isTruncated })
   checkListLength(body, 'tools', MAX_TOOLS)
-  if (engine.info.hasChatTemplate) return responseFields.check(body, strictFields)
-  throw new ApiError('invalid_value', 'input: The model has no chat template. Use /v1/completions.', 'input')
+  checkTemplate(engine.info, 'input')
+  return responseFields.check(body, strictFields)
 }
