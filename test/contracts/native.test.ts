@@ -70,7 +70,7 @@ test('an error of the engine names what it is about, in fields', async t => {
   t.deepEqual(await contextOf({ modelPath: missing, dataDir: join(folder, 'other') }), { code: 'model_io', path: missing, errno: 2 })
   t.like(await contextOf({ kvDtype: 'f8' as 'bf16', dataDir: join(folder, 'other') }), { code: 'invalid_option', option: 'kv dtype' })
   const role = { role: 'Not one word', content: '' }
-  const text = await t.throwsAsync<AttentionStoreError>(engine.text.encodeChat([role], '2026-01-01'))
+  const text = await t.throwsAsync<AttentionStoreError>(engine.text.encodeChat({ messages: [role] }, '2026-01-01'))
   t.deepEqual([text.code, text.context], ['invalid_role', { index: 0, role: 'Not one word' }])
   await engine.close()
   const closed = t.throws<AttentionStoreError>(() => engine.stats())

@@ -3,11 +3,18 @@
 import type { ChainHash } from './chain.js'
 import type { Table } from './table.js'
 
-export interface AnswerRecord {
-  readonly conversation: string
-  /** Token ids that lie wholly inside the answer's text, and the UTF-8 bytes of it that they cover. */
+export interface TokenRecord {
+  /** Token ids that lie wholly inside the answer, markers of reasoning and of calls included, and the UTF-8 bytes they cover. */
   readonly tokens: Uint32Array
   readonly bytes: number
+  /** Leading tokens that are reasoning, with its markers. */
+  readonly reasoning: number
+  /** Nothing of the answer lies behind the tokens. */
+  readonly whole: boolean
+}
+
+export interface AnswerRecord extends TokenRecord {
+  readonly conversation: string
 }
 
 /** What a record costs besides its ids: key, map entry, conversation id. */
@@ -96,22 +103,35 @@ function costOf(record: AnswerRecord): number {
   return OVERHEAD_BYTES + 4 * record.tokens.length
 }
 
-/** bytes, count, ids, then the conversation's key in UTF-8. */
-function encode({ tokens, bytes, conversation }: AnswerRecord): Buffer {
-  const head = Buffer.alloc(8 + 4 * tokens.length)
-  head.writeUInt32LE(bytes, 0)
-  head.writeUInt32LE(tokens.length, 4)
-  tokens.forEach((token, i) => head.writeUInt32LE(token, 8 + 4 * i))
+/** The first word of a record. Records of before there was reasoning begin with their bytes, which are fewer. */
+const LAYOUT = 0xffff_0002
+const HEAD_BYTES = 20
+
+/** Layout, bytes, reasoning, whole, count, ids, then the conversation's key in UTF-8. */
+function encode({ tokens, bytes, reasoning, whole, conversation }: AnswerRecord): Buffer {
+  const head = Buffer.alloc(HEAD_BYTES + 4 * tokens.length)
+  const words = [LAYOUT, bytes, reasoning, whole ? 1 : 0, tokens.length]
+  words.forEach((word, i) => head.writeUInt32LE(word, 4 * i))
+  tokens.forEach((token, i) => head.writeUInt32LE(token, HEAD_BYTES + 4 * i))
   return Buffer.concat([head, Buffer.from(conversation, 'utf8')])
 }
 
-/** null: not a record of this layout. */
+/** null: not a record of this layout, nor of the one before. */
 function decode(value: Uint8Array): AnswerRecord | null {
   const buffer = Buffer.from(value)
   if (buffer.length < 8) return null
-  const count = buffer.readUInt32LE(4)
-  const end = 8 + 4 * count
-  if (buffer.length < end) return null
-  const tokens = Uint32Array.from({ length: count }, (_, i) => buffer.readUInt32LE(8 + 4 * i))
-  return { bytes: buffer.readUInt32LE(0), tokens, conversation: buffer.toString('utf8', end) }
+  const first = buffer.readUInt32LE(0)
+  if (first !== LAYOUT) return decodeIds(buffer, 4, { bytes: first, reasoning: 0, whole: false })
+  if (buffer.length < HEAD_BYTES) return null
+  const [bytes = 0, reasoning = 0, whole = 0] = [4, 8, 12].map(at => buffer.readUInt32LE(at))
+  return decodeIds(buffer, 16, { bytes, reasoning, whole: whole === 1 })
+}
+
+/** The count of the ids lies at `at`, and they behind it. */
+function decodeIds(buffer: Buffer, at: number, head: Omit<TokenRecord, 'tokens'>): AnswerRecord | null {
+  const count = buffer.readUInt32LE(at)
+  const end = at + 4 + 4 * count
+  if (buffer.length < end || head.reasoning > count) return null
+  const tokens = Uint32Array.from({ length: count }, (_, i) => buffer.readUInt32LE(at + 4 + 4 * i))
+  return { ...head, tokens, conversation: buffer.toString('utf8', end) }
 }

@@ -274,18 +274,69 @@ export interface EngineFailed {
 
 export type EngineEvent = StepReply | TransferDone | EngineFailed
 
+/** The tokens that an answer was generated with. */
+export interface StoredTokens {
+  /** Those that lie wholly inside of the answer, markers of reasoning and of calls included. */
+  readonly tokens: Uint32Array
+  /** UTF-8 bytes of their text, in which a marker stands for itself. */
+  readonly bytes: number
+  /** Leading tokens that are the answer's reasoning, with its markers. @default 0 */
+  readonly reasoning?: number
+  /** Nothing of the answer lies behind the tokens. @default false */
+  readonly whole?: boolean
+}
+
+export interface ToolCallText {
+  readonly id: string
+  readonly name: string
+  /** JSON text of an object. */
+  readonly arguments: string
+}
+
 export interface ChatMessageText {
   readonly role: string
   readonly content: string
   readonly name?: string
-  /** Stored token ids of this answer, and how many UTF-8 bytes of its text they cover. */
-  readonly stored?: { readonly tokens: Uint32Array; readonly bytes: number }
+  /** Of an assistant's message. */
+  readonly reasoning?: string
+  readonly toolCalls?: readonly ToolCallText[]
+  /** Of a tool's message: the call whose result it is. */
+  readonly toolCallId?: string
+  /** Of an assistant's message that repeats an answer. */
+  readonly stored?: StoredTokens
 }
+
+export interface ToolText {
+  readonly name: string
+  readonly description?: string
+  /** JSON Schema of the arguments; null: none are described. */
+  readonly parameters: Readonly<Record<string, unknown>> | null
+}
+
+/** A conversation for a template. */
+export interface ChatText {
+  readonly messages: readonly ChatMessageText[]
+  readonly tools?: readonly ToolText[]
+  /** Variables that the template gets to see besides its own, by name: JSON values. */
+  readonly templateArguments?: Readonly<Record<string, unknown>>
+  /**
+   * `answer`: the prompt ends with the beginning of an assistant's message; `open`: with the last message's content, which
+   * the answer goes on with; `closed`: with the last message as the template ends it. @default 'answer'
+   */
+  readonly ending?: 'answer' | 'open' | 'closed'
+}
+
+/** Tokens [from, to). */
+export type TokenRange = readonly [from: number, to: number]
 
 export interface EncodedPrompt {
   readonly tokens: Uint32Array
   /** Tokens of the system prompt's head, for the view. */
   readonly systemTokens: number
+  /** The answer begins inside of its reasoning. */
+  readonly startsInReasoning: boolean
+  /** Tokens of answers that were generated behind reasoning which the prompt does not have. */
+  readonly withoutReasoning: readonly TokenRange[]
 }
 
 /**
@@ -293,8 +344,8 @@ export interface EncodedPrompt {
  * with more tokens is rejected with `PromptTooLong` as soon as that is known.
  */
 export interface EngineText {
-  /** Renders and tokenises a chat, the generation prompt included. `date`: ISO day for templates that ask. */
-  encodeChat(messages: readonly ChatMessageText[], date: string, mostTokens?: number): Promise<EncodedPrompt>
+  /** Renders and tokenises a chat. `date`: ISO day for templates that ask. What the template refuses is an error of its words. */
+  encodeChat(chat: ChatText, date: string, mostTokens?: number): Promise<EncodedPrompt>
   /** A raw prompt, with the tokenizer's own beginning token. User text never becomes special tokens. */
   encodePrompt(text: string, mostTokens?: number): Promise<Uint32Array>
   /** As vLLM's /tokenize. */

@@ -94,6 +94,13 @@ export interface TurnRequest {
   readonly templateArguments?: Readonly<Record<string, unknown>>
 }
 
+/** A chat to be tokenised, as a turn has it. */
+export interface ChatPrompt extends Pick<TurnRequest, 'tools' | 'templateArguments'> {
+  readonly messages: readonly TurnMessage[]
+  /** With the beginning of an answer, with the last message's content, or with the end of that message. */
+  readonly ending: 'answer' | 'open' | 'closed'
+}
+
 export interface TurnUsage {
   readonly promptTokens: number
   readonly completionTokens: number
@@ -118,10 +125,13 @@ export interface TurnUsage {
   readonly ttftWithoutReuseMs: number | null
 }
 
-export type MissedPrompt = Readonly<Record<'neverSeen' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
+export type MissedPrompt = Readonly<Record<'neverSeen' | 'reasoningDropped' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
 
 export type TurnEvent =
-  /** `tokens` and `logprobs` are of every token since the event before, also of those that gave no text. */
+  /**
+   * `tokens` and `logprobs` are of every token since the delta before: of those that gave no text too, and of reasoning and
+   * calls between. Tokens after the last content come, with an empty text, only where log probabilities were asked for.
+   */
   | { readonly type: 'delta'; readonly text: string; readonly tokens: readonly number[]; readonly logprobs: readonly TokenLogprob[] }
   | { readonly type: 'reasoning'; readonly text: string }
   /** A call begins, and the one before it is complete. */
@@ -372,6 +382,8 @@ export interface InferenceService {
   readonly modelContext: number
   /** Resolves, tokenises and enqueues. Rejects with an ApiError (queue_full, context_length_exceeded, draining, …). */
   start(request: TurnRequest): Promise<Turn>
+  /** The tokens that a chat has today. Rejects with `PromptTooLong` where they are more than `mostTokens`. */
+  tokenizeChat(chat: ChatPrompt, mostTokens: number): Promise<Uint32Array>
   /**
    * Tokens of the prompt that the turn would have. Nothing is stored or enqueued. Rejects as `start` does, but counts prompts
    * that are longer than the context too, up to MAX_TRUNCATED tokens.

@@ -49,6 +49,7 @@ const METRICS: readonly Metric[] = [
   counter('missed_tokens_total', 'Prompt tokens that were not reused, by reason', ({ tokens: { miss } }) =>
     by('reason', {
       never_seen: miss.neverSeen,
+      reasoning_dropped: miss.reasoningDropped,
       evicted: miss.evicted,
       damaged: miss.damaged,
       outside_view: miss.outsideView,

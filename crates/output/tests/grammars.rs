@@ -62,7 +62,10 @@ fn with_auto_text_is_free_until_a_call_begins() {
     assert_eq!(rule(&text, "start"), "(next tail)* TEXT");
     assert_eq!(rule(&text, "next[lazy]"), "TEXT \"<tool_call>\"");
     // Of the others any object is right.
-    assert!(rule(&text, "call_1_arguments").starts_with("%json {\"type\":\"object\",\"x-guidance\""), "{text:#?}");
+    assert!(
+        rule(&text, "call_1_arguments").starts_with("%json {\"type\":\"object\",\"x-guidance\""),
+        "{text:#?}"
+    );
     assert!(rule(&text, "call_0_arguments").contains("celsius"));
 }
 
@@ -106,7 +109,8 @@ fn keywords_that_no_grammar_does_go_where_the_tool_is_not_strict() {
         "propertyNames": { "pattern": "a" },
         "x-guidance": { "lenient": false }
     });
-    let tool = |strict| Tool { name: "f".into(), description: None, parameters: Some(schema.clone()), strict };
+    let tool =
+        |strict| Tool { name: "f".into(), description: None, parameters: Some(schema.clone()), strict };
     let held = |strict: bool| {
         let grammar = QWEN25.format().grammar(&[tool(strict)], &Choice::Required, false).expect("a grammar");
         let lines: Vec<String> = grammar.lines().map(str::to_owned).collect();

@@ -42,7 +42,7 @@ export class Counters {
   /** Blocks whose save or write failed again and again, and is not tried any more. */
   readonly abandoned = { save: 0, write: 0 }
   readonly reused = perTier()
-  readonly missed = { neverSeen: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 }
+  readonly missed = { neverSeen: 0, reasoningDropped: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 }
   readonly failedTransfers = new FailureCounts()
   savedMs = 0
   promptTokens = 0

@@ -3,12 +3,14 @@
 
 import type { Directory } from '../../directory/directory.js'
 import type { Ghost } from '../../directory/ghosts.js'
-import { BLOCK_TOKENS, type BlockKey } from '../../engine/types.js'
+import { BLOCK_TOKENS, type BlockKey, type TokenRange } from '../../engine/types.js'
 import type { Asked } from './what-if/curve.js'
 
 /** Tokens by reason. Together they are the tokens that were asked about. */
 export interface MissedTokens {
   readonly neverSeen: number
+  /** New because an answer's reasoning, which it was generated behind, is not in the prompt. */
+  readonly reasoningDropped: number
   readonly evicted: number
   readonly damaged: number
   /** Were here, and left longer ago than is remembered. */
@@ -30,7 +32,7 @@ export interface Misses {
   readonly stranded: number
 }
 
-export const NO_MISSES: Misses = { tokens: { neverSeen: 0, evicted: 0, damaged: 0, unknown: 0 }, losses: [], asked: [], stranded: 0 }
+export const NO_MISSES: Misses = { tokens: { neverSeen: 0, reasoningDropped: 0, evicted: 0, damaged: 0, unknown: 0 }, losses: [], asked: [], stranded: 0 }
 
 /** A chain of blocks, of which tokens [from, to) were not found. `keys` are those of its full blocks. */
 export interface Missed {
@@ -41,12 +43,15 @@ export interface Missed {
   readonly to: number
   /** They were all in some tier when the request was queued. */
   readonly wereThere: boolean
+  /** Ascending: those of answers whose reasoning was left out. */
+  readonly withoutReasoning: readonly TokenRange[]
 }
 
 /** Those of both. */
 export function joinMisses(a: Misses, b: Misses): Misses {
   const tokens = {
     neverSeen: a.tokens.neverSeen + b.tokens.neverSeen,
+    reasoningDropped: a.tokens.reasoningDropped + b.tokens.reasoningDropped,
     evicted: a.tokens.evicted + b.tokens.evicted,
     damaged: a.tokens.damaged + b.tokens.damaged,
     unknown: a.tokens.unknown + b.tokens.unknown,
@@ -81,7 +86,7 @@ export function explainMisses(memory: Memory, missed: Missed): Misses {
     if (memory.blocks.get(key)?.tier) count.stranded++
     before = fate
   }
-  return count.misses(missed.to - missed.from, missed.wereThere)
+  return count.misses(missed)
 }
 
 class MissCount {
@@ -102,12 +107,19 @@ class MissCount {
     this.#losses.push({ tokens, ghost: fate })
   }
 
-  misses(all: number, wereThere: boolean): Misses {
+  misses({ from, to, wereThere, withoutReasoning }: Missed): Misses {
     const { evicted, damaged, unknown } = this.#tokens
-    const rest = all - evicted - damaged - unknown
-    const tokens = { neverSeen: wereThere ? 0 : rest, evicted, damaged, unknown: unknown + (wereThere ? rest : 0) }
+    const rest = to - from - evicted - damaged - unknown
+    // Tokens that were here once come first, and new ones behind them.
+    const reasoningDropped = wereThere ? 0 : overlap(to - rest, to, withoutReasoning)
+    const neverSeen = wereThere ? 0 : rest - reasoningDropped
+    const tokens = { neverSeen, reasoningDropped, evicted, damaged, unknown: unknown + (wereThere ? rest : 0) }
     return { tokens, losses: this.#losses, asked: this.#asked, stranded: this.stranded }
   }
+}
+
+function overlap(from: number, to: number, ranges: readonly TokenRange[]): number {
+  return ranges.reduce((total, [start, end]) => total + Math.max(0, Math.min(to, end) - Math.max(from, start)), 0)
 }
 
 function fateOf({ blocks, ghosts }: Memory, key: BlockKey | undefined, before: Fate): Fate {

@@ -74,6 +74,8 @@ export interface ServiceOptions {
   /** Bytes of token records, and conversations, that are remembered. @default 64 MiB, 100000 */
   readonly maxRecordBytes: number
   readonly maxConversations: number
+  /** Variables that chat templates get to see where a turn does not set them. @default none */
+  readonly templateArguments: Readonly<Record<string, unknown>>
   /** Bytes of responses that clients may name again, and milliseconds since their last use. @default 64 MiB, a day */
   readonly maxResponseBytes: number
   readonly responseTtlMs: number
@@ -126,6 +128,7 @@ export function serviceOptions(info: EngineInfo, given: Partial<ServiceOptions>)
     commitIntervalMs: 250,
     maxRecordBytes: 64 * 1024 * 1024,
     maxConversations: 100_000,
+    templateArguments: {},
     maxResponseBytes: DEFAULTS.maxResponseBytes,
     responseTtlMs: DEFAULTS.responseTtlMs,
     openDatabase,

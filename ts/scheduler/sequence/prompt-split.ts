@@ -2,7 +2,7 @@
 
 import type { Directory } from '../../directory/directory.js'
 import type { Match } from '../../directory/match.js'
-import { BLOCK_TOKENS, type BlockKey, type TierName } from '../../engine/types.js'
+import { BLOCK_TOKENS, type BlockKey, type TierName, type TokenRange } from '../../engine/types.js'
 import { perTier } from '../accounts/counters.js'
 import { explainMisses, joinMisses, type Misses } from '../accounts/misses.js'
 import type { Asked } from '../accounts/what-if/curve.js'
@@ -19,6 +19,7 @@ export interface Prompted {
   readonly start: Pick<Start, 'leftOut'>
   readonly serving: Serving
   readonly progress: Pick<Progress, 'highWater'>
+  readonly wishes: { readonly withoutReasoning?: readonly TokenRange[] }
 }
 
 /** Settled when the first of the prompt's rows is computed. */
@@ -118,6 +119,9 @@ export function countComputed(directory: Directory, sequence: Prompted, from: nu
   }
 }
 
-function missesOf(directory: Directory, { root, keys, tokens }: Prompted, from: number, to: number, wereThere: boolean): Misses {
-  return explainMisses(directory, { root, keys, tokens: tokens.view(0, to), from, to, wereThere })
+function missesOf(directory: Directory, sequence: Prompted, from: number, to: number, wereThere: boolean): Misses {
+  const { root, keys, tokens, start, wishes } = sequence
+  // The part that the sequence leaves out lies before all of them, or they are out of sight.
+  const withoutReasoning = (wishes.withoutReasoning ?? []).map(([a, b]): TokenRange => [a - start.leftOut, b - start.leftOut])
+  return explainMisses(directory, { root, keys, tokens: tokens.view(0, to), from, to, wereThere, withoutReasoning })
 }

@@ -98,6 +98,7 @@ function recordOf(seq: number, sequence: Sequence, usage: TurnUsage, { status, f
     outside_view_tokens: usage.outsideViewTokens,
     miss: {
       never_seen: missed.neverSeen,
+      reasoning_dropped: missed.reasoningDropped,
       evicted: missed.evicted,
       damaged: missed.damaged,
       outside_view: missed.outsideView,

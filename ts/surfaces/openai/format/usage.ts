@@ -29,6 +29,7 @@ export function usageBody(usages: readonly TurnUsage[]): Usage {
       outside_view_tokens: sum(({ outsideViewTokens }) => outsideViewTokens),
       miss: {
         never_seen: sum(({ missedTokens }) => missedTokens.neverSeen),
+        reasoning_dropped: sum(({ missedTokens }) => missedTokens.reasoningDropped),
         evicted: sum(({ missedTokens }) => missedTokens.evicted),
         damaged: sum(({ missedTokens }) => missedTokens.damaged),
         outside_view: sum(({ missedTokens }) => missedTokens.outsideView),
