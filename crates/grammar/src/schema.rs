@@ -117,9 +117,7 @@ impl Walk<'_> {
     fn keywords(&mut self, fields: &Map<String, Value>, place: &str) -> Result<(), GrammarError> {
         for (name, value) in fields {
             let name = name.as_str();
-            // The server's own grammars say at the top of a schema how white space is written.
-            let is_own = name == "x-guidance" && place == "#" && matches!(self.source, Source::Calls(_));
-            if UNDONE.contains(&name) && !is_idle(name, value) && !is_own {
+            if UNDONE.contains(&name) && !is_idle(name, value) {
                 return Err(self.unsupported(name, place));
             }
             match (name, value) {
