@@ -143,7 +143,7 @@ fn endure(name: &str, compiler: &Compiler, source: &Source) -> Value {
             longest = longest.max(began.elapsed());
             let mut allowed = (0..compiler.vocabulary() as u32)
                 .filter(|token| words[*token as usize / 32] >> (token % 32) & 1 == 1);
-            let token = if takes_lowest { allowed.next() } else { allowed.last() };
+            let token = if takes_lowest { allowed.next() } else { allowed.next_back() };
             let accepted = filled.and_then(|()| token.map_or(Ok(()), |token| matcher.accept(token)));
             if let Err(error) = accepted {
                 end = Some(error.to_string());

@@ -180,6 +180,13 @@ fn keywords_that_are_not_done_are_named_with_their_place() {
         assert_eq!(error.code(), "grammar_unsupported");
     }
     assert!(compile(schema(json!({ "type": "array", "uniqueItems": false }))).is_ok());
+    // The server's own grammars may use the library's options, and clients' schemas in them may not.
+    let calls = |schema: Value| Source::Calls(format!("start: %json {schema}"));
+    assert!(
+        compile(calls(json!({ "type": "null", "x-guidance": { "whitespace_flexible": false } }))).is_ok()
+    );
+    let inner = json!({ "type": "array", "items": { "x-guidance": {} } });
+    assert!(compile(calls(inner)).err().is_some_and(|error| error.code() == "grammar_unsupported"));
     // Names of properties are no keywords.
     assert!(
         compile(schema(json!({ "type": "object", "properties": { "not": { "type": "null" } } }))).is_ok()
