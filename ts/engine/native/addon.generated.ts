@@ -23,19 +23,6 @@ export interface BindingChat {
   dateSeconds: number
 }
 
-export interface BindingStored {
-  tokens: Uint32Array
-  bytes: number
-  reasoning: number
-  whole: boolean
-}
-
-export interface BindingTool {
-  name: string
-  description?: string
-  parameters?: string
-}
-
 export interface BindingCuda {
   devices: Array<BindingDevice>
   /** Why there are none. */
@@ -156,7 +143,9 @@ export interface BindingPrompt {
   tokens: Uint32Array
   /** Tokens of the system prompt's head. */
   systemTokens: number
+  /** The answer begins inside of its reasoning. */
   startsInReasoning: boolean
+  /** Begin and end, by turns, of the tokens of answers whose reasoning is not in the prompt. */
   withoutReasoning: Array<number>
   /** Only of a prompt with more tokens than were asked for: it has at least so many. */
   atLeast?: number
@@ -228,6 +217,24 @@ export interface BindingStats {
   grammarsCompiled: number
   grammarsCached: number
   grammarsRefused: number
+}
+
+/** The tokens of an earlier answer. */
+export interface BindingStored {
+  tokens: Uint32Array
+  /** Bytes of their text. */
+  bytes: number
+  /** Leading tokens that are reasoning. */
+  reasoning: number
+  /** They are all of the answer. */
+  whole: boolean
+}
+
+export interface BindingTool {
+  name: string
+  description?: string
+  /** JSON Schema, as JSON text. */
+  parameters?: string
 }
 
 /** Window, kept head and step in tokens. */

@@ -54,7 +54,8 @@ impl<'t, 'a> Bodies<'t, 'a> {
         let stored = sent.stored.as_ref()?;
         let has_marker = stored.ids.iter().any(|id| tokenizer.token_bytes(*id).is_none());
         // A special token that is no marker of the model's format is no part of an answer.
-        let is_foreign = |id: &u32| tokenizer.is_special(*id) && !self.encoder.format.tokens().contains_key(id);
+        let is_foreign =
+            |id: &u32| tokenizer.is_special(*id) && !self.encoder.format.tokens().contains_key(id);
         let is_plain = sent.tool_calls.is_empty() && stored.reasoning == 0 && !has_marker;
         if is_plain || stored.ids.iter().any(is_foreign) {
             return None;

@@ -152,4 +152,3 @@ fn count(json: &Json) -> usize {
         _ => 0,
     }
 }
-
