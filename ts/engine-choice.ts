@@ -13,7 +13,8 @@ import { cpu2 } from './engine/simulated/profiles/cpu-2.js'
 import type { HardwareProfile } from './engine/simulated/profiles/profile.js'
 import { profileNamed } from './engine/simulated/profiles/registry.js'
 import { blockSizes } from './engine/simulated/slots.js'
-import type { Engine } from './engine/types.js'
+import type { Engine, SlotTierName } from './engine/types.js'
+import { perSlotTier, TIERS } from './protocol/tiers.js'
 
 export interface EnginePlaces {
   readonly options: ServeOptions
@@ -148,15 +149,13 @@ function isStagingOnly({ dramBytes, ssdBytes }: TierBytes): boolean {
   return dramBytes === 0 && ssdBytes > 0
 }
 
-function simulatedSlots(profile: HardwareProfile, tiers: TierBytes): Record<'hbm' | 'dram' | 'ssd', number> {
-  const { blockBytes, hostSlotBytes } = blockSizes(profile)
-  const slots = (option: string, bytes: number, slotBytes: number): number => {
-    if (bytes > 0 && bytes < slotBytes) throw invalidOption(option, `${bytes} bytes hold no block of ${slotBytes} bytes`)
+function simulatedSlots(profile: HardwareProfile, tiers: TierBytes): Record<SlotTierName, number> {
+  const sizes = blockSizes(profile)
+  return perSlotTier((tier) => {
+    if (tier === 'dram' && isStagingOnly(tiers)) return STAGING_SLOTS
+    const bytes = tiers[`${tier}Bytes`]
+    const slotBytes = sizes[TIERS[tier].blockBytes]
+    if (bytes > 0 && bytes < slotBytes) throw invalidOption(`--${tier}-bytes`, `${bytes} bytes hold no block of ${slotBytes} bytes`)
     return Math.floor(bytes / slotBytes)
-  }
-  return {
-    hbm: slots('--hbm-bytes', tiers.hbmBytes, blockBytes),
-    dram: isStagingOnly(tiers) ? STAGING_SLOTS : slots('--dram-bytes', tiers.dramBytes, hostSlotBytes),
-    ssd: slots('--ssd-bytes', tiers.ssdBytes, hostSlotBytes),
-  }
+  })
 }

@@ -115,6 +115,7 @@ async function serve(options: ServeOptions, opened: OpenedEngine, { auth, dataDi
     prefetch: !options.noPrefetch,
     history: options.history,
     syncSave: options.syncSave,
+    templateArguments: options.chatTemplateKwargs,
     truncationRatio: options.truncationRatio,
     reuseAfterTruncation: options.reuseAfterTruncation === 'on',
     ...(options.contextWindow === null ? {} : { contextWindow: options.contextWindow }),

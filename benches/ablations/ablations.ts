@@ -3,7 +3,7 @@
 import { demoteAll } from '../../test/support/cache.js'
 import { modelName, type Message } from '../../test/support/conversation.js'
 import { TestServer } from '../../test/support/server.js'
-import type { TierName } from '../../ts/protocol/index.js'
+import type { LowerTierName } from '../../ts/protocol/index.js'
 import type { Bench, BenchContext, Plot, Report, Table } from '../support/bench.js'
 import { barOf, showRatio, showSpread } from '../support/figures.js'
 import { proseOf } from '../support/prompts.js'
@@ -33,7 +33,7 @@ const VARIANTS: readonly Variant[] = [
 /** A server and what it was measured at. */
 class Contestant {
   /** Milliseconds to the first token: of first turns, and of turns whose history lay in a tier. */
-  readonly ttft: Record<'first' | 'dram' | 'ssd', number[]> = { first: [], dram: [], ssd: [] }
+  readonly ttft: Record<'first' | LowerTierName, number[]> = { first: [], dram: [], ssd: [] }
   /** Milliseconds of a whole conversation. */
   readonly conversations: number[] = []
 
@@ -49,7 +49,7 @@ class Contestant {
   }
 
   /** Plays a conversation that no server has seen; before each later turn its history is moved to a tier. */
-  async play(number: number, tiers: ReadonlyArray<Exclude<TierName, 'hbm'>>): Promise<void> {
+  async play(number: number, tiers: readonly LowerTierName[]): Promise<void> {
     const model = await modelName(this.server)
     const messages: Message[] = []
     let spent = 0

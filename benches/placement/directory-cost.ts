@@ -5,6 +5,7 @@ import { Directory } from '../../ts/directory/directory.js'
 import { Evictor } from '../../ts/directory/evictor.js'
 import { createPolicy } from '../../ts/placement/registry.js'
 import type { PolicyName, TurnUse } from '../../ts/placement/types.js'
+import { perSlotTier } from '../../ts/protocol/tiers.js'
 import { seededRandom } from '../../ts/simulator/random.js'
 
 const BLOCKS = 100_000
@@ -34,7 +35,7 @@ class Traffic {
 
   constructor(name: PolicyName) {
     const policy = createPolicy(name)
-    this.#directory = new Directory({ hbm: BLOCKS, dram: 0, ssd: 0 }, { policy, now: () => this.#now })
+    this.#directory = new Directory(perSlotTier(tier => (tier === 'hbm' ? BLOCKS : 0)), { policy, now: () => this.#now })
     this.#evictor = new Evictor(this.#directory, 'hbm')
   }
 

@@ -3,6 +3,7 @@
 
 import { profileNamed } from '../../ts/engine/simulated/profiles/registry.js'
 import type { PolicyName } from '../../ts/placement/types.js'
+import { sumTiers, TIER_NAMES } from '../../ts/protocol/tiers.js'
 import { runBaseline, runTiered, type Baseline, type TieredResult } from '../../ts/simulator/tiered/result.js'
 import { readTrace } from '../../ts/simulator/traces/read.js'
 import { shortened } from '../../ts/simulator/traces/shortened.js'
@@ -35,13 +36,13 @@ const percent = (share: number): string => (100 * share).toFixed(1)
 function hitTable(results: readonly TieredResult[]): Table {
   return {
     title: `Prompt tokens hit, %, after the warm-up; misses by cause`,
-    columns: ['policy', 'paper', 'ours', 'of the view', 'hbm', 'dram', 'ssd', 'outside the view', 'never seen', 'evicted', 'unknown'],
+    columns: ['policy', 'paper', 'ours', 'of the view', ...TIER_NAMES, 'outside the view', 'never seen', 'evicted', 'unknown'],
     rows: results.map(({ policy, token_hit_rate, view_hit_rate, hit_rate_by_tier: hit, miss_rate_by_cause: miss }) => [
       policy,
       PAPER_HITS.find(([name]) => name === policy)?.[1] ?? '–',
       percent(token_hit_rate),
       percent(view_hit_rate),
-      ...[hit.hbm, hit.dram, hit.ssd, miss.outside_view, miss.never_seen, miss.evicted, miss.unknown].map(percent),
+      ...[...TIER_NAMES.map(tier => hit[tier]), miss.outside_view, miss.never_seen, miss.evicted, miss.unknown].map(percent),
     ]),
   }
 }
@@ -87,8 +88,7 @@ async function run({ quick, progress }: BenchContext): Promise<Report> {
   progress('dearer prefilling')
   const dearer = await prefillingTable({ ...options, trace: shortened(trace, DEARER_TURNS), warmUp: DEARER_WARM_UP })
   progress('pauses')
-  const { hbm, dram, ssd } = profile.tierBytes
-  const pauses = await pauseTable(path, hbm + dram + ssd, profile.kvBytesPerToken, options.warmUp)
+  const pauses = await pauseTable(path, sumTiers(profile.tierBytes), profile.kvBytesPerToken, options.warmUp)
   const tight = await tightTable(path, options.warmUp)
   return { tables: [hitTable(results), gainTable(results), dearer, pauses, tight], plots: [], notes: results.slice(0, 1).map(gainNote), data: results }
 }

@@ -9,6 +9,7 @@ import { Directory } from '../../ts/directory/directory.js'
 import { wholeView } from '../../ts/directory/view.js'
 import { SimulatedText } from '../../ts/engine/simulated/text.js'
 import { BLOCK_TOKENS } from '../../ts/engine/types.js'
+import { perSlotTier } from '../../ts/protocol/tiers.js'
 import type { Bench, BenchContext, Report } from '../support/bench.js'
 
 const COUNT = 50_000
@@ -26,7 +27,7 @@ function tokensOf(number: number, shared: number): Uint32Array {
 
 /** A system prompt of INDEX blocks, and `COUNT` blocks behind it. */
 class Crowd {
-  readonly directory = new Directory({ hbm: 8, dram: 8, ssd: COUNT + INDEX + 8 })
+  readonly directory = new Directory(perSlotTier(tier => (tier === 'ssd' ? COUNT + INDEX : 0) + 8))
   readonly root = text.root('', '')
   readonly keys: string[] = []
   readonly system = Uint32Array.from({ length: INDEX * BLOCK_TOKENS }, (_, i) => i)

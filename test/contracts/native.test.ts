@@ -4,10 +4,14 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import { createNativeEngine, type NativeEngineOptions } from '../../ts/engine/native/index.js'
+import type { Engine } from '../../ts/engine/types.js'
 import { ExitError, type AttentionStoreError } from '../../ts/protocol/errors.js'
+import { perSlotTier } from '../../ts/protocol/tiers.js'
 import { DEVICE, KERNELS, ON_GPU } from '../support/device.js'
 import { defaultModelPath } from '../support/model.js'
-import { engineContract } from './engine.js'
+import { engineContract, type EngineRequest } from './engine.js'
+import { tierContract } from './tier.js'
+import { SlotTier } from './tiers.js'
 
 /**
  * Two layers, real tokenizer and template: what the contract asks of an engine does not depend on the model. A GPU's
@@ -70,14 +74,14 @@ test('an error of the engine names what it is about, in fields', async t => {
   t.deepEqual(await contextOf({ modelPath: missing, dataDir: join(folder, 'other') }), { code: 'model_io', path: missing, errno: 2 })
   t.like(await contextOf({ kvDtype: 'f8' as 'bf16', dataDir: join(folder, 'other') }), { code: 'invalid_option', option: 'kv dtype' })
   const role = { role: 'Not one word', content: '' }
-  const text = await t.throwsAsync<AttentionStoreError>(engine.text.encodeChat([role], '2026-01-01'))
+  const text = await t.throwsAsync<AttentionStoreError>(engine.text.encodeChat({ messages: [role] }, '2026-01-01'))
   t.deepEqual([text.code, text.context], ['invalid_role', { index: 0, role: 'Not one word' }])
   await engine.close()
   const closed = t.throws<AttentionStoreError>(() => engine.stats())
   t.deepEqual([closed.code, closed.context], ['engine_closed', {}])
 })
 
-engineContract(test, async ({ slots }) => {
+async function nativeEngine(slots: EngineRequest['slots']): Promise<Engine> {
   const folder = await mkdtemp(join(tmpdir(), 'attentionstore-contract-'))
   folders.push(folder)
   return createNativeEngine({
@@ -93,4 +97,7 @@ engineContract(test, async ({ slots }) => {
     dataDir: folder,
     kvDtype: 'bf16',
   })
-})
+}
+
+engineContract(test, ({ slots }) => nativeEngine(slots))
+tierContract(test, 'slots of the ssd', async () => new SlotTier(await nativeEngine(perSlotTier(tier => (tier === 'hbm' ? 24 : 8)))))

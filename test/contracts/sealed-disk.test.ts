@@ -37,7 +37,7 @@ async function open(folder: string): Promise<Opened> {
 /** Ids of the conversation as they would lie in a header or a record, and the key of its first block. */
 async function tracesOf({ engine }: Opened, talk: Talk) {
   const messages = talk.messages.map(({ role, content }) => ({ role, content: String(content) }))
-  const { tokens } = await engine.text.encodeChat(messages, '2026-03-01')
+  const { tokens } = await engine.text.encodeChat({ messages }, '2026-03-01')
   const [key = ''] = await engine.text.keys(engine.text.root(talk.tenant, ''), tokens, null)
   return { ids: littleEndian(tokens.subarray(16, 24)), key: Buffer.from(key, 'latin1') }
 }

@@ -25,23 +25,23 @@ export function textContract(test: EngineTest): void {
 
   test('a longer chat begins with the tokens of the shorter one, up to the answer', async (t, { engine }) => {
     const user = { role: 'user', content: 'How are you?' }
-    const short = await engine.text.encodeChat([user], DATE)
+    const short = await engine.text.encodeChat({ messages: [user] }, DATE)
     const answer = { role: 'assistant', content: 'Fine.' }
-    const long = await engine.text.encodeChat([user, answer, user], DATE)
+    const long = await engine.text.encodeChat({ messages: [user, answer, user] }, DATE)
     t.deepEqual(long.tokens.slice(0, short.tokens.length), short.tokens)
   })
 
   test('a stored answer keeps its token ids, and the rest of its text is tokenised', async (t, { engine }) => {
     const user = { role: 'user', content: 'Hi' }
-    const before = await engine.text.encodeChat([user], DATE)
+    const before = await engine.text.encodeChat({ messages: [user] }, DATE)
     // Letter by letter: not what the tokenizer would choose.
     const letters = await Promise.all([...'the other'].map(letter => engine.text.tokenize(letter, false)))
     const ids = Uint32Array.from(letters.flatMap(tokens => [...tokens]))
     const stored = { role: 'assistant', content: 'the other end', stored: { tokens: ids, bytes: 9 } }
-    const chat = await engine.text.encodeChat([user, stored], DATE)
+    const chat = await engine.text.encodeChat({ messages: [user, stored] }, DATE)
     const at = before.tokens.length
     t.deepEqual(chat.tokens.slice(at, at + ids.length), ids)
-    const canonical = await engine.text.encodeChat([user, { role: 'assistant', content: 'the other end' }], DATE)
+    const canonical = await engine.text.encodeChat({ messages: [user, { role: 'assistant', content: 'the other end' }] }, DATE)
     t.is(await engine.text.decode(chat.tokens), await engine.text.decode(canonical.tokens))
   })
 
@@ -51,7 +51,7 @@ export function textContract(test: EngineTest): void {
     for (const encode of [
       async (content: string, most?: number) => text.encodePrompt(content, most),
       async (content: string, most?: number) => text.tokenize(content, false, most),
-      async (content: string, most?: number) => (await text.encodeChat([{ role: 'user', content }], DATE, most)).tokens,
+      async (content: string, most?: number) => (await text.encodeChat({ messages: [{ role: 'user', content }] }, DATE, most)).tokens,
     ]) {
       const { length } = await encode(word.repeat(20))
       t.is((await encode(word.repeat(20), length)).length, length)

@@ -103,7 +103,7 @@ class SaidTokens {
       const { tokens: count, bytes } = answer.inside
       return { role, content, stored: { tokens: this.#tokens(answer).slice(0, count), bytes } }
     })
-    const { tokens } = await this.#computed.text.encodeChat(texts, DATE)
+    const { tokens } = await this.#computed.text.encodeChat({ messages: texts }, DATE)
     return tokens
   }
 

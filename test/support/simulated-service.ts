@@ -15,15 +15,18 @@ export interface SimulatedService {
   close(): Promise<void>
 }
 
+/** Options of a service, where they depend on its engine. */
+export type OptionsFor = (engine: SimulatedEngine, clock: VirtualClock) => Partial<ServiceOptions>
+
 /** Errors thrown while events are handled (contract violations, broken integrity) end up in `failures`. */
 export function simulatedService(
   engineOptions: Partial<SimulatedOptions> = {},
-  serviceOptions: Partial<ServiceOptions> = {},
+  serviceOptions: Partial<ServiceOptions> | OptionsFor = {},
   failures: unknown[] = [],
 ): SimulatedService {
   const clock = new VirtualClock()
   const engine = new SimulatedEngine({ clock, slots: { hbm: 64, dram: 128, ssd: 512 }, ...engineOptions })
-  const service = createInferenceService(engine, { clock, ...serviceOptions })
+  const service = createInferenceService(engine, { clock, ...(typeof serviceOptions === 'function' ? serviceOptions(engine, clock) : serviceOptions) })
   const handle = engine.onEvents
   engine.onEvents = events => {
     try {

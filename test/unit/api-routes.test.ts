@@ -65,6 +65,30 @@ test('messages are tokenised as the template renders them', async (t) => {
   t.deepEqual(reply, { count: 9, max_model_len: 2048, tokens: [...Buffer.from('<system>x')], token_strs: null })
 })
 
+test('messages are tokenised with the tools, template arguments and ending that the body names', async (t) => {
+  const { api } = await openJson(t)
+  const { chats } = api.service
+  const parameters = { type: 'object', properties: { city: { type: 'string' } } }
+  const messages = [
+    { role: 'user', content: 'x' },
+    { role: 'assistant', content: null, reasoning_content: 'r', tool_calls: [{ id: 'c', type: 'function', function: { name: 'f', arguments: '{"city": 1}' } }] },
+    { role: 'tool', tool_call_id: 'c', content: 'y' },
+  ]
+  const body = { messages, tools: [{ type: 'function', function: { name: 'f', parameters } }], chat_template_kwargs: { enable_thinking: false } }
+  t.is((await api.post('/tokenize', body)).status, 200)
+  t.like(chats[0], {
+    tools: { definitions: [{ name: 'f', parameters }] },
+    templateArguments: { enable_thinking: false },
+    ending: 'answer',
+    messages: [{ role: 'user', content: 'x' }, { role: 'assistant', content: '', reasoning: 'r', toolCalls: [{ id: 'c', name: 'f', arguments: '{"city": 1}' }] }, { role: 'tool', content: 'y', toolCallId: 'c' }],
+  })
+  await api.post('/tokenize', { messages, add_generation_prompt: false })
+  await api.post('/tokenize', { messages, add_generation_prompt: false, continue_final_message: true })
+  t.deepEqual(chats.slice(1).map(({ ending }) => ending), ['closed', 'open'])
+  const refused = await api.post('/tokenize', { messages, continue_final_message: true })
+  t.like(await refused.json(), { error: { code: 'invalid_value', param: 'continue_final_message' } })
+})
+
 test('tokens are turned back into text, and foreign ones refused', async (t) => {
   const { post } = await openJson(t)
   t.deepEqual(await post('/detokenize', { tokens: [104, 105] }), { prompt: 'hi' })

@@ -53,6 +53,14 @@ test('a wrong value names what the user wrote, and the limit', (t) => {
   refused(t, { flags: { servedModelName: ['two words'] } }, '--served-model-name')
 })
 
+test('template arguments are a JSON object, or a table, without names of the server’s own', (t) => {
+  const table = { enable_thinking: false, style: { tone: 'plain' } }
+  t.deepEqual(resolveOptions({ flags: { chatTemplateKwargs: JSON.stringify(table) } }).chatTemplateKwargs, table)
+  t.deepEqual(resolveOptions({ file: values({ 'chat-template-kwargs': table }) }).chatTemplateKwargs, table)
+  for (const wrong of ['{', '[]', 'null', '3', '{"a b": 1}']) refused(t, { flags: { chatTemplateKwargs: wrong } }, '--chat-template-kwargs')
+  refused(t, { flags: { chatTemplateKwargs: '{"messages": []}' } }, '--chat-template-kwargs', 'messages')
+})
+
 test('a window has 256 tokens at least, and a share of it leaves at a time', (t) => {
   const given = { contextWindow: '512', truncationRatio: '0.25', reuseAfterTruncation: 'off' }
   t.like(resolveOptions({ flags: given }), { contextWindow: 512, truncationRatio: 0.25, reuseAfterTruncation: 'off' })

@@ -32,7 +32,8 @@ function conversations(given: Partial<ConversationOptions> = {}) {
     store.accept(resolution)
     const hash = new AnswerHash(resolution.parent as string)
     for (const letter of text) hash.add(letter)
-    store.answered(resolution, { hash: hash.end(), tokens, bytes: text.length, length: 10, leftOut: 0, leaf: null })
+    const record = { tokens, bytes: text.length, reasoning: 0, whole: true }
+    store.answered(resolution, { hash: hash.end(), record, length: 10, leftOut: 0, leaf: null })
   }
   return { store, clock, resolve, answer }
 }
@@ -166,7 +167,8 @@ test('a raw prompt gets a conversation, and no chain', t => {
   const { store, resolve } = conversations()
   const resolution = resolve(null)
   store.accept(resolution)
-  store.answered(resolution, { hash: null, tokens: new Uint32Array(), bytes: 0, length: 10, leftOut: 0, leaf: null })
+  const record = { tokens: new Uint32Array(), bytes: 0, reasoning: 0, whole: true }
+  store.answered(resolution, { hash: null, record, length: 10, leftOut: 0, leaf: null })
   t.is(resolution.parent, null)
   t.is(store.get('', 'c1')?.turns, 1)
 })
@@ -199,7 +201,7 @@ test('after a restart too the oldest records go first where the bound is reached
   const table = new MemoryDatabase().table('answers')
   // In another order than that of their keys.
   const names = ['d', 'b', 'a', 'c'].map(name => name.repeat(32))
-  const record = { conversation: 'mine', tokens: new Uint32Array(10), bytes: 1 }
+  const record = { conversation: 'mine', tokens: new Uint32Array(10), bytes: 1, reasoning: 0, whole: true }
   const before = new AnswerRecords(table, 1e6)
   for (const name of names) before.put(name, record)
   const after = new AnswerRecords(table, 2 * 300)

@@ -137,6 +137,23 @@ test('nobody is overtaken more often than the bound, nor long after the first ti
   t.is(admission.next(false, anyRoom), slow)
 })
 
+test('a request that is held is passed over, also where nothing runs, but not for ever', t => {
+  const clock = new VirtualClock(0)
+  const queue = new WaitingQueue()
+  const held = waiting(0)
+  const admission = new Admission(queue, { isReady: () => true, isHeld: sequence => sequence === held }, noLeaders, clock)
+  queue.add(held)
+  t.is(admission.next(true, anyRoom), undefined)
+  t.is(admission.preparing, 1)
+  for (let ticket = 1; ticket <= MOST_OVERTAKES; ticket++) {
+    queue.add(waiting(ticket))
+    const next = admission.next(true, anyRoom)
+    t.is(next?.ticket, ticket)
+    if (next) admission.admit(next)
+  }
+  t.is(admission.next(false, anyRoom), held)
+})
+
 test('a request that was overtaken once is next after the bound in time', async t => {
   const clock = new VirtualClock(0)
   const queue = new WaitingQueue()

@@ -15,8 +15,16 @@ test('the package exports what its users import, and nothing by accident', (t) =
     'CELL_STATES',
     'EngineError',
     'ExitError',
+    'LANES',
+    'LOWER_TIERS',
     'NO_AGE',
+    'STREAM_NAMES',
+    'TIERS',
     'TIER_NAMES',
+    'perStream',
+    'perTier',
+    'sumTiers',
+    'wayOf',
   ])
 })
 

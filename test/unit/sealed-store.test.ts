@@ -71,7 +71,7 @@ async function stored(dataDir: string): Promise<void> {
   const block = directory.obtain(KEY, ROOT, 0, TOKENS)
   directory.reserve('ssd')?.become(block, 'present')
   store.put(block)
-  new AnswerRecords(database.table('answers'), 1e6).put(KEY, { conversation: 'mine', tokens: TOKENS, bytes: 300 })
+  new AnswerRecords(database.table('answers'), 1e6).put(KEY, { conversation: 'mine', tokens: TOKENS, bytes: 300, reasoning: 0, whole: true })
   await database.close()
 }
 
@@ -175,7 +175,7 @@ test('no file of the data directory has the ids or the text of a conversation, b
   const talk = new Talk('mine')
   await talk.turn(served.service, 'a most peculiar question, asked at some length so that it fills a block. '.repeat(5))
   const messages = talk.messages.map(({ role, content }) => ({ role, content: String(content) }))
-  const { tokens } = await served.engine.text.encodeChat(messages, '2026-03-01')
+  const { tokens } = await served.engine.text.encodeChat({ messages }, '2026-03-01')
   const answer = messages.at(-1)?.content ?? ''
   const said = await served.engine.text.encodePrompt(answer)
   await served.close()

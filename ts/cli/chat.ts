@@ -165,8 +165,7 @@ function sources(usage: Usage): string {
   // Other servers say at most how many tokens were cached.
   const own = usage.attentionstore as Usage['attentionstore'] | undefined
   if (own === undefined) return `${usage.prompt_tokens_details?.cached_tokens ?? 0} cached`
-  const { hbm, dram, ssd } = own.reused_tokens
-  const parts = { hbm, dram, ssd, computed: own.computed_tokens, 'outside the view': own.outside_view_tokens }
+  const parts = { ...own.reused_tokens, computed: own.computed_tokens, 'outside the view': own.outside_view_tokens }
   const named = Object.entries(parts).filter(([, tokens]) => tokens > 0)
   return named.map(([source, tokens]) => `${tokens} ${source}`).join(', ')
 }

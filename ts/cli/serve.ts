@@ -7,6 +7,7 @@ import type { ServeOptions } from '../config/options.js'
 import { formatBytes, formatDuration } from '../config/units.js'
 import type { OpenEngine } from '../engine-choice.js'
 import { AttentionStoreError } from '../protocol/errors.js'
+import { SLOT_TIERS, TIERS } from '../protocol/tiers.js'
 import { startResolvedServer, type RunningServer } from '../server.js'
 import { createLogger } from '../telemetry/logger.js'
 import { exitCodeOf } from './exit.js'
@@ -71,11 +72,11 @@ function logTroubles(log: Logger, terminal: Terminal): () => void {
 
 /** The last line is the one that says where. */
 function startLines({ info, tiers, url }: RunningServer): string[] {
-  const sizes = [
-    `hbm ${formatBytes(tiers.hbmBytes)}`,
-    tiers.dramBytes > 0 ? `dram ${formatBytes(tiers.dramBytes)}` : 'dram off',
-    tiers.ssdBytes > 0 ? `ssd ${formatBytes(tiers.ssdBytes)}, ${info.ioEngine}` : 'ssd off',
-  ]
+  const sizes = SLOT_TIERS.map((tier) => {
+    const bytes = tiers[`${tier}Bytes`]
+    if (bytes === 0 && tier !== 'hbm') return `${tier} off`
+    return `${tier} ${formatBytes(bytes)}${TIERS[tier].isDurable ? `, ${info.ioEngine}` : ''}`
+  })
   return [
     `model    ${info.models.join(', ')}\n`,
     `device   ${info.device}\n`,

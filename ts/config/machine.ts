@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { readdir, stat, statfs } from 'node:fs/promises'
 import { freemem } from 'node:os'
 import { dirname, join } from 'node:path'
+import type { SlotTierName } from '../protocol/tiers.js'
 import type { ServeOptions } from './options.js'
 
 const GIB = 2 ** 30
@@ -21,11 +22,8 @@ export interface Machine {
   readonly storedBytes: number
 }
 
-export interface TierBytes {
-  readonly hbmBytes: number
-  readonly dramBytes: number
-  readonly ssdBytes: number
-}
+/** `hbmBytes` and so on. */
+export type TierBytes = Readonly<Record<`${SlotTierName}Bytes`, number>>
 
 /** Measures memory, and the disk that `directory` is or will be on. */
 export async function readMachine(directory: string): Promise<Machine> {

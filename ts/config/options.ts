@@ -6,7 +6,7 @@ import { MIN_WINDOW } from '../engine/view.js'
 import { profileNames } from '../engine/simulated/profiles/registry.js'
 import { DEFAULTS } from '../protocol/defaults.js'
 import { device, host, hostPattern, origin, policy, servedName } from './names.js'
-import { bytes, duration, flag, list, oneOf, rate, share, text, wait, waitOrNone, wholeNumber, type Parser } from './units.js'
+import { bytes, duration, flag, list, oneOf, rate, share, templateVariables, text, wait, waitOrNone, wholeNumber, type Parser } from './units.js'
 
 export interface OptionSpec<T, D> {
   /** The argument after the flag in the help; undefined: a switch. */
@@ -176,6 +176,13 @@ export const SERVE_OPTIONS = {
     parse: waitOrNone,
     default: 10_000,
     defaultText: '10s',
+  }),
+  chatTemplateKwargs: option({
+    argument: '<json>',
+    help: 'variables of the chat template where a request does not set them, e.g. {"enable_thinking": false}',
+    parse: templateVariables,
+    default: {} as Readonly<Record<string, unknown>>,
+    defaultText: 'none',
   }),
   noReuse: switched('compute everything, keep nothing: the baseline'),
   noPreload: switched('wait for a whole load before computing'),

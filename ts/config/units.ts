@@ -2,6 +2,7 @@
 // the limit when it is wrong.
 
 import { ExitError } from '../protocol/errors.js'
+import { RESERVED_VARIABLES, VARIABLE_NAME } from '../protocol/template-variables.js'
 
 /** Turns a raw value into an option's value. `option` is what the user wrote: `--port`, `ATTENTIONSTORE_PORT`, … */
 export type Parser<T> = (value: unknown, option: string) => T
@@ -41,6 +42,25 @@ export const share: Parser<number> = (value, option) => {
   const number = typeof value === 'string' && /^\d*\.?\d+$/.test(value) ? Number(value) : value
   if (typeof number === 'number' && number > 0 && number <= 1) return number
   throw invalidOption(option, `${shown(value)} is not a number above 0 and at most 1`)
+}
+
+/** A JSON object, as text or as a table, of variables for a chat template. */
+export const templateVariables: Parser<Readonly<Record<string, unknown>>> = (value, option) => {
+  const given = typeof value === 'string' ? jsonOf(value, option) : value
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw invalidOption(option, `${shown(value)} is not a JSON object`)
+  for (const name of Object.keys(given)) {
+    if (!VARIABLE_NAME.test(name)) throw invalidOption(option, `${shown(name)} is not a name of 1 to 64 letters, digits and _`)
+    if (RESERVED_VARIABLES.has(name)) throw invalidOption(option, `${name}: the server sets this variable itself`)
+  }
+  return given as Readonly<Record<string, unknown>>
+}
+
+function jsonOf(text: string, option: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw invalidOption(option, `${shown(text)} is not JSON`)
+  }
 }
 
 export function oneOf<const T extends string>(choices: readonly T[]): Parser<T> {

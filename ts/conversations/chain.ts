@@ -1,6 +1,8 @@
 // Hash chains over messages: what names a point in a conversation without keeping its text.
 
 import { createHash, createHmac, type Hash } from 'node:crypto'
+import type { OutputPart } from '../engine/types.js'
+import { canonicalJson } from './canonical.js'
 
 /** 32 bytes as a latin1 string. */
 export type ChainHash = string
@@ -9,6 +11,14 @@ export interface ChainMessage {
   readonly role: string
   readonly content: string
   readonly name?: string
+  /** Their ids are not part of the chain, nor is reasoning: clients may leave both out, or make them anew. */
+  readonly toolCalls?: readonly ChainCall[]
+}
+
+export interface ChainCall {
+  readonly name: string
+  /** JSON text. What says the same is the same. */
+  readonly arguments: string
 }
 
 /** A cache salt as it is stored: it tells salts apart and says none. Empty: no salt. */
@@ -30,7 +40,7 @@ export function saltName(secret: Uint8Array, tenant: string, cacheSalt: string):
 /** The chain hash after one more message. */
 export function chainNext(before: ChainHash, message: ChainMessage): ChainHash {
   const content = createHash('sha256').update(message.content, 'utf8').digest()
-  return link(before, message.role, message.name ?? '', content)
+  return link(before, message.role, message.name ?? '', content, message.toolCalls ?? [])
 }
 
 /** Chain hashes after each message: `[i]` covers messages 0…i. */
@@ -44,24 +54,46 @@ export function chainOf(start: ChainHash, messages: readonly ChainMessage[]): Ch
   return hashes
 }
 
-/** The hash of an answer that is still being written: its text is fed piece by piece and not kept. */
+/** The hash of an answer that is still being written: its content is fed piece by piece and not kept, its calls are. */
 export class AnswerHash {
   readonly #content: Hash = createHash('sha256')
+  readonly #calls: Array<{ name: string; arguments: string }> = []
 
   constructor(readonly parent: ChainHash) {}
 
+  /** More of the answer; reasoning is no part of the chain. */
+  part(part: OutputPart): void {
+    if (part.kind === 'content') this.add(part.text)
+    else if (part.kind === 'call') this.call(part.name)
+    else if (part.kind === 'arguments') this.arguments(part.text)
+  }
+
+  /** More of the content. */
   add(text: string): void {
     this.#content.update(text, 'utf8')
   }
 
+  /** A call begins. */
+  call(name: string): void {
+    this.#calls.push({ name, arguments: '' })
+  }
+
+  /** More of the last call's arguments. */
+  arguments(text: string): void {
+    const last = this.#calls.at(-1)
+    if (last) last.arguments += text
+  }
+
   /** The chain hash after the answer. Once only. */
   end(): ChainHash {
-    return link(this.parent, 'assistant', '', this.#content.digest())
+    return link(this.parent, 'assistant', '', this.#content.digest(), this.#calls)
   }
 }
 
-function link(before: ChainHash, role: string, name: string, content: Uint8Array): ChainHash {
-  return createHash('sha256').update(before, 'latin1').update(framed(role)).update(framed(name)).update(content).digest('binary')
+function link(before: ChainHash, role: string, name: string, content: Uint8Array, calls: readonly ChainCall[]): ChainHash {
+  const hash = createHash('sha256').update(before, 'latin1').update(framed(role)).update(framed(name)).update(content)
+  for (const call of calls) hash.update(framed(call.name)).update(framed(canonicalJson(call.arguments)))
+  return hash.digest('binary')
 }
 
 /** Lists of different lengths never give the same hash, because each part is framed. */

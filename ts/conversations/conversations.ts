@@ -3,7 +3,7 @@
 import type { BlockKey } from '../engine/types.js'
 import { chainOf, chainStart, saltName, type ChainHash, type ChainMessage, type SaltName } from './chain.js'
 import type { PageQuery } from './query.js'
-import { AnswerRecords, type AnswerRecord } from './records.js'
+import { AnswerRecords, type AnswerRecord, type TokenRecord } from './records.js'
 import { ConversationRegistry, conversationKey, type Conversation, type Page } from './registry.js'
 import { forkStrand, strandOf, useStrand } from './strand.js'
 import type { Tables } from './table.js'
@@ -32,6 +32,8 @@ export interface ConversationQuery {
   readonly hint: string | null
   /** null: a raw prompt, which has no chain. */
   readonly messages: readonly ChainMessage[] | null
+  /** The tools that the prompt names, as a text; turns with different ones find nothing of one another. @default none */
+  readonly tools?: string
 }
 
 /** What a request turned out to be. Nothing is stored before `accept`. */
@@ -53,9 +55,7 @@ export interface Resolution {
 export interface Answer {
   /** Ends its chain; null: the prompt was raw, and has none. */
   readonly hash: ChainHash | null
-  /** Token ids that lie wholly inside its text, and the bytes that they cover. */
-  readonly tokens: Uint32Array
-  readonly bytes: number
+  readonly record: TokenRecord
   /** Tokens of prompt and answer, and of these, those that were left out because the conversation began beyond its window. */
   readonly length: number
   readonly leftOut: number
@@ -90,9 +90,9 @@ export class Conversations {
    * conversation, elsewhere it forks it. Answers of another tenant or another cache salt are not found.
    */
   resolve(query: ConversationQuery): Resolution {
-    const { tenant, messages, cacheSalt = '' } = query
+    const { tenant, messages, cacheSalt = '', tools = '' } = query
     const { secret, textFingerprint, now } = this.#options
-    const start = chainStart(secret, tenant, textFingerprint, '', cacheSalt)
+    const start = chainStart(secret, tenant, textFingerprint, tools, cacheSalt)
     const salt = saltName(secret, tenant, cacheSalt)
     const chain = messages ? chainOf(start, messages) : []
     const stored = chain.map((hash, i) => (messages?.[i]?.role === 'assistant' ? this.#records.get(hash) : undefined))
@@ -113,7 +113,7 @@ export class Conversations {
   }
 
   /** The answer is complete. */
-  answered(resolution: Resolution, { hash, tokens, bytes, length, leftOut, leaf }: Answer): void {
+  answered(resolution: Resolution, { hash, record, length, leftOut, leaf }: Answer): void {
     const conversation = this.#use(resolution)
     conversation.tokens = length
     conversation.leftOut = leftOut
@@ -123,7 +123,7 @@ export class Conversations {
       this.#registry.touch(conversation)
       return
     }
-    this.#records.put(hash, { conversation: conversationKey(resolution.tenant, resolution.id), tokens, bytes })
+    this.#records.put(hash, { conversation: conversationKey(resolution.tenant, resolution.id), ...record })
     this.#registry.advance(conversation, resolution.continues, hash, this.#options.now())
   }
 
@@ -181,6 +181,7 @@ function newConversation(tenant: string, id: string, forkedFrom: string | null, 
   return { id, tenant, date: null, forkedFrom, createdAt: now, lastUse: now, turns: 0, tokens: 0, leftOut: 0, leaf: null, tips: [] }
 }
 
-function isoDay(now: number): string {
+/** The day of a time in milliseconds since the Unix epoch. */
+export function isoDay(now: number): string {
   return new Date(now).toISOString().slice(0, 10)
 }

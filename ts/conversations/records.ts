@@ -3,11 +3,18 @@
 import type { ChainHash } from './chain.js'
 import type { Table } from './table.js'
 
-export interface AnswerRecord {
-  readonly conversation: string
-  /** Token ids that lie wholly inside the answer's text, and the UTF-8 bytes of it that they cover. */
+export interface TokenRecord {
+  /** Token ids that lie wholly inside the answer, markers of reasoning and of calls included, and the UTF-8 bytes they cover. */
   readonly tokens: Uint32Array
   readonly bytes: number
+  /** Leading tokens that are reasoning, with its markers. */
+  readonly reasoning: number
+  /** Nothing of the answer lies behind the tokens. */
+  readonly whole: boolean
+}
+
+export interface AnswerRecord extends TokenRecord {
+  readonly conversation: string
 }
 
 /** What a record costs besides its ids: key, map entry, conversation id. */
@@ -110,15 +117,16 @@ interface Stored {
   readonly made: number
 }
 
-/** bytes, count (u32), made (f64). */
-const HEAD_BYTES = 16
+/** The first word of a record: another layout is dropped. */
+const LAYOUT = 0xffff_0003
+const HEAD_BYTES = 28
 
-/** Head, ids, then the conversation's key in UTF-8. */
-function encode({ tokens, bytes, conversation }: AnswerRecord, made: number): Buffer {
+/** Layout, bytes, reasoning, whole, count (u32 each), made (f64), ids, then the conversation's key in UTF-8. */
+function encode({ tokens, bytes, reasoning, whole, conversation }: AnswerRecord, made: number): Buffer {
   const head = Buffer.alloc(HEAD_BYTES + 4 * tokens.length)
-  head.writeUInt32LE(bytes, 0)
-  head.writeUInt32LE(tokens.length, 4)
-  head.writeDoubleLE(made, 8)
+  const words = [LAYOUT, bytes, reasoning, whole ? 1 : 0, tokens.length]
+  words.forEach((word, i) => head.writeUInt32LE(word, 4 * i))
+  head.writeDoubleLE(made, 20)
   tokens.forEach((token, i) => head.writeUInt32LE(token, HEAD_BYTES + 4 * i))
   return Buffer.concat([head, Buffer.from(conversation, 'utf8')])
 }
@@ -126,11 +134,11 @@ function encode({ tokens, bytes, conversation }: AnswerRecord, made: number): Bu
 /** null: not a record of this layout. */
 function decode(value: Uint8Array): Stored | null {
   const buffer = Buffer.from(value)
-  if (buffer.length < HEAD_BYTES) return null
-  const count = buffer.readUInt32LE(4)
+  if (buffer.length < HEAD_BYTES || buffer.readUInt32LE(0) !== LAYOUT) return null
+  const [bytes = 0, reasoning = 0, whole = 0, count = 0] = [4, 8, 12, 16].map(at => buffer.readUInt32LE(at))
   const end = HEAD_BYTES + 4 * count
-  if (buffer.length < end) return null
+  if (buffer.length < end || reasoning > count) return null
   const tokens = Uint32Array.from({ length: count }, (_, i) => buffer.readUInt32LE(HEAD_BYTES + 4 * i))
-  const record = { bytes: buffer.readUInt32LE(0), tokens, conversation: buffer.toString('utf8', end) }
-  return { record, made: buffer.readDoubleLE(8) }
+  const record = { bytes, reasoning, whole: whole === 1, tokens, conversation: buffer.toString('utf8', end) }
+  return { record, made: buffer.readDoubleLE(20) }
 }

@@ -1,9 +1,9 @@
 // One block as the directory knows it.
 
-import type { BlockKey, TierName, ViewParameters } from '../engine/types.js'
+import type { BlockKey, SlotTierName, ViewParameters } from '../engine/types.js'
 import type { Cohort } from '../placement/adaptive/cohorts.js'
 import type { History } from '../placement/types.js'
-import { TIER_NAMES } from '../protocol/tiers.js'
+import { perSlotTier, SLOT_TIERS } from '../protocol/tiers.js'
 
 /** `filling`: the slot is allotted and its bytes are under way; nobody may be told that the block is there. */
 export type CopyState = 'absent' | 'filling' | 'present'
@@ -14,6 +14,10 @@ export interface Copy {
   slot: number
   /** Blocks with a copy in the tier that continue this one. */
   children: number
+}
+
+function absentCopy(): Copy {
+  return { state: 'absent', slot: -1, children: 0 }
 }
 
 /**
@@ -38,11 +42,7 @@ export class Block implements History {
   durable = false
   /** The tier below had it and gave it up, or cannot take it: what is above may go without a copy below. */
   releasable = false
-  readonly copies: Readonly<Record<TierName, Copy>> = {
-    hbm: { state: 'absent', slot: -1, children: 0 },
-    dram: { state: 'absent', slot: -1, children: 0 },
-    ssd: { state: 'absent', slot: -1, children: 0 },
-  }
+  readonly copies: Readonly<Record<SlotTierName, Copy>> = perSlotTier(absentCopy)
   /** Arrival numbers, ascending; null: nobody wants it. */
   #wantedBy: number[] | null = null
 
@@ -87,13 +87,13 @@ export class Block implements History {
     this.firstWanted = tickets[0] ?? Infinity
   }
 
-  has(tier: TierName): boolean {
+  has(tier: SlotTierName): boolean {
     return this.copies[tier].state === 'present'
   }
 
   /** The fastest tier in which the bytes are complete. */
-  get tier(): TierName | null {
-    for (const tier of TIER_NAMES) if (this.has(tier)) return tier
+  get tier(): SlotTierName | null {
+    for (const tier of SLOT_TIERS) if (this.has(tier)) return tier
     return null
   }
 }

@@ -1,6 +1,6 @@
 // Blocks by parent key, with their token ids, so that a match can end inside a block.
 
-import type { BlockKey, TierName } from '../engine/types.js'
+import type { BlockKey, SlotTierName } from '../engine/types.js'
 import type { Block } from './block.js'
 import type { Pace } from './pace.js'
 import { SiblingTree, type Found } from './sibling-tree.js'
@@ -41,13 +41,13 @@ export class ChildIndex {
   }
 
   /** A copy of the block came (1) or went (-1). */
-  count(block: Block, tier: TierName, change: 1 | -1): void {
+  count(block: Block, tier: SlotTierName, change: 1 | -1): void {
     const known = this.#children.get(block.parent)
     if (known instanceof SiblingTree) known.count(tier, change)
   }
 
   /** Children with a copy in the tier, filling or present. */
-  copies(parent: BlockKey, tier: TierName): number {
+  copies(parent: BlockKey, tier: SlotTierName): number {
     const known = this.#children.get(parent)
     if (known instanceof SiblingTree) return known.copies(tier)
     return known && known.copies[tier].state !== 'absent' ? 1 : 0

@@ -1,17 +1,17 @@
 // The directory: which keys exist, in which tiers and slots, and who refers to them. The only allocator of slots.
 
 import { systemClock } from '../engine/clock.js'
-import { BLOCK_TOKENS, type BlockKey, type TierName, type ViewParameters } from '../engine/types.js'
+import { BLOCK_TOKENS, type BlockKey, type SlotTierName, type ViewParameters } from '../engine/types.js'
 import { keyedView } from '../engine/view.js'
 import { lru } from '../placement/lru.js'
 import type { Experienced, PlacementPolicy, TurnUse } from '../placement/types.js'
-import { TIER_NAMES } from '../protocol/tiers.js'
+import { perSlotTier, SLOT_TIERS, TIERS } from '../protocol/tiers.js'
 import { Block } from './block.js'
 import { ChildIndex } from './children.js'
 import { ghostCapacity, Ghosts, type LossCause } from './ghosts.js'
 import { checkDirectory } from './integrity.js'
 import { LeafOrder } from './leaf-order.js'
-import { matchTokens, type Match } from './match.js'
+import { matchTokens, type ExistenceOf, type Match } from './match.js'
 import { walkAll } from './pace.js'
 import { ANYONE, Remains } from './remains.js'
 import { Reservation, type SlotKeeper } from './reservation.js'
@@ -26,6 +26,8 @@ export interface DirectoryOptions {
   readonly now: () => number
   /** Told of an ssd slot that holds its block no longer. @default nobody */
   readonly onSsdSlotLeft: (slot: number) => void
+  /** Told of a block that is about to leave, while its users are known. @default nothing */
+  readonly onBlockLeaving: (block: Block) => void
   /** Name of the conversation that used the block last, which may refer to nothing yet; null: none is known. @default none */
   readonly lastUserOf: (block: Block) => string | null
 }
@@ -38,16 +40,16 @@ export interface DirectoryOptions {
 const FULL_FROM = 15 / 16
 
 export class Directory implements SlotKeeper {
-  readonly pools: Readonly<Record<TierName, SlotPool>>
+  readonly pools: Readonly<Record<SlotTierName, SlotPool>>
   readonly blocks = new Map<BlockKey, Block>()
   /** Blocks with a copy, filling or present, by tier. */
-  readonly inTier: Readonly<Record<TierName, Set<Block>>> = { hbm: new Set(), dram: new Set(), ssd: new Set() }
+  readonly inTier: Readonly<Record<SlotTierName, Set<Block>>> = perSlotTier(() => new Set())
   /** Of these, what no conversation sees any more; some may be seen again. */
-  readonly leftBehind: Readonly<Record<TierName, Set<Block>>> = { hbm: new Set(), dram: new Set(), ssd: new Set() }
-  readonly reserved: Readonly<Record<TierName, Set<number>>> = { hbm: new Set(), dram: new Set(), ssd: new Set() }
+  readonly leftBehind: Readonly<Record<SlotTierName, Set<Block>>> = perSlotTier(() => new Set())
+  readonly reserved: Readonly<Record<SlotTierName, Set<number>>> = perSlotTier(() => new Set())
   readonly children = new ChildIndex()
   /** In which order the blocks of a tier would go. */
-  readonly orders: Readonly<Record<TierName, LeafOrder>>
+  readonly orders: Readonly<Record<SlotTierName, LeafOrder>>
   /** Blocks that left, and why. */
   readonly ghosts: Ghosts
   readonly policy: PlacementPolicy<Experienced>
@@ -58,35 +60,39 @@ export class Directory implements SlotKeeper {
   /** Which conversations use which blocks. */
   readonly users = new BlockUsers()
   readonly #onSsdSlotLeft: (slot: number) => void
+  readonly #onBlockLeaving: (block: Block) => void
   readonly #lastUserOf: (block: Block) => string | null
   #born = 0
 
-  constructor(slots: Readonly<Record<TierName, number>>, options: Partial<DirectoryOptions> = {}) {
-    const { policy = lru, now = () => systemClock.now(), onSsdSlotLeft = () => {}, lastUserOf = () => null } = options
+  constructor(slots: Readonly<Record<SlotTierName, number>>, options: Partial<DirectoryOptions> = {}) {
+    const { policy = lru, now = () => systemClock.now(), onSsdSlotLeft = () => {}, onBlockLeaving = () => {}, lastUserOf = () => null } = options
     this.policy = policy
     this.now = now
     this.#onSsdSlotLeft = onSsdSlotLeft
+    this.#onBlockLeaving = onBlockLeaving
     this.#lastUserOf = lastUserOf
-    this.pools = { hbm: new SlotPool(slots.hbm), dram: new SlotPool(slots.dram), ssd: new SlotPool(slots.ssd) }
-    this.orders = { hbm: new LeafOrder('hbm', policy), dram: new LeafOrder('dram', policy), ssd: new LeafOrder('ssd', policy) }
+    this.pools = perSlotTier(tier => new SlotPool(slots[tier]))
+    this.orders = perSlotTier(tier => new LeafOrder(tier, policy))
     this.ghosts = new Ghosts({ capacity: ghostCapacity(slots), policy: policy.name, now })
   }
 
   /** Grows whenever a slot or a block may have become available. */
   get version(): number {
-    return this.pools.hbm.version + this.pools.dram.version + this.pools.ssd.version
+    let version = 0
+    for (const tier of SLOT_TIERS) version += this.pools[tier].version
+    return version
   }
 
   /** Blocks that are here, if the lowest tier is full but for what is kept free for writing; else 0. */
   get fullCapacity(): number {
-    const { ssd, dram, hbm } = this.pools
-    const lowest = ssd.total > 0 ? ssd : dram.total > 0 ? dram : hbm
+    const lowest = this.pools[SLOT_TIERS.findLast(tier => this.pools[tier].total > 0) ?? 'hbm']
     return lowest.used < lowest.total * FULL_FROM ? 0 : this.blocks.size
   }
 
   /**
    * What of `tokens` is there for whoever sees them through `view`. A block found by its tokens and not by its key is
-   * taken only if `isUsable` says that its key is that of this view.
+   * taken only if `isUsable` says that its key is that of this view. With `existenceOf`, the match also names the blocks
+   * that only a key-addressed tier may have.
    */
   match(
     root: BlockKey,
@@ -94,23 +100,24 @@ export class Directory implements SlotKeeper {
     tokens: Uint32Array,
     view: View,
     isUsable: (block: Block) => boolean = () => true,
+    existenceOf?: ExistenceOf,
   ): Match {
-    return matchTokens(this.blocks, this.children, root, keys, tokens, view, isUsable)
+    return matchTokens(this.blocks, this.children, root, keys, tokens, view, isUsable, existenceOf)
   }
 
   /** Takes a free slot for bytes that have no key yet; null: none is free. */
-  reserve(tier: TierName): Reservation | null {
+  reserve(tier: SlotTierName): Reservation | null {
     const slot = this.pools[tier].take()
     return slot < 0 ? null : this.#reservation(tier, slot)
   }
 
   /** Takes those of the slots that are free. */
-  reserveFree(tier: TierName, slots: ReadonlySet<number>): Reservation[] {
+  reserveFree(tier: SlotTierName, slots: ReadonlySet<number>): Reservation[] {
     return this.pools[tier].takeFree(slots).map(slot => this.#reservation(tier, slot))
   }
 
   /** Gives a reserved slot back; it cools while something in flight names it. */
-  unreserve(tier: TierName, slot: number): void {
+  unreserve(tier: SlotTierName, slot: number): void {
     if (!this.reserved[tier].delete(slot)) throw new Error(`${tier} slot ${slot} is not reserved`)
     this.pools[tier].give(slot)
   }
@@ -127,7 +134,7 @@ export class Directory implements SlotKeeper {
     if (ghost) Object.assign(block, ghost.history, { isBack: true })
     this.blocks.set(key, block)
     this.children.add(block)
-    for (const tier of TIER_NAMES) block.copies[tier].children = this.children.copies(key, tier)
+    for (const tier of SLOT_TIERS) block.copies[tier].children = this.children.copies(key, tier)
     return block
   }
 
@@ -143,11 +150,11 @@ export class Directory implements SlotKeeper {
   leaveBehind(block: Block): void {
     if (block.gone || block.refs > 0 || block.wants > 0) return
     block.reachable = false
-    for (const tier of TIER_NAMES) if (block.copies[tier].state !== 'absent') this.leftBehind[tier].add(block)
+    for (const tier of SLOT_TIERS) if (block.copies[tier].state !== 'absent') this.leftBehind[tier].add(block)
   }
 
   /** A reserved slot becomes the block's copy: filling, or present if its bytes are complete. */
-  adopt(block: Block, tier: TierName, slot: number, state: 'filling' | 'present'): void {
+  adopt(block: Block, tier: SlotTierName, slot: number, state: 'filling' | 'present'): void {
     if (block.copies[tier].state !== 'absent') throw new Error(`the block has a ${tier} copy already`)
     if (!this.reserved[tier].delete(slot)) throw new Error(`${tier} slot ${slot} is not reserved`)
     block.copies[tier].slot = slot
@@ -161,7 +168,7 @@ export class Directory implements SlotKeeper {
   }
 
   /** The bytes of a filling copy are complete: from now on the block may be found there. */
-  complete(block: Block, tier: TierName): void {
+  complete(block: Block, tier: SlotTierName): void {
     if (block.copies[tier].state !== 'filling') throw new Error(`the ${tier} copy is not filling`)
     block.copies[tier].state = 'present'
     this.children.review(block)
@@ -181,7 +188,7 @@ export class Directory implements SlotKeeper {
    * Removes one copy and, if it was the last, the block; `cause` then says why, to whoever asks for it again. Without a
    * cause, what it held lives on in another block.
    */
-  removeCopy(block: Block, tier: TierName, cause?: LossCause): void {
+  removeCopy(block: Block, tier: SlotTierName, cause?: LossCause): void {
     if (block.copies[tier].state === 'absent') return
     const slot = block.copies[tier].slot
     const leavesTokens = cause !== undefined && block.valid < BLOCK_TOKENS
@@ -207,7 +214,7 @@ export class Directory implements SlotKeeper {
       this.reserved.hbm.add(hbm.slot)
     }
     const users = this.usersOf(block)
-    for (const tier of TIER_NAMES) this.removeCopy(block, tier, 'damaged')
+    for (const tier of SLOT_TIERS) this.removeCopy(block, tier, 'damaged')
     if (this.#forgetIfEmpty(block)) this.ghosts.left(block.key, 'hbm', 'damaged', block, users)
   }
 
@@ -226,7 +233,7 @@ export class Directory implements SlotKeeper {
       this.remains.left(slot, [ANYONE])
       this.#onSsdSlotLeft(slot)
     }
-    for (const tier of TIER_NAMES) this.removeCopy(block, tier)
+    for (const tier of SLOT_TIERS) this.removeCopy(block, tier)
     this.#forgetIfEmpty(block)
     return own
   }
@@ -263,7 +270,7 @@ export class Directory implements SlotKeeper {
     return checkDirectory(this)
   }
 
-  #reservation(tier: TierName, slot: number): Reservation {
+  #reservation(tier: SlotTierName, slot: number): Reservation {
     this.reserved[tier].add(slot)
     return new Reservation(this, tier, slot)
   }
@@ -276,20 +283,20 @@ export class Directory implements SlotKeeper {
     return [...users]
   }
 
-  #detach(block: Block, tier: TierName): void {
+  #detach(block: Block, tier: SlotTierName): void {
     const wasFound = block.has(tier)
     block.copies[tier].state = 'absent'
     if (wasFound) this.children.review(block)
     this.inTier[tier].delete(block)
     this.leftBehind[tier].delete(block)
-    if (tier === 'ssd') block.durable = false
+    if (TIERS[tier].isDurable) block.durable = false
     this.pools[tier].version++
     this.orders[tier].review(block)
     this.#countChild(block, tier, -1)
   }
 
   /** A copy of the block came or went: the block that it continues may be a leaf no longer, or again. */
-  #countChild(block: Block, tier: TierName, change: 1 | -1): void {
+  #countChild(block: Block, tier: SlotTierName, change: 1 | -1): void {
     this.children.count(block, tier, change)
     const parent = this.blocks.get(block.parent)
     if (!parent) return
@@ -299,7 +306,8 @@ export class Directory implements SlotKeeper {
 
   /** True: the block had no copy left, and is gone now. */
   #forgetIfEmpty(block: Block): boolean {
-    if (block.gone || TIER_NAMES.some(tier => block.copies[tier].state !== 'absent')) return false
+    if (block.gone || SLOT_TIERS.some(tier => block.copies[tier].state !== 'absent')) return false
+    this.#onBlockLeaving(block)
     block.gone = true
     this.blocks.delete(block.key)
     this.children.remove(block)

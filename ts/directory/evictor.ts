@@ -1,14 +1,14 @@
 // The next victim of one tier: the first leaf in the policy's order that may go.
 
-import type { TierName } from '../engine/types.js'
+import type { SlotTierName } from '../engine/types.js'
 import type { Block } from './block.js'
 import type { Directory } from './directory.js'
 
 export class Evictor {
   readonly #directory: Directory
-  readonly #tier: TierName
+  readonly #tier: SlotTierName
 
-  constructor(directory: Directory, tier: TierName) {
+  constructor(directory: Directory, tier: SlotTierName) {
     this.#directory = directory
     this.#tier = tier
   }

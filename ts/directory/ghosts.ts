@@ -1,8 +1,9 @@
 // Blocks that left their last tier: what a later miss is explained by, and what placement learnt of them while they were
 // there. Keys are salted by tenant, so whoever knows a key may know what became of its block.
 
-import { BLOCK_TOKENS, type BlockKey, type TierName } from '../engine/types.js'
+import { BLOCK_TOKENS, type BlockKey, type SlotTierName } from '../engine/types.js'
 import type { History } from '../placement/types.js'
+import { sumTiers } from '../protocol/tiers.js'
 import { KeyFilter } from './key-filter.js'
 import { LostTails } from './lost-tails.js'
 
@@ -14,7 +15,7 @@ export interface Ghost {
   readonly at: number
   readonly cause: LossCause
   /** The tier that it was in last. */
-  readonly tier: TierName
+  readonly tier: SlotTierName
   /** The policy that chose it; null: nobody chose, it was removed. */
   readonly policy: string | null
   readonly history: History
@@ -49,8 +50,8 @@ const MOST_GHOSTS = 262_144
 const FORGOTTEN_A_GHOST = 8
 
 /** How many ghosts a cache of so many slots remembers. */
-export function ghostCapacity(slots: Readonly<Record<TierName, number>>): number {
-  return Math.min(MOST_GHOSTS, GHOSTS_A_SLOT * (slots.hbm + slots.dram + slots.ssd))
+export function ghostCapacity(slots: Readonly<Record<SlotTierName, number>>): number {
+  return Math.min(MOST_GHOSTS, GHOSTS_A_SLOT * sumTiers(slots))
 }
 
 export class Ghosts {
@@ -87,7 +88,7 @@ export class Ghosts {
   }
 
   /** The block, which these conversations used, is leaving `tier`, its last. */
-  left(key: BlockKey, tier: TierName, cause: LossCause, { uses, cohort, parent, tokens }: Leaving, users: readonly string[] = []): void {
+  left(key: BlockKey, tier: SlotTierName, cause: LossCause, { uses, cohort, parent, tokens }: Leaving, users: readonly string[] = []): void {
     const { capacity, policy, now } = this.#options
     const isChosen = cause === 'evicted' || cause === 'write_queue_full'
     this.#ghosts.delete(key)

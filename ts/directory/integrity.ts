@@ -1,7 +1,7 @@
 // The equations that must hold between the directory's tables at any time.
 
-import { BLOCK_TOKENS, type BlockKey, type TierName } from '../engine/types.js'
-import { TIER_NAMES } from '../protocol/tiers.js'
+import { BLOCK_TOKENS, type BlockKey, type SlotTierName } from '../engine/types.js'
+import { SLOT_TIERS } from '../protocol/tiers.js'
 import type { Block } from './block.js'
 import type { ChildIndex } from './children.js'
 import type { LeafOrder } from './leaf-order.js'
@@ -14,10 +14,10 @@ export interface Tables {
   readonly blocks: ReadonlyMap<BlockKey, Block>
   readonly children: ChildIndex
   readonly users: BlockUsers
-  readonly pools: Readonly<Record<TierName, SlotPool>>
-  readonly inTier: Readonly<Record<TierName, ReadonlySet<Block>>>
-  readonly reserved: Readonly<Record<TierName, ReadonlySet<number>>>
-  readonly orders: Readonly<Record<TierName, LeafOrder>>
+  readonly pools: Readonly<Record<SlotTierName, SlotPool>>
+  readonly inTier: Readonly<Record<SlotTierName, ReadonlySet<Block>>>
+  readonly reserved: Readonly<Record<SlotTierName, ReadonlySet<number>>>
+  readonly orders: Readonly<Record<SlotTierName, LeafOrder>>
 }
 
 /**
@@ -26,19 +26,19 @@ export interface Tables {
  */
 export function* checkDirectory(directory: Tables): Iterable<void> {
   const pace = new Pace()
-  for (const tier of TIER_NAMES) yield* checkTier(directory, tier, pace)
+  for (const tier of SLOT_TIERS) yield* checkTier(directory, tier, pace)
   for (const [key, block] of directory.blocks) {
     if (block.key !== key || block.gone) throw new Error('a key names a block that is not its own')
     checkBlock(block)
     if (pace.isOver) yield
   }
   yield* directory.children.check(directory.blocks, pace)
-  for (const tier of TIER_NAMES) yield* checkLeaves(directory, tier, pace)
+  for (const tier of SLOT_TIERS) yield* checkLeaves(directory, tier, pace)
   yield* directory.users.check(directory.blocks, pace)
 }
 
 /** free + cooling + reserved + copies = total, and every used slot has one owner. */
-function* checkTier(directory: Tables, tier: TierName, pace: Pace): Iterable<void> {
+function* checkTier(directory: Tables, tier: SlotTierName, pace: Pace): Iterable<void> {
   const pool = directory.pools[tier]
   const owned = new Set<number>(directory.reserved[tier])
   for (const block of directory.inTier[tier]) {
@@ -60,7 +60,7 @@ function* checkTier(directory: Tables, tier: TierName, pace: Pace): Iterable<voi
 }
 
 /** Children are counted where they have a copy, and the order is over leaves. */
-function* checkLeaves(directory: Tables, tier: TierName, pace: Pace): Iterable<void> {
+function* checkLeaves(directory: Tables, tier: SlotTierName, pace: Pace): Iterable<void> {
   for (const block of directory.blocks.values()) {
     const children = directory.children.copies(block.key, tier)
     const counted = block.copies[tier].children
@@ -72,7 +72,7 @@ function* checkLeaves(directory: Tables, tier: TierName, pace: Pace): Iterable<v
 
 function checkBlock(block: Block): void {
   if (block.valid < 1 || block.valid > BLOCK_TOKENS) throw new Error(`a block of ${block.valid} tokens`)
-  if (TIER_NAMES.every(tier => block.copies[tier].state === 'absent')) throw new Error('a key has no bytes')
+  if (SLOT_TIERS.every(tier => block.copies[tier].state === 'absent')) throw new Error('a key has no bytes')
   if (block.refs < 0 || block.wants < 0) throw new Error('a negative count of references')
   if (block.refs > 0 && block.copies.hbm.state === 'absent') throw new Error('a sequence refers to a block outside hbm')
   if (block.wants === 0 && block.firstWanted !== Infinity) throw new Error('no request wants a block that is marked as wanted')

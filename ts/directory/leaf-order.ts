@@ -2,7 +2,7 @@
 // does, so the order is over leaves: blocks that no other one in the tier continues. Uses and wishes need not be told: a
 // rank is looked at again when its turn comes.
 
-import type { TierName } from '../engine/types.js'
+import type { SlotTierName } from '../engine/types.js'
 import type { Cohort } from '../placement/adaptive/cohorts.js'
 import { BlockHeap, type Heaped } from '../placement/heap.js'
 import type { Experienced, PlacementPolicy } from '../placement/types.js'
@@ -43,13 +43,13 @@ class Leaf implements Experienced, Heaped {
 }
 
 export class LeafOrder {
-  readonly #tier: TierName
+  readonly #tier: SlotTierName
   readonly #policy: PlacementPolicy<Experienced>
   readonly #leaves = new Map<Block, Leaf>()
   readonly #heap: BlockHeap<Leaf>
   #givenUp = 0
 
-  constructor(tier: TierName, policy: PlacementPolicy<Experienced>) {
+  constructor(tier: SlotTierName, policy: PlacementPolicy<Experienced>) {
     this.#tier = tier
     this.#policy = policy
     this.#heap = new BlockHeap<Leaf>(policy.goesBefore)

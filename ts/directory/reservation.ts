@@ -1,12 +1,12 @@
 // A slot of a tier that belongs to the holder of this reservation: no block has it yet.
 
-import type { TierName } from '../engine/types.js'
+import type { SlotTierName } from '../engine/types.js'
 import type { Block, CopyState } from './block.js'
 
 /** Who keeps the slots: the directory. */
 export interface SlotKeeper {
-  adopt(block: Block, tier: TierName, slot: number, state: Exclude<CopyState, 'absent'>): void
-  unreserve(tier: TierName, slot: number): void
+  adopt(block: Block, tier: SlotTierName, slot: number, state: Exclude<CopyState, 'absent'>): void
+  unreserve(tier: SlotTierName, slot: number): void
 }
 
 /** Ends once: the slot becomes a block's copy, or is given back. */
@@ -15,7 +15,7 @@ export class Reservation {
 
   constructor(
     keeper: SlotKeeper,
-    readonly tier: TierName,
+    readonly tier: SlotTierName,
     readonly slot: number,
   ) {
     this.#keeper = keeper

@@ -2,8 +2,8 @@
 // prompt stands together in that order, and every node knows the best source below it, so a look-up visits a few nodes a
 // level, also where all siblings begin alike.
 
-import type { TierName } from '../engine/types.js'
-import { TIER_NAMES } from '../protocol/tiers.js'
+import type { SlotTierName } from '../engine/types.js'
+import { perSlotTier, SLOT_TIERS } from '../protocol/tiers.js'
 import type { Block } from './block.js'
 import type { Pace } from './pace.js'
 import { better, checkNode, has, insert, renewPath, walk, without, type Node } from './sibling-node.js'
@@ -21,7 +21,7 @@ const MOST_REFUSED = 8
 export class SiblingTree {
   #root: Node | null = null
   #size = 0
-  readonly #copies: Record<TierName, number> = { hbm: 0, dram: 0, ssd: 0 }
+  readonly #copies: Record<SlotTierName, number> = perSlotTier(() => 0)
 
   get size(): number {
     return this.#size
@@ -30,23 +30,23 @@ export class SiblingTree {
   add(block: Block): void {
     this.#root = insert(this.#root, block)
     this.#size++
-    for (const tier of TIER_NAMES) if (block.copies[tier].state !== 'absent') this.#copies[tier]++
+    for (const tier of SLOT_TIERS) if (block.copies[tier].state !== 'absent') this.#copies[tier]++
   }
 
   remove(block: Block): void {
     if (!has(this.#root, block)) return
     this.#root = without(this.#root, block)
     this.#size--
-    for (const tier of TIER_NAMES) if (block.copies[tier].state !== 'absent') this.#copies[tier]--
+    for (const tier of SLOT_TIERS) if (block.copies[tier].state !== 'absent') this.#copies[tier]--
   }
 
   /** A copy of one of the siblings came (1) or went (-1). */
-  count(tier: TierName, change: 1 | -1): void {
+  count(tier: SlotTierName, change: 1 | -1): void {
     this.#copies[tier] += change
   }
 
   /** Siblings with a copy, filling or present. */
-  copies(tier: TierName): number {
+  copies(tier: SlotTierName): number {
     return this.#copies[tier]
   }
 
@@ -93,16 +93,16 @@ export class SiblingTree {
   *check(pace: Pace): Iterable<void> {
     let before: Block | null = null
     let size = 0
-    const copies = { hbm: 0, dram: 0, ssd: 0 }
+    const copies = perSlotTier(() => 0)
     for (const node of walk(this.#root)) {
       checkNode(node, before)
       before = node.block
       size++
-      for (const tier of TIER_NAMES) if (node.block.copies[tier].state !== 'absent') copies[tier]++
+      for (const tier of SLOT_TIERS) if (node.block.copies[tier].state !== 'absent') copies[tier]++
       if (pace.isOver) yield
     }
     if (size !== this.#size) throw new Error(`${size} siblings, but ${this.#size} are counted`)
-    for (const tier of TIER_NAMES) {
+    for (const tier of SLOT_TIERS) {
       if (copies[tier] !== this.#copies[tier]) throw new Error(`${tier}: ${copies[tier]} siblings, but ${this.#copies[tier]} are counted`)
     }
   }

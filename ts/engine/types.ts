@@ -1,9 +1,10 @@
 // The engine: what computes steps and moves blocks. Two implementations, NativeEngine and SimulatedEngine, one
 // contract suite. TypeScript decides which block goes where; the engine moves it and says when it is done.
 
-import type { TierName } from '../protocol/tiers.js'
+import type { EndsOf, StreamName } from '../protocol/lanes.js'
+import type { LowerTierName, SlotTierName, TierName } from '../protocol/tiers.js'
 
-export type { TierName }
+export type { LowerTierName, SlotTierName, TierName }
 
 /** Tokens in a full block. */
 export const BLOCK_TOKENS = 64
@@ -25,7 +26,7 @@ export interface EngineInfo {
   readonly blockBytes: number
   readonly hostSlotBytes: number
   /** Slots of each tier. `dram` may hold staging slots even when the tier is off; see `dramStagingOnly`. */
-  readonly slots: Readonly<Record<TierName, number>>
+  readonly slots: Readonly<Record<SlotTierName, number>>
   readonly dramStagingOnly: boolean
   /** e.g. `io_uring (registered, O_DIRECT)`; `none` without an ssd tier. */
   readonly ioEngine: string
@@ -178,6 +179,15 @@ export interface StepPlan {
   readonly saves: readonly PlanSave[]
 }
 
+/** A transfer along a lane: its kind, and a slot at each end, `dramSlot` and `hbmSlot` for instance. */
+type Along<Name extends StreamName> = { readonly kind: Name } & { readonly [Tier in EndsOf<Name> as `${Tier}Slot`]: number }
+
+/** The block whose bytes are expected in a durable slot. */
+interface Expected {
+  readonly key: BlockKey
+  readonly valid: number
+}
+
 /** A block as its header on ssd describes it. The tokens are sealed there. */
 export interface WrittenBlock {
   readonly key: BlockKey
@@ -196,16 +206,18 @@ export interface WrittenBlock {
  * A transfer outside a step. `load` goes layer by layer on the load stream and every later step that reads the slot
  * waits for it layer by layer; `copy` runs on the compute stream before the next step.
  */
-export type Transfer =
-  | { readonly id: number; readonly kind: 'load'; readonly dramSlot: number; readonly hbmSlot: number }
-  | { readonly id: number; readonly kind: 'save'; readonly hbmSlot: number; readonly dramSlot: number; readonly valid: number }
-  | { readonly id: number; readonly kind: 'read'; readonly ssdSlot: number; readonly dramSlot: number; readonly key: BlockKey; readonly valid: number }
-  | { readonly id: number; readonly kind: 'write'; readonly dramSlot: number; readonly ssdSlot: number; readonly block: WrittenBlock }
-  | { readonly id: number; readonly kind: 'copy'; readonly fromHbmSlot: number; readonly toHbmSlot: number; readonly valid: number }
+export type Transfer = { readonly id: number } & TransferWork
+
+type TransferWork =
+  | Along<'load'>
+  | (Along<'save'> & { readonly valid: number })
+  | (Along<'read'> & Expected)
+  | (Along<'write'> & { readonly block: WrittenBlock })
+  | { readonly kind: 'copy'; readonly fromHbmSlot: number; readonly toHbmSlot: number; readonly valid: number }
   /** Overwrites the slot's header and bytes with zeros. Nothing else may be under way for the slot. */
-  | { readonly id: number; readonly kind: 'erase'; readonly ssdSlot: number }
+  | { readonly kind: 'erase'; readonly ssdSlot: number }
   /** Completes when every write and erasure enqueued before it is durable. */
-  | { readonly id: number; readonly kind: 'flush' }
+  | { readonly kind: 'flush' }
 
 /**
  * Why an answer ended: an end token or a stop, its limit, the end of its tool calls, that no token may come next, or that
@@ -288,18 +300,69 @@ export interface EngineFailed {
 
 export type EngineEvent = StepReply | TransferDone | EngineFailed
 
+/** The tokens that an answer was generated with. */
+export interface StoredTokens {
+  /** Those that lie wholly inside of the answer, markers of reasoning and of calls included. */
+  readonly tokens: Uint32Array
+  /** UTF-8 bytes of their text, in which a marker stands for itself. */
+  readonly bytes: number
+  /** Leading tokens that are the answer's reasoning, with its markers. @default 0 */
+  readonly reasoning?: number
+  /** Nothing of the answer lies behind the tokens. @default false */
+  readonly whole?: boolean
+}
+
+export interface ToolCallText {
+  readonly id: string
+  readonly name: string
+  /** JSON text of an object. */
+  readonly arguments: string
+}
+
 export interface ChatMessageText {
   readonly role: string
   readonly content: string
   readonly name?: string
-  /** Stored token ids of this answer, and how many UTF-8 bytes of its text they cover. */
-  readonly stored?: { readonly tokens: Uint32Array; readonly bytes: number }
+  /** Of an assistant's message. */
+  readonly reasoning?: string
+  readonly toolCalls?: readonly ToolCallText[]
+  /** Of a tool's message: the call whose result it is. */
+  readonly toolCallId?: string
+  /** Of an assistant's message that repeats an answer. */
+  readonly stored?: StoredTokens
 }
+
+export interface ToolText {
+  readonly name: string
+  readonly description?: string
+  /** JSON Schema of the arguments; null: none are described. */
+  readonly parameters: Readonly<Record<string, unknown>> | null
+}
+
+/** A conversation for a template. */
+export interface ChatText {
+  readonly messages: readonly ChatMessageText[]
+  readonly tools?: readonly ToolText[]
+  /** Variables that the template gets to see besides its own, by name: JSON values. */
+  readonly templateArguments?: Readonly<Record<string, unknown>>
+  /**
+   * `answer`: the prompt ends with the beginning of an assistant's message; `open`: with the last message's content, which
+   * the answer goes on with; `closed`: with the last message as the template ends it. @default 'answer'
+   */
+  readonly ending?: 'answer' | 'open' | 'closed'
+}
+
+/** Tokens [from, to). */
+export type TokenRange = readonly [from: number, to: number]
 
 export interface EncodedPrompt {
   readonly tokens: Uint32Array
   /** Tokens of the system prompt's head, for the view. */
   readonly systemTokens: number
+  /** The answer begins inside of its reasoning. */
+  readonly startsInReasoning: boolean
+  /** Tokens of answers that were generated behind reasoning which the prompt does not have. */
+  readonly withoutReasoning: readonly TokenRange[]
 }
 
 /**
@@ -307,8 +370,8 @@ export interface EncodedPrompt {
  * with more tokens is rejected with `PromptTooLong` as soon as that is known.
  */
 export interface EngineText {
-  /** Renders and tokenises a chat, the generation prompt included. `date`: ISO day for templates that ask. */
-  encodeChat(messages: readonly ChatMessageText[], date: string, mostTokens?: number): Promise<EncodedPrompt>
+  /** Renders and tokenises a chat. `date`: ISO day for templates that ask. What the template refuses is an error of its words. */
+  encodeChat(chat: ChatText, date: string, mostTokens?: number): Promise<EncodedPrompt>
   /** A raw prompt, with the tokenizer's own beginning token. User text never becomes special tokens. */
   encodePrompt(text: string, mostTokens?: number): Promise<Uint32Array>
   /** As vLLM's /tokenize. */
@@ -329,25 +392,16 @@ export interface EngineText {
   blockKey(parent: BlockKey, index: number, tokens: Uint32Array, view: ViewParameters | null): BlockKey
 }
 
+/** Of each stream: bytes since start, the milliseconds in which any moved, and the transfers that wait or run now. */
+type StreamStats = Readonly<Record<`${StreamName}${'Bytes' | 'Ms' | 'QueueDepth'}`, number>>
+
 /** Figures since start; bytes, operations, milliseconds. Rates are measured, not nominal. */
-export interface EngineStats {
+export interface EngineStats extends StreamStats {
   readonly steps: number
   readonly computeMs: number
   readonly loadStallMs: number
   readonly stalledLayers: number
-  readonly loadBytes: number
-  readonly loadMs: number
-  readonly saveBytes: number
-  readonly saveMs: number
-  readonly readBytes: number
-  readonly readMs: number
-  readonly writeBytes: number
-  readonly writeMs: number
   readonly damagedReads: number
-  readonly readQueueDepth: number
-  readonly writeQueueDepth: number
-  readonly saveQueueDepth: number
-  readonly loadQueueDepth: number
   /** Masks of constrained answers, and the rows that were not sampled because theirs was not ready. */
   readonly masks: number
   readonly maskMs: number

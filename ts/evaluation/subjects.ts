@@ -89,14 +89,14 @@ async function oneConversation(text: EngineText, dialogues: Dialogue[], length: 
   while (tokens < length && dialogues.length > 0) {
     for (const [role, content] of dialogues.shift()?.turns ?? []) {
       if (role === 'assistant') {
-        const before = (await text.encodeChat(messages, DATE)).tokens.length
+        const before = (await text.encodeChat({ messages }, DATE)).tokens.length
         tokens = before + (await text.tokenize(content, false)).length
         answers.push([before, tokens])
       }
       messages.push({ role, content })
     }
   }
-  const { tokens: all, systemTokens } = await text.encodeChat(messages, DATE)
+  const { tokens: all, systemTokens } = await text.encodeChat({ messages }, DATE)
   const isAnswer = new Uint8Array(all.length)
   for (const [from, to] of answers) isAnswer.fill(1, from, to)
   return { tokens: all.slice(0, length), systemTokens, counts: index => isAnswer[index] === 1 }

@@ -3,6 +3,7 @@
 import type { CacheMap } from './cache-map.js'
 import type { z } from 'zod'
 import type { RequestRecord as RequestRecordSchema } from './schemas/requests.js'
+import type { DownLane, StreamName } from './lanes.js'
 import type { TierName } from './tiers.js'
 import type { WhatIf } from './what-if.js'
 
@@ -72,7 +73,7 @@ export interface TtftSample {
 }
 
 /** Counts from start: why prompt tokens were not reused. */
-export type MissSample = Readonly<Record<'neverSeen' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
+export type MissSample = Readonly<Record<'neverSeen' | 'reasoningDropped' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
 
 /** Everything that changes. Counters count from the server's start. */
 export interface Sample {
@@ -100,7 +101,7 @@ export interface Sample {
     /** By cause: `evicted`, `write_queue_full`, `damaged`, … */
     readonly dropped: Readonly<Record<string, number>>
     /** Blocks whose save or write failed again and again, and is not tried any more. */
-    readonly abandoned: Readonly<Record<'save' | 'write', number>>
+    readonly abandoned: Readonly<Record<DownLane, number>>
   }
   /** Blocks: promoted ssd → dram before a request's turn, loaded into the read buffer; of the former, used and lost unused. */
   readonly prefetches: Readonly<Record<'fetched' | 'buffered' | 'used' | 'wasted', number>>
@@ -125,8 +126,8 @@ export interface Sample {
   readonly ttftMs: { readonly count: number; readonly p50: number; readonly max: number } | null
   /** Of the last minute; null: no turn ended in it. */
   readonly ttft: TtftSample | null
-  /** load: dram → hbm, save: hbm → dram, read: ssd → dram, write: dram → ssd. */
-  readonly transfers: Readonly<Record<'load' | 'save' | 'read' | 'write', TransferSample>>
+  /** By lane: `LANES` says from where to where. */
+  readonly transfers: Readonly<Record<StreamName, TransferSample>>
   readonly damagedReads: number
   /** By kind of transfer and code of the error. */
   readonly failedTransfers: ReadonlyArray<{ readonly kind: string; readonly code: string; readonly count: number }>

@@ -20,7 +20,8 @@ export { CELL_STATES, NO_AGE } from './cache-map.js'
 export type * from './cache-map.js'
 export type * from './events.js'
 export type * from './what-if.js'
-export { TIER_NAMES, type TierName } from './tiers.js'
+export { LANES, perStream, STREAM_NAMES, wayOf, type DownLane, type LaneName, type StreamName } from './lanes.js'
+export { LOWER_TIERS, perTier, sumTiers, TIER_NAMES, TIERS, type LowerTierName, type TierName } from './tiers.js'
 
 export type ChatMessage = z.input<typeof messages.ChatMessage>
 export type ChatRequest = z.input<typeof chat.ChatRequest>

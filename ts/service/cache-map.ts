@@ -1,11 +1,10 @@
 // The tiers' slots for the map page, and the queue in front of them.
 
 import type { Block } from '../directory/block.js'
-import type { TierName } from '../engine/types.js'
-import { TIER_NAMES } from '../protocol/tiers.js'
+import type { SlotTierName } from '../engine/types.js'
+import { perTier, SLOT_TIERS } from '../protocol/tiers.js'
 import { CELL_STATES, NO_AGE, type CacheMap, type Owner, type Queue, type QueuedRequest, type TierMap } from '../protocol/cache-map.js'
 import type { Core } from '../scheduler/core/core.js'
-import { perTier } from '../scheduler/accounts/counters.js'
 import type { Scheduler } from '../scheduler/loop/scheduler.js'
 import type { Sequence } from '../scheduler/sequence/sequence.js'
 
@@ -31,7 +30,7 @@ export function cacheMap(core: Core, scheduler: Scheduler): Omit<CacheMap, 'upti
   const owners = new OwnerIndex(core)
   return {
     policy: core.options.policy,
-    tiers: TIER_NAMES.map(tier => tierMap(core, tier, owners)),
+    tiers: SLOT_TIERS.map(tier => tierMap(core, tier, owners)),
     owners: owners.list,
     queue: queueOf(core, scheduler),
   }
@@ -59,7 +58,7 @@ class OwnerIndex {
   }
 }
 
-function tierMap(core: Core, tier: TierName, owners: OwnerIndex): TierMap {
+function tierMap(core: Core, tier: SlotTierName, owners: OwnerIndex): TierMap {
   const { directory, clock } = core
   const slots = directory.pools[tier].total
   const cells = new Cells(slots)
@@ -69,7 +68,7 @@ function tierMap(core: Core, tier: TierName, owners: OwnerIndex): TierMap {
   return { name: tier, slots, ...cells.encoded(clock.now(), owners) }
 }
 
-function stateOf(block: Block, tier: TierName): number {
+function stateOf(block: Block, tier: SlotTierName): number {
   if (block.copies[tier].state === 'filling') return STATE.moving
   if (block.refs > 0) return STATE.running
   return block.wants > 0 ? STATE.waiting : STATE.resting
@@ -124,7 +123,7 @@ function queueOf({ clock }: Core, { waiting, moves }: Scheduler): Queue {
 }
 
 function queuedRequest(sequence: Sequence, now: number, isInWindow: boolean): QueuedRequest {
-  const blocks = perTier()
+  const blocks = perTier(() => 0)
   for (const block of sequence.wants.blocks) if (block.tier) blocks[block.tier]++
   return {
     requestId: sequence.requestId,

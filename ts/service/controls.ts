@@ -2,8 +2,7 @@
 
 import type { Block } from '../directory/block.js'
 import type { LossCause } from '../directory/ghosts.js'
-import type { TierName } from '../engine/types.js'
-import { TIER_NAMES } from '../protocol/tiers.js'
+import { SLOT_TIERS, tiersAbove, type LowerTierName, type SlotTierName } from '../protocol/tiers.js'
 import { ApiError } from '../protocol/errors.js'
 import type { Core } from '../scheduler/core/core.js'
 import type { Scheduler } from '../scheduler/loop/scheduler.js'
@@ -24,9 +23,9 @@ export class CacheControls {
   /**
    * Removes copies above `to`, of some blocks or of all, once they are durable at or below it. Blocks in use are skipped.
    */
-  async demote(to: 'dram' | 'ssd', blocks: Iterable<Block> = this.#core.directory.blocks.values()): Promise<DemoteReceipt> {
+  async demote(to: LowerTierName, blocks: Iterable<Block> = this.#core.directory.blocks.values()): Promise<DemoteReceipt> {
     if (!this.#core.tiers[to]) throw new ApiError('tier_disabled', `The ${to} tier is off.`, 'to', { tier: to })
-    const above: readonly TierName[] = to === 'dram' ? ['hbm'] : ['hbm', 'dram']
+    const above = tiersAbove(to)
     const pending = new Set<Block>()
     for (const block of blocks) if (above.some(tier => block.copies[tier].state !== 'absent')) pending.add(block)
     const endHurry = this.#scheduler.moves.hurry()
@@ -37,7 +36,7 @@ export class CacheControls {
     }
   }
 
-  async #demoteAll(pending: Set<Block>, to: 'dram' | 'ssd', above: readonly TierName[]): Promise<DemoteReceipt> {
+  async #demoteAll(pending: Set<Block>, to: LowerTierName, above: readonly SlotTierName[]): Promise<DemoteReceipt> {
     let demotedBlocks = 0
     let skippedInUse = 0
     for (;;) {
@@ -76,7 +75,7 @@ export class CacheControls {
         skippedInUse++
         continue
       }
-      for (const tier of TIER_NAMES) directory.removeCopy(block, tier, cause)
+      for (const tier of SLOT_TIERS) directory.removeCopy(block, tier, cause)
       removedBlocks++
     }
     counters.dropped[cause] += removedBlocks
@@ -84,7 +83,7 @@ export class CacheControls {
     return { removedBlocks, skippedInUse }
   }
 
-  #demoteNow(block: Block, to: 'dram' | 'ssd', above: readonly TierName[]): 'demoted' | 'pending' | 'skipped' {
+  #demoteNow(block: Block, to: LowerTierName, above: readonly SlotTierName[]): 'demoted' | 'pending' | 'skipped' {
     if (block.gone || isInUse(block)) return isFilling(block) && block.refs === 0 ? 'pending' : 'skipped'
     const isBelow = block.durable || (to === 'dram' && block.has('dram'))
     if (!isBelow) {
@@ -102,5 +101,5 @@ function isInUse(block: Block): boolean {
 }
 
 function isFilling(block: Block): boolean {
-  return TIER_NAMES.some(tier => block.copies[tier].state === 'filling')
+  return SLOT_TIERS.some(tier => block.copies[tier].state === 'filling')
 }

@@ -6,6 +6,7 @@ import { conversationKey, type Conversation } from '../conversations/registry.js
 import { BLOCK_TOKENS, type BlockKey } from '../engine/types.js'
 import type { Aliases } from '../directory/aliases.js'
 import type { Block } from '../directory/block.js'
+import { perTier, type LowerTierName } from '../protocol/tiers.js'
 import { ApiError } from '../protocol/errors.js'
 import type { CacheControls } from './controls.js'
 import type { Core } from '../scheduler/core/core.js'
@@ -81,12 +82,12 @@ export class ConversationControls implements ConversationAdmin {
       await nextChange()
       return true
     })
-    const { hbm, dram, ssd } = tiersOf(this.#blocksOf(conversation))
-    return { conversation: id, blocks: blocks.length, ...warmed, tiers: { hbm: hbm.blocks, dram: dram.blocks, ssd: ssd.blocks } }
+    const held = tiersOf(this.#blocksOf(conversation))
+    return { conversation: id, blocks: blocks.length, ...warmed, tiers: perTier(tier => held[tier].blocks) }
   }
 
   /** Blocks that other conversations use too stay where they are. */
-  async demote(id: string, tenant: string | null, to: 'dram' | 'ssd'): Promise<ConversationDemotion> {
+  async demote(id: string, tenant: string | null, to: LowerTierName): Promise<ConversationDemotion> {
     const conversation = this.#find(id, tenant)
     const blocks = this.#blocksOf(conversation)
     const own = blocks.filter(block => this.#parts.referrers.of(block).size === 1)

@@ -10,9 +10,9 @@ import { MAX_TRUNCATED } from '../protocol/limits.js'
 import type { Core } from '../scheduler/core/core.js'
 import { Sequence } from '../scheduler/sequence/sequence.js'
 import type { StartFinder } from '../scheduler/sequence/start-finder.js'
+import { chatText, messageTexts, toolsText } from './messages.js'
 import { callIds } from './call-ids.js'
 import { compileConstraint } from './constraint.js'
-import { messageTexts } from './messages.js'
 import { TurnOutput } from './turn.js'
 import type { TurnRequest } from './types.js'
 
@@ -55,7 +55,8 @@ export class IntakeDesk {
     const newCallId = callIds(this.#core.engine.info.outputFormat, callsIn(request))
     const turn = new TurnOutput(resolution.id, () => onCancel(sequence), newCallId, prompt.tokens.length)
     const answer = resolution.parent === null ? null : new AnswerHash(resolution.parent)
-    const wishes = { retention: request.retention ?? 'none', systemTokens: prompt.systemTokens }
+    const { systemTokens, withoutReasoning } = prompt
+    const wishes = { retention: request.retention ?? 'none', systemTokens, withoutReasoning }
     const sequence: Sequence = new Sequence(spec, ticket, starts, turn, answer, request.tenant, request.requestId, acceptedAt, wishes)
     return { sequence, resolution, turn, leaf: null }
   }
@@ -73,7 +74,7 @@ export class IntakeDesk {
 
   #resolve(request: TurnRequest, messages: readonly ChatMessageText[] | null): Resolution {
     const { tenant, cacheSalt, conversation, conversationHint: hint } = request
-    return this.#conversations.resolve({ tenant, cacheSalt, conversation, hint, messages })
+    return this.#conversations.resolve({ tenant, cacheSalt, conversation, hint, messages, tools: toolsText(request.tools?.definitions) })
   }
 
   /** An error of the encoding as the client is told it: a prompt that is too long was refused before all of it was tokenised. */
@@ -86,13 +87,14 @@ export class IntakeDesk {
     const { prompt } = request
     const mostTokens = this.#mostTokens(request)
     const { text, info } = this.#core.engine
-    if (prompt.kind === 'text') return { tokens: await text.encodePrompt(prompt.text, mostTokens), systemTokens: 0 }
+    if (prompt.kind === 'text') return rawPrompt(await text.encodePrompt(prompt.text, mostTokens), 0)
     if (prompt.kind === 'chat') {
       const messages = (texts ?? []).map((message, i) => {
         const stored = resolution.stored[i]
-        return stored ? { ...message, stored: { tokens: stored.tokens, bytes: stored.bytes } } : message
+        return stored ? { ...message, stored } : message
       })
-      return text.encodeChat(messages, resolution.date, mostTokens)
+      const { templateArguments } = this.#core.options
+      return text.encodeChat(chatText(request, messages, templateArguments), resolution.date, mostTokens)
     }
     const unknown = prompt.tokens.find(token => token >= info.vocabSize)
     if (unknown !== undefined) {
@@ -101,10 +103,10 @@ export class IntakeDesk {
         vocab_size: info.vocabSize,
       })
     }
-    return { tokens: prompt.tokens, systemTokens: prompt.systemTokens ?? 0 }
+    return rawPrompt(prompt.tokens, prompt.systemTokens ?? 0)
   }
 
-  #specOf(request: TurnRequest, { tokens, systemTokens }: EncodedPrompt, ticket: number): SequenceSpec {
+  #specOf(request: TurnRequest, { tokens, systemTokens, startsInReasoning }: EncodedPrompt, ticket: number): SequenceSpec {
     const { engine, options } = this.#core
     if (tokens.length === 0) throw new ApiError('invalid_value', 'The prompt has no tokens.', 'prompt')
     const view = request.truncation === 'auto' ? this.#viewOf(systemTokens) : null
@@ -122,7 +124,7 @@ export class IntakeDesk {
       stopTokens: request.stopTokens,
       ignoreEos: request.ignoreEos,
       maxTokens: Math.max(1, Math.min(request.maxTokens ?? room, room)),
-      ...(request.prompt.kind === 'chat' ? { output: readingOf(request) } : {}),
+      ...(request.prompt.kind === 'chat' ? { output: readingOf(request, startsInReasoning) } : {}),
     }
   }
 
@@ -154,10 +156,14 @@ export class IntakeDesk {
   }
 }
 
+function rawPrompt(tokens: Uint32Array, systemTokens: number): EncodedPrompt {
+  return { tokens, systemTokens, startsInReasoning: false, withoutReasoning: [] }
+}
+
 /** How the answer to a chat is read. */
-function readingOf({ tools }: TurnRequest): OutputReading {
+function readingOf({ tools }: TurnRequest, startsInReasoning: boolean): OutputReading {
   const calls = tools !== undefined && tools.choice !== 'none'
-  return { tools: tools?.definitions ?? [], calls, startsInReasoning: false }
+  return { tools: tools?.definitions ?? [], calls, startsInReasoning }
 }
 
 /** Calls that the messages of a request repeat. */

@@ -1,9 +1,11 @@
 // The inference service: what the HTTP API talks to.
 
+import { isoDay } from '../conversations/conversations.js'
 import { conversationKey } from '../conversations/registry.js'
 import { messageSecret } from '../directory/secret.js'
 import type { BlockKey, Engine, FinishReason, RowResult } from '../engine/types.js'
 import { MIN_WINDOW } from '../engine/view.js'
+import type { LowerTierName } from '../protocol/tiers.js'
 import { ApiError, ExitError } from '../protocol/errors.js'
 import type { CacheMap, WhatIf } from '../protocol/index.js'
 import { Accounts } from './records/accounts.js'
@@ -13,6 +15,7 @@ import { CacheControls } from './controls.js'
 import { ConversationControls } from './conversation-controls.js'
 import { createCore, type Core } from '../scheduler/core/core.js'
 import { IntakeDesk, type Intake } from './intake.js'
+import { chatText, messageTexts } from './messages.js'
 import { IntegrityWatch } from './integrity-watch.js'
 import { restoreKept, type Kept } from './kept.js'
 import { MemoryResponses } from './kept-responses.js'
@@ -23,7 +26,7 @@ import { Scheduler } from '../scheduler/loop/scheduler.js'
 import type { Sequence } from '../scheduler/sequence/sequence.js'
 import { StartFinder } from '../scheduler/sequence/start-finder.js'
 import { cacheStatus, serviceCounters } from './status.js'
-import type { CacheStatus, DemoteReceipt, InferenceService, ResetReceipt, ServiceCounters, Turn, TurnRequest } from './types.js'
+import type { CacheStatus, ChatPrompt, DemoteReceipt, InferenceService, ResetReceipt, ServiceCounters, Turn, TurnRequest } from './types.js'
 import { whatIf } from './what-if.js'
 
 /** Milliseconds between rounds of housekeeping. */
@@ -153,6 +156,12 @@ class Service implements InferenceService {
     }
   }
 
+  async tokenizeChat(chat: ChatPrompt, mostTokens: number): Promise<Uint32Array> {
+    const { engine, options, clock } = this.#core
+    const text = { ...chatText(chat, messageTexts(chat.messages), options.templateArguments), ending: chat.ending }
+    return (await engine.text.encodeChat(text, isoDay(clock.now()), mostTokens)).tokens
+  }
+
   async countPrompt(request: TurnRequest): Promise<number> {
     this.#checkOpen()
     return this.#intake.count(request)
@@ -175,7 +184,7 @@ class Service implements InferenceService {
   }
 
   /** What was demoted is found again even if the server is killed right after the answer. */
-  async demote(to: 'dram' | 'ssd'): Promise<DemoteReceipt> {
+  async demote(to: LowerTierName): Promise<DemoteReceipt> {
     const receipt = await this.#controls.demote(to)
     await this.#kept.database?.flushed()
     return receipt
@@ -240,7 +249,9 @@ class Service implements InferenceService {
     const hash = sequence.answer?.end() ?? null
     const { leftOut } = sequence.start
     const shape = { length: leftOut + sequence.tokens.length, leftOut, leaf: intake.leaf }
-    this.#kept.conversations.answered(intake.resolution, { hash, tokens: inside, bytes: row.insideBytes ?? 0, ...shape })
+    const whole = inside.length === sequence.answerLength
+    const record = { tokens: inside, bytes: row.insideBytes ?? 0, reasoning: Math.min(inside.length, row.reasoningTokens ?? 0), whole }
+    this.#kept.conversations.answered(intake.resolution, { hash, record, ...shape })
     this.#starts.answered(sequence)
     const usage = { ...this.#accounts.usageOf(sequence), reasoningTokens: row.reasoningTokens ?? 0 }
     const finish = finishOf(row, intake.turn.calls)

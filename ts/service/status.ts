@@ -1,8 +1,7 @@
 // Snapshots for /admin/cache, /metrics and the dashboard.
 
 import type { Block } from '../directory/block.js'
-import type { TierName } from '../engine/types.js'
-import { TIER_NAMES } from '../protocol/tiers.js'
+import { SLOT_TIERS, TIERS, type SlotTierName } from '../protocol/tiers.js'
 import type { Core } from '../scheduler/core/core.js'
 import type { Scheduler } from '../scheduler/loop/scheduler.js'
 import type { CacheStatus, ServiceCounters, TierStatus } from './types.js'
@@ -13,7 +12,7 @@ const TYPICAL_PROMPT = 1024
 export function cacheStatus(core: Core, scheduler: Scheduler): CacheStatus {
   const wanted = wantedBlocks(scheduler)
   return {
-    tiers: TIER_NAMES.map(tier => tierStatus(core, tier, wanted)),
+    tiers: SLOT_TIERS.map(tier => tierStatus(core, tier, wanted)),
     policy: core.options.policy,
     ioEngine: core.engine.info.ioEngine,
   }
@@ -27,10 +26,10 @@ function wantedBlocks(scheduler: Scheduler): ReadonlySet<Block> {
   return wanted
 }
 
-function tierStatus(core: Core, tier: TierName, wanted: ReadonlySet<Block>): TierStatus {
+function tierStatus(core: Core, tier: SlotTierName, wanted: ReadonlySet<Block>): TierStatus {
   const { directory, engine, counters } = core
   const pool = directory.pools[tier]
-  const slotBytes = tier === 'hbm' ? engine.info.blockBytes : engine.info.hostSlotBytes
+  const slotBytes = engine.info[TIERS[tier].blockBytes]
   let running = 0
   let waiting = 0
   for (const block of wanted) {
@@ -51,9 +50,9 @@ function tierStatus(core: Core, tier: TierName, wanted: ReadonlySet<Block>): Tie
   }
 }
 
-function mediumOf(core: Core, tier: TierName): string {
-  if (tier === 'ssd') return 'disk'
-  if (tier === 'dram') return 'host memory'
+function mediumOf(core: Core, tier: SlotTierName): string {
+  const { medium } = TIERS[tier]
+  if (medium !== 'device') return medium
   return core.engine.info.device.startsWith('cuda') ? 'gpu' : 'arena'
 }
 
@@ -88,6 +87,7 @@ export function serviceCounters(core: Core, scheduler: Scheduler): ServiceCounte
     bufferedBlocks: counters.bufferedBlocks,
     prefetchHits: prefetches.hits,
     wastedPrefetches: prefetches.wasted,
+    ...(core.keyed ? { keyedBlocks: { ...counters.keyed } } : {}),
     historyChoices: { ...counters.history },
     scheduleMs: { p50: scheduler.stepCost.quantile(0.5), p99: scheduler.stepCost.quantile(0.99) },
   }

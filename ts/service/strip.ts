@@ -2,12 +2,12 @@
 
 import type { Block } from '../directory/block.js'
 import type { TierName } from '../engine/types.js'
-import { TIER_NAMES } from '../protocol/tiers.js'
+import { perTier, TIER_NAMES } from '../protocol/tiers.js'
 import type { Held, PlacedRun } from './types.js'
 
 /** Blocks and tokens by the fastest tier that has them. */
 export function tiersOf(blocks: Iterable<Block>): Record<TierName, Held> {
-  const held = { hbm: { blocks: 0, tokens: 0 }, dram: { blocks: 0, tokens: 0 }, ssd: { blocks: 0, tokens: 0 } }
+  const held = perTier(() => ({ blocks: 0, tokens: 0 }))
   for (const block of blocks) {
     const { tier } = block
     if (tier === null) continue

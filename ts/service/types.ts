@@ -3,7 +3,7 @@
 import type { PageQuery } from '../conversations/query.js'
 import type { Retention } from '../placement/retention.js'
 import type { FinishReason, SamplingParams, TierName, TokenLogprob, ToolChoice, ToolDefinition } from '../engine/types.js'
-import type { ApiError, CacheMap, RequestRecord, WhatIf } from '../protocol/index.js'
+import type { ApiError, CacheMap, DownLane, LowerTierName, RequestRecord, WhatIf } from '../protocol/index.js'
 
 /** A piece of a message. Templates render text; a further kind joins this union where something reads it. */
 export interface TextPart {
@@ -94,6 +94,13 @@ export interface TurnRequest {
   readonly templateArguments?: Readonly<Record<string, unknown>>
 }
 
+/** A chat to be tokenised, as a turn has it. */
+export interface ChatPrompt extends Pick<TurnRequest, 'tools' | 'templateArguments'> {
+  readonly messages: readonly TurnMessage[]
+  /** With the beginning of an answer, with the last message's content, or with the end of that message. */
+  readonly ending: 'answer' | 'open' | 'closed'
+}
+
 export interface TurnUsage {
   readonly promptTokens: number
   readonly completionTokens: number
@@ -118,10 +125,13 @@ export interface TurnUsage {
   readonly ttftWithoutReuseMs: number | null
 }
 
-export type MissedPrompt = Readonly<Record<'neverSeen' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
+export type MissedPrompt = Readonly<Record<'neverSeen' | 'reasoningDropped' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
 
 export type TurnEvent =
-  /** `tokens` and `logprobs` are of every token since the event before, also of those that gave no text. */
+  /**
+   * `tokens` and `logprobs` are of every token since the delta before: of those that gave no text too, and of reasoning and
+   * calls between. Tokens after the last content come, with an empty text, only where log probabilities were asked for.
+   */
   | { readonly type: 'delta'; readonly text: string; readonly tokens: readonly number[]; readonly logprobs: readonly TokenLogprob[] }
   | { readonly type: 'reasoning'; readonly text: string }
   /** A call begins, and the one before it is complete. */
@@ -215,7 +225,7 @@ export interface ServiceCounters {
   /** Blocks given up, by cause: `evicted`, `write_queue_full`, `damaged`, `reset`, `ttl`, `foreign`. */
   readonly droppedBlocks: Readonly<Record<string, number>>
   /** Blocks whose save or write failed again and again, and is not tried any more. */
-  readonly abandonedBlocks: Readonly<Record<'save' | 'write', number>>
+  readonly abandonedBlocks: Readonly<Record<DownLane, number>>
   readonly savedBlocks: number
   readonly loadedBlocks: number
   /** ssd → dram, and dram → ssd. */
@@ -228,6 +238,8 @@ export interface ServiceCounters {
   readonly prefetchHits: number
   readonly wastedPrefetches: number
   /** Requests whose history lay on ssd when their turn came, by what was done about it. */
+  /** Of the key-addressed tier; absent without one. */
+  readonly keyedBlocks?: Readonly<Record<'present' | 'absent' | 'late' | 'fetched' | 'put' | 'skipped' | 'failed', number>>
   readonly historyChoices: Readonly<Record<'load' | 'recompute' | 'split', number>>
   /** Time the scheduler's own code took in the last steps, milliseconds, median and p99. */
   readonly scheduleMs: { readonly p50: number; readonly p99: number }
@@ -342,7 +354,7 @@ export interface ConversationAdmin {
   /** Brings its blocks up to dram, and to hbm where it has free slots. Rejects with `tier_disabled`. */
   warm(id: string, tenant: string | null): Promise<ConversationWarming>
   /** Rejects with `tier_disabled`. */
-  demote(id: string, tenant: string | null, to: 'dram' | 'ssd'): Promise<ConversationDemotion>
+  demote(id: string, tenant: string | null, to: LowerTierName): Promise<ConversationDemotion>
   fork(id: string, tenant: string | null): Promise<ConversationFork>
   /** Rejects with `in_use`. */
   erase(id: string, tenant: string | null): Promise<ConversationErasure>
@@ -372,6 +384,8 @@ export interface InferenceService {
   readonly modelContext: number
   /** Resolves, tokenises and enqueues. Rejects with an ApiError (queue_full, context_length_exceeded, draining, …). */
   start(request: TurnRequest): Promise<Turn>
+  /** The tokens that a chat has today. Rejects with `PromptTooLong` where they are more than `mostTokens`. */
+  tokenizeChat(chat: ChatPrompt, mostTokens: number): Promise<Uint32Array>
   /**
    * Tokens of the prompt that the turn would have. Nothing is stored or enqueued. Rejects as `start` does, but counts prompts
    * that are longer than the context too, up to MAX_TRUNCATED tokens.
@@ -385,7 +399,7 @@ export interface InferenceService {
   whatIf(): WhatIf
   /** The last thousand requests that ended. */
   readonly records: RequestHistory
-  demote(to: 'dram' | 'ssd'): Promise<DemoteReceipt>
+  demote(to: LowerTierName): Promise<DemoteReceipt>
   reset(): Promise<ResetReceipt>
   readonly conversations: ConversationAdmin
   /** Able to take work. */

@@ -1,9 +1,9 @@
 // The curve told for each tier. Tiers hold copies, so what a tier of c blocks adds is what c most recently used blocks
 // have beyond the faster tiers: one curve serves all.
 
-import type { TierName } from '../engine/types.js'
+import type { SlotTierName } from '../engine/types.js'
 import type { CurvePoint, Gain, TierCurve, WhatIf } from '../protocol/what-if.js'
-import { TIER_NAMES } from '../protocol/tiers.js'
+import { SLOT_TIERS } from '../protocol/tiers.js'
 import type { Core } from '../scheduler/core/core.js'
 
 const POINTS = 40
@@ -26,11 +26,11 @@ export function whatIf(core: Core): WhatIf {
     method: METHOD,
     policy: options.policy,
     isPolicyModelled: options.policy === 'lru',
-    tiers: TIER_NAMES.map(name => tierCurve(core, name)),
+    tiers: SLOT_TIERS.map(name => tierCurve(core, name)),
   }
 }
 
-function tierCurve(core: Core, name: TierName): TierCurve {
+function tierCurve(core: Core, name: SlotTierName): TierCurve {
   const { curve, directory, engine } = core
   const slotBytes = name === 'hbm' ? engine.info.blockBytes : engine.info.hostSlotBytes
   const own = directory.pools[name].total
@@ -54,12 +54,12 @@ function tierCurve(core: Core, name: TierName): TierCurve {
 }
 
 /** Blocks that the largest faster tier holds. */
-function blocksAbove({ directory }: Core, name: TierName): number {
-  return Math.max(0, ...TIER_NAMES.slice(0, TIER_NAMES.indexOf(name)).map(faster => directory.pools[faster].total))
+function blocksAbove({ directory }: Core, name: SlotTierName): number {
+  return Math.max(0, ...SLOT_TIERS.slice(0, SLOT_TIERS.indexOf(name)).map(faster => directory.pools[faster].total))
 }
 
-function measured({ counters }: Core, name: TierName): number {
-  const tiers = TIER_NAMES.slice(0, TIER_NAMES.indexOf(name) + 1)
+function measured({ counters }: Core, name: SlotTierName): number {
+  const tiers = SLOT_TIERS.slice(0, SLOT_TIERS.indexOf(name) + 1)
   const reused = tiers.reduce((sum, tier) => sum + counters.reused[tier], 0)
   return counters.promptTokens === 0 ? 0 : reused / counters.promptTokens
 }

@@ -1,25 +1,11 @@
 // Variables for the model's chat template: bounded, and never one of those that the server sets itself.
 
 import { ApiError } from '../protocol/errors.js'
+import { RESERVED_VARIABLES, VARIABLE_NAME } from '../protocol/template-variables.js'
 import { boundedJson, isObject, type JsonBounds, type JsonObject } from './json-bounds.js'
 
 const BOUNDS: JsonBounds = { depth: 16, bytes: 16_384 }
 const MAX_ARGUMENTS = 64
-const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/
-
-/** Set by the server for every template. */
-const RESERVED = new Set([
-  'messages',
-  'tools',
-  'documents',
-  'add_generation_prompt',
-  'continue_final_message',
-  'chat_template',
-  'bos_token',
-  'eos_token',
-  'raise_exception',
-  'strftime_now',
-])
 
 /** From the least effort to the most. Templates have names for some of them. */
 export const REASONING_EFFORTS = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const
@@ -59,8 +45,8 @@ function checked(given: unknown, param: string): JsonObject {
   if (!isObject(given)) return invalid(null, 'The variables are a JSON object.')
   const names = Object.keys(given)
   if (names.length > MAX_ARGUMENTS) invalid(null, `${names.length} variables are set; the limit is ${MAX_ARGUMENTS}.`)
-  if (names.some((name) => !NAME.test(name))) invalid(null, 'A name has 1 to 64 of A-Z a-z 0-9 _, and begins with no digit.')
-  const reserved = names.find((name) => RESERVED.has(name))
+  if (names.some((name) => !VARIABLE_NAME.test(name))) invalid(null, 'A name has 1 to 64 of A-Z a-z 0-9 _, and begins with no digit.')
+  const reserved = names.find((name) => RESERVED_VARIABLES.has(name))
   if (reserved !== undefined) invalid(reserved, 'The server sets this variable itself.')
   return boundedJson(given, BOUNDS, param) as JsonObject
 }

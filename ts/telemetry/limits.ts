@@ -3,10 +3,7 @@
 
 import type { EngineStats } from '../engine/types.js'
 import type { TransferSample } from '../protocol/events.js'
-
-export const TRANSFERS = ['load', 'save', 'read', 'write'] as const
-
-export type TransferKind = (typeof TRANSFERS)[number]
+import { perStream, STREAM_NAMES, type StreamName } from '../protocol/lanes.js'
 
 /** Bytes a second that may be read from and written to the disk; null: no limit. */
 export interface ConfiguredLimits {
@@ -20,14 +17,14 @@ const MS_PER_S = 1000
 const NOTHING = { bytes: 0, ms: 0 }
 
 /** Bytes moved since start, and the milliseconds in which any moved. */
-export function transferred(stats: EngineStats, kind: TransferKind): { bytes: number; ms: number } {
+export function transferred(stats: EngineStats, kind: StreamName): { bytes: number; ms: number } {
   return { bytes: stats[`${kind}Bytes`], ms: stats[`${kind}Ms`] }
 }
 
 export class BandwidthLimits {
   readonly #configured: ConfiguredLimits
-  readonly #best: Record<TransferKind, number> = { load: 0, save: 0, read: 0, write: 0 }
-  readonly #counted: Record<TransferKind, { bytes: number; ms: number }> = { load: NOTHING, save: NOTHING, read: NOTHING, write: NOTHING }
+  readonly #best: Record<StreamName, number> = perStream(() => 0)
+  readonly #counted: Record<StreamName, { bytes: number; ms: number }> = perStream(() => NOTHING)
 
   constructor(configured: ConfiguredLimits) {
     this.#configured = configured
@@ -35,7 +32,7 @@ export class BandwidthLimits {
 
   /** Figures since start. Intervals with too little in them run on into the next. */
   observe(stats: EngineStats): void {
-    for (const kind of TRANSFERS) {
+    for (const kind of STREAM_NAMES) {
       const now = transferred(stats, kind)
       const before = this.#counted[kind]
       if (now.ms - before.ms < LEAST_MS) continue
@@ -44,7 +41,7 @@ export class BandwidthLimits {
     }
   }
 
-  of(kind: TransferKind): TransferSample['limit'] {
+  of(kind: StreamName): TransferSample['limit'] {
     const configured = kind === 'read' || kind === 'write' ? this.#configured[kind] : null
     if (configured !== null) return { bytesPerS: configured, basis: 'configured' }
     return this.#best[kind] === 0 ? null : { bytesPerS: this.#best[kind], basis: 'measured' }

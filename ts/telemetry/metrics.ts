@@ -2,6 +2,7 @@
 
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { Sample, ServerInfo, TransferSample } from '../protocol/events.js'
+import { STREAM_NAMES } from '../protocol/lanes.js'
 
 interface Point {
   readonly labels: Readonly<Record<string, string>>
@@ -27,8 +28,7 @@ function tiers(of: (tier: Sample['tiers'][number]) => number): (sample: Sample) 
 }
 
 function transfers(of: (transfer: TransferSample) => number): (sample: Sample) => Point[] {
-  return ({ transfers: { load, save, read, write } }) =>
-    Object.entries({ load, save, read, write }).map(([kind, transfer]) => ({ labels: { kind }, value: of(transfer) }))
+  return (sample) => STREAM_NAMES.map((kind) => ({ labels: { kind }, value: of(sample.transfers[kind]) }))
 }
 
 const counter = (name: string, help: string, read: Metric['read']): Metric => ({ name, help, kind: 'counter', read })
@@ -49,6 +49,7 @@ const METRICS: readonly Metric[] = [
   counter('missed_tokens_total', 'Prompt tokens that were not reused, by reason', ({ tokens: { miss } }) =>
     by('reason', {
       never_seen: miss.neverSeen,
+      reasoning_dropped: miss.reasoningDropped,
       evicted: miss.evicted,
       damaged: miss.damaged,
       outside_view: miss.outsideView,

@@ -2,8 +2,10 @@
 
 import type { EngineStats } from '../engine/types.js'
 import type { Sample, TierSample, TransferSample } from '../protocol/events.js'
+import { perStream, type StreamName } from '../protocol/lanes.js'
+import { sumTiers } from '../protocol/tiers.js'
 import type { InferenceService, TierStatus } from '../service/types.js'
-import { transferred, type BandwidthLimits, type TransferKind } from './limits.js'
+import { transferred, type BandwidthLimits } from './limits.js'
 
 export interface SampleSources {
   readonly service: Pick<InferenceService, 'cacheStatus' | 'counters' | 'cacheMap' | 'whatIf' | 'records'>
@@ -29,7 +31,7 @@ export function takeSample({ service, stats }: SampleSources, limits: BandwidthL
       reused: counters.reusedTokens,
       miss: counters.missedTokens,
     },
-    saved: { tokens: sum(counters.reusedTokens), ms: counters.savedMs },
+    saved: { tokens: sumTiers(counters.reusedTokens), ms: counters.savedMs },
     prefillTokensPerS: counters.prefillTokensPerS,
     blocks: {
       saved: counters.savedBlocks,
@@ -73,15 +75,10 @@ function tierSample({ blocks, ...tier }: TierStatus): TierSample {
   return { ...tier, blocks: { ...wanted, cached: resting } }
 }
 
-function sum(values: Readonly<Record<string, number>>): number {
-  return Object.values(values).reduce((total, value) => total + value, 0)
-}
-
-function transferSamples(engine: EngineStats, limits: BandwidthLimits): Record<TransferKind, TransferSample> {
-  const sample = (kind: TransferKind): TransferSample => ({
+function transferSamples(engine: EngineStats, limits: BandwidthLimits): Record<StreamName, TransferSample> {
+  return perStream(kind => ({
     ...transferred(engine, kind),
     queueDepth: engine[`${kind}QueueDepth`],
     limit: limits.of(kind),
-  })
-  return { load: sample('load'), save: sample('save'), read: sample('read'), write: sample('write') }
+  }))
 }

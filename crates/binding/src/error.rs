@@ -87,12 +87,18 @@ fn of_grammar(error: &GrammarError) -> Context {
 
 fn of_text(error: &TextError) -> Context {
     match error {
-        TextError::NoTemplate | TextError::EmptyStop => Context::new(),
+        TextError::NoTemplate | TextError::EmptyStop | TextError::NotContinuable => Context::new(),
         TextError::Refused { message } => named([("detail", json!(message))]),
         TextError::Failed { detail } | TextError::Tokenizer { detail } => named([("detail", json!(detail))]),
         TextError::OutOfFuel { fuel } => named([("limit", json!(fuel))]),
         TextError::OutputTooLong { limit } => named([("limit", json!(limit))]),
         TextError::Untraceable { message } => named([("index", json!(message))]),
+        TextError::UntraceableValues { what } => named([("what", json!(what))]),
+        TextError::Argument { name } => named([("name", json!(name))]),
+        TextError::TooManyValues { values, most } => {
+            named([("values", json!(values)), ("limit", json!(most))])
+        }
+        TextError::Json { what, detail } => named([("what", json!(what)), ("detail", json!(detail))]),
         TextError::Role { message, role } => named([("index", json!(message)), ("role", json!(role))]),
         TextError::TooLong { at_least, most } => {
             named([("at_least", json!(at_least)), ("limit", json!(most))])

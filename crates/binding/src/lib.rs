@@ -3,6 +3,7 @@
 
 #![cfg_attr(test, allow(dead_code, reason = "napi leaves out its exports where tests are built"))]
 
+mod chat;
 mod compile;
 mod constraint;
 mod cuda;

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use attentionstore_engine::{Engine, EngineError};
+use attentionstore_engine::{EncodedPrompt, Engine, EngineError};
 use attentionstore_model::text::{Pace, TextError};
 use napi::bindgen_prelude::{Object, Uint32Array};
 use napi::{Env, Error, Result, Status};
@@ -18,12 +18,15 @@ pub struct BindingPrompt {
     pub tokens: Uint32Array,
     /// Tokens of the system prompt's head.
     pub system_tokens: u32,
+    /// The answer begins inside of its reasoning.
+    pub starts_in_reasoning: bool,
+    /// Begin and end, by turns, of the tokens of answers whose reasoning is not in the prompt.
+    pub without_reasoning: Vec<u32>,
     /// Only of a prompt with more tokens than were asked for: it has at least so many.
     pub at_least: Option<u32>,
 }
 
-/// Tokens, and how many of them are the system prompt's.
-type Encoded = std::result::Result<(Vec<u32>, u32), EngineError>;
+type Encoded = std::result::Result<EncodedPrompt, EngineError>;
 
 /// Has `work` on a text of `bytes` bytes done, and promises its prompt.
 pub fn prompt<'env>(
@@ -44,23 +47,31 @@ pub fn prompt<'env>(
             Err(_) => Err(Error::new(Status::GenericFailure, "the tokenizer panicked")),
         };
         match settled {
-            Ok((tokens, system_tokens, at_least)) => {
-                deferred
-                    .resolve(move |_| Ok(BindingPrompt { tokens: words(tokens), system_tokens, at_least }));
-            }
+            Ok((prompt, at_least)) => deferred.resolve(move |_| Ok(binding_prompt(prompt, at_least))),
             Err(error) => deferred.reject(error),
         }
     });
     Ok(promise)
 }
 
-/// Tokens, those of the system prompt, and of a prompt that is too long the fewest it has.
-fn given(encoded: Encoded) -> Result<(Vec<u32>, u32, Option<u32>)> {
+/// The prompt, and of one that is too long the fewest tokens that it has.
+fn given(encoded: Encoded) -> Result<(EncodedPrompt, Option<u32>)> {
     match encoded {
-        Ok((tokens, system_tokens)) => Ok((tokens, system_tokens, None)),
+        Ok(prompt) => Ok((prompt, None)),
         Err(EngineError::Text(TextError::TooLong { at_least, .. })) => {
-            Ok((Vec::new(), 0, Some(u32::try_from(at_least).unwrap_or(u32::MAX))))
+            Ok((EncodedPrompt::default(), Some(u32::try_from(at_least).unwrap_or(u32::MAX))))
         }
         Err(error) => Err(thrown(error)),
+    }
+}
+
+fn binding_prompt(prompt: EncodedPrompt, at_least: Option<u32>) -> BindingPrompt {
+    let without_reasoning = prompt.without_reasoning.iter().flat_map(|tokens| [tokens.start, tokens.end]);
+    BindingPrompt {
+        system_tokens: prompt.system_tokens as u32,
+        starts_in_reasoning: prompt.starts_in_reasoning,
+        without_reasoning: without_reasoning.map(|token| token as u32).collect(),
+        tokens: words(prompt.tokens),
+        at_least,
     }
 }

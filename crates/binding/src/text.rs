@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use attentionstore_engine::{ChatDate, ChatMessage, Engine, EngineError, StoredAnswer};
+use attentionstore_engine::{EncodedPrompt, Engine, EngineError};
 use napi::bindgen_prelude::{AsyncTask, Object, Uint8Array, Uint32Array};
 use napi::{Env, Result, Task};
 use napi_derive::napi;
 
+use crate::chat::{BindingChat, Chat};
 use crate::engine::BindingEngine;
 use crate::error::thrown;
 use crate::prompt::prompt;
@@ -63,35 +64,6 @@ impl Task for TextTask<String> {
     }
 }
 
-#[napi(object, object_to_js = false)]
-pub struct BindingMessage {
-    pub role: String,
-    pub content: String,
-    pub name: Option<String>,
-    /// Token ids of a stored answer, and the bytes of its text that they cover.
-    pub stored_tokens: Option<Uint32Array>,
-    pub stored_bytes: Option<u32>,
-}
-
-impl From<BindingMessage> for ChatMessage {
-    fn from(message: BindingMessage) -> Self {
-        let stored = message.stored_tokens.zip(message.stored_bytes);
-        Self {
-            role: message.role,
-            content: message.content,
-            name: message.name,
-            stored: stored
-                .map(|(ids, bytes)| StoredAnswer { ids: ids.to_vec(), covered_bytes: bytes as usize }),
-        }
-    }
-}
-
-impl BindingMessage {
-    fn bytes(&self) -> usize {
-        self.role.len() + self.content.len() + self.name.as_ref().map_or(0, String::len)
-    }
-}
-
 #[napi]
 impl BindingEngine {
     /// A promise of a `BindingPrompt`. More tokens than `most_tokens` are refused.
@@ -99,15 +71,12 @@ impl BindingEngine {
     pub fn encode_chat<'env>(
         &self,
         env: &'env Env,
-        messages: Vec<BindingMessage>,
-        date_seconds: f64,
+        chat: BindingChat,
         most_tokens: Option<u32>,
     ) -> Result<Object<'env>> {
-        let date = ChatDate::from_unix_seconds(date_seconds as i64);
-        let bytes = messages.iter().map(BindingMessage::bytes).sum();
-        let messages: Vec<ChatMessage> = messages.into_iter().map(ChatMessage::from).collect();
+        let bytes = chat.bytes();
         prompt(env, self.open()?, bytes, most_tokens, move |engine, pace| {
-            engine.encode_chat_at(&messages, date, pace)
+            engine.encode_chat_at(&Chat::from(chat)?.request(), pace)
         })
     }
 
@@ -136,7 +105,8 @@ impl BindingEngine {
         let checked = engine.check_prompt(&text, most_tokens.map(|most| most as usize));
         let bytes = if checked.is_ok() { text.len() } else { 0 };
         prompt(env, engine, bytes, most_tokens, move |engine, pace| {
-            checked.and_then(|()| Ok((engine.tokenize_at(&text, add_special, pace)?, 0)))
+            let tokens = checked.and_then(|()| engine.tokenize_at(&text, add_special, pace))?;
+            Ok(EncodedPrompt { tokens, ..EncodedPrompt::default() })
         })
     }
 

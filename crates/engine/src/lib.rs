@@ -41,7 +41,9 @@ mod worker;
 
 pub use attentionstore_grammar::{Grammar, GrammarError, Source};
 pub use attentionstore_model::sampling::{SamplingParams, TokenMask};
-pub use attentionstore_model::text::{ChatDate, ChatMessage, StoredAnswer};
+pub use attentionstore_model::text::{
+    ChatDate, ChatMessage, ChatRequest, EncodedPrompt, Ending, StoredAnswer, Tool, ToolCall,
+};
 pub use engine::{Engine, EventSource};
 pub use error::EngineError;
 pub use grammars::held_to;

@@ -1,7 +1,7 @@
 //! The engine's text side as its callers see it: prompts to tokens, tokens to text, tokens to block keys.
 
 use attentionstore_kv::key::{BlockKey, ViewParameters};
-use attentionstore_model::text::{ChatDate, ChatMessage, ChatRequest, Pace, Specials, TextError};
+use attentionstore_model::text::{ChatRequest, EncodedPrompt, Pace, Specials, TextError};
 
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -14,26 +14,18 @@ impl Engine {
         self.text().run(bytes, work);
     }
 
-    /// Renders and tokenises a chat, the generation prompt included; also the tokens of its system prompt.
-    /// `date` is for templates that ask for one.
-    pub fn encode_chat(
-        &self,
-        messages: &[ChatMessage],
-        date: ChatDate,
-    ) -> Result<(Vec<u32>, u32), EngineError> {
-        self.encode_chat_at(messages, date, &mut Pace::new(None, &mut || ()))
+    /// Renders and tokenises a chat.
+    pub fn encode_chat(&self, request: &ChatRequest<'_>) -> Result<EncodedPrompt, EngineError> {
+        self.encode_chat_at(request, &mut Pace::new(None, &mut || ()))
     }
 
     /// The same in portions, and not more than `pace` allows.
     pub fn encode_chat_at(
         &self,
-        messages: &[ChatMessage],
-        date: ChatDate,
+        request: &ChatRequest<'_>,
         pace: &mut Pace<'_>,
-    ) -> Result<(Vec<u32>, u32), EngineError> {
-        let request = ChatRequest { messages, add_generation_prompt: true, date };
-        let encoded = self.text().model.encode_chat_at(&request, pace)?;
-        Ok((encoded.tokens, encoded.system_tokens as u32))
+    ) -> Result<EncodedPrompt, EngineError> {
+        Ok(self.text().model.encode_chat_at(request, pace)?)
     }
 
     /// Refuses a raw prompt whose length alone says that it has more than `most` tokens.

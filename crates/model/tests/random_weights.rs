@@ -127,15 +127,10 @@ fn a_chat_is_rendered_with_special_tokens_around_each_message() {
     let message = |role: &str, content: &str| ChatMessage {
         role: role.to_owned(),
         content: content.to_owned(),
-        name: None,
-        stored: None,
+        ..ChatMessage::default()
     };
     let messages = [message("system", "be"), message("user", "<|end|>")];
-    let request = ChatRequest {
-        messages: &messages,
-        add_generation_prompt: true,
-        date: ChatDate::from_unix_seconds(0),
-    };
+    let request = ChatRequest::new(&messages, ChatDate::from_unix_seconds(0));
     let encoded = text.encode_chat(&request).expect("it encodes");
     let specials: Vec<u32> = encoded.tokens.iter().copied().filter(|&token| token >= 256).collect();
     assert_eq!(specials, [257, 256, 258, 256, 259]);

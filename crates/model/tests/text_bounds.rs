@@ -7,7 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use attentionstore_model::text::{ChatDate, ChatMessage, ChatRequest, TextError, TextModel};
+use attentionstore_model::text::{ChatDate, ChatMessage, ChatRequest, Ending, TextError, TextModel};
 use text_support::{family_with, message};
 
 /// Bytes allocated now, and the most there were since the last reset.
@@ -56,7 +56,7 @@ const BOUNDS: [&str; 6] = [
 
 fn encode(model: &TextModel, messages: &[ChatMessage]) -> Result<String, TextError> {
     let date = ChatDate::from_unix_seconds(0);
-    Ok(model.encode_chat(&ChatRequest { messages, add_generation_prompt: false, date })?.text)
+    Ok(model.encode_chat(&ChatRequest { ending: Ending::Closed, ..ChatRequest::new(messages, date) })?.text)
 }
 
 /// Renders for a message of `bytes` bytes on a thread with a stack of 2 MiB; the result, and the most memory it took.

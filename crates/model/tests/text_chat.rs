@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use attentionstore_model::text::{
-    AnswerText, ChatDate, ChatMessage, ChatRequest, EncodedPrompt, Specials, StopStrings, TextError,
+    AnswerText, ChatDate, ChatMessage, ChatRequest, EncodedPrompt, Ending, Specials, StopStrings, TextError,
     TextModel,
 };
 use attentionstore_output::{End, Part};
@@ -18,7 +18,8 @@ const DATE: i64 = 1_721_997_296;
 
 fn encode(model: &TextModel, messages: &[ChatMessage], generate: bool) -> Result<EncodedPrompt, TextError> {
     let date = ChatDate::from_unix_seconds(DATE);
-    model.encode_chat(&ChatRequest { messages, add_generation_prompt: generate, date })
+    let ending = if generate { Ending::Answer } else { Ending::Closed };
+    model.encode_chat(&ChatRequest { ending, ..ChatRequest::new(messages, date) })
 }
 
 fn specials(model: &TextModel, prompt: &EncodedPrompt) -> Vec<u32> {

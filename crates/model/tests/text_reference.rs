@@ -2,7 +2,7 @@
 
 mod text_support;
 
-use attentionstore_model::text::{ChatDate, ChatRequest, Specials, TextError, TextModel};
+use attentionstore_model::text::{ChatDate, ChatRequest, Ending, Specials, TextError, TextModel};
 use serde_json::Value;
 use text_support::{FAMILIES, default_model, family, fixture, fnv, ids, messages};
 
@@ -52,7 +52,8 @@ fn check_chats(name: &str, model: &TextModel) -> usize {
     for case in chats["cases"].as_array().unwrap() {
         let messages = messages(&case["messages"]);
         let add_generation_prompt = case["add_generation_prompt"].as_bool().unwrap();
-        let encoded = model.encode_chat(&ChatRequest { messages: &messages, add_generation_prompt, date });
+        let ending = if add_generation_prompt { Ending::Answer } else { Ending::Closed };
+        let encoded = model.encode_chat(&ChatRequest { ending, ..ChatRequest::new(&messages, date) });
         if let Some(message) = case["refused"].as_str() {
             assert_eq!(
                 encoded,

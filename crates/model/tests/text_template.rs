@@ -2,12 +2,13 @@
 
 mod text_support;
 
-use attentionstore_model::text::{ChatDate, ChatMessage, ChatRequest, TextError, TextModel};
+use attentionstore_model::text::{ChatDate, ChatMessage, ChatRequest, Ending, TextError, TextModel};
 use text_support::{family, family_with, message};
 
 fn render_at(model: &TextModel, messages: &[ChatMessage], seconds: i64) -> Result<String, TextError> {
     let date = ChatDate::from_unix_seconds(seconds);
-    let prompt = model.encode_chat(&ChatRequest { messages, add_generation_prompt: false, date })?;
+    let prompt =
+        model.encode_chat(&ChatRequest { ending: Ending::Closed, ..ChatRequest::new(messages, date) })?;
     Ok(prompt.text)
 }
 

@@ -15,7 +15,7 @@ const TS_ARROWS: Readonly<Record<string, readonly string[]>> = {
   placement: ['engine', 'protocol'],
   directory: ['placement', 'engine', 'protocol'],
   conversations: ['engine', 'protocol'],
-  'scheduler/costs': ['engine'],
+  'scheduler/costs': ['engine', 'protocol'],
   'scheduler/accounts': ['scheduler/costs', 'directory', 'engine', 'protocol'],
   'scheduler/core': ['scheduler/accounts', 'scheduler/costs', 'conversations', 'directory', 'placement', 'engine', 'protocol'],
   'scheduler/sequence': ['scheduler/core', 'scheduler/accounts', 'conversations', 'directory', 'placement', 'engine', 'protocol'],

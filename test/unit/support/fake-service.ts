@@ -7,6 +7,7 @@ import { messageTexts } from '../../../ts/service/messages.js'
 import { RequestRecords } from '../../../ts/service/records/records.js'
 import type {
   CacheStatus,
+  ChatPrompt,
   ConversationAdmin,
   ConversationInfo,
   InferenceService,
@@ -43,9 +44,11 @@ export const fakeInfo: EngineInfo = {
 
 /** A token is a byte; 256 and above have no text. */
 export const fakeText: EngineText = {
-  encodeChat: async (messages) => ({
+  encodeChat: async ({ messages }) => ({
     tokens: Uint32Array.from(Buffer.from(messages.map(({ role, content }) => `<${role}>${content}`).join(''))),
     systemTokens: 0,
+    startsInReasoning: false,
+    withoutReasoning: [],
   }),
   encodePrompt: async (text) => Uint32Array.from(Buffer.from(text)),
   tokenize: async (text, special) => Uint32Array.from([...(special ? [256] : []), ...Buffer.from(text)]),
@@ -92,7 +95,7 @@ export function usage(changes: Partial<TurnUsage> = {}): TurnUsage {
     computedTokens: 12,
     recomputedTokens: 0,
     outsideViewTokens: 0,
-    missedTokens: { neverSeen: 6, evicted: 3, damaged: 2, outsideView: 0, unknown: 1 },
+    missedTokens: { neverSeen: 6, reasoningDropped: 0, evicted: 3, damaged: 2, outsideView: 0, unknown: 1 },
     strandedBlocks: 0,
     queueMs: 1,
     loadMs: 2,
@@ -211,6 +214,8 @@ function fakeConversations(called: (call: string) => void): ConversationAdmin {
 
 export class FakeService implements InferenceService {
   readonly modelContext = 2048
+  /** The chats that were tokenised. */
+  readonly chats: ChatPrompt[] = []
   ready = true
   failure: ApiError | null = null
   readonly failed = new Promise<ApiError>(() => {})
@@ -226,7 +231,7 @@ export class FakeService implements InferenceService {
   /** As many tokens as `fakeText` gives the roles and texts. */
   async countPrompt({ prompt }: TurnRequest): Promise<number> {
     if (prompt.kind !== 'chat') throw new Error('only chats are counted here')
-    return (await fakeText.encodeChat(messageTexts(prompt.messages), '')).tokens.length
+    return (await fakeText.encodeChat({ messages: messageTexts(prompt.messages) }, '')).tokens.length
   }
 
   cacheMap(): ReturnType<InferenceService['cacheMap']> {
@@ -248,6 +253,12 @@ export class FakeService implements InferenceService {
     this.turns.push(turn)
     for (const resolve of this.#onStarted.splice(0)) resolve(turn)
     return turn
+  }
+
+  async tokenizeChat(chat: ChatPrompt): Promise<Uint32Array> {
+    this.chats.push(chat)
+    const messages = chat.messages.map(({ role, content }) => ({ role, content: content as string }))
+    return (await fakeText.encodeChat({ messages }, '')).tokens
   }
 
   /** The next turn that starts. */
@@ -285,7 +296,7 @@ export class FakeService implements InferenceService {
       computedTokens: 10,
       recomputedTokens: 11,
       reusedTokens: { hbm: 12, dram: 13, ssd: 14 },
-      missedTokens: { neverSeen: 5, evicted: 3, damaged: 1, outsideView: 22, unknown: 1 },
+      missedTokens: { neverSeen: 5, reasoningDropped: 0, evicted: 3, damaged: 1, outsideView: 22, unknown: 1 },
       savedMs: 2500,
       prefillTokensPerS: 1234,
       preemptions: 15,

@@ -10,6 +10,7 @@ import { profileNamed, profileNames } from '../../engine/simulated/profiles/regi
 import { MIN_WINDOW } from '../../engine/view.js'
 import { DEFAULTS } from '../../protocol/defaults.js'
 import { ExitError } from '../../protocol/errors.js'
+import { perSlotTier } from '../../protocol/tiers.js'
 import { SIMULATED_POLICIES, type SimulatedPolicy } from '../../simulator/capacity/policies.js'
 import type { Capacity } from '../../simulator/capacity/result.js'
 import type { TieredTruncation } from '../../simulator/tiered/replay.js'
@@ -125,17 +126,11 @@ function tiersOf(values: SimulateValues, policies: readonly SimulatedPolicy[]): 
   refuse(values, ['lookAhead'], 'is for --capacity; with all tiers, the policy sees the queue')
   const server = policies.filter((policy) => policy !== 'belady')
   if (server.length < policies.length) throw invalidOption('--policy', 'belady is the bound for one tier; give --capacity')
-  const size = (value: string | undefined, option: string) => optional<number | null>(value, option, bytes(0), null)
-  const sizes = {
-    hbm: size(values.hbmBytes, '--hbm-bytes'),
-    dram: size(values.dramBytes, '--dram-bytes'),
-    ssd: size(values.ssdBytes, '--ssd-bytes'),
-  }
+  const sizes = perSlotTier((tier) => optional<number | null>(values[`${tier}Bytes`], `--${tier}-bytes`, bytes(0), null))
   const warmUp = optional(values.warmUp, '--warm-up', wholeNumber(0, MOST_REQUESTS), 0)
   const truncation = truncationOf(values)
   return (trace, profile, onProgress) => {
-    const { hbm, dram, ssd } = profile.tierBytes
-    const tierBytes = { hbm: sizes.hbm ?? hbm, dram: sizes.dram ?? dram, ssd: sizes.ssd ?? ssd }
+    const tierBytes = perSlotTier((tier) => sizes[tier] ?? profile.tierBytes[tier])
     return simulateTiers({ trace, policies: server, profile, tierBytes, warmUp, truncation }, onProgress)
   }
 }

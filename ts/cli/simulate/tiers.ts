@@ -2,7 +2,7 @@
 
 import type { HardwareProfile } from '../../engine/simulated/profiles/profile.js'
 import { invalidOption } from '../../config/units.js'
-import type { TierName } from '../../engine/types.js'
+import type { SlotTierName } from '../../engine/types.js'
 import type { PolicyName } from '../../placement/types.js'
 import { TIER_NAMES } from '../../protocol/tiers.js'
 import { missCurveOf } from '../../simulator/capacity/curve.js'
@@ -17,7 +17,7 @@ interface TierRuns {
   readonly trace: Trace
   readonly policies: readonly PolicyName[]
   readonly profile: HardwareProfile
-  readonly tierBytes: Readonly<Record<TierName, number>>
+  readonly tierBytes: Readonly<Record<SlotTierName, number>>
   readonly warmUp: number
   readonly truncation: TieredTruncation | null
 }

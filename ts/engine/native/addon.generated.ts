@@ -6,6 +6,36 @@ export interface BindingConstraint {
   get bytes(): number
 }
 
+export interface BindingCall {
+  id: string
+  name: string
+  /** JSON text. */
+  arguments: string
+}
+
+export interface BindingChat {
+  messages: Array<BindingMessage>
+  tools?: Array<BindingTool>
+  /** A JSON object of variables for the template, as JSON text. */
+  templateArguments?: string
+  ending: 'answer' | 'open' | 'closed'
+  /** Since 1970. */
+  dateSeconds: number
+}
+
+export interface BindingStored {
+  tokens: Uint32Array
+  bytes: number
+  reasoning: number
+  whole: boolean
+}
+
+export interface BindingTool {
+  name: string
+  description?: string
+  parameters?: string
+}
+
 export interface BindingCuda {
   devices: Array<BindingDevice>
   /** Why there are none. */
@@ -35,7 +65,7 @@ export interface BindingEngine {
   /** Waits for the work in flight and releases everything. May be called twice. */
   close(): Promise<void>
   /** A promise of a `BindingPrompt`. More tokens than `most_tokens` are refused. */
-  encodeChat(messages: Array<BindingMessage>, dateSeconds: number, mostTokens?: number | undefined | null): Promise<BindingPrompt>
+  encodeChat(chat: BindingChat, mostTokens?: number | undefined | null): Promise<BindingPrompt>
   /** A promise of a `BindingPrompt`. More tokens than `most_tokens` are refused. */
   encodePrompt(text: string, mostTokens?: number | undefined | null): Promise<BindingPrompt>
   /** A promise of a `BindingPrompt`. More tokens than `most_tokens` are refused. */
@@ -81,9 +111,10 @@ export interface BindingMessage {
   role: string
   content: string
   name?: string
-  /** Token ids of a stored answer, and the bytes of its text that they cover. */
-  storedTokens?: Uint32Array
-  storedBytes?: number
+  reasoning?: string
+  toolCalls?: Array<BindingCall>
+  toolCallId?: string
+  stored?: BindingStored
 }
 
 export interface BindingOpenOptions {
@@ -125,6 +156,8 @@ export interface BindingPrompt {
   tokens: Uint32Array
   /** Tokens of the system prompt's head. */
   systemTokens: number
+  startsInReasoning: boolean
+  withoutReasoning: Array<number>
   /** Only of a prompt with more tokens than were asked for: it has at least so many. */
   atLeast?: number
 }

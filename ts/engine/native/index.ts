@@ -12,6 +12,7 @@ import type {
   StepReply,
   Transfer,
 } from '../types.js'
+import { perSlotTier } from '../../protocol/tiers.js'
 import { loadAddon } from './addon.js'
 import { usableDefaults } from './defaults.js'
 import type { BindingEngine, BindingInfo, BindingOpenOptions, BindingOutput, BindingSequence } from './addon.generated.js'
@@ -130,11 +131,11 @@ export class NativeEngine implements Engine {
 }
 
 function engineInfo(native: BindingInfo): EngineInfo {
-  const { hbmSlots, dramSlots, ssdSlots, temperature, topP, topK, minP, repetitionPenalty, cappedBySlidingWindow: _, ...same } = native
+  const { temperature, topP, topK, minP, repetitionPenalty, cappedBySlidingWindow: _, ...same } = native
   return {
     ...same,
     kind: 'native',
-    slots: { hbm: hbmSlots, dram: dramSlots, ssd: ssdSlots },
+    slots: perSlotTier(tier => native[`${tier}Slots`]),
     defaults: usableDefaults({ temperature, topP, topK, minP, repetitionPenalty }),
   }
 }

@@ -1,21 +1,47 @@
 // Text in, tokens out, by the addon's own threads.
 
-import type { BlockKey, ChatMessageText, CompiledConstraint, ConstraintSource, EncodedPrompt, EngineText, ViewParameters } from '../types.js'
+import type { BlockKey, ChatMessageText, ChatText, CompiledConstraint, ConstraintSource, EncodedPrompt, EngineText, TokenRange, ToolText, ViewParameters } from '../types.js'
 import { PromptTooLong } from '../too-long.js'
-import type { BindingEngine, BindingMessage, BindingPrompt } from './addon.generated.js'
+import type { BindingChat, BindingEngine, BindingMessage, BindingPrompt, BindingTool } from './addon.generated.js'
 import { NativeConstraint, textsOf } from './constraint.js'
 import { engineError } from './errors.js'
 import { keyFromBytes, keyToBytes } from './keys.js'
 
 const KEY_BYTES = 32
 
-function nativeMessage({ role, content, name, stored }: ChatMessageText): BindingMessage {
+function nativeMessage({ stored, toolCalls, ...texts }: ChatMessageText): BindingMessage {
   return {
-    role,
-    content,
-    ...(name === undefined ? {} : { name }),
-    ...(stored === undefined ? {} : { storedTokens: stored.tokens, storedBytes: stored.bytes }),
+    ...texts,
+    ...(toolCalls === undefined ? {} : { toolCalls: [...toolCalls] }),
+    ...(stored === undefined ? {} : { stored: { reasoning: 0, whole: false, ...stored } }),
   }
+}
+
+function nativeTool({ name, description, parameters }: ToolText): BindingTool {
+  return {
+    name,
+    ...(description === undefined ? {} : { description }),
+    ...(parameters === null ? {} : { parameters: jsonText(parameters) }),
+  }
+}
+
+function nativeChat({ messages, tools, templateArguments, ending = 'answer' }: ChatText, date: string): BindingChat {
+  return {
+    messages: messages.map(nativeMessage),
+    ...(tools === undefined ? {} : { tools: tools.map(nativeTool) }),
+    ...(templateArguments === undefined ? {} : { templateArguments: jsonText(templateArguments) }),
+    ending,
+    dateSeconds: Date.parse(date) / 1000,
+  }
+}
+
+/** JSON without halves of surrogate pairs, which Rust's strings cannot have. */
+function jsonText(value: unknown): string {
+  return JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'string' ? inner.replace(/\p{Surrogate}/gu, '\uFFFD') : inner))
+}
+
+function pairs(flat: readonly number[]): TokenRange[] {
+  return Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i] as number, flat[2 * i + 1] as number])
 }
 
 async function translated<T>(promise: Promise<T>): Promise<T> {
@@ -25,9 +51,9 @@ async function translated<T>(promise: Promise<T>): Promise<T> {
 }
 
 async function within(mostTokens: number | undefined, promise: Promise<BindingPrompt>): Promise<EncodedPrompt> {
-  const { tokens, systemTokens, atLeast } = await translated(promise)
+  const { tokens, systemTokens, startsInReasoning, withoutReasoning, atLeast } = await translated(promise)
   if (atLeast !== undefined) throw new PromptTooLong(atLeast, mostTokens ?? 0)
-  return { tokens, systemTokens }
+  return { tokens, systemTokens, startsInReasoning, withoutReasoning: pairs(withoutReasoning) }
 }
 
 export class NativeText implements EngineText {
@@ -37,8 +63,8 @@ export class NativeText implements EngineText {
     this.#binding = binding
   }
 
-  encodeChat(messages: readonly ChatMessageText[], date: string, mostTokens?: number): Promise<EncodedPrompt> {
-    return within(mostTokens, this.#binding.encodeChat(messages.map(nativeMessage), Date.parse(date) / 1000, mostTokens))
+  encodeChat(chat: ChatText, date: string, mostTokens?: number): Promise<EncodedPrompt> {
+    return within(mostTokens, this.#binding.encodeChat(nativeChat(chat, date), mostTokens))
   }
 
   async encodePrompt(text: string, mostTokens?: number): Promise<Uint32Array> {

@@ -57,6 +57,11 @@ export class SimulatedEngine implements Engine {
     this.#transfers = new Transfers(this.#options, this.info.blockBytes, done => this.#emit(done))
   }
 
+  /** The dram slots, for a tier beside the engine. */
+  get host(): Pick<Transfers, 'readHost' | 'writeHost'> {
+    return this.#transfers
+  }
+
   get onEvents(): (events: readonly EngineEvent[]) => void {
     return this.#listener ?? (() => {})
   }

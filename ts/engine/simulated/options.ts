@@ -1,7 +1,7 @@
 // How a simulated engine is made.
 
 import { systemClock, type Clock } from '../clock.js'
-import type { SequenceSpec, TierName, Transfer } from '../types.js'
+import type { SequenceSpec, SlotTierName, Transfer } from '../types.js'
 import { SimulatedDisk } from './disk.js'
 import { cpu2 } from './profiles/cpu-2.js'
 import type { HardwareProfile } from './profiles/profile.js'
@@ -22,7 +22,7 @@ export type Recorded = (spec: SequenceSpec, index: number) => number | undefined
 export interface SimulatedOptions {
   readonly profile: HardwareProfile
   readonly clock: Clock
-  readonly slots: Readonly<Record<TierName, number>>
+  readonly slots: Readonly<Record<SlotTierName, number>>
   readonly dramStagingOnly: boolean
   readonly maxBatchTokens: number
   readonly modelContext: number

@@ -1,6 +1,7 @@
 // How many blocks tiers of so many bytes hold.
 
-import type { TierName } from '../types.js'
+import { perSlotTier, TIERS } from '../../protocol/tiers.js'
+import type { SlotTierName } from '../types.js'
 import { BLOCK_TOKENS } from '../types.js'
 import type { HardwareProfile } from './profiles/profile.js'
 
@@ -13,11 +14,7 @@ export function blockSizes({ kvBytesPerToken }: HardwareProfile): { readonly blo
 }
 
 /** Whole blocks of each tier. */
-export function slotsOf(profile: HardwareProfile, bytes: Readonly<Record<TierName, number>>): Record<TierName, number> {
-  const { blockBytes, hostSlotBytes } = blockSizes(profile)
-  return {
-    hbm: Math.floor(bytes.hbm / blockBytes),
-    dram: Math.floor(bytes.dram / hostSlotBytes),
-    ssd: Math.floor(bytes.ssd / hostSlotBytes),
-  }
+export function slotsOf(profile: HardwareProfile, bytes: Readonly<Record<SlotTierName, number>>): Record<SlotTierName, number> {
+  const sizes = blockSizes(profile)
+  return perSlotTier(tier => Math.floor(bytes[tier] / sizes[TIERS[tier].blockBytes]))
 }

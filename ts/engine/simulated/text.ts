@@ -1,7 +1,7 @@
 // Text and keys of the simulated engine. Keys are real chained hashes, so nothing matches by accident.
 
 import { createHash } from 'node:crypto'
-import { BLOCK_TOKENS, type BlockKey, type ChatMessageText, type CompiledConstraint, type ConstraintSource, type EncodedPrompt, type EngineText, type ViewParameters } from '../types.js'
+import { BLOCK_TOKENS, type BlockKey, type ChatText, type CompiledConstraint, type ConstraintSource, type EncodedPrompt, type EngineText, type ViewParameters } from '../types.js'
 import { PromptTooLong } from '../too-long.js'
 import { keyedView } from '../view.js'
 import { SimulatedConstraint } from './constraint.js'
@@ -36,8 +36,8 @@ export class SimulatedText implements EngineText {
     }
   }
 
-  async encodeChat(messages: readonly ChatMessageText[], date: string, mostTokens?: number): Promise<EncodedPrompt> {
-    const prompt = encodeChat(messages, date)
+  async encodeChat(chat: ChatText, date: string, mostTokens?: number): Promise<EncodedPrompt> {
+    const prompt = encodeChat(chat, date)
     within(mostTokens, prompt.tokens)
     return prompt
   }

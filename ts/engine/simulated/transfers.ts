@@ -1,6 +1,8 @@
 // Loads, saves, reads and writes: a stream each, one transfer after another at the profile's rate.
 
-import { BLOCK_TOKENS, type PlanSave, type Transfer, type TransferDone } from '../types.js'
+import { perStream, type StreamName } from '../../protocol/lanes.js'
+import { perSlotTier } from '../../protocol/tiers.js'
+import { BLOCK_TOKENS, type PlanSave, type SlotTierName, type Transfer, type TransferDone } from '../types.js'
 import { SlotContent } from './content.js'
 import { SlotUse } from './hazards.js'
 import type { SimulatedOptions } from './options.js'
@@ -13,11 +15,10 @@ class Stream {
   depth = 0
 }
 
-type StreamName = 'load' | 'save' | 'read' | 'write'
-
-interface HostSlot {
-  rows: Uint32Array
-  valid: number
+/** The content of a dram slot. */
+export interface HostSlot {
+  readonly rows: Uint32Array
+  readonly valid: number
 }
 
 /** What a transfer's end says of an error. */
@@ -27,34 +28,47 @@ export function failureOf(error: string | undefined): Pick<TransferDone, 'error'
 
 export class Transfers {
   readonly hbm: readonly SlotContent[]
-  readonly hbmUse: SlotUse
-  readonly streams: Readonly<Record<StreamName, Stream>> = {
-    load: new Stream(),
-    save: new Stream(),
-    read: new Stream(),
-    write: new Stream(),
-  }
+  readonly streams: Readonly<Record<StreamName, Stream>> = perStream(() => new Stream())
   damagedReads = 0
   /** Moment at which the load into an hbm slot ends, and slots whose load failed. */
   readonly loadEnds = new Map<number, number>()
   readonly failedLoads = new Set<number>()
   readonly #dram: HostSlot[]
-  readonly #dramUse: SlotUse
-  readonly #ssdUse: SlotUse
+  readonly #use: Readonly<Record<SlotTierName, SlotUse>>
   readonly #options: SimulatedOptions
   readonly #emit: (done: TransferDone) => void
   readonly #bytes: number
 
   constructor(options: SimulatedOptions, bytes: number, emit: (done: TransferDone) => void) {
-    const { hbm, dram, ssd } = options.slots
+    const { slots } = options
     this.#options = options
     this.#bytes = bytes
     this.#emit = emit
-    this.hbm = Array.from({ length: hbm }, (_, slot) => new SlotContent(slot + 1))
-    this.#dram = Array.from({ length: dram }, (_, slot) => ({ rows: new SlotContent(-slot - 1).rows, valid: 0 }))
-    this.hbmUse = new SlotUse('hbm', hbm)
-    this.#dramUse = new SlotUse('dram', dram)
-    this.#ssdUse = new SlotUse('ssd', ssd)
+    this.hbm = Array.from({ length: slots.hbm }, (_, slot) => new SlotContent(slot + 1))
+    this.#dram = Array.from({ length: slots.dram }, (_, slot) => ({ rows: new SlotContent(-slot - 1).rows, valid: 0 }))
+    this.#use = perSlotTier(tier => new SlotUse(tier, slots[tier]))
+  }
+
+  /** Who reads and who writes the slots of hbm. */
+  get hbmUse(): SlotUse {
+    return this.#use.hbm
+  }
+
+  /** A dram slot for a tier beside the engine that reads it; it stays as it is until `end`. */
+  readHost(dramSlot: number): HostSlot & { readonly end: () => void } {
+    const end = this.#use.dram.read(dramSlot, 'put')
+    return { ...(this.#dram[dramSlot] as HostSlot), end }
+  }
+
+  /** A dram slot for a tier beside the engine that fills it; it has no content until `end` brings it. */
+  writeHost(dramSlot: number): { readonly end: (content?: HostSlot) => void } {
+    const end = this.#use.dram.write(dramSlot, 'get')
+    return {
+      end: content => {
+        end()
+        this.#dram[dramSlot] = content ?? { rows: new SlotContent(-dramSlot - 1).rows, valid: 0 }
+      },
+    }
   }
 
   get isIdle(): boolean {
@@ -80,7 +94,7 @@ export class Transfers {
 
   /** hbm → dram; a plan's save begins when its step has ended. */
   save(save: Transfer | PlanSave, hbmSlot: number, dramSlot: number, valid: number): void {
-    const ends = [this.hbmUse.read(hbmSlot, 'save'), this.#dramUse.write(dramSlot, 'save')]
+    const ends = [this.#use.hbm.read(hbmSlot, 'save'), this.#use.dram.write(dramSlot, 'save')]
     const { profile } = this.#options
     this.#run('save', 'kind' in save ? save : { ...save, kind: 'plan save' }, this.#bytes, this.#bytes / profile.saveRate, error => {
       for (const end of ends) end()
@@ -94,7 +108,7 @@ export class Transfers {
 
   #load(transfer: Extract<Transfer, { kind: 'load' }>): void {
     const { dramSlot, hbmSlot } = transfer
-    const ends = [this.#dramUse.read(dramSlot, 'load'), this.hbmUse.write(hbmSlot, 'load')]
+    const ends = [this.#use.dram.read(dramSlot, 'load'), this.#use.hbm.write(hbmSlot, 'load')]
     this.failedLoads.delete(hbmSlot)
     this.#run('load', transfer, this.#bytes, this.#bytes / this.#options.profile.loadRate, error => {
       for (const end of ends) end()
@@ -109,7 +123,7 @@ export class Transfers {
 
   #read(transfer: Extract<Transfer, { kind: 'read' }>): void {
     const { ssdSlot, dramSlot, key, valid } = transfer
-    const ends = [this.#ssdUse.read(ssdSlot, 'read'), this.#dramUse.write(dramSlot, 'read')]
+    const ends = [this.#use.ssd.read(ssdSlot, 'read'), this.#use.dram.write(dramSlot, 'read')]
     const { readRate, diskLatencyMs } = this.#options.profile
     this.#run('read', transfer, this.#bytes, diskLatencyMs + this.#bytes / readRate, error => {
       for (const end of ends) end()
@@ -124,7 +138,7 @@ export class Transfers {
   #write(transfer: Extract<Transfer, { kind: 'write' }>): void {
     const { ssdSlot, dramSlot, block } = transfer
     const { key, tokens } = block
-    const ends = [this.#dramUse.read(dramSlot, 'write'), this.#ssdUse.write(ssdSlot, 'write')]
+    const ends = [this.#use.dram.read(dramSlot, 'write'), this.#use.ssd.write(ssdSlot, 'write')]
     const { writeRate, diskLatencyMs } = this.#options.profile
     this.#run('write', transfer, this.#bytes, diskLatencyMs + this.#bytes / writeRate, error => {
       for (const end of ends) end()
@@ -135,7 +149,7 @@ export class Transfers {
   }
 
   #erase(transfer: Extract<Transfer, { kind: 'erase' }>): void {
-    const end = this.#ssdUse.write(transfer.ssdSlot, 'erase')
+    const end = this.#use.ssd.write(transfer.ssdSlot, 'erase')
     const { writeRate, diskLatencyMs } = this.#options.profile
     this.#run('write', transfer, this.#bytes, diskLatencyMs + this.#bytes / writeRate, error => {
       end()

@@ -1,7 +1,7 @@
 // A toy tokenizer: one token a byte, a few tokens of two bytes (so that sampled ids and re-tokenised text differ, as with
 // real tokenizers), special tokens, and a ChatML-like template.
 
-import type { ChatMessageText, EncodedPrompt } from '../types.js'
+import type { ChatMessageText, ChatText, EncodedPrompt, TokenRange } from '../types.js'
 
 export const TURN_START = 256
 export const TURN_END = 257
@@ -53,30 +53,64 @@ export function decodeTokens(tokens: Iterable<number>): string {
   return new TextDecoder().decode(Buffer.concat([...tokens].map(bytesOf)))
 }
 
-/** `<|im_start|>role\ncontent<|im_end|>\n` a message, a date where no system message leads, and the answer's beginning. */
-export function encodeChat(messages: readonly ChatMessageText[], date: string): EncodedPrompt {
-  const tokens: number[] = []
+/**
+ * `<|im_start|>role\ncontent<|im_end|>\n` a message, a date where no system message leads, and the answer's beginning. Tools
+ * are a message of their own in front, reasoning and calls stand around the content, in JSON as JavaScript writes it.
+ */
+export function encodeChat({ messages, tools = [], templateArguments = {}, ending = 'answer' }: ChatText, date: string): EncodedPrompt {
+  const prompt = new SimulatedPrompt()
   const isLed = messages[0]?.role === 'system'
-  if (!isLed) pushMessage(tokens, { role: 'system', content: `Today is ${date}.` })
-  let systemTokens = tokens.length
+  if (tools.length > 0) prompt.push({ role: 'tools', content: JSON.stringify(tools) })
+  if (Object.keys(templateArguments).length > 0) prompt.push({ role: 'arguments', content: JSON.stringify(templateArguments) })
+  if (!isLed) prompt.push({ role: 'system', content: `Today is ${date}.` })
+  let systemTokens = prompt.tokens.length
   messages.forEach((message, i) => {
-    pushMessage(tokens, message)
-    if (isLed && i === 0) systemTokens = tokens.length
+    prompt.push(message, ending === 'open' && i === messages.length - 1)
+    if (isLed && i === 0) systemTokens = prompt.tokens.length
   })
-  tokens.push(TURN_START, ...encodeText('assistant\n'))
-  return { tokens: Uint32Array.from(tokens), systemTokens }
+  if (ending === 'answer') prompt.begin('assistant')
+  const { tokens, withoutReasoning } = prompt
+  return { tokens: Uint32Array.from(tokens), systemTokens, startsInReasoning: false, withoutReasoning }
 }
 
-function pushMessage(tokens: number[], message: ChatMessageText): void {
-  tokens.push(TURN_START, ...encodeText(`${message.role}\n`))
-  // One at a time: a long content has more tokens than a call takes arguments.
-  for (const token of encodeContent(message)) tokens.push(token)
-  tokens.push(TURN_END, ...encodeText('\n'))
+class SimulatedPrompt {
+  readonly tokens: number[] = []
+  readonly withoutReasoning: TokenRange[] = []
+
+  begin(role: string): void {
+    this.tokens.push(TURN_START)
+    this.#add(encodeText(`${role}\n`))
+  }
+
+  push(message: ChatMessageText, isOpen = false): void {
+    this.begin(message.role)
+    const from = this.tokens.length
+    const { ids, leavesReasoningOut } = bodyOf(message)
+    this.#add(ids)
+    if (leavesReasoningOut) this.withoutReasoning.push([from, this.tokens.length])
+    if (isOpen) return
+    this.tokens.push(TURN_END)
+    this.#add(encodeText('\n'))
+  }
+
+  /** One at a time: a long content has more tokens than a call takes arguments. */
+  #add(tokens: Iterable<number>): void {
+    for (const token of tokens) this.tokens.push(token)
+  }
 }
 
-/** Stored ids as far as they cover the text, the rest canonically. */
-function encodeContent({ content, stored }: ChatMessageText): number[] {
-  if (!stored) return encodeText(content)
-  const bytes = encoder.encode(content)
-  return [...stored.tokens, ...encodeBytes(bytes.subarray(stored.bytes))]
+/**
+ * Stored ids in the place of an answer's reasoning, content and calls. Reasoning that the client left out is left out. Where
+ * the ids cover the beginning of a content only, the rest of it is tokenised.
+ */
+function bodyOf({ content, reasoning = '', toolCalls = [], stored }: ChatMessageText): { ids: Iterable<number>; leavesReasoningOut: boolean } {
+  if (!stored || (toolCalls.length > 0 && !stored.whole)) {
+    const calls = toolCalls.map(call => JSON.stringify([call.name, call.arguments]))
+    return { ids: encodeText([reasoning, content, ...calls].join('')), leavesReasoningOut: false }
+  }
+  const leavesReasoningOut = reasoning === '' && (stored.reasoning ?? 0) > 0
+  const ids = [...stored.tokens.subarray(leavesReasoningOut ? stored.reasoning : 0)]
+  if (toolCalls.length > 0 || stored.whole) return { ids, leavesReasoningOut }
+  for (const id of encodeBytes(encoder.encode(content).subarray(stored.bytes))) ids.push(id)
+  return { ids, leavesReasoningOut }
 }

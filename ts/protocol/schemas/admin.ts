@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { TIER_NAMES } from '../tiers.js'
+import { LOWER_TIERS, TIER_NAMES } from '../tiers.js'
 
 const count = z.int().nonnegative()
 
@@ -21,7 +21,7 @@ export const CacheStatusBody = z
   })
   .meta({ id: 'CacheStatus' })
 
-export const DemoteRequest = z.object({ to: z.enum(['dram', 'ssd']) }).meta({ id: 'DemoteRequest' })
+export const DemoteRequest = z.object({ to: z.enum(LOWER_TIERS) }).meta({ id: 'DemoteRequest' })
 
 export const DemoteResponse = z.object({ demoted_blocks: count, skipped_in_use: count }).meta({ id: 'DemoteResponse' })
 

@@ -2,7 +2,7 @@
 // text: ids, counts and keys only.
 
 import { z } from 'zod'
-import { TIER_NAMES } from '../tiers.js'
+import { perTier, TIER_NAMES } from '../tiers.js'
 
 /** Most rows of a page. */
 export const MAX_CONVERSATION_ROWS = 1000
@@ -50,7 +50,7 @@ export const ConversationRow = z
     forked_from: z.string().nullable(),
     active_turns: count.meta({ description: 'turns that wait or run now' }),
     tiers: z
-      .object({ hbm: held, dram: held, ssd: held })
+      .object(perTier(() => held))
       .meta({ description: 'blocks that are kept, all branches together, each counted once, in the fastest tier that has it' }),
     strip: z.array(BlockRun).meta({ description: 'where the blocks of the last turn lie, run-length encoded' }),
   })
@@ -71,7 +71,7 @@ export const WarmResponse = z
     blocks: count.meta({ description: 'blocks of the conversation that some tier holds' }),
     promoted_blocks: count.meta({ description: 'read from ssd to dram' }),
     loaded_blocks: count.meta({ description: 'copied to hbm, where it had free slots' }),
-    tiers: z.object({ hbm: count, dram: count, ssd: count }).meta({ description: 'blocks by the fastest tier, afterwards' }),
+    tiers: z.object(perTier(() => count)).meta({ description: 'blocks by the fastest tier, afterwards' }),
   })
   .meta({ id: 'WarmResponse' })
 
@@ -100,7 +100,7 @@ export const EraseReceipt = z
     tenant,
     blocks_erased: count,
     bytes_erased: count.meta({ description: 'of all copies, in all tiers' }),
-    tiers: z.object({ hbm: count, dram: count, ssd: count }).meta({ description: 'copies erased, by tier' }),
+    tiers: z.object(perTier(() => count)).meta({ description: 'copies erased, by tier' }),
     remains_overwritten: count.meta({ description: 'free slots on ssd that still held blocks which it had lost before' }),
     records_erased: count.meta({ description: 'token records of answers' }),
     responses_erased: count.meta({ description: 'kept responses of POST /v1/responses' }),

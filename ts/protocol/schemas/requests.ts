@@ -1,7 +1,8 @@
 // GET /admin/requests, and the records of the `requests` topic: one request each, with its times and reasons. No text.
 
 import { z } from 'zod'
-import { TIER_NAMES } from '../tiers.js'
+import { wayOf } from '../lanes.js'
+import { perTier, TIER_NAMES } from '../tiers.js'
 import { MissReasons } from './miss.js'
 
 /** Most records of a page: all that are remembered. */
@@ -22,12 +23,12 @@ const spans = z.array(Span).max(MOST_SPANS)
 export const Phases = z
   .object({
     queued: spans.meta({ description: 'accepted, and not in the batch' }),
-    read: spans.meta({ description: 'ssd → dram' }),
-    load: spans.meta({ description: 'dram → hbm' }),
+    read: spans.meta({ description: wayOf('read') }),
+    load: spans.meta({ description: wayOf('load') }),
     prefill: spans.meta({ description: 'steps that computed the prompt' }),
     decode: spans.meta({ description: 'steps that computed the answer' }),
-    save: spans.meta({ description: 'hbm → dram' }),
-    write: spans.meta({ description: 'dram → ssd' }),
+    save: spans.meta({ description: wayOf('save') }),
+    write: spans.meta({ description: wayOf('write') }),
   })
   .meta({ id: 'Phases' })
 
@@ -57,7 +58,7 @@ export const RequestRecord = z
     duration_ms: milliseconds.meta({ description: 'from acceptance to the end of the answer' }),
     prompt_tokens: count,
     completion_tokens: count,
-    reused_tokens: z.object({ hbm: count, dram: count, ssd: count }),
+    reused_tokens: z.object(perTier(() => count)),
     computed_tokens: count,
     recomputed_tokens: count,
     outside_view_tokens: count,

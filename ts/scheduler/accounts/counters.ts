@@ -1,16 +1,20 @@
 // Counters since start.
 
 import type { LossCause } from '../../directory/ghosts.js'
-import type { TierName } from '../../engine/types.js'
+import type { DownLane } from '../../protocol/lanes.js'
+import { perTier } from '../../protocol/tiers.js'
 import type { HistoryChoice } from '../costs/load-or-recompute.js'
 
 /** `foreign`: of another model or layout, found on disk at the start. */
 export type DropCause = LossCause | 'foreign' | 'erased'
 export type Outcome = 'ok' | 'cancelled' | 'failed' | 'rejected'
 
-export function perTier(): Record<TierName, number> {
-  return { hbm: 0, dram: 0, ssd: 0 }
-}
+/**
+ * Blocks of the key-addressed tier. Of those that were asked about: `present`, `absent`, and `late`, which count as absent
+ * because no answer came in time. Of those that moved: `fetched` and `put`; `skipped`: not put, because too many waited or
+ * they left dram before; `failed`: puts, gets and questions that ended with an error.
+ */
+export type KeyedCounts = Record<'present' | 'absent' | 'late' | 'fetched' | 'put' | 'skipped' | 'failed', number>
 
 /** Counts by kind and code; both come from closed lists of the engine, so they are few. */
 export class FailureCounts {
@@ -40,9 +44,9 @@ export class Counters {
     foreign: 0,
   }
   /** Blocks whose save or write failed again and again, and is not tried any more. */
-  readonly abandoned = { save: 0, write: 0 }
-  readonly reused = perTier()
-  readonly missed = { neverSeen: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 }
+  readonly abandoned: Record<DownLane, number> = { save: 0, write: 0 }
+  readonly reused = perTier(() => 0)
+  readonly missed = { neverSeen: 0, reasoningDropped: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 }
   readonly failedTransfers = new FailureCounts()
   savedMs = 0
   promptTokens = 0
@@ -56,6 +60,7 @@ export class Counters {
   writtenBlocks = 0
   prefetchedBlocks = 0
   bufferedBlocks = 0
+  readonly keyed: KeyedCounts = { present: 0, absent: 0, late: 0, fetched: 0, put: 0, skipped: 0, failed: 0 }
   readonly history: Record<HistoryChoice, number> = { load: 0, recompute: 0, split: 0 }
 }
 

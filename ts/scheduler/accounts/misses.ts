@@ -3,15 +3,17 @@
 
 import type { Directory } from '../../directory/directory.js'
 import type { Ghost } from '../../directory/ghosts.js'
-import { BLOCK_TOKENS, type BlockKey } from '../../engine/types.js'
+import { BLOCK_TOKENS, type BlockKey, type TokenRange } from '../../engine/types.js'
 import type { Asked } from './what-if/curve.js'
 
 /** Tokens by reason. Together they are the tokens that were asked about. */
 export interface MissedTokens {
   readonly neverSeen: number
+  /** New because an answer's reasoning, which it was generated behind, is not in the prompt. */
+  readonly reasoningDropped: number
   readonly evicted: number
   readonly damaged: number
-  /** Were here, and left longer ago than is remembered. */
+  /** Were here, and left longer ago than is remembered; or a tier did not say in time whether it has them. */
   readonly unknown: number
 }
 
@@ -30,7 +32,7 @@ export interface Misses {
   readonly stranded: number
 }
 
-export const NO_MISSES: Misses = { tokens: { neverSeen: 0, evicted: 0, damaged: 0, unknown: 0 }, losses: [], asked: [], stranded: 0 }
+export const NO_MISSES: Misses = { tokens: { neverSeen: 0, reasoningDropped: 0, evicted: 0, damaged: 0, unknown: 0 }, losses: [], asked: [], stranded: 0 }
 
 /** A chain of blocks, of which tokens [from, to) were not found. `keys` are those of its full blocks. */
 export interface Missed {
@@ -41,12 +43,17 @@ export interface Missed {
   readonly to: number
   /** They were all in some tier when the request was queued. */
   readonly wereThere: boolean
+  /** Ascending: those of answers whose reasoning was left out. */
+  readonly withoutReasoning: readonly TokenRange[]
+  /** No tier said in time whether it has these. @default none */
+  readonly unanswered?: ReadonlySet<BlockKey>
 }
 
 /** Those of both. */
 export function joinMisses(a: Misses, b: Misses): Misses {
   const tokens = {
     neverSeen: a.tokens.neverSeen + b.tokens.neverSeen,
+    reasoningDropped: a.tokens.reasoningDropped + b.tokens.reasoningDropped,
     evicted: a.tokens.evicted + b.tokens.evicted,
     damaged: a.tokens.damaged + b.tokens.damaged,
     unknown: a.tokens.unknown + b.tokens.unknown,
@@ -71,7 +78,7 @@ export function explainMisses(memory: Memory, missed: Missed): Misses {
     const from = Math.max(missed.from, index * BLOCK_TOKENS)
     const to = Math.min(missed.to, (index + 1) * BLOCK_TOKENS)
     const key = missed.keys[index]
-    const fate = fateOf(memory, key, before)
+    const fate = fateOf(memory, missed, index, before)
     if (key === undefined || fate === 'never seen') {
       addTail(memory, missed, index, count)
       // This block was never here, so neither was a block that continues it.
@@ -81,7 +88,7 @@ export function explainMisses(memory: Memory, missed: Missed): Misses {
     if (memory.blocks.get(key)?.tier) count.stranded++
     before = fate
   }
-  return count.misses(missed.to - missed.from, missed.wereThere)
+  return count.misses(missed)
 }
 
 class MissCount {
@@ -102,18 +109,26 @@ class MissCount {
     this.#losses.push({ tokens, ghost: fate })
   }
 
-  misses(all: number, wereThere: boolean): Misses {
+  misses({ from, to, wereThere, withoutReasoning }: Missed): Misses {
     const { evicted, damaged, unknown } = this.#tokens
-    const rest = all - evicted - damaged - unknown
-    const tokens = { neverSeen: wereThere ? 0 : rest, evicted, damaged, unknown: unknown + (wereThere ? rest : 0) }
+    const rest = to - from - evicted - damaged - unknown
+    // Tokens that were here once come first, and new ones behind them.
+    const reasoningDropped = wereThere ? 0 : overlap(to - rest, to, withoutReasoning)
+    const neverSeen = wereThere ? 0 : rest - reasoningDropped
+    const tokens = { neverSeen, reasoningDropped, evicted, damaged, unknown: unknown + (wereThere ? rest : 0) }
     return { tokens, losses: this.#losses, asked: this.#asked, stranded: this.stranded }
   }
 }
 
-function fateOf({ blocks, ghosts }: Memory, key: BlockKey | undefined, before: Fate): Fate {
+function overlap(from: number, to: number, ranges: readonly TokenRange[]): number {
+  return ranges.reduce((total, [start, end]) => total + Math.max(0, Math.min(to, end) - Math.max(from, start)), 0)
+}
+
+function fateOf({ blocks, ghosts }: Memory, { keys, unanswered }: Missed, index: number, before: Fate): Fate {
+  const key = keys[index]
   if (key === undefined) return 'never seen'
   if (blocks.get(key)?.tier) return before
-  return ghosts.get(key) ?? (ghosts.isForgotten(key) ? 'unknown' : 'never seen')
+  return ghosts.get(key) ?? (ghosts.isForgotten(key) || unanswered?.has(key) ? 'unknown' : 'never seen')
 }
 
 /** The leading tokens of the first block that was never full here may have been the tail of an earlier turn. */

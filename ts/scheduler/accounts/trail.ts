@@ -3,6 +3,7 @@
 // was read and loaded, and the ones that a request fills report their saves and writes to it, also after its end.
 
 import type { Block } from '../../directory/block.js'
+import type { DownLane, UpLane } from '../../protocol/lanes.js'
 import type { Owner, RequestPhases } from '../../protocol/index.js'
 import { Spans, type Interval } from './spans.js'
 
@@ -49,14 +50,14 @@ export class Journal {
   /** Whose computation filled the block; forgotten once it is where it shall be. */
   readonly #fillers = new WeakMap<Block, Trail>()
   readonly #owners = new WeakMap<Block, Owner>()
-  readonly #lastMoves = { read: new WeakMap<Block, Interval>(), load: new WeakMap<Block, Interval>() }
+  readonly #lastMoves: Readonly<Record<UpLane, WeakMap<Block, Interval>>> = { read: new WeakMap<Block, Interval>(), load: new WeakMap<Block, Interval>() }
 
   constructor(now: () => number) {
     this.#now = now
   }
 
   /** A read or load of the block has just ended after `ms`. */
-  arrived(phase: 'read' | 'load', block: Block, ms: number): void {
+  arrived(phase: UpLane, block: Block, ms: number): void {
     const now = this.#now()
     this.#lastMoves[phase].set(block, [now - ms, now])
   }
@@ -93,7 +94,7 @@ export class Journal {
   }
 
   /** A save or write of the block has just ended after `ms`; after the last of them its filler is forgotten. */
-  left(phase: 'save' | 'write', block: Block, ms: number, isLast: boolean): void {
+  left(phase: DownLane, block: Block, ms: number, isLast: boolean): void {
     const now = this.#now()
     this.#fillers.get(block)?.add(phase, now - ms, now)
     if (isLast) this.#fillers.delete(block)

@@ -1,14 +1,17 @@
 // The things that all parts of the scheduler share: the engine, the directory, the clock, the counters, the costs.
 
 import type { Clock } from '../../engine/clock.js'
-import type { Engine, Transfer } from '../../engine/types.js'
+import type { Engine, LowerTierName, Transfer } from '../../engine/types.js'
 import type { Block } from '../../directory/block.js'
 import { Directory } from '../../directory/directory.js'
 import { conversationKey } from '../../conversations/registry.js'
+import { ExitError } from '../../protocol/errors.js'
+import { LOWER_TIERS } from '../../protocol/tiers.js'
 import { createPolicy } from '../../placement/registry.js'
 import { Counters } from '../accounts/counters.js'
 import { EventBus } from './events.js'
 import { Flushes } from './flushes.js'
+import { KeyedDesk } from './keyed-desk.js'
 import { TransferDesk } from './transfer-desk.js'
 import { CostModel } from '../costs/cost-model.js'
 import { MachineMeter } from '../costs/machine.js'
@@ -17,12 +20,11 @@ import { Journal } from '../accounts/trail.js'
 import { HitRateCurve } from '../accounts/what-if/curve.js'
 
 /** Which tiers take part. */
-export interface Tiers {
+export interface Tiers extends Readonly<Record<LowerTierName, boolean>> {
   /** Blocks are kept after a turn at all. */
   readonly keeps: boolean
   /** dram is a tier of its own; false: at most staging on the way to ssd. */
   readonly dram: boolean
-  readonly ssd: boolean
   /** hbm is saved to something. */
   readonly saves: boolean
 }
@@ -40,6 +42,8 @@ export interface Core {
   readonly curve: HitRateCurve
   readonly desk: TransferDesk
   readonly flushes: Flushes
+  /** null: there is no key-addressed tier. */
+  readonly keyed: KeyedDesk | null
   readonly tiers: Tiers
 }
 
@@ -72,17 +76,22 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     return owner ? conversationKey(owner.tenant, owner.conversation) : null
   }
   const desk = new TransferDesk(engine, events)
+  const { keyedTier: tier } = options
+  if (tier && keeps && !dram) throw new ExitError(2, 'keyed_tier_without_dram', 'The key-addressed tier needs a dram tier, and the dram tier is off.')
+  const directory = new Directory(slots, {
+    policy: createPolicy(options.policy),
+    now,
+    onSsdSlotLeft: slot => events.emit('ssdSlotLeft', slot),
+    onBlockLeaving: block => keyed?.leaving(block),
+    lastUserOf,
+  })
+  const keyed = tier && dram ? new KeyedDesk({ tier, directory, counters, events }) : null
   return {
     engine,
     options,
     clock: options.clock,
     events,
-    directory: new Directory(slots, {
-      policy: createPolicy(options.policy),
-      now,
-      onSsdSlotLeft: slot => events.emit('ssdSlotLeft', slot),
-      lastUserOf,
-    }),
+    directory,
     counters,
     costs: new CostModel(options.clock, machine),
     machine,
@@ -90,11 +99,13 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     curve: new HitRateCurve(),
     desk,
     flushes: new Flushes(desk),
+    keyed,
     tiers: { keeps, dram, ssd, saves: dram || ssd },
   }
 }
 
 /** The block's bytes lie in a tier below hbm. */
 export function isSaved(block: Block): boolean {
-  return block.has('dram') || block.has('ssd')
+  for (const tier of LOWER_TIERS) if (block.has(tier)) return true
+  return false
 }

@@ -9,6 +9,8 @@ export interface SchedulerEvents {
   blockTaken: [block: Block]
   /** A load, or those who waited for a read, have let go of the block's dram copy. */
   dramLetGo: [block: Block]
+  /** The block's bytes are in dram, and came from hbm. */
+  saved: [block: Block]
   /** A dram slot for a save was refused. */
   dramRefused: []
   /** A flush of all earlier writes begins. */
@@ -21,6 +23,8 @@ export interface SchedulerEvents {
   followerWaited: []
   /** A transfer failed; its waiter hears of it next. `code` is stable, `detail` a sentence. */
   transferFailed: [kind: Transfer['kind'], code: string, detail: string | undefined]
+  /** The key-addressed tier has answered, or a time for it is over; `handle` does what is to be done now. */
+  keyedNews: [handle: () => void]
   /** The engine threw when it was handed transfers, by any part. */
   engineRefused: [thrown: unknown]
   /** A conversation is known no longer; by its key. */
@@ -34,12 +38,14 @@ export class EventBus {
   readonly #listeners: Listeners = {
     blockTaken: [],
     dramLetGo: [],
+    saved: [],
     dramRefused: [],
     flushing: [],
     ssdSlotLeft: [],
     frontWaited: [],
     followerWaited: [],
     transferFailed: [],
+    keyedNews: [],
     engineRefused: [],
     conversationForgotten: [],
   }

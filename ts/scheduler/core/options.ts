@@ -2,6 +2,7 @@
 
 import { openDatabase, type Database } from '../../directory/database.js'
 import { systemClock, type Clock } from '../../engine/clock.js'
+import type { KeyedTier } from '../../engine/keyed-tier.js'
 import { BLOCK_TOKENS, type EngineInfo } from '../../engine/types.js'
 import { MIN_WINDOW } from '../../engine/view.js'
 import type { PolicyName } from '../../placement/types.js'
@@ -53,6 +54,8 @@ export interface ServiceOptions {
   readonly maxBatchTokens: number
   /** @default 'adaptive' */
   readonly policy: PolicyName
+  /** A tier below dram whose copies are found by key. It needs a dram tier. @default null */
+  readonly keyedTier: KeyedTier | null
   /** Every request computes everything, nothing is kept, no file is opened. @default false */
   readonly noReuse: boolean
   /** The plan of step N+1 is sent while N runs. @default true */
@@ -74,6 +77,8 @@ export interface ServiceOptions {
   /** Bytes of token records, and conversations, that are remembered. @default 64 MiB, 100000 */
   readonly maxRecordBytes: number
   readonly maxConversations: number
+  /** Variables that chat templates get to see where a turn does not set them. @default none */
+  readonly templateArguments: Readonly<Record<string, unknown>>
   /** Bytes of responses that clients may name again, and milliseconds since their last use. @default 64 MiB, a day */
   readonly maxResponseBytes: number
   readonly responseTtlMs: number
@@ -115,6 +120,7 @@ export function serviceOptions(info: EngineInfo, given: Partial<ServiceOptions>)
     maxRunning: Math.min(256, maxBatchTokens),
     maxBatchTokens,
     policy: DEFAULTS.policy,
+    keyedTier: null,
     noReuse: false,
     overlap: true,
     preload: true,
@@ -126,6 +132,7 @@ export function serviceOptions(info: EngineInfo, given: Partial<ServiceOptions>)
     commitIntervalMs: 250,
     maxRecordBytes: 64 * 1024 * 1024,
     maxConversations: 100_000,
+    templateArguments: {},
     maxResponseBytes: DEFAULTS.maxResponseBytes,
     responseTtlMs: DEFAULTS.responseTtlMs,
     openDatabase,

@@ -2,7 +2,9 @@
 // the traffic meets the same machine.
 
 import { FEW_ROWS } from '../../engine/step-costs.js'
-import { BLOCK_TOKENS, type Engine, type TierName } from '../../engine/types.js'
+import { BLOCK_TOKENS, type Engine, type SlotTierName } from '../../engine/types.js'
+import { STREAM_NAMES, type StreamName } from '../../protocol/lanes.js'
+import { perSlotTier, TIERS } from '../../protocol/tiers.js'
 import { LeastSquares } from './least-squares.js'
 
 /** Nothing is said from fewer steps. */
@@ -12,7 +14,7 @@ const LEAST_STEPS = 8
 const CHOICES = [[0, 1, 2, 3], [0, 1, 3], [0, 1, 2], [0, 1], [1, 3], [1]] as const
 
 /** A save waits for the step that computes it, so its time says nothing of the stream. */
-type StreamName = 'load' | 'read' | 'write'
+const STREAMS = STREAM_NAMES.filter((name): name is Exclude<StreamName, 'save'> => name !== 'save')
 
 /** Of a request log. Lengths in tokens, sizes in bytes, times in milliseconds, rates in bytes a millisecond. */
 export interface MachineRecord {
@@ -23,11 +25,11 @@ export interface MachineRecord {
   readonly max_batch_tokens: number
   readonly max_running: number
   /** Of whole blocks; 0: the tier is off. */
-  readonly tier_bytes: Readonly<Record<TierName, number>>
+  readonly tier_bytes: Readonly<Record<SlotTierName, number>>
   /** Of a step by itself, each row, each of the first 16 rows besides, and each row and token that it attends to. */
   readonly step_ms: { readonly base: number; readonly row: number; readonly few_row: number; readonly attended: number }
   /** While they have work; what had none yet is missing. */
-  readonly bytes_per_ms: { readonly [stream in StreamName]?: number | undefined }
+  readonly bytes_per_ms: { readonly [stream in (typeof STREAMS)[number]]?: number | undefined }
 }
 
 /** The limits of a service on it. */
@@ -55,22 +57,19 @@ export class MachineMeter {
   /** null: too little was seen of it. */
   record(): MachineRecord | null {
     if (this.#steps < LEAST_STEPS) return null
-    const { device, layers, blockBytes, hostSlotBytes, slots, dramStagingOnly } = this.#engine.info
+    const { info } = this.#engine
+    const { device, layers, slots, dramStagingOnly } = info
     const { maxContext, maxBatchTokens, maxRunning } = this.#limits
     const [base = 0, row = 0, few = 0, attended = 0] = this.#costs.solve().map(rounded)
     if (base + row === 0) return null
     return {
       device,
       layers,
-      kv_bytes_per_token: blockBytes / BLOCK_TOKENS,
+      kv_bytes_per_token: info.blockBytes / BLOCK_TOKENS,
       max_context: maxContext,
       max_batch_tokens: maxBatchTokens,
       max_running: maxRunning,
-      tier_bytes: {
-        hbm: slots.hbm * blockBytes,
-        dram: dramStagingOnly ? 0 : slots.dram * hostSlotBytes,
-        ssd: slots.ssd * hostSlotBytes,
-      },
+      tier_bytes: perSlotTier(tier => (tier === 'dram' && dramStagingOnly ? 0 : slots[tier] * info[TIERS[tier].blockBytes])),
       step_ms: { base, row, few_row: few, attended },
       bytes_per_ms: this.#streams(),
     }
@@ -78,8 +77,8 @@ export class MachineMeter {
 
   #streams(): MachineRecord['bytes_per_ms'] {
     const stats = this.#engine.stats()
-    const found: { [stream in StreamName]?: number } = {}
-    for (const stream of ['load', 'read', 'write'] as const) {
+    const found: { [stream in (typeof STREAMS)[number]]?: number } = {}
+    for (const stream of STREAMS) {
       const rate = stats[`${stream}Bytes`] / stats[`${stream}Ms`]
       if (rate > 0 && Number.isFinite(rate)) found[stream] = rounded(rate)
     }
@@ -95,11 +94,9 @@ function rounded(value: number): number {
 /** Whether any figure differs by more than a tenth. */
 export function hasChanged(before: MachineRecord | null, now: MachineRecord): boolean {
   if (before === null) return true
-  const figures = ({ step_ms, bytes_per_ms: { load = 0, read = 0, write = 0 } }: MachineRecord): number[] => [
+  const figures = ({ step_ms, bytes_per_ms }: MachineRecord): number[] => [
     ...Object.values(step_ms),
-    load,
-    read,
-    write,
+    ...STREAMS.map(stream => bytes_per_ms[stream] ?? 0),
   ]
   const earlier = figures(before)
   return figures(now).some((figure, i) => Math.abs(figure - (earlier[i] ?? 0)) > 0.1 * Math.max(figure, earlier[i] ?? 0))

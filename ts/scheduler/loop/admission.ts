@@ -3,7 +3,7 @@
 // another request stand aside as long as they do.
 
 import type { Clock } from '../../engine/clock.js'
-import type { Prefetcher } from '../moves/prefetcher.js'
+import type { Moves } from '../moves/moves.js'
 import type { Followers } from './followers.js'
 import type { WaitingQueue } from './queue.js'
 import type { Sequence } from '../sequence/sequence.js'
@@ -12,30 +12,36 @@ import type { Sequence } from '../sequence/sequence.js'
 export const MOST_OVERTAKES = 16
 export const MOST_OVERTAKEN_MS = 10_000
 
+/** How far the blocks of a waiting request are. */
+type Preparation = Pick<Moves, 'isReady'> & Partial<Pick<Moves, 'isHeld'>>
+
 export class Admission {
   readonly #queue: WaitingQueue
-  readonly #prefetcher: Pick<Prefetcher, 'isReady'>
+  readonly #moves: Preparation
   readonly #followers: Pick<Followers, 'follows' | 'forget'>
   readonly #clock: Clock
 
-  constructor(queue: WaitingQueue, prefetcher: Pick<Prefetcher, 'isReady'>, followers: Pick<Followers, 'follows' | 'forget'>, clock: Clock) {
+  constructor(queue: WaitingQueue, moves: Preparation, followers: Pick<Followers, 'follows' | 'forget'>, clock: Clock) {
     this.#queue = queue
-    this.#prefetcher = prefetcher
+    this.#moves = moves
     this.#followers = followers
     this.#clock = clock
   }
 
   /**
    * The oldest that is ready or must not be overtaken any more, and for which `hasRoom`; if nothing runs (`isIdle`) and
-   * none is ready, the oldest of all. Room is not asked for twice: a request no smaller than one without room has none.
+   * none is ready, the oldest of all that are not held. Room is not asked for twice: a request no smaller than one without room has none.
    */
   next(isIdle: boolean, hasRoom: (sequence: Sequence) => boolean): Sequence | undefined {
     let smallest = Infinity
+    let unheld: Sequence | undefined
     for (const sequence of this.#queue) {
       if (this.#followers.follows(sequence)) continue
       const isDue = this.#isDue(sequence)
+      if (!isDue && this.#isHeld(sequence)) continue
+      unheld ??= sequence
       const size = sequence.tokens.length
-      if (size < smallest && (isDue || this.#prefetcher.isReady(sequence))) {
+      if (size < smallest && (isDue || this.#isReady(sequence))) {
         if (hasRoom(sequence)) return sequence
         smallest = size
       }
@@ -43,7 +49,7 @@ export class Admission {
       if (isDue) return undefined
     }
     // Nothing runs, so none follows.
-    const oldest = isIdle && smallest === Infinity ? this.#queue.first() : undefined
+    const oldest = isIdle && smallest === Infinity ? unheld : undefined
     return oldest && hasRoom(oldest) ? oldest : undefined
   }
 
@@ -60,8 +66,16 @@ export class Admission {
   /** Waiting requests whose blocks are being fetched. */
   get preparing(): number {
     let count = 0
-    for (const sequence of this.#queue) if (!this.#prefetcher.isReady(sequence)) count++
+    for (const sequence of this.#queue) if (!this.#isReady(sequence)) count++
     return count
+  }
+
+  #isReady(sequence: Sequence): boolean {
+    return !this.#isHeld(sequence) && this.#moves.isReady(sequence)
+  }
+
+  #isHeld(sequence: Sequence): boolean {
+    return this.#moves.isHeld?.(sequence) ?? false
   }
 
   #isDue({ standing: { overtaken, overtakenAt } }: Sequence): boolean {

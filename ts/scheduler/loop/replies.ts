@@ -114,7 +114,7 @@ export class ReplyReader {
       const block = sequence.table.at(index)?.block
       if (block) this.#saver.want(block)
     }
-    for (const part of row.parts) if (part.kind === 'content') sequence.answer?.add(part.text)
+    for (const part of row.parts) sequence.answer?.part(part)
     if (row.parts.length > 0 || row.token !== undefined) {
       sequence.times.answer(this.#core.clock.now())
       sequence.turn.delta(row.parts, row.token, row.logprob)

@@ -2,6 +2,7 @@
 
 import type { EngineEvent, RowResult, StepReply } from '../../engine/types.js'
 import { AttentionStoreError } from '../../protocol/errors.js'
+import { LOWER_TIERS } from '../../protocol/tiers.js'
 import type { BlockStore } from '../../directory/store.js'
 import { Samples } from '../accounts/counters.js'
 import type { Core } from '../core/core.js'
@@ -64,13 +65,14 @@ export class Scheduler {
     const moves = new Moves(core, store, this.#traffic, this.#lookAhead)
     this.moves = moves
     this.#followers = new Followers(core, moves, () => this.active)
-    this.admission = new Admission(this.waiting, moves.prefetcher, this.#followers, core.clock)
+    this.admission = new Admission(this.waiting, moves, this.#followers, core.clock)
     this.#joiner = new Joiner(core)
     this.#pacer = new Pacer(this.#traffic, core.costs, () => this.waiting.length)
     this.#planner = new Planner(core, moves.room, moves.saver, this.#pacer)
     this.#replies = new ReplyReader(core, moves.saver, { finished: (sequence, row) => this.#finish(sequence, row) })
     this.#releaser = new Releaser(core, moves.saver, listener)
     core.events.on('frontWaited', () => this.pump())
+    core.events.on('keyedNews', handle => this.#onKeyedNews(handle))
     core.events.on('followerWaited', () => this.pump())
     core.events.on('engineRefused', thrown => this.#broke(thrown))
     core.engine.onEvents = events => this.#guard(() => this.#onEvents(events))
@@ -93,7 +95,7 @@ export class Scheduler {
 
   /** A step or a transfer is under way: something will be reported. */
   get isMoving(): boolean {
-    return this.#drafts.size > 0 || this.#core.desk.inFlight > 0
+    return this.#drafts.size > 0 || this.moves.inFlight > 0
   }
 
   /** Nothing is planned or read any more. */
@@ -106,6 +108,7 @@ export class Scheduler {
   enqueue(sequence: Sequence): void {
     this.#guard(() => {
       this.moves.noteWants(sequence)
+      this.moves.seek(sequence)
       this.#lookAhead.queued(sequence.wants.blocks.length)
       this.#traffic.arrives()
       this.waiting.add(sequence)
@@ -171,7 +174,7 @@ export class Scheduler {
 
   /** There is work, and nothing will ever be reported: too much is kept for requests that wait. */
   get #isStuck(): boolean {
-    return !this.isMoving && this.#present > 0
+    return !this.isMoving && this.#present > this.moves.holding
   }
 
   #decideAtLast(): void {
@@ -179,11 +182,11 @@ export class Scheduler {
     this.moves.room.asLastResort(() => this.#decide())
   }
 
-  /** The eviction window: requests whose conversations fit dram and ssd together. */
+  /** The eviction window: requests whose conversations fit the tiers below hbm together. */
   get #windowEnd(): number {
-    const { pools } = this.#core.directory
-    const dram = this.#core.tiers.dram ? pools.dram.total : 0
-    return this.waiting.at(this.#lookAhead.length(dram + pools.ssd.total) - 1)?.ticket ?? Infinity
+    const { tiers, directory } = this.#core
+    const slots = LOWER_TIERS.reduce((sum, tier) => sum + (tiers[tier] ? directory.pools[tier].total : 0), 0)
+    return this.waiting.at(this.#lookAhead.length(slots) - 1)?.ticket ?? Infinity
   }
 
   /** Fails everything that waits or runs. */
@@ -205,6 +208,13 @@ export class Scheduler {
     if (this.#isStopped) return
     this.pump()
     if (steps > 0) this.stepCost.add((performance.now() - start) / steps)
+    this.#listener.settled()
+  }
+
+  #onKeyedNews(handle: () => void): void {
+    if (this.#isStopped) return
+    this.#guard(handle)
+    this.pump()
     this.#listener.settled()
   }
 

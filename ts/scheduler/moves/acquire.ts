@@ -2,19 +2,20 @@
 // the plan says if there is room.
 
 import type { Block } from '../../directory/block.js'
-import type { Match, Source } from '../../directory/match.js'
+import type { ExistenceOf, Match, Source } from '../../directory/match.js'
 import type { Reservation } from '../../directory/reservation.js'
 import type { SlotPool } from '../../directory/slots.js'
 import { viewOf } from '../../directory/view.js'
 import { BLOCK_TOKENS, type TierName, type ViewParameters } from '../../engine/types.js'
 import type { TurnUse } from '../../placement/types.js'
 import { hiddenBlocks, keyedView, MIN_WINDOW } from '../../engine/view.js'
-import { TIER_NAMES } from '../../protocol/tiers.js'
+import { SLOT_TIERS } from '../../protocol/tiers.js'
 import type { Core } from '../core/core.js'
 import type { HistoryChooser } from '../costs/chooser.js'
 import type { HistoryChoice } from '../costs/load-or-recompute.js'
 import { isOnDisk, needsSlot, planAcquisition, type AcquirePlan, type Step, type Way } from './acquire-plan.js'
 import type { Loader } from './loader.js'
+import { soughtOf, type Sought } from './keyed/fetcher.js'
 import { Front } from '../sequence/front.js'
 import { splitOf } from '../sequence/prompt-split.js'
 import type { Room } from './room.js'
@@ -43,6 +44,16 @@ export class Acquirer {
     const tiers: Array<TierName | undefined> = []
     for (const { index, block } of sources) tiers[index] = block.tier ?? undefined
     sequence.serving.queued(tiers)
+  }
+
+  /** Full blocks that a waiting sequence would want, that no slot holds, and of which it is not known that they are nowhere. */
+  elsewhere(sequence: Sequence, existenceOf: ExistenceOf): readonly Sought[] {
+    const { root, spec, starts } = sequence
+    const view = viewOf(spec.view)
+    return starts.flatMap(({ keys, tokens }) => {
+      const { elsewhere = [] } = this.#core.directory.match(root, keys, tokens, view, block => this.#isOfView(block, spec.view), existenceOf)
+      return soughtOf(root, keys, tokens, elsewhere.map(({ index }) => index))
+    })
   }
 
   /**
@@ -112,7 +123,7 @@ export class Acquirer {
     const { pools } = this.#core.directory
     const pinned: Array<readonly [SlotPool, number]> = []
     for (const { source } of steps) {
-      for (const tier of TIER_NAMES) if (source.block.has(tier)) pinned.push([pools[tier], source.block.copies[tier].slot])
+      for (const tier of SLOT_TIERS) if (source.block.has(tier)) pinned.push([pools[tier], source.block.copies[tier].slot])
     }
     for (const [pool, slot] of pinned) pool.pin(slot)
     return () => {

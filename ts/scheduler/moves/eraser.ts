@@ -1,14 +1,13 @@
 // Erasure: blocks vanish from the directory at once, in all tiers; then their ssd slots are overwritten and flushed, so
 // that the bytes are not found on the disk either; with them the slots that they left earlier and no block has used since. A
-// slot is given back when its zeros are flushed.
+// slot is given back when its zeros are flushed. The key-addressed tier deletes them.
 
 import type { Block } from '../../directory/block.js'
 import type { Reservation } from '../../directory/reservation.js'
-import type { TierName } from '../../engine/types.js'
-import { TIER_NAMES } from '../../protocol/tiers.js'
+import type { BlockKey } from '../../engine/types.js'
+import { perTier, SLOT_TIERS, TIERS, type TierName } from '../../protocol/tiers.js'
 import { ApiError } from '../../protocol/errors.js'
 import type { Core } from '../core/core.js'
-import { perTier } from '../accounts/counters.js'
 
 /** Overwritten at once: each holds a buffer of zeros as long as a slot. */
 const MOST_OVERWRITES = 8
@@ -40,23 +39,33 @@ export class Eraser {
    */
   erase(conversation: string, blocks: Iterable<Block>): Promise<Erased> {
     const { directory, counters, engine } = this.#core
-    const copies = perTier()
+    const copies = perTier(() => 0)
     const left = new Set(directory.remains.of(conversation))
+    const keyed = this.#core.keyed?.remainsOf(conversation) ?? []
     const slots: Reservation[] = []
-    let erased = 0
+    const keys: BlockKey[] = []
     for (const block of blocks) {
-      for (const tier of TIER_NAMES) if (block.copies[tier].state !== 'absent') copies[tier]++
+      for (const tier of SLOT_TIERS) if (block.copies[tier].state !== 'absent') copies[tier]++
       const slot = directory.withdraw(block)
       if (slot) slots.push(slot)
-      erased++
+      keys.push(block.key)
     }
     // These are overwritten in any case, whatever they held before.
     for (const { slot } of slots) left.delete(slot)
+    const erased = keys.length
     counters.dropped.erased += erased
-    const { blockBytes, hostSlotBytes } = engine.info
-    const bytes = copies.hbm * blockBytes + (copies.dram + copies.ssd) * hostSlotBytes
+    const bytes = SLOT_TIERS.reduce((sum, tier) => sum + copies[tier] * engine.info[TIERS[tier].blockBytes], 0)
     directory.ghosts.erase(conversation)
-    return this.#overwrite(slots, left, conversation).then(remains => ({ blocks: erased, bytes, copies, remains }))
+    return this.#removeAll(slots, left, [...keys, ...keyed], conversation).then(remains => ({ blocks: erased, bytes, copies, remains }))
+  }
+
+  /** Also where the disk fails, the key-addressed tier is told; the first failure is the one that is thrown. */
+  async #removeAll(slots: readonly Reservation[], left: Set<number>, keys: readonly BlockKey[], conversation: string): Promise<number> {
+    const [overwritten, deleted] = await Promise.allSettled([this.#overwrite(slots, left, conversation), this.#core.keyed?.delete(keys)])
+    if (overwritten.status === 'rejected') throw overwritten.reason
+    if (deleted.status === 'fulfilled') return overwritten.value
+    const message = `The blocks are gone from the directory, but the key-addressed tier failed to delete ${keys.length} of them.`
+    throw new ApiError('engine_error', message, null, { failed: keys.length, engine_code: 'tier_failed' })
   }
 
   /**

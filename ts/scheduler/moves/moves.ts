@@ -11,6 +11,8 @@ import type { Traffic } from '../costs/traffic.js'
 import type { Sequence } from '../sequence/sequence.js'
 import { Acquirer } from './acquire.js'
 import { FrontRunner } from './front-runner.js'
+import { Fetcher } from './keyed/fetcher.js'
+import { Putter } from './keyed/putter.js'
 import { Loader } from './loader.js'
 import { Prefetcher } from './prefetcher.js'
 import { Publisher, type Publication } from './publisher.js'
@@ -32,6 +34,8 @@ export class Moves {
   readonly #loader: Loader
   readonly #acquirer: Acquirer
   readonly #fronts: FrontRunner
+  /** The key-addressed tier; null: there is none. */
+  readonly #keyed: { readonly fetcher: Fetcher; readonly putter: Putter } | null
   readonly #publisher: Publisher
 
   /** @param store Names what is durable; null: nothing is kept. */
@@ -51,17 +55,49 @@ export class Moves {
     this.#loader = loader
     this.#acquirer = new Acquirer(core, room, loader, chooser)
     this.#fronts = new FrontRunner(core, reads, loader, traffic)
+    const { keyed } = core
+    this.#keyed = keyed && { fetcher: new Fetcher(core, keyed, room, block => this.lower(block)), putter: new Putter(core, keyed) }
     this.#publisher = new Publisher(core, room)
   }
 
   /** Nothing moves, and nothing is about to. */
   get isIdle(): boolean {
-    return this.saver.isIdle && this.#writer.isIdle && this.#reads.isIdle && this.#loader.isIdle && this.#core.desk.inFlight === 0
+    const isKeyedIdle = this.#keyed?.putter.isIdle ?? true
+    return this.saver.isIdle && this.#writer.isIdle && this.#reads.isIdle && this.#loader.isIdle && isKeyedIdle && this.inFlight === 0
+  }
+
+  /** Transfers under way: something will be reported. */
+  get inFlight(): number {
+    return this.#core.desk.inFlight + (this.#core.keyed?.inFlight ?? 0)
+  }
+
+  /** Waiting requests of which the key-addressed tier has still to tell: something will be reported too. */
+  get holding(): number {
+    return this.#keyed?.fetcher.holding ?? 0
+  }
+
+  /** The key-addressed tier has not told yet, or not brought yet, the blocks that a waiting request would use; bounded. */
+  isHeld(sequence: Sequence): boolean {
+    return this.#keyed?.fetcher.isHeld(sequence) ?? false
+  }
+
+  /** Nothing that can be had soon is missing for a waiting request. */
+  isReady(sequence: Sequence): boolean {
+    return this.prefetcher.isReady(sequence)
   }
 
   /** Marks what a waiting sequence will want. */
   noteWants(sequence: Sequence): void {
     this.#acquirer.noteWants(sequence)
+  }
+
+  /** Asks the key-addressed tier for the blocks that a sequence would want and that no slot holds. The sequence has just come. */
+  seek(sequence: Sequence): void {
+    const again = (): void => {
+      sequence.unwant()
+      this.noteWants(sequence)
+    }
+    this.#keyed?.fetcher.begin(sequence, existenceOf => this.#acquirer.elsewhere(sequence, existenceOf), again)
   }
 
   /** Gives a sequence its blocks and leaves `reserve` slots of hbm; false: there is no room, and nothing has changed. */
@@ -83,6 +119,7 @@ export class Moves {
   pumpDown(): void {
     this.saver.pump()
     this.#writer.pump()
+    this.#keyed?.putter.pump()
   }
 
   /** Starts what may start upwards: reads, and what requests that wait will need. */
@@ -106,5 +143,6 @@ export class Moves {
   close(): void {
     this.#writer.close()
     this.#fronts.close()
+    this.#keyed?.fetcher.close()
   }
 }

@@ -1,6 +1,7 @@
 // How often a transfer of a block is tried: the rule for saves and writes.
 
 import type { Block } from '../../directory/block.js'
+import type { DownLane } from '../../protocol/lanes.js'
 import type { Core } from '../core/core.js'
 
 /** A block whose transfer failed this often is not tried again, and may go without a copy below. */
@@ -9,12 +10,12 @@ const MOST_FAILURES = 3
 /** The failures of one kind of transfer. Blocks that are given up are counted, and the log has a line. */
 export class Retries {
   readonly #core: Core
-  readonly #kind: 'save' | 'write'
+  readonly #kind: DownLane
   readonly #message: string
   readonly #failures = new WeakMap<Block, number>()
 
   /** `message`: said of a block that is given up. */
-  constructor(core: Core, kind: 'save' | 'write', message: string) {
+  constructor(core: Core, kind: DownLane, message: string) {
     this.#core = core
     this.#kind = kind
     this.#message = message

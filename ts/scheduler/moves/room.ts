@@ -3,8 +3,8 @@
 import type { Block } from '../../directory/block.js'
 import { Evictor } from '../../directory/evictor.js'
 import type { Reservation } from '../../directory/reservation.js'
-import type { TierName } from '../../engine/types.js'
-import { TIER_NAMES } from '../../protocol/tiers.js'
+import type { SlotTierName } from '../../engine/types.js'
+import { perSlotTier, SLOT_TIERS } from '../../protocol/tiers.js'
 import { isSaved, type Core } from '../core/core.js'
 
 type MayGo = (block: Block) => boolean
@@ -22,11 +22,20 @@ export interface Claim {
 
 const NOW: Claim = { for: 'now' }
 
+/**
+ * The rules by which a block may leave a tier for a claim, in order of preference: the next rule is asked only when nothing
+ * may go by the one before.
+ */
+type Rules = Readonly<Record<Claim['for'], readonly MayGo[]>>
+
+function always(rule: MayGo): Rules {
+  return { now: [rule], later: [rule] }
+}
+
 export class Room {
   readonly #core: Core
-  readonly #evictors: Readonly<Record<TierName, Evictor>>
-  /** The rules by which a block may go for a claim, in order of preference: the next rule is asked only when nothing may go by the one before. */
-  readonly #rules: Readonly<Record<Claim['for'], Readonly<Record<TierName, readonly MayGo[]>>>>
+  readonly #evictors: Readonly<Record<SlotTierName, Evictor>>
+  readonly #rules: Readonly<Record<SlotTierName, Rules>>
   /** A dram slot was asked for in vain since the last flush of the ssd tier. */
   #isDramShort = false
   /** Arrival number of the last request inside the eviction window: what it or an older one wants is not lost. */
@@ -37,13 +46,15 @@ export class Room {
   constructor(core: Core) {
     this.#core = core
     const { directory } = core
-    this.#evictors = { hbm: new Evictor(directory, 'hbm'), dram: new Evictor(directory, 'dram'), ssd: new Evictor(directory, 'ssd') }
-    const dram: readonly MayGo[] = [block => this.#mayLeaveDram(block)]
-    const ssd: readonly MayGo[] = [block => this.#isIdle(block, 'ssd') && !this.#isProtected(block, 'ssd')]
+    this.#evictors = perSlotTier(tier => new Evictor(directory, tier))
     const safe: MayGo = block => this.#isIdle(block, 'hbm') && this.#isSafeToDrop(block)
     const unsaved: MayGo = block => this.#isIdle(block, 'hbm') && this.#mayGoUnsaved(block)
     const saved: MayGo = block => this.#isIdle(block, 'hbm') && isSaved(block)
-    this.#rules = { now: { hbm: [safe, unsaved], dram, ssd }, later: { hbm: [saved], dram, ssd } }
+    const own: Partial<Record<SlotTierName, Rules>> = {
+      hbm: { now: [safe, unsaved], later: [saved] },
+      dram: always(block => this.#mayLeaveDram(block)),
+    }
+    this.#rules = perSlotTier(tier => own[tier] ?? always(block => this.#isIdle(block, tier) && !this.#isProtected(block, tier)))
     core.events.on('dramRefused', () => (this.#isDramShort = true))
     core.events.on('flushing', () => (this.#isDramShort = false))
   }
@@ -68,11 +79,11 @@ export class Room {
   }
 
   /** A slot of the tier, by eviction if need be; null: nothing may go for it now. */
-  take(tier: TierName, claim: Claim = NOW): Reservation | null {
+  take(tier: SlotTierName, claim: Claim = NOW): Reservation | null {
     const free = this.#core.directory.reserve(tier)
     if (free) return free
     const { mayTake } = claim
-    for (const rule of this.#rules[claim.for][tier]) {
+    for (const rule of this.#rules[tier][claim.for]) {
       const victim = this.#evictors[tier].next(mayTake ? block => mayTake(block) && rule(block) : rule)
       if (!victim) continue
       this.#evict(victim, tier)
@@ -106,7 +117,7 @@ export class Room {
     return false
   }
 
-  #evict(block: Block, tier: TierName): void {
+  #evict(block: Block, tier: SlotTierName): void {
     const { directory, counters, tiers } = this.#core
     const isUnsaved = tier === 'hbm' && tiers.saves && !isSaved(block) && !block.releasable
     const cause = isUnsaved ? 'write_queue_full' : 'evicted'
@@ -115,7 +126,7 @@ export class Room {
     else if (tier === 'ssd' || !tiers.ssd) block.releasable = true
   }
 
-  #isIdle(block: Block, tier: TierName): boolean {
+  #isIdle(block: Block, tier: SlotTierName): boolean {
     if (!block.has(tier) || (tier === 'hbm' && block.refs > 0)) return false
     return this.#core.directory.pools[tier].isIdle(block.copies[tier].slot)
   }
@@ -138,8 +149,8 @@ export class Room {
   }
 
   /** A request inside the eviction window wants the block, and no other tier has it. */
-  #isProtected(block: Block, tier: TierName): boolean {
+  #isProtected(block: Block, tier: SlotTierName): boolean {
     if (block.wants === 0 || block.firstWanted > this.#windowEnd || this.#lastResorts > 0) return false
-    return TIER_NAMES.every(other => other === tier || !block.has(other))
+    return SLOT_TIERS.every(other => other === tier || !block.has(other))
   }
 }

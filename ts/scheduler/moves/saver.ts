@@ -114,6 +114,7 @@ export class Saver {
     journal.left('save', block, done.ms, !tiers.ssd)
     counters.savedBlocks++
     this.#writer.want(block)
+    this.#core.events.emit('saved', block)
     this.#dropSuperseded(block)
   }
 

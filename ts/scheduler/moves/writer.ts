@@ -5,6 +5,7 @@ import type { Block, CopyState } from '../../directory/block.js'
 import type { Reservation } from '../../directory/reservation.js'
 import type { BlockStore } from '../../directory/store.js'
 import type { TransferDone, WrittenBlock } from '../../engine/types.js'
+import { SLOT_TIERS } from '../../protocol/tiers.js'
 import type { Core } from '../core/core.js'
 import { Retries } from './retries.js'
 import type { HeldTransfer } from '../core/transfer-desk.js'
@@ -207,11 +208,8 @@ export class Writer {
     this.#store?.put(block)
     directory.remains.overwritten(block.copies.ssd.slot)
     for (const old of directory.superseded(block)) {
-      const { hbm, dram, ssd } = old.copies
-      if (hbm.state === 'filling' || dram.state === 'filling' || ssd.state === 'filling') continue
-      directory.removeCopy(old, 'hbm')
-      directory.removeCopy(old, 'dram')
-      directory.removeCopy(old, 'ssd')
+      if (SLOT_TIERS.some(tier => old.copies[tier].state === 'filling')) continue
+      for (const tier of SLOT_TIERS) directory.removeCopy(old, tier)
     }
     this.releaseStaging(block)
   }

@@ -2,8 +2,8 @@
 
 import type { Directory } from '../../directory/directory.js'
 import type { Match } from '../../directory/match.js'
-import { BLOCK_TOKENS, type BlockKey, type TierName } from '../../engine/types.js'
-import { perTier } from '../accounts/counters.js'
+import { BLOCK_TOKENS, type BlockKey, type TierName, type TokenRange } from '../../engine/types.js'
+import { perTier } from '../../protocol/tiers.js'
 import { explainMisses, joinMisses, type Misses } from '../accounts/misses.js'
 import type { Asked } from '../accounts/what-if/curve.js'
 import type { Progress } from './progress.js'
@@ -19,6 +19,7 @@ export interface Prompted {
   readonly start: Pick<Start, 'leftOut'>
   readonly serving: Serving
   readonly progress: Pick<Progress, 'highWater'>
+  readonly wishes: { readonly withoutReasoning?: readonly TokenRange[] }
 }
 
 /** Settled when the first of the prompt's rows is computed. */
@@ -40,6 +41,7 @@ export class Serving {
   #tiers: ReadonlyArray<TierName | undefined> = []
   #split: PromptSplit | null = null
   #isSettled = false
+  #unanswered: ReadonlySet<BlockKey> = new Set()
 
   /** Before the first rows are computed, it is only what was meant; null: not even that is known. */
   get split(): PromptSplit | null {
@@ -66,6 +68,15 @@ export class Serving {
     this.#tiers = tiers
   }
 
+  /** Keys of blocks of which no tier said in time whether it has them. */
+  get unanswered(): ReadonlySet<BlockKey> {
+    return this.#unanswered
+  }
+
+  leaveUnanswered(keys: readonly BlockKey[]): void {
+    this.#unanswered = new Set(keys)
+  }
+
   /** The sequence has got its slots; what was settled stays. */
   acquired(split: () => PromptSplit): void {
     if (!this.#isSettled) this.#split = split()
@@ -79,7 +90,7 @@ export class Serving {
 
 /** A block's tier is the one it lay in when the request was queued. */
 export function splitOf(directory: Directory, sequence: Prompted, match: Match): PromptSplit {
-  const reused = perTier()
+  const reused = perTier(() => 0)
   const tiers: Array<TierName | undefined> = []
   let inView = 0
   for (const { index, block, rows } of match.sources) {
@@ -118,6 +129,9 @@ export function countComputed(directory: Directory, sequence: Prompted, from: nu
   }
 }
 
-function missesOf(directory: Directory, { root, keys, tokens }: Prompted, from: number, to: number, wereThere: boolean): Misses {
-  return explainMisses(directory, { root, keys, tokens: tokens.view(0, to), from, to, wereThere })
+function missesOf(directory: Directory, sequence: Prompted, from: number, to: number, wereThere: boolean): Misses {
+  const { root, keys, tokens, start, wishes, serving: { unanswered } } = sequence
+  // The part that the sequence leaves out lies before all of them, or they are out of sight.
+  const withoutReasoning = (wishes.withoutReasoning ?? []).map(([a, b]): TokenRange => [a - start.leftOut, b - start.leftOut])
+  return explainMisses(directory, { root, keys, tokens: tokens.view(0, to), from, to, wereThere, withoutReasoning, unanswered })
 }

@@ -2,7 +2,7 @@
 
 import type { AnswerHash } from '../../conversations/chain.js'
 import type { Block } from '../../directory/block.js'
-import { BLOCK_TOKENS, type BlockKey, type SequenceSpec } from '../../engine/types.js'
+import { BLOCK_TOKENS, type BlockKey, type SequenceSpec, type TokenRange } from '../../engine/types.js'
 import type { Retention } from '../../placement/retention.js'
 import type { TurnUse } from '../../placement/types.js'
 import { Trail } from '../accounts/trail.js'
@@ -30,6 +30,8 @@ export interface Wishes {
   readonly retention: Retention
   /** Leading tokens of the prompt that are its system prompt. */
   readonly systemTokens: number
+  /** Tokens of answers whose reasoning the prompt leaves out. @default none */
+  readonly withoutReasoning?: readonly TokenRange[]
 }
 
 const NO_WISHES: Wishes = { retention: 'none', systemTokens: 0 }

@@ -1,6 +1,7 @@
 // Lines of `--request-log`: what a trace needs to be replayed, without text.
 
 import { createHmac } from 'node:crypto'
+import { sumTiers } from '../../protocol/tiers.js'
 import type { Core } from '../../scheduler/core/core.js'
 import { hasChanged, type MachineRecord } from '../../scheduler/costs/machine.js'
 import type { RequestLogRecord } from '../../scheduler/core/options.js'
@@ -43,7 +44,6 @@ export class RequestLog {
   }
 
   #line(sequence: Sequence, usage: TurnUsage, keys: readonly string[]): void {
-    const { hbm, dram, ssd } = usage.reusedTokens
     this.#write({
       t_ms: sequence.times.accepted - this.#startedAt,
       conversation: usage.conversation,
@@ -53,7 +53,7 @@ export class RequestLog {
       // Those that lie in the blocks: without the token that ended the answer.
       output_tokens: sequence.answerLength,
       block_hashes: keys.map(key => this.#hash(key)),
-      reused: hbm + dram + ssd,
+      reused: sumTiers(usage.reusedTokens),
       outside_view: usage.outsideViewTokens,
       ...this.#news(),
     })

@@ -1,6 +1,6 @@
 // Usage of one turn, as the client sees it.
 
-import { perTier } from '../../scheduler/accounts/counters.js'
+import { perTier, sumTiers } from '../../protocol/tiers.js'
 import type { Sequence } from '../../scheduler/sequence/sequence.js'
 import { NO_MISSES } from '../../scheduler/accounts/misses.js'
 import type { TurnUsage } from '../types.js'
@@ -13,9 +13,9 @@ export function usageOf(sequence: Sequence, completionTokens: number, promptMs: 
   const { times } = sequence
   // Before the first rows are computed, it is only what was meant.
   const split = sequence.serving.settled
-  const reused = split?.reused ?? perTier()
+  const reused = split?.reused ?? perTier(() => 0)
   const { tokens: missed, stranded } = split?.misses ?? NO_MISSES
-  const { neverSeen, evicted, damaged, unknown } = missed
+  const { neverSeen, reasoningDropped, evicted, damaged, unknown } = missed
   const outsideView = split?.outsideView ?? 0
   const loadMs = Math.max(0, times.joined - times.prepared)
   const ttftMs = Math.max(0, times.firstToken - times.accepted)
@@ -27,13 +27,13 @@ export function usageOf(sequence: Sequence, completionTokens: number, promptMs: 
     computedTokens: split?.computed ?? 0,
     recomputedTokens: sequence.progress.recomputed,
     outsideViewTokens: outsideView,
-    missedTokens: { neverSeen, evicted, damaged, outsideView, unknown },
+    missedTokens: { neverSeen, reasoningDropped, evicted, damaged, outsideView, unknown },
     strandedBlocks: stranded,
     queueMs: Math.max(0, times.prepared - times.accepted),
     loadMs,
     prefillMs: Math.max(0, times.firstToken - times.joined),
     ttftMs,
-    ttftWithoutReuseMs: withoutReuse(ttftMs, loadMs, promptMs(reused.hbm + reused.dram + reused.ssd)),
+    ttftWithoutReuseMs: withoutReuse(ttftMs, loadMs, promptMs(sumTiers(reused))),
   }
 }
 

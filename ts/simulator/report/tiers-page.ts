@@ -3,7 +3,7 @@
 import type { CurvePoint } from '../capacity/curve.js'
 import type { Baseline, TieredResult } from '../tiered/result.js'
 import type { Trace } from '../traces/trace.js'
-import { TIER_NAMES } from '../../protocol/tiers.js'
+import { SLOT_TIERS, TIER_NAMES } from '../../protocol/tiers.js'
 import { bars } from './bars.js'
 import { missCurve } from './curve.js'
 import { page, table } from './page.js'
@@ -14,7 +14,7 @@ const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(1)
 /** `name` is the trace's, as the user wrote it. */
 export function tiersPage(name: string, trace: Trace, results: readonly TieredResult[], curve: readonly CurvePoint[]): string {
   const [first] = results
-  const sizes = first ? `hbm ${gigabytes(first.tier_bytes.hbm)}, dram ${gigabytes(first.tier_bytes.dram)}, ssd ${gigabytes(first.tier_bytes.ssd)} GB` : ''
+  const sizes = first ? `${SLOT_TIERS.map((tier) => `${tier} ${gigabytes(first.tier_bytes[tier])}`).join(', ')} GB` : ''
   const view = first?.truncation ? ` Conversations see ${first.truncation.context_window} tokens at most, and continue beyond.` : ''
   const about = `${trace.format}, ${trace.requests.length} requests, on ${first?.profile ?? 'no machine'}: ${sizes}. The first ${first?.warm_up_requests ?? 0} requests are not counted, ${first?.refused_requests ?? 0} did not fit.${view}`
   return page(name, about, [
@@ -28,7 +28,7 @@ export function tiersPage(name: string, trace: Trace, results: readonly TieredRe
 function sources(results: readonly TieredResult[]): string {
   const rows = results.map(({ policy, hit_rate_by_tier: hit, miss_rate_by_cause: miss }) => ({
     name: policy,
-    shares: [hit.hbm, hit.dram, hit.ssd, miss.never_seen, miss.evicted, miss.damaged, miss.outside_view, miss.unknown],
+    shares: [...TIER_NAMES.map((tier) => hit[tier]), miss.never_seen, miss.evicted, miss.damaged, miss.outside_view, miss.unknown],
   }))
   const legend = [...TIER_NAMES, 'never seen', 'evicted', 'damaged', 'outside', 'unknown']
   return bars(rows, legend, 'Sources of prompt tokens') + table(['policy', 'token hits', 'block hits', ...legend], results.map((result, i) => [

@@ -1,7 +1,7 @@
 // The cost of a million tokens: accelerators while they are busy, memory and disk for as long as they hold the cache.
 
 import type { Prices } from '../../engine/simulated/profiles/profile.js'
-import type { TierName } from '../../engine/types.js'
+import type { SlotTierName } from '../../engine/types.js'
 
 /** Dollars a million prompt and answer tokens. */
 export interface Cost {
@@ -16,7 +16,7 @@ export interface CostFacts {
   readonly busyMs: number
   /** Milliseconds for which memory and disk were held. */
   readonly spanMs: number
-  readonly tierBytes: Readonly<Record<TierName, number>>
+  readonly tierBytes: Readonly<Record<SlotTierName, number>>
   readonly tokens: number
 }
 

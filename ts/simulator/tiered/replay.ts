@@ -5,7 +5,7 @@ import { SimulatedEngine } from '../../engine/simulated/engine.js'
 import type { HardwareProfile } from '../../engine/simulated/profiles/profile.js'
 import { slotsOf } from '../../engine/simulated/slots.js'
 import { VirtualClock } from '../../engine/simulated/virtual-clock.js'
-import type { EngineStats, TierName } from '../../engine/types.js'
+import type { EngineStats, SlotTierName } from '../../engine/types.js'
 import type { PolicyName } from '../../placement/types.js'
 import { ApiError } from '../../protocol/errors.js'
 import { contextThatFits } from '../../scheduler/core/options.js'
@@ -25,7 +25,7 @@ export interface TieredTruncation {
 export interface TieredSetting {
   readonly policy: PolicyName
   readonly profile: HardwareProfile
-  readonly tierBytes: Readonly<Record<TierName, number>>
+  readonly tierBytes: Readonly<Record<SlotTierName, number>>
   /** Every request computes everything: the baseline. */
   readonly noReuse: boolean
   /** Every request asks for truncation. null: what is longer than the context is refused. @default null */

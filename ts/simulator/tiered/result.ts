@@ -1,8 +1,9 @@
 // The report of a simulation of all tiers: one object a policy.
 
 import type { HardwareProfile } from '../../engine/simulated/profiles/profile.js'
-import { BLOCK_TOKENS, type TierName } from '../../engine/types.js'
+import { BLOCK_TOKENS } from '../../engine/types.js'
 import type { PolicyName } from '../../placement/types.js'
+import { perSlotTier, perTier, sumTiers, TIER_NAMES, type SlotTierName, type TierName } from '../../protocol/tiers.js'
 import type { MissedPrompt, TurnUsage } from '../../service/types.js'
 import { quantiles, type Quantiles } from '../quantiles.js'
 import type { Trace } from '../traces/trace.js'
@@ -10,13 +11,15 @@ import { costOf, type Cost } from './cost.js'
 import { replayTiers, type TieredRun, type TieredSetting, type TieredTruncation } from './replay.js'
 
 type ByTier = Readonly<Record<TierName, number>>
+/** Bytes. */
+type TierSizes = Readonly<Record<SlotTierName, number>>
 
 export interface TieredResult {
   readonly policy: PolicyName
   /** Bytes of all tiers together. */
   readonly capacity: number
   readonly capacity_unit: 'bytes'
-  readonly tier_bytes: ByTier
+  readonly tier_bytes: TierSizes
   readonly profile: string
   /** null: what was longer than the context was refused. */
   readonly truncation: null | { readonly context_window: number; readonly truncation_ratio: number; readonly reuse_after_truncation: boolean }
@@ -68,7 +71,7 @@ export interface Baseline {
 export interface TieredOptions {
   readonly trace: Trace
   readonly profile: HardwareProfile
-  readonly tierBytes: ByTier
+  readonly tierBytes: TierSizes
   /** Requests at the trace's beginning that are served and not counted. */
   readonly warmUp: number
   /** @default null */
@@ -79,8 +82,8 @@ export interface TieredOptions {
 class Answers {
   readonly ttft: number[] = []
   readonly queue: number[] = []
-  readonly reused = { hbm: 0, dram: 0, ssd: 0 }
-  readonly missed: Record<keyof MissedPrompt, number> = { neverSeen: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 }
+  readonly reused = perTier(() => 0)
+  readonly missed: Record<keyof MissedPrompt, number> = { neverSeen: 0, reasoningDropped: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 }
   prompt = 0
   output = 0
   allTokens = 0
@@ -92,18 +95,15 @@ class Answers {
   add(usage: TurnUsage, counts: boolean): void {
     this.allTokens += usage.promptTokens + usage.completionTokens
     if (!counts) return
-    const { hbm, dram, ssd } = usage.reusedTokens
     this.ttft.push(usage.ttftMs)
     this.queue.push(usage.queueMs)
-    this.reused.hbm += hbm
-    this.reused.dram += dram
-    this.reused.ssd += ssd
+    for (const tier of TIER_NAMES) this.reused[tier] += usage.reusedTokens[tier]
     for (const cause of Object.keys(this.missed) as Array<keyof MissedPrompt>) this.missed[cause] += usage.missedTokens[cause]
     this.prompt += usage.promptTokens
     this.output += usage.completionTokens
     this.prefillMs += usage.prefillMs
     this.blocks += Math.ceil(usage.promptTokens / BLOCK_TOKENS)
-    this.hitBlocks += Math.floor((hbm + dram + ssd) / BLOCK_TOKENS)
+    this.hitBlocks += Math.floor(sumTiers(usage.reusedTokens) / BLOCK_TOKENS)
     this.strandedBlocks += usage.strandedBlocks
   }
 }
@@ -123,18 +123,18 @@ async function served(options: TieredOptions, setting: Pick<TieredSetting, 'poli
 /** @param onAnswer told once for each request. */
 export async function runBaseline(options: TieredOptions, onAnswer: () => void): Promise<Baseline> {
   const { answers, run } = await served(options, { policy: 'lru', noReuse: true }, onAnswer)
-  return machineFigures(options, answers, run, { hbm: options.tierBytes.hbm, dram: 0, ssd: 0 })
+  return machineFigures(options, answers, run, perSlotTier(tier => (tier === 'hbm' ? options.tierBytes.hbm : 0)))
 }
 
 export async function runTiered(options: TieredOptions, policy: PolicyName, baseline: Baseline, onAnswer: () => void): Promise<TieredResult> {
   const { answers, run } = await served(options, { policy, noReuse: false }, onAnswer)
   const { trace, profile, tierBytes, truncation = null } = options
   const { reused, missed, prompt } = answers
-  const hits = reused.hbm + reused.dram + reused.ssd
+  const hits = sumTiers(reused)
   const { stats } = run
   return {
     policy,
-    capacity: tierBytes.hbm + tierBytes.dram + tierBytes.ssd,
+    capacity: sumTiers(tierBytes),
     capacity_unit: 'bytes',
     tier_bytes: tierBytes,
     profile: profile.name,
@@ -152,7 +152,7 @@ export async function runTiered(options: TieredOptions, policy: PolicyName, base
     block_hit_rate: share(answers.hitBlocks, answers.blocks),
     any_block_hit_rate: share(answers.hitBlocks + answers.strandedBlocks, answers.blocks),
     view_hit_rate: share(hits, prompt - missed.outsideView),
-    hit_rate_by_tier: { hbm: share(reused.hbm, prompt), dram: share(reused.dram, prompt), ssd: share(reused.ssd, prompt) },
+    hit_rate_by_tier: perTier(tier => share(reused[tier], prompt)),
     miss_rate_by_cause: {
       never_seen: share(missed.neverSeen, prompt),
       evicted: share(missed.evicted, prompt),
@@ -172,7 +172,7 @@ export async function runTiered(options: TieredOptions, policy: PolicyName, base
   }
 }
 
-function machineFigures({ profile }: TieredOptions, answers: Answers, run: TieredRun, tierBytes: ByTier): Baseline {
+function machineFigures({ profile }: TieredOptions, answers: Answers, run: TieredRun, tierBytes: TierSizes): Baseline {
   const { stats, spanMs } = run
   const busyMs = stats.computeMs + stats.loadStallMs
   return {

@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { cpu2 } from '../../engine/simulated/profiles/cpu-2.js'
+import { perSlotTier } from '../../protocol/tiers.js'
 import { hopper } from '../../engine/simulated/profiles/hopper.js'
 import type { HardwareProfile } from '../../engine/simulated/profiles/profile.js'
 import type { MachineRecord } from '../../scheduler/costs/machine.js'
@@ -21,7 +22,7 @@ export const machineRecord: z.ZodType<MachineRecord> = z.object({
   max_context: count,
   max_batch_tokens: count,
   max_running: count,
-  tier_bytes: z.object({ hbm: size, dram: size, ssd: size }),
+  tier_bytes: z.object(perSlotTier(() => size)),
   step_ms: z.object({ base: ms, row: ms, few_row: ms, attended: ms }),
   bytes_per_ms: z.object({ load: rate, read: rate, write: rate }),
 })

@@ -1,6 +1,6 @@
 // Figures over time: gauges as they were, and rates from differences of counters over a sliding window.
 
-import type { HistoryPoint, Sample } from 'attentionstore/protocol'
+import { perStream, STREAM_NAMES, TIER_NAMES, type HistoryPoint, type Sample } from 'attentionstore/protocol'
 import { RingTable } from './ring.js'
 
 /** Ten minutes at two samples a second. */
@@ -9,7 +9,7 @@ const CAPACITY = 1200
 const WINDOW_S = 8
 
 /** Seconds of uptime; counters of tokens and bytes; then gauges, times in milliseconds. */
-const COUNTERS = ['prompt', 'hbm', 'dram', 'ssd', 'computed', 'generated', 'load', 'save', 'read', 'write'] as const
+const COUNTERS = ['prompt', ...TIER_NAMES, 'computed', 'generated', ...STREAM_NAMES] as const
 const GAUGES = ['queued', 'running', 'ttftP50', 'ttftP95', 'withoutReuseP50'] as const
 
 export type CounterColumn = (typeof COUNTERS)[number]
@@ -44,10 +44,7 @@ export class SampleHistory {
       ...tokens.reused,
       computed: tokens.computed,
       generated: tokens.completion,
-      load: transfers.load.bytes,
-      save: transfers.save.bytes,
-      read: transfers.read.bytes,
-      write: transfers.write.bytes,
+      ...perStream((name) => transfers[name].bytes),
       queued: requests.queued + requests.preparing,
       running: requests.running,
       ttftP50: ttft?.p50 ?? NaN,

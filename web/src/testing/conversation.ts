@@ -1,6 +1,6 @@
 // A conversation's row for tests: everything nothing but what is given.
 
-import type { ConversationRow } from 'attentionstore/protocol'
+import { perTier, type ConversationRow } from 'attentionstore/protocol'
 
 const none = { blocks: 0, tokens: 0 }
 
@@ -14,7 +14,7 @@ export function conversationRow(id: string, given: Partial<ConversationRow> = {}
     last_used_at_ms: 0,
     forked_from: null,
     active_turns: 0,
-    tiers: { hbm: none, dram: none, ssd: none },
+    tiers: perTier(() => none),
     strip: [],
     ...given,
   }

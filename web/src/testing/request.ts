@@ -1,6 +1,6 @@
 // A request's record for tests: everything zero but what is given.
 
-import type { RequestRecord } from 'attentionstore/protocol'
+import { perTier, type RequestRecord } from 'attentionstore/protocol'
 
 export function requestRecord(seq: number, given: Partial<RequestRecord> = {}): RequestRecord {
   return {
@@ -15,11 +15,11 @@ export function requestRecord(seq: number, given: Partial<RequestRecord> = {}): 
     duration_ms: 0,
     prompt_tokens: 0,
     completion_tokens: 0,
-    reused_tokens: { hbm: 0, dram: 0, ssd: 0 },
+    reused_tokens: perTier(() => 0),
     computed_tokens: 0,
     recomputed_tokens: 0,
     outside_view_tokens: 0,
-    miss: { never_seen: 0, evicted: 0, damaged: 0, outside_view: 0, unknown: 0 },
+    miss: { never_seen: 0, reasoning_dropped: 0, evicted: 0, damaged: 0, outside_view: 0, unknown: 0 },
     evictions: [],
     ttft_ms: null,
     estimated_ttft_ms: null,

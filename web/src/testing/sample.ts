@@ -1,6 +1,6 @@
 // A sample for tests: everything zero but what is given.
 
-import type { Sample, TransferSample } from 'attentionstore/protocol'
+import { perStream, perTier, type Sample, type TransferSample } from 'attentionstore/protocol'
 
 const transfer: TransferSample = { bytes: 0, ms: 0, queueDepth: 0, limit: null }
 
@@ -14,8 +14,8 @@ export function emptySample(uptimeMs: number, given: Partial<Sample> = {}): Samp
       completion: 0,
       computed: 0,
       recomputed: 0,
-      reused: { hbm: 0, dram: 0, ssd: 0 },
-      miss: { neverSeen: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 },
+      reused: perTier(() => 0),
+      miss: { neverSeen: 0, reasoningDropped: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 },
     },
     saved: { tokens: 0, ms: 0 },
     prefillTokensPerS: null,
@@ -27,7 +27,7 @@ export function emptySample(uptimeMs: number, given: Partial<Sample> = {}): Samp
     steps: { count: 0, computeMs: 0, loadStallMs: 0, stalledLayers: 0, scheduleMs: { p50: 0, p99: 0 } },
     ttftMs: null,
     ttft: null,
-    transfers: { load: transfer, save: transfer, read: transfer, write: transfer },
+    transfers: perStream(() => transfer),
     damagedReads: 0,
     failedTransfers: [],
     eventLoopDelayMs: { p50: 0, p99: 0 },

@@ -1,6 +1,6 @@
 //! Conversations as token ids, turn by turn.
 
-use attentionstore_engine::{ChatDate, ChatMessage, Engine};
+use attentionstore_engine::{ChatDate, ChatMessage, ChatRequest, Engine};
 
 /// Token indices. What lies before `prompt` is the turn's history.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +47,8 @@ impl Conversation {
             let [question, answer] =
                 WORDS.map(|count| words.by_ref().take(count).collect::<Vec<_>>().join(" "));
             messages.push(message("user", &question));
-            let (prompt, _) = engine.encode_chat(&messages, ChatDate::from_unix_seconds(0)).unwrap();
+            let request = ChatRequest::new(&messages, ChatDate::from_unix_seconds(0));
+            let prompt = engine.encode_chat(&request).unwrap().tokens;
             let from = conversation.tokens.len();
             assert_eq!(prompt[..from], conversation.tokens, "a turn goes on where the last one ended");
             let begin = prompt.len();

@@ -22,6 +22,27 @@ pub enum TextError {
          and it contains text of special tokens"
     )]
     Untraceable { message: usize },
+    /// The same of the tools, or of the template's arguments.
+    #[error(
+        "the chat template changes {what} so that their text cannot be told from the template's own, and they contain \
+         text of special tokens"
+    )]
+    UntraceableValues { what: &'static str },
+    #[error(
+        "{name:?} cannot be given to the chat template: it is a variable of the template's own, or no name of a variable"
+    )]
+    Argument { name: String },
+    #[error(
+        "tools, their arguments and the template's arguments have {values} values together; the limit is {most}"
+    )]
+    TooManyValues { values: usize, most: usize },
+    #[error("{what}: {detail}")]
+    Json { what: &'static str, detail: String },
+    /// The last message cannot be continued.
+    #[error(
+        "the chat template does not write the last message's content as it is, so the answer cannot continue it"
+    )]
+    NotContinuable,
     #[error("message {message}: role {role:?} is not a word of lower-case letters")]
     Role { message: usize, role: String },
     #[error("the prompt has at least {at_least} tokens, and at most {most} were asked for")]
@@ -44,6 +65,10 @@ impl TextError {
             TextError::OutOfFuel { .. } => "template_fuel",
             TextError::OutputTooLong { .. } => "template_output",
             TextError::Untraceable { .. } => "template_untraceable",
+            TextError::UntraceableValues { .. } => "template_untraceable",
+            TextError::Argument { .. } => "template_argument",
+            TextError::TooManyValues { .. } | TextError::Json { .. } => "template_values",
+            TextError::NotContinuable => "template_not_continuable",
             TextError::Role { .. } => "invalid_role",
             TextError::TooLong { .. } => "prompt_too_long",
             TextError::EmptyStop => "invalid_stop",

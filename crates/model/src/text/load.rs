@@ -28,6 +28,10 @@ const TURN_ENDS: [&str; 7] = [
     "<|end_of_text|>",
 ];
 
+/// Further tokens that templates end turns with.
+const HISTORY_ENDS: [&str; 6] =
+    ["<|call|>", "<|return|>", "</s>", "<|user|>", "<|observation|>", "<｜end▁of▁sentence｜>"];
+
 impl TextModel {
     /// Builds tokenizer and template of a loaded model, and checks that the vocabulary fits its embeddings.
     pub fn from_loaded(model: &LoadedModel) -> Result<Self, ModelError> {
@@ -60,7 +64,8 @@ impl TextModel {
             Ok(template) => (template, None),
             Err(error) => (None, Some(error)),
         };
-        Ok(Self { tokenizer: Arc::new(tokenizer), template, template_error, format, end_tokens })
+        let turn_ends = turn_ends(&tokenizer, &end_tokens);
+        Ok(Self { tokenizer: Arc::new(tokenizer), template, template_error, format, end_tokens, turn_ends })
     }
 }
 
@@ -71,6 +76,16 @@ fn end_tokens(tokenizer: &Tokenizer, format: &Format, eos: Option<&str>, eos_ids
     ends.extend(eos_ids.iter().filter(|id| tokenizer.is_known(**id)));
     ends.retain(|id| !format.goes_on_after(*id));
     ends.extend(format.end_tokens());
+    ends.sort_unstable();
+    ends.dedup();
+    ends
+}
+
+/// A template may end the turns of a history with other tokens than an answer ends with.
+fn turn_ends(tokenizer: &Tokenizer, end_tokens: &[u32]) -> Vec<u32> {
+    let named = TURN_ENDS.iter().chain(&HISTORY_ENDS).filter_map(|name| tokenizer.token_id(name));
+    let mut ends: Vec<u32> = named.chain(end_tokens.iter().copied()).collect();
+    ends.retain(|id| tokenizer.is_special(*id));
     ends.sort_unstable();
     ends.dedup();
     ends

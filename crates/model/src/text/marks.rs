@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::template::TemplateMessage;
+use super::template::Source;
 
 /// Marks are written in U+E000 … U+F8FF.
 const FIRST_CHAR: u32 = 0xE000;
@@ -19,11 +19,10 @@ pub(crate) struct Nonce(String);
 impl Nonce {
     /// Derived from all texts and absent from each of them: no user can write a mark, and the same request always
     /// gets the same one. Its first character does not come again, so that it cannot overlap itself.
-    pub fn absent_from(source: &str, messages: &[TemplateMessage<'_>]) -> Self {
-        let texts = || messages.iter().flat_map(|message| [message.content, message.name.unwrap_or("")]);
+    pub fn absent_from(source: &str, texts: &[(Source, &str)]) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(source.as_bytes());
-        for text in texts() {
+        for (_, text) in texts {
             hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
         }
         loop {
@@ -32,7 +31,7 @@ impl Nonce {
                 digest.as_bytes().chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
             let nonce: String = numbers.take(NONCE_CHARS).map(|number| number_char(number.into())).collect();
             let apart = nonce.chars().skip(1).all(|char| !nonce.starts_with(char));
-            if apart && !source.contains(&nonce) && !texts().any(|text| text.contains(&nonce)) {
+            if apart && !source.contains(&nonce) && !texts.iter().any(|(_, text)| text.contains(&nonce)) {
                 return Self(nonce);
             }
             hasher.update(digest.as_bytes());
@@ -46,9 +45,12 @@ fn number_char(number: u32) -> char {
 
 /// A piece between two marks: whose it is, and where it lies in its owner's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Piece {
-    pub message: usize,
-    pub is_name: bool,
+pub(crate) struct Piece<'a> {
+    pub source: Source,
+    /// Counts the texts, so that pieces of one text are known.
+    pub number: usize,
+    /// The whole text.
+    pub text: &'a str,
     pub range: Range<usize>,
 }
 
@@ -62,18 +64,19 @@ pub(crate) struct Unmarked {
 
 /// The marks of one rendering.
 #[derive(Clone, Debug)]
-pub(crate) struct Marks<'a> {
-    nonce: &'a Nonce,
-    pub pieces: Vec<Piece>,
+pub(crate) struct Marks<'n, 'a> {
+    nonce: &'n Nonce,
+    texts: usize,
+    pub pieces: Vec<Piece<'a>>,
 }
 
-impl<'a> Marks<'a> {
-    pub fn new(nonce: &'a Nonce) -> Self {
-        Self { nonce, pieces: Vec::new() }
+impl<'n, 'a> Marks<'n, 'a> {
+    pub fn new(nonce: &'n Nonce) -> Self {
+        Self { nonce, texts: 0, pieces: Vec::new() }
     }
 
     /// `text` with marks around each of `ranges` (ascending and apart).
-    pub fn wrap(&mut self, message: usize, is_name: bool, text: &str, ranges: &[Range<usize>]) -> String {
+    pub fn wrap(&mut self, source: Source, text: &'a str, ranges: &[Range<usize>]) -> String {
         let mut wrapped = String::with_capacity(text.len() + 70 * ranges.len());
         let mut at = 0;
         for range in ranges {
@@ -81,10 +84,11 @@ impl<'a> Marks<'a> {
             self.push_mark(&mut wrapped, 2 * self.pieces.len());
             wrapped.push_str(&text[range.clone()]);
             self.push_mark(&mut wrapped, 2 * self.pieces.len() + 1);
-            self.pieces.push(Piece { message, is_name, range: range.clone() });
+            self.pieces.push(Piece { source, number: self.texts, text, range: range.clone() });
             at = range.end;
         }
         wrapped.push_str(&text[at..]);
+        self.texts += 1;
         wrapped
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use attentionstore_output::Format;
 
-use super::chat::{ChatRequest, EncodedPrompt, encode_chat};
+use super::chat::{ChatRequest, EncodedPrompt, Encoder};
 use super::error::TextError;
 use super::pace::Pace;
 use super::template::ChatTemplate;
@@ -20,6 +20,8 @@ pub struct TextModel {
     pub format: Arc<Format>,
     /// Ids that end an answer, ascending.
     pub end_tokens: Vec<u32>,
+    /// Ids that end a message, ascending: those, and others that templates end turns with.
+    pub turn_ends: Vec<u32>,
 }
 
 impl TextModel {
@@ -35,7 +37,9 @@ impl TextModel {
         pace: &mut Pace<'_>,
     ) -> Result<EncodedPrompt, TextError> {
         let missing = || self.template_error.clone().unwrap_or(TextError::NoTemplate);
-        encode_chat(&self.tokenizer, self.template.as_ref().ok_or_else(missing)?, request, pace)
+        let template = self.template.as_ref().ok_or_else(missing)?;
+        let (tokenizer, turn_ends, format) = (&self.tokenizer, &self.turn_ends, &self.format);
+        Encoder { tokenizer, template, turn_ends, format }.encode(request, pace)
     }
 
     /// BLAKE3 of tokenizer and template: equal fingerprints give a conversation equal tokens. Part of the key of

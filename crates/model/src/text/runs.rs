@@ -31,6 +31,8 @@ pub(crate) struct Encoded {
     pub tokens: Vec<u32>,
     /// Tokens that end at or before the mark.
     pub before_mark: usize,
+    /// For each stored run, which tokens are its.
+    pub stored: Vec<Range<usize>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +73,7 @@ impl Layout<'_> {
                 Run::Stored(index) => {
                     let stored = &self.stored[*index];
                     encoded.add(stored.ids, stored.range.end <= self.mark);
+                    encoded.stored.push(before..encoded.tokens.len());
                 }
             }
             pace.end(encoded.tokens.len() - before)?;

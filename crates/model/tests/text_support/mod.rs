@@ -78,7 +78,7 @@ pub fn message(role: &str, content: &str) -> ChatMessage {
 }
 
 pub fn answer(content: &str, ids: &[u32], covered_bytes: usize) -> ChatMessage {
-    let stored = Some(StoredAnswer { ids: ids.to_vec(), covered_bytes });
+    let stored = Some(StoredAnswer { ids: ids.to_vec(), covered_bytes, reasoning: 0, whole: true });
     ChatMessage { stored, ..message("assistant", content) }
 }
 

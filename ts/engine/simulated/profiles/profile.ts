@@ -1,7 +1,7 @@
 // Hardware and model as data: what a simulated engine's steps and transfers cost.
 
 import type { StepCosts } from '../../step-costs.js'
-import type { TierName } from '../../types.js'
+import type { SlotTierName } from '../../types.js'
 
 /** What the machine costs, in dollars. */
 export interface Prices {
@@ -23,7 +23,7 @@ export interface HardwareProfile extends StepCosts {
   readonly maxBatchTokens: number
   readonly maxRunning: number
   /** Bytes of each tier, unless told otherwise. */
-  readonly tierBytes: Readonly<Record<TierName, number>>
+  readonly tierBytes: Readonly<Record<SlotTierName, number>>
   /** Bytes a millisecond of each stream. */
   readonly loadRate: number
   readonly saveRate: number

@@ -1,25 +1,21 @@
 // `usage` of a response.
 
 import type { Usage } from '../../../protocol/index.js'
-import { TIER_NAMES } from '../../../protocol/tiers.js'
+import { perTier, sumTiers } from '../../../protocol/tiers.js'
 import type { TurnUsage } from '../../../service/types.js'
 
 /** Sums the usage of a request's turns; times are those of the slowest, the conversation is the first's. */
 export function usageBody(usages: readonly TurnUsage[]): Usage {
   const sum = (of: (usage: TurnUsage) => number) => usages.reduce((total, usage) => total + of(usage), 0)
   const slowest = (of: (usage: TurnUsage) => number) => Math.max(0, ...usages.map(of))
-  const reused = {
-    hbm: sum(({ reusedTokens }) => reusedTokens.hbm),
-    dram: sum(({ reusedTokens }) => reusedTokens.dram),
-    ssd: sum(({ reusedTokens }) => reusedTokens.ssd),
-  }
+  const reused = perTier((tier) => sum(({ reusedTokens }) => reusedTokens[tier]))
   const promptTokens = sum(({ promptTokens }) => promptTokens)
   const completionTokens = sum(({ completionTokens }) => completionTokens)
   return {
     prompt_tokens: promptTokens,
     completion_tokens: completionTokens,
     total_tokens: promptTokens + completionTokens,
-    prompt_tokens_details: { cached_tokens: TIER_NAMES.reduce((total, tier) => total + reused[tier], 0) },
+    prompt_tokens_details: { cached_tokens: sumTiers(reused) },
     completion_tokens_details: { reasoning_tokens: sum(({ reasoningTokens }) => reasoningTokens ?? 0) },
     attentionstore: {
       conversation: usages[0]?.conversation ?? '',
@@ -29,6 +25,7 @@ export function usageBody(usages: readonly TurnUsage[]): Usage {
       outside_view_tokens: sum(({ outsideViewTokens }) => outsideViewTokens),
       miss: {
         never_seen: sum(({ missedTokens }) => missedTokens.neverSeen),
+        reasoning_dropped: sum(({ missedTokens }) => missedTokens.reasoningDropped),
         evicted: sum(({ missedTokens }) => missedTokens.evicted),
         damaged: sum(({ missedTokens }) => missedTokens.damaged),
         outside_view: sum(({ missedTokens }) => missedTokens.outsideView),

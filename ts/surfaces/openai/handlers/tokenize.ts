@@ -1,12 +1,15 @@
+import type { z } from 'zod'
 import { PromptTooLong } from '../../../engine/too-long.js'
 import { ApiError } from '../../../protocol/errors.js'
 import type { DetokenizeResponse, TokenizeResponse } from '../../../protocol/index.js'
 import { MAX_TRUNCATED } from '../../../protocol/limits.js'
 import { json, type SurfaceContext, type SurfaceRoute } from '../../surface.js'
+import { templateArguments } from '../../template-arguments.js'
 import { checkModel, checkTemplate, inVocabulary, wellFormed } from '../../turn-fields.js'
 import { validate } from '../../validate.js'
 import { checkLengths } from '../bounds.js'
 import { turnMessages } from '../messages.js'
+import { askedTools } from '../tools.js'
 import { DetokenizeRequest, TokenizeChatRequest, TokenizeTextRequest } from '../schemas/tokenize.js'
 
 /** POST /tokenize: of a text, or of chat messages with the generation prompt. */
@@ -38,10 +41,22 @@ async function chatTokens(body: unknown, { engine, models, service }: SurfaceCon
   const fields = validate(TokenizeChatRequest, body)
   checkModel(fields.model, models)
   checkTemplate(engine.info)
-  const today = new Date().toISOString().slice(0, 10)
-  const encoded = engine.text.encodeChat(turnMessages(fields.messages), today, mostTokens(service))
-  const { tokens } = await within('messages', encoded)
+  const { tools } = askedTools(fields)
+  const wishes = { given: fields.chat_template_kwargs, effort: fields.reasoning_effort, thinking: fields.enable_thinking }
+  const own = templateArguments(wishes, 'chat_template_kwargs')
+  const asked = { ...(tools ? { tools } : {}), ...(own ? { templateArguments: own } : {}) }
+  const chat = { ...asked, messages: turnMessages(fields.messages), ending: endingOf(fields) }
+  const tokens = await within('messages', service.tokenizeChat(chat, mostTokens(service)))
   return [tokens, fields.return_token_strs ?? false]
+}
+
+type Fields = z.output<typeof TokenizeChatRequest>
+
+function endingOf({ add_generation_prompt: begins, continue_final_message: continues }: Fields): 'answer' | 'open' | 'closed' {
+  if (!continues) return (begins ?? true) ? 'answer' : 'closed'
+  if (begins === false) return 'open'
+  const param = 'continue_final_message'
+  throw new ApiError('invalid_value', `${param}: The field needs "add_generation_prompt": false.`, param)
 }
 
 /** As many as a prompt may have. */

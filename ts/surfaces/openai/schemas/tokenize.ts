@@ -1,8 +1,10 @@
 // As vLLM's /tokenize and /detokenize.
 
 import { z } from 'zod'
-import { ChatMessage } from './messages.js'
+import { ChatRequest } from './chat.js'
 import { tokenId } from './generation.js'
+import { ChatMessage } from './messages.js'
+import { toolFields } from './tools.js'
 
 const model = z.string().min(1).max(512).nullish()
 
@@ -16,6 +18,12 @@ export const TokenizeTextRequest = z.object({
 export const TokenizeChatRequest = z.object({
   model,
   messages: z.array(ChatMessage).min(1),
+  ...toolFields,
+  reasoning_effort: ChatRequest.shape.reasoning_effort,
+  enable_thinking: ChatRequest.shape.enable_thinking,
+  chat_template_kwargs: ChatRequest.shape.chat_template_kwargs,
+  add_generation_prompt: z.boolean().nullish().meta({ description: 'whether the beginning of an answer follows; default true' }),
+  continue_final_message: z.boolean().nullish().meta({ description: "true: the text ends with the last message's content; needs add_generation_prompt false" }),
   return_token_strs: z.boolean().nullish(),
 })
 

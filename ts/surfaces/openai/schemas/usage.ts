@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { perTier } from '../../../protocol/tiers.js'
 import { MissReasons } from '../../../protocol/schemas/miss.js'
 
 const count = z.int().nonnegative()
@@ -15,7 +16,7 @@ export const Usage = z
     attentionstore: z.object({
       conversation: z.string(),
       reused_tokens: z
-        .object({ hbm: count, dram: count, ssd: count })
+        .object(perTier(() => count))
         .meta({ description: 'by the fastest tier in which the block lay when the request was queued' }),
       computed_tokens: count,
       recomputed_tokens: count.meta({ description: 'computed again after a preemption' }),

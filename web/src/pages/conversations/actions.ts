@@ -1,6 +1,6 @@
 // The actions on a conversation, and the outcome of each in a sentence.
 
-import type { ConversationRow, DemoteConversationResponse, EraseReceipt, ForkResponse, WarmResponse } from 'attentionstore/protocol'
+import type { ConversationRow, DemoteConversationResponse, EraseReceipt, ForkResponse, LowerTierName, WarmResponse } from 'attentionstore/protocol'
 import { formatBytes, formatCount, formatNumber } from '../../format.js'
 import type { HttpClient } from '../../http/client.js'
 
@@ -21,13 +21,13 @@ export async function warm(http: HttpClient, target: Target): Promise<string> {
 }
 
 /** Why not all of it is in hbm, where not all of it is. */
-function whereNow({ hbm, dram, ssd }: WarmResponse['tiers']): string {
-  const below = dram > 0 ? `, ${formatNumber(dram)} in dram: hbm takes whole blocks, into slots that are free` : ''
-  const left = ssd > 0 ? `, ${formatNumber(ssd)} left on ssd: dram has no room for more` : ''
-  return `Now ${formatNumber(hbm)} in hbm${below}${left}.`
+function whereNow(tiers: WarmResponse['tiers']): string {
+  const below = tiers.dram > 0 ? `, ${formatNumber(tiers.dram)} in dram: hbm takes whole blocks, into slots that are free` : ''
+  const left = tiers.ssd > 0 ? `, ${formatNumber(tiers.ssd)} left on ssd: dram has no room for more` : ''
+  return `Now ${formatNumber(tiers.hbm)} in hbm${below}${left}.`
 }
 
-export async function demote(http: HttpClient, target: Target, to: 'dram' | 'ssd'): Promise<string> {
+export async function demote(http: HttpClient, target: Target, to: LowerTierName): Promise<string> {
   const receipt = await post<DemoteConversationResponse>(http, pathOf(target, '/demote'), { to })
   const { demoted_blocks: demoted, skipped_in_use: inUse, skipped_shared: shared } = receipt
   const left = [inUse > 0 ? `${formatNumber(inUse)} in use` : '', shared > 0 ? `${formatNumber(shared)} shared with others` : '']

@@ -1,6 +1,6 @@
 // The chosen conversation, what is done with it, and what came of it.
 
-import type { ConversationRow, EraseReceipt } from 'attentionstore/protocol'
+import type { ConversationRow, EraseReceipt, LowerTierName } from 'attentionstore/protocol'
 import { shallowRef, watch, type ShallowRef } from 'vue'
 import type { HttpClient } from '../../http/client.js'
 import { messageOf } from '../../http/failure.js'
@@ -21,7 +21,7 @@ export interface ConversationActions {
   choose(row: ConversationRow | null): void
   dismiss(): void
   warm(): Promise<void>
-  demote(to: 'dram' | 'ssd'): Promise<void>
+  demote(to: LowerTierName): Promise<void>
   fork(): Promise<void>
   erase(): Promise<void>
 }

@@ -1,8 +1,10 @@
 // The charts of the overview: what each draws, and from which figures.
 
+import { STREAM_NAMES, TIER_NAMES, wayOf } from 'attentionstore/protocol'
 import type { ChartBand, ChartSeries } from '../../components/chart.js'
 import { formatMs, formatNumber, formatRate } from '../../format.js'
 import type { SampleHistory, Values } from '../../history/history.js'
+import { streamColour } from '../../tiers.js'
 
 export interface OverviewChart {
   readonly title: string
@@ -25,18 +27,11 @@ export const CHARTS: readonly OverviewChart[] = [
   {
     title: 'Hit rate by tier',
     explain: 'Share of prompt tokens that came from each tier; the empty part was computed. Over 8 seconds each.',
-    series: [
-      { label: 'hbm', colour: '--hbm', fill: true },
-      { label: 'dram', colour: '--dram', fill: true },
-      { label: 'ssd', colour: '--ssd', fill: true },
-    ],
+    series: TIER_NAMES.map((tier) => ({ label: tier, colour: `--${tier}`, fill: true })),
     isStacked: true,
-    bands: [
-      { upper: 3, lower: 2 },
-      { upper: 2, lower: 1 },
-    ],
+    bands: TIER_NAMES.slice(1).map((_, index) => ({ upper: TIER_NAMES.length - index, lower: TIER_NAMES.length - index - 1 })),
     top: 1,
-    read: (history) => (['hbm', 'dram', 'ssd'] as const).map((tier) => history.shares(tier, 'prompt')),
+    read: (history) => TIER_NAMES.map((tier) => history.shares(tier, 'prompt')),
     format: percent,
   },
   {
@@ -59,8 +54,8 @@ export const CHARTS: readonly OverviewChart[] = [
       { label: 'answers', colour: '--generated' },
     ],
     read: (history) => {
-      const [hbm = [], dram = [], ssd = []] = (['hbm', 'dram', 'ssd'] as const).map((tier) => history.rates(tier))
-      const reused = hbm.map((value, index) => (value === null ? null : value + (dram[index] ?? 0) + (ssd[index] ?? 0)))
+      const [fastest = [], ...slower] = TIER_NAMES.map((tier) => history.rates(tier))
+      const reused = fastest.map((value, index) => value === null ? null : slower.reduce((sum, rates) => sum + (rates[index] ?? 0), value))
       return [reused, history.rates('computed'), history.rates('generated')]
     },
     format: perSecond,
@@ -78,15 +73,10 @@ export const CHARTS: readonly OverviewChart[] = [
   },
   {
     title: 'Bytes moved',
-    explain: 'Between the tiers, a second: load dram → hbm, save hbm → dram, read ssd → dram, write dram → ssd.',
-    series: [
-      { label: 'load', colour: '--dram' },
-      { label: 'save', colour: '--hbm' },
-      { label: 'read', colour: '--ssd' },
-      { label: 'write', colour: '--computed' },
-    ],
+    explain: `Between the tiers, a second: ${STREAM_NAMES.map((name) => `${name} ${wayOf(name)}`).join(', ')}.`,
+    series: STREAM_NAMES.map((name) => ({ label: name, colour: `--${streamColour(name)}` })),
     isWide: true,
-    read: (history) => (['load', 'save', 'read', 'write'] as const).map((kind) => history.rates(kind)),
+    read: (history) => STREAM_NAMES.map((name) => history.rates(name)),
     format: formatRate,
   },
 ]

@@ -1,22 +1,20 @@
 // Where the context of an answer came from, out of its usage.
 
-import type { Usage } from 'attentionstore/protocol'
+import { perTier, sumTiers, TIER_NAMES, type TierName, type Usage } from 'attentionstore/protocol'
 
 export interface ContextPart {
-  readonly kind: 'hbm' | 'dram' | 'ssd' | 'computed' | 'empty'
+  readonly kind: TierName | 'computed' | 'empty'
   readonly label: string
   readonly tokens: number
   /** Of the whole prompt, 0 to 1. */
   readonly share: number
 }
 
-const LABELS = {
-  hbm: 'from hbm',
-  dram: 'from dram',
-  ssd: 'from ssd',
+const LABELS: Readonly<Record<ContextPart['kind'], string>> = {
+  ...perTier((tier) => `from ${tier}`),
   computed: 'computed',
   empty: 'outside the window',
-} as const
+}
 
 /**
  * Estimated: what computing the reused tokens would have taken at the measured speed of prefill, less what loading them took.
@@ -24,7 +22,7 @@ const LABELS = {
  */
 export function savedMs({ attentionstore }: Usage, prefillTokensPerS: number | null): number | null {
   const { reused_tokens: reused, load_ms: loadMs } = attentionstore
-  const tokens = reused.hbm + reused.dram + reused.ssd
+  const tokens = sumTiers(reused)
   if (prefillTokensPerS === null || prefillTokensPerS <= 0 || tokens === 0) return null
   return Math.max(0, (1000 * tokens) / prefillTokensPerS - loadMs)
 }
@@ -33,7 +31,7 @@ export function savedMs({ attentionstore }: Usage, prefillTokensPerS: number | n
 export function contextParts({ prompt_tokens: prompt, attentionstore }: Usage): readonly ContextPart[] {
   const { reused_tokens: reused, computed_tokens: computed, outside_view_tokens: outside } = attentionstore
   const counts = { ...reused, computed, empty: outside }
-  const kinds = ['hbm', 'dram', 'ssd', 'computed', 'empty'] as const
+  const kinds = [...TIER_NAMES, 'computed', 'empty'] as const
   return kinds
     .map((kind) => ({ kind, label: LABELS[kind], tokens: counts[kind], share: prompt > 0 ? counts[kind] / prompt : 0 }))
     .filter(({ tokens }) => tokens > 0)

@@ -1,6 +1,6 @@
 // A request's phases as lanes over time, and how long loading and computing overlapped.
 
-import type { RequestPhases, RequestRecord } from 'attentionstore/protocol'
+import { LANES, type RequestPhases, type RequestRecord } from 'attentionstore/protocol'
 
 export type Phase = keyof RequestPhases
 export type Span = readonly [from: number, to: number]
@@ -15,11 +15,11 @@ export interface PhaseWords {
 
 export const PHASE_WORDS: readonly PhaseWords[] = [
   { phase: 'queued', name: 'queued', meaning: 'waited for room', kind: 'queued' },
-  { phase: 'read', name: 'fetched', meaning: 'from SSD to host memory', kind: 'ssd' },
-  { phase: 'load', name: 'loaded', meaning: 'from host memory to hbm', kind: 'dram' },
+  { phase: 'read', name: 'fetched', meaning: 'from SSD to host memory', kind: LANES.read.from },
+  { phase: 'load', name: 'loaded', meaning: 'from host memory to hbm', kind: LANES.load.from },
   { phase: 'prefill', name: 'computed', meaning: 'the prompt, up to the first token', kind: 'computed' },
   { phase: 'decode', name: 'decoded', meaning: 'the answer, token by token', kind: 'generated' },
-  { phase: 'save', name: 'saved', meaning: 'from hbm to host memory', kind: 'hbm' },
+  { phase: 'save', name: 'saved', meaning: 'from hbm to host memory', kind: LANES.save.from },
   { phase: 'write', name: 'written', meaning: 'to SSD', kind: 'written' },
 ]
 

@@ -102,7 +102,7 @@ fn write_json(
     match indent {
         Some(width) => {
             let spaces = " ".repeat(width);
-            let formatter = PrettyFormatter::with_indent(spaces.as_bytes());
+            let formatter = IndentedFormatter(PrettyFormatter::with_indent(spaces.as_bytes()));
             value.serialize(&mut Serializer::with_formatter(out, formatter))
         }
         None => value.serialize(&mut Serializer::with_formatter(out, PythonFormatter)),
@@ -136,6 +136,10 @@ impl io::Write for MeteredText<'_, '_, '_> {
 struct PythonFormatter;
 
 impl Formatter for PythonFormatter {
+    fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        writer.write_all(python_float(value).as_bytes())
+    }
+
     fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
         if first { Ok(()) } else { writer.write_all(b", ") }
     }
@@ -146,5 +150,87 @@ impl Formatter for PythonFormatter {
 
     fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
         writer.write_all(b": ")
+    }
+}
+
+/// Python's way to indent, with its numbers.
+struct IndentedFormatter<'a>(PrettyFormatter<'a>);
+
+impl Formatter for IndentedFormatter<'_> {
+    fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        PythonFormatter.write_f64(writer, value)
+    }
+
+    fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_array(writer)
+    }
+
+    fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array(writer)
+    }
+
+    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_array_value(writer, first)
+    }
+
+    fn end_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array_value(writer)
+    }
+
+    fn begin_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object(writer)
+    }
+
+    fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object(writer)
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_object_key(writer, first)
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object_value(writer)
+    }
+
+    fn end_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object_value(writer)
+    }
+}
+
+/// A finite number as Python writes it: the shortest digits, with an exponent from 1e16 on and below 1e-4.
+fn python_float(value: f64) -> String {
+    let magnitude = value.abs();
+    if value == 0.0 || (1e-4..1e16).contains(&magnitude) {
+        return format!("{value:?}");
+    }
+    let text = format!("{value:e}");
+    let Some((digits, exponent)) = text.split_once('e') else { return text };
+    let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
+    format!("{digits}e{sign}{exponent:0>2}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_python_writes_them() {
+        let written = [0.0, -0.0, 1.0, 0.1, 1e15, 1e16, 1.5e300, 0.0001, 0.00001, -2.5e-7, 123_456_789.125]
+            .map(python_float);
+        let expected = [
+            "0.0",
+            "-0.0",
+            "1.0",
+            "0.1",
+            "1000000000000000.0",
+            "1e+16",
+            "1.5e+300",
+            "0.0001",
+            "1e-05",
+            "-2.5e-07",
+            "123456789.125",
+        ];
+        assert_eq!(written, expected);
     }
 }

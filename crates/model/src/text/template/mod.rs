@@ -1,53 +1,58 @@
 //! A model's chat template, rendered as the reference renders it, within bounds: templates are untrusted.
 
 mod charge;
+mod conversation;
 mod date;
+mod forms;
 mod functions;
 mod methods;
 mod named;
 mod operations;
+mod probe;
 mod rewrite;
 mod slice;
 mod source;
+mod texts;
+mod values;
+mod written;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use minijinja::machinery::{CompiledTemplate, TemplateConfig, eval, make_string_output};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, ErrorKind, Value, context};
+use minijinja::{AutoEscape, Environment, ErrorKind, Value};
 
 use super::error::TextError;
+use super::message::{ChatMessage, Ending};
+pub(crate) use conversation::Conversation;
 pub use date::ChatDate;
+use forms::Forms;
+pub(crate) use texts::{Owner, Part, Rewrite, Source};
+pub(crate) use written::Tooling;
 
 /// Bytes that a template may write whatever it is given.
 const FREE_OUTPUT: usize = 64 << 10;
-/// Bytes more for each message.
-const OUTPUT_PER_MESSAGE: usize = 2 << 10;
-/// Bytes more for each byte of the messages: room for a template that repeats or escapes them.
+/// Bytes more for each message, call and tool.
+const OUTPUT_PER_ITEM: usize = 2 << 10;
+/// Bytes more for each byte of their texts: room for a template that repeats or escapes them.
 const OUTPUT_PER_BYTE: usize = 6;
 /// Fuel whatever it is given. One unit pays for one instruction, or for 64 bytes of data.
 const FREE_FUEL: u64 = 50_000;
-const FUEL_PER_MESSAGE: u64 = 600;
-/// Bytes of the messages for one unit more: sixteen bytes of data may be made for each.
+/// Fuel more for each message, call and tool.
+const FUEL_PER_ITEM: u64 = 600;
+/// Fuel more for each value inside of JSON: a template may look at each.
+const FUEL_PER_VALUE: u64 = 60;
+/// Bytes of the texts for one unit more: sixteen bytes of data may be made for each.
 const BYTES_PER_FUEL: u64 = 4;
 /// No rendering gets more fuel than this.
 const MOST_FUEL: u64 = 1_000_000;
 /// A longer source is refused when the model is loaded.
 pub const MAX_TEMPLATE_BYTES: usize = 1 << 20;
 
-/// One message as a template sees it.
-#[derive(Clone, Debug)]
-pub(crate) struct TemplateMessage<'a> {
-    pub role: &'a str,
-    pub content: &'a str,
-    /// Left out where there is none, as `message.name is defined` asks for.
-    pub name: Option<&'a str>,
-}
-
 /// What stays the same between the renderings of one request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RenderOptions {
-    pub add_generation_prompt: bool,
+    pub ending: Ending,
     pub date: ChatDate,
 }
 
@@ -68,6 +73,9 @@ pub struct ChatTemplate {
     names: rewrite::Names,
     tokens: TemplateTokens,
     literals: Vec<String>,
+    /// Texts of special tokens that look like words.
+    special_words: Vec<String>,
+    forms: OnceLock<Forms>,
 }
 
 impl ChatTemplate {
@@ -91,7 +99,10 @@ impl ChatTemplate {
             rewrite::names(&compile(&source, &config)?).map_err(|detail| TextError::Failed { detail })?;
         let mut environment = environment();
         named::register(&mut environment, &names);
-        Ok(Self { source, environment, config, names, tokens, literals })
+        let special_words =
+            specials.iter().filter(|special| is_word(special)).map(|&s| s.to_owned()).collect();
+        let forms = OnceLock::new();
+        Ok(Self { source, environment, config, names, tokens, literals, special_words, forms })
     }
 
     /// The source, with `generation` blocks turned into plain ones.
@@ -113,24 +124,62 @@ impl ChatTemplate {
         &self.literals
     }
 
-    /// Renders a conversation. Fuel and output are bounded by the messages' size.
-    pub(crate) fn render(
+    /// Whether a text is a word that cannot be a special token, nor look like one: it is trusted as a role is.
+    pub(crate) fn is_harmless_word(&self, text: &str) -> bool {
+        is_word(text) && !self.special_words.iter().any(|special| text.contains(special.as_str()))
+    }
+
+    fn forms(&self) -> Forms {
+        let date = ChatDate::from_unix_seconds(0);
+        let options = RenderOptions { ending: Ending::Closed, date };
+        let render = |forms: Forms, messages: &[ChatMessage]| {
+            let chat = Conversation::new(messages, &[], None, Tooling::Values).ok()?;
+            self.render_in(forms, &chat, options, &mut |_, text| text.to_owned()).ok()
+        };
+        *self.forms.get_or_init(|| probe::probe(&self.source, &render))
+    }
+
+    /// Every text that the template is given of a conversation.
+    pub(crate) fn texts_of<'a>(&self, chat: &'a Conversation<'a>) -> Vec<(Source, &'a str)> {
+        let mut texts = Vec::new();
+        chat.values(self.forms(), &mut |source, text| {
+            texts.push((source, text));
+            String::new()
+        });
+        texts
+    }
+
+    /// Renders a conversation whose texts `rewrite` may change. Fuel and output are bounded by the conversation's size.
+    pub(crate) fn render<'a>(
         &self,
-        messages: &[TemplateMessage<'_>],
+        chat: &'a Conversation<'a>,
         options: RenderOptions,
+        rewrite: &mut Rewrite<'a, '_>,
     ) -> Result<String, TextError> {
-        let bytes: usize =
-            messages.iter().map(|m| m.role.len() + m.content.len() + m.name.map_or(0, str::len)).sum();
-        let limit = FREE_OUTPUT + OUTPUT_PER_MESSAGE * messages.len() + OUTPUT_PER_BYTE * bytes;
-        let fuel = FREE_FUEL + FUEL_PER_MESSAGE * messages.len() as u64 + bytes as u64 / BYTES_PER_FUEL;
+        self.render_in(self.forms(), chat, options, rewrite)
+    }
+
+    fn render_in<'a>(
+        &self,
+        forms: Forms,
+        chat: &'a Conversation<'a>,
+        options: RenderOptions,
+        rewrite: &mut Rewrite<'a, '_>,
+    ) -> Result<String, TextError> {
+        let values = chat.values(forms, rewrite);
+        let limit = FREE_OUTPUT + OUTPUT_PER_ITEM * values.items + OUTPUT_PER_BYTE * values.bytes;
+        let fuel = FREE_FUEL
+            + FUEL_PER_ITEM * values.items as u64
+            + FUEL_PER_VALUE * values.values as u64
+            + values.bytes as u64 / BYTES_PER_FUEL;
         let fuel = fuel.min(MOST_FUEL);
         let mut environment = self.environment.clone();
         environment.set_fuel(Some(fuel));
         let compiled = compile(&self.source, &self.config)?;
         let (instructions, blocks) = rewrite::bounded(&compiled, &self.names);
         // What most templates write; growing takes as much again.
-        let mut text = String::with_capacity(bytes + 64 * messages.len());
-        let context = self.context(messages, options);
+        let mut text = String::with_capacity(values.bytes + 64 * values.items);
+        let context = self.context(values.named, options);
         // Fuel pays for every byte, so that a text too long for its limit is still bounded.
         let mut output = make_string_output(&mut text);
         let rendered = eval(&environment, &instructions, context, &blocks, &mut output, AutoEscape::None);
@@ -141,28 +190,25 @@ impl ChatTemplate {
         }
     }
 
-    fn context(&self, messages: &[TemplateMessage<'_>], options: RenderOptions) -> Value {
+    /// The template's variables. None of those named has a name of the others, but `documents`.
+    fn context(&self, named: Vec<(String, Value)>, options: RenderOptions) -> Value {
         let TemplateTokens { bos, eos, unknown, padding } = &self.tokens;
-        let named = [("bos_token", bos), ("eos_token", eos), ("unk_token", unknown), ("pad_token", padding)];
+        let tokens = [("bos_token", bos), ("eos_token", eos), ("unk_token", unknown), ("pad_token", padding)];
         let tokens =
-            named.into_iter().filter_map(|(name, token)| Some((name, Value::from(token.as_deref()?))));
+            tokens.into_iter().filter_map(|(name, token)| Some((name, Value::from(token.as_deref()?))));
         let date = options.date;
-        context! {
-            messages => messages.iter().map(TemplateMessage::value).collect::<Vec<Value>>(),
-            add_generation_prompt => options.add_generation_prompt,
-            tools => Value::from(()),
-            documents => Value::from(()),
-            strftime_now => Value::from_function(move |format: String| date.format(&format)),
-            ..Value::from_pairs(tokens)
-        }
+        let own = [
+            ("documents", Value::from(())),
+            ("add_generation_prompt", Value::from(options.ending == Ending::Answer)),
+            ("strftime_now", Value::from_function(move |format: String| date.format(&format))),
+        ];
+        let own = own.into_iter().chain(tokens).map(|(name, value)| (name.to_owned(), value));
+        Value::from_pairs(own.chain(named))
     }
 }
 
-impl TemplateMessage<'_> {
-    fn value(&self) -> Value {
-        let fields = [("role", Some(self.role)), ("content", Some(self.content)), ("name", self.name)];
-        Value::from_pairs(fields.into_iter().filter_map(|(name, text)| Some((name, Value::from(text?)))))
-    }
+fn is_word(text: &str) -> bool {
+    text.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '.' | ' '))
 }
 
 fn syntax() -> Result<SyntaxConfig, TextError> {
