@@ -178,7 +178,7 @@ fn lengths_that_cannot_be_are_refused_and_do_not_panic() {
 fn every_flipped_bit_of_the_page_is_refused() {
     let slot = sealed(&block());
     for byte in 0..HEADER_BYTES {
-        for bit in if TOKENS.end <= byte && byte < CHECKSUM.start { 0..1 } else { 0..8 } {
+        for bit in if (TOKENS.end..CHECKSUM.start).contains(&byte) { 0..1 } else { 0..8 } {
             let mut damaged = slot.clone();
             damaged[byte] ^= 1 << bit;
             assert!(form().read(&damaged[..HEADER_BYTES]).is_err(), "bit {bit} of byte {byte}");
