@@ -37,6 +37,9 @@ export const NATIVE_CODES = {
   template_fuel: messages,
   template_output: messages,
   template_untraceable: messages,
+  template_values: messages,
+  template_not_continuable: messages,
+  template_argument: { field: 'chat_template_kwargs' },
   invalid_role: messages,
   prompt_too_long: messages,
   invalid_stop: { field: 'stop' },
@@ -45,6 +48,7 @@ export const NATIVE_CODES = {
   // crates/kv
   kv_invalid: 'configuration',
   kv_damaged: 'engine',
+  kv_foreign: 'engine',
   kv_io: 'configuration',
   kv_no_space: 'configuration',
   kv_memory: 'configuration',

@@ -16,6 +16,9 @@ use crate::text_support::{fixture, fixture_path, message};
 /// One call as the model writes it: name and arguments.
 pub type Call<'a> = (&'a str, &'a str);
 
+/// Writes an answer of reasoning, content and calls: the reasoning with its markers, and the rest.
+type Written = fn(reasoning: Option<&str>, content: &str, calls: &[Call<'_>]) -> (String, String);
+
 /// How one family writes its answers.
 pub struct Family {
     pub name: &'static str,
@@ -24,8 +27,7 @@ pub struct Family {
     specials: &'static [&'static str],
     end: &'static str,
     pub parallel: bool,
-    /// The reasoning with its markers, and the rest.
-    pub answer: fn(reasoning: Option<&str>, content: &str, calls: &[Call<'_>]) -> (String, String),
+    pub answer: Written,
 }
 
 pub const FAMILIES: [Family; 8] = [
