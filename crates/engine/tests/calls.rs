@@ -134,6 +134,18 @@ fn random_output(grammar: &Grammar, random: &mut Random, most: usize) -> Option<
     None
 }
 
+/// A string inside of JSON holds the end of its parameter: the one thing that is allowed and not read so
+/// (docs/design/answers.md).
+fn has_an_end_too_many(model: &Model, output: &[u32]) -> bool {
+    let text_of = |id: &u32| match id {
+        0..=255 => char::from(*id as u8).to_string(),
+        FIRST_CLOSING..FIRST_MARKER => CLOSING[(id - FIRST_CLOSING) as usize].to_owned(),
+        _ => model.tokens[(id - FIRST_MARKER) as usize].to_owned(),
+    };
+    let text: String = output.iter().map(text_of).collect();
+    text.matches("</parameter>").count() > text.matches("<parameter").count()
+}
+
 /// The parts of an output.
 fn parts_of(model: &Model, output: &[u32]) -> Vec<Part> {
     let format = model.format();
@@ -165,6 +177,9 @@ fn all_that_is_allowed_where_a_call_is_forced_is_read_as_calls_with_their_argume
         for seed in 0..40 {
             let Some(output) = random_output(&grammar, &mut Random::new(seed), 400) else { continue };
             ended += 1;
+            if has_an_end_too_many(model, &output) {
+                continue;
+            }
             let parts = parts_of(model, &output);
             let context = || format!("{}, seed {seed}: {output:?} is read as {parts:#?}", model.name);
             assert!(parts.iter().any(|part| matches!(part, Part::Call { .. })), "{}", context());

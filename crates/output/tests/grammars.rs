@@ -76,7 +76,7 @@ fn elements_hold_each_argument_to_its_schema() {
         "\"<function=get_weather>\\n\" call_0_0 call_0_1? call_0_2? call_0_3? call_0_4? \"</function>\"";
     assert_eq!(rule(&lines, "call_0"), call);
     assert_eq!(rule(&lines, "call_0_0"), "\"<parameter=city>\\n\" call_0_0_value \"\\n\"");
-    assert_eq!(rule(&lines, "call_0_0_value[lazy]"), "TEXT \"\\n</parameter>\"");
+    assert_eq!(rule(&lines, "call_0_0_value[lazy]"), "TEXT \"</parameter>\"");
     assert!(rule(&lines, "call_0_1_value").starts_with("%json {\"type\":\"integer\""));
     assert!(rule(&lines, "call_0_2").contains("(\"celsius\" | \"kelvin\")"));
 }

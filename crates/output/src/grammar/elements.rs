@@ -12,8 +12,9 @@ struct Tags {
     end: &'static str,
     /// Between a parameter's key and its value, where the value is text and where it is JSON.
     key: (&'static str, &'static str, &'static str),
-    /// Between the value and the next parameter.
+    /// Ends a value; a value that is text ends with the first `text_close`, wherever it comes.
     close: &'static str,
+    text_close: &'static str,
     after: &'static str,
 }
 
@@ -24,6 +25,7 @@ fn tags(family: Family, name: &str) -> Tags {
             end: "</function>",
             key: ("<parameter=", ">\n", ">\n"),
             close: "\n</parameter>",
+            text_close: "</parameter>",
             after: "\n",
         },
         Family::MiniMax => Tags {
@@ -31,6 +33,7 @@ fn tags(family: Family, name: &str) -> Tags {
             end: "</invoke>",
             key: ("<parameter name=\"", "\">", "\">"),
             close: "</parameter>",
+            text_close: "</parameter>",
             after: "\n",
         },
         Family::Dsml => Tags {
@@ -38,6 +41,7 @@ fn tags(family: Family, name: &str) -> Tags {
             end: "</｜DSML｜invoke>",
             key: ("<｜DSML｜parameter name=\"", "\" string=\"true\">", "\" string=\"false\">"),
             close: "</｜DSML｜parameter>",
+            text_close: "</｜DSML｜parameter>",
             after: "\n",
         },
         _ => Tags {
@@ -45,6 +49,7 @@ fn tags(family: Family, name: &str) -> Tags {
             end: "",
             key: ("<arg_key>", "</arg_key>\n<arg_value>", "</arg_key>\n<arg_value>"),
             close: "</arg_value>",
+            text_close: "</arg_value>",
             after: "\n",
         },
     }
@@ -65,7 +70,7 @@ pub(crate) fn call(family: Family, tool: &Tool, rule: &str, forced: bool, rules:
             }
         }
         None => {
-            let value = rules.text_until("any_value", tags.close);
+            let value = rules.text_until("any_value", tags.text_close);
             let (open, middle) = (rules.marker(tags.key.0), rules.marker(tags.key.1));
             rules.add(
                 "any_parameter",
@@ -101,6 +106,6 @@ fn parameter(
         let choices: Vec<String> = choices.iter().filter_map(Value::as_str).map(literal).collect();
         return format!("{head} ({}) {} {after}", choices.join(" | "), rules.marker(tags.close));
     }
-    let value = rules.text_until(&format!("{rule}_value"), tags.close);
+    let value = rules.text_until(&format!("{rule}_value"), tags.text_close);
     format!("{head} {value} {after}")
 }
