@@ -28,7 +28,8 @@ export async function compileConstraint(text: EngineText, { constraint, constrai
 function callsOf(tools: TurnTools | undefined): ConstraintSource | undefined {
   if (tools === undefined || tools.choice === 'none') return undefined
   if (tools.choice === 'auto' && !tools.definitions.some(({ strict }) => strict)) return undefined
-  return { kind: 'calls', tools: tools.definitions, choice: tools.choice, parallel: tools.parallel }
+  // A tool that the client names is called once, as OpenAI's API does.
+  return { kind: 'calls', tools: tools.definitions, choice: tools.choice, parallel: tools.parallel && typeof tools.choice !== 'object' }
 }
 
 function refusal(error: unknown, field: string): unknown {
