@@ -15,6 +15,8 @@ import { settled, startingHandles } from './idle.js'
 const CLIENTS = 32
 const SCRIPTS_USED = 8
 const TURNS_USED = 4
+/** A connection that no client uses is closed soon, so that what is left is the server's own. */
+const SHORT_IDLE = ['--keep-alive-timeout', '2s']
 const TIERS = ['--hbm-bytes', '48MiB', '--dram-bytes', '96MiB', '--ssd-bytes', '256MiB', '--max-context', '1024'] as const
 /** Turns between two looks at the server. */
 const LOOK_EVERY = 20
@@ -90,7 +92,7 @@ async function runSoak(t: ExecutionContext, server: TestServer, scripts: readonl
 testNeeding('model')('32 clients that come, go, break off and stop reading leave the server as it was', async (t) => {
   t.timeout(2 ** 31 - 1)
   const scripts = await computeScripts()
-  const server = await TestServer.start({ args: TIERS })
+  const server = await TestServer.start({ args: [...TIERS, ...SHORT_IDLE] })
   const handlesBefore = await startingHandles(server)
   const watch = await runSoak(t, server, scripts)
   t.deepEqual(watch.broken, [])
