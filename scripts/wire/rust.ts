@@ -123,7 +123,8 @@ function reads(fields: readonly Field[]): string {
 }
 
 function flagsRead(fields: readonly Field[]): string[] {
-  return optional(fields).length === 0 ? [] : ['let flags = u32::read(words)?;']
+  const { length } = optional(fields)
+  return length === 0 ? [] : [`let flags = words.flags(${length})?;`]
 }
 
 function leastOf(fields: readonly Field[]): string {

@@ -158,7 +158,7 @@ impl Wire for WrittenBlock {
     }
 
     fn read(words: &mut Words<'_>) -> Result<Self, EngineError> {
-        let flags = u32::read(words)?;
+        let flags = words.flags(1)?;
         Ok(WrittenBlock { key: Wire::read(words)?, parent: Wire::read(words)?, index: Wire::read(words)?, view: words.optional(flags, 0)?, last_use: Wire::read(words)?, tokens: Wire::read(words)? })
     }
 }
@@ -242,7 +242,7 @@ impl Wire for RowResult {
     }
 
     fn read(words: &mut Words<'_>) -> Result<Self, EngineError> {
-        let flags = u32::read(words)?;
+        let flags = words.flags(2)?;
         Ok(RowResult { sequence: Wire::read(words)?, status: Wire::read(words)?, sampled: words.optional(flags, 0)?, parts: Wire::read(words)?, filled: Wire::read(words)?, finished: words.optional(flags, 1)? })
     }
 }
@@ -319,7 +319,7 @@ impl Wire for Sampled {
     }
 
     fn read(words: &mut Words<'_>) -> Result<Self, EngineError> {
-        let flags = u32::read(words)?;
+        let flags = words.flags(1)?;
         Ok(Sampled { token: Wire::read(words)?, logprob: words.optional(flags, 0)?, top: Wire::read(words)? })
     }
 }
@@ -354,7 +354,7 @@ impl Wire for Finished {
     }
 
     fn read(words: &mut Words<'_>) -> Result<Self, EngineError> {
-        let flags = u32::read(words)?;
+        let flags = words.flags(1)?;
         Ok(Finished { reason: Wire::read(words)?, inside_tokens: Wire::read(words)?, inside_bytes: Wire::read(words)?, reasoning_tokens: Wire::read(words)?, computed_tokens: Wire::read(words)?, tail_key: words.optional(flags, 0)? })
     }
 }
@@ -406,7 +406,7 @@ impl Wire for TransferDone {
     }
 
     fn read(words: &mut Words<'_>) -> Result<Self, EngineError> {
-        let flags = u32::read(words)?;
+        let flags = words.flags(1)?;
         Ok(TransferDone { id: Wire::read(words)?, error: words.optional(flags, 0)?, bytes: Wire::read(words)?, ms: Wire::read(words)? })
     }
 }

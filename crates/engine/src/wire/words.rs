@@ -28,6 +28,12 @@ impl<'a> Words<'a> {
         self.rest.len()
     }
 
+    /// The word that says which of `count` optional fields follow. Another bit is an error: no side knows what it would say.
+    pub fn flags(&mut self, count: u32) -> Result<u32, EngineError> {
+        let flags = u32::read(self)?;
+        if flags >> count == 0 { Ok(flags) } else { Err(unknown("set of fields", flags)) }
+    }
+
     /// A field that a record has where its flags have bit `bit`.
     pub fn optional<T: Wire>(&mut self, flags: u32, bit: u32) -> Result<Option<T>, EngineError> {
         if flags >> bit & 1 == 1 { T::read(self).map(Some) } else { Ok(None) }
