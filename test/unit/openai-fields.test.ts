@@ -10,6 +10,7 @@ import { FIELDS, type FieldRoute } from '../../ts/surfaces/openai/fields/rows.js
 import { ChatRequest } from '../../ts/surfaces/openai/schemas/chat.js'
 import { CompletionRequest } from '../../ts/surfaces/openai/schemas/completions.js'
 import { errorOf, openTestApi } from './support/api.js'
+import { pathsIn, type JsonSchema } from './support/schema-paths.js'
 
 const PATHS: Readonly<Record<FieldRoute, string>> = { chat: '/v1/chat/completions', completions: '/v1/completions' }
 const PROMPTS: Readonly<Record<FieldRoute, object>> = { chat: { messages: [{ role: 'user', content: 'Hi' }] }, completions: { prompt: 'Hi' } }
@@ -36,27 +37,6 @@ test('the lists of the documents are those of the code, and no field is in two o
   const all = FIELDS.flatMap(({ field, routes }) => routes.map((route) => `${route} ${field}`))
   t.deepEqual(all.toSorted(), [...new Set(all)].toSorted())
 })
-
-interface JsonSchema {
-  readonly properties?: Readonly<Record<string, JsonSchema>>
-  readonly items?: JsonSchema
-  readonly anyOf?: readonly JsonSchema[]
-  readonly oneOf?: readonly JsonSchema[]
-  readonly $ref?: string
-  readonly $defs?: Readonly<Record<string, JsonSchema>>
-}
-
-function pathsIn(schema: JsonSchema, definitions: Readonly<Record<string, JsonSchema>>, at = ''): string[] {
-  const inside = (inner: JsonSchema, path: string) => pathsIn(inner, definitions, path)
-  const named = schema.$ref === undefined ? undefined : definitions[schema.$ref.replace('#/$defs/', '')]
-  if (named !== undefined) return inside(named, at)
-  const own = Object.entries(schema.properties ?? {}).flatMap(([name, inner]) => {
-    const path = at === '' ? name : `${at}.${name}`
-    return [path, ...inside(inner, path)]
-  })
-  const branches = [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])].flatMap((branch) => inside(branch, at))
-  return [...own, ...branches, ...(schema.items ? inside(schema.items, `${at}[]`) : [])]
-}
 
 test('the served fields are those that the schemas read', (t) => {
   for (const [route, request] of [['chat', ChatRequest], ['completions', CompletionRequest]] as const) {

@@ -1,5 +1,5 @@
 // Sealed values: encrypted and authenticated under a key of their own purpose, made of the server's secret. Token ids are
-// users' text, and what lies in the store can be read by whoever reads the disk.
+// users' text, and what lies in the store can be read by any program that reads the disk.
 
 import { createCipheriv, createDecipheriv, createHmac, createSecretKey, randomBytes, type KeyObject } from 'node:crypto'
 

@@ -35,7 +35,7 @@ struct Late {
     steps: u32,
 }
 
-/// What is known of the mask for the next token.
+/// The state of the mask for the next token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
     Ready,

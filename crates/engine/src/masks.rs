@@ -46,7 +46,7 @@ type Made = Result<Work, CannotGoOn>;
 pub struct Making(Arc<Mutex<Option<Made>>>);
 
 impl Making {
-    /// What was made, once.
+    /// The mask that was made, once.
     pub fn take(&self) -> Option<Made> {
         lock(&self.0).take()
     }

@@ -92,7 +92,7 @@ impl Worker {
             return Ok(RowStatus::Late);
         }
         sequence.check_row(row)?;
-        // What was late once is computed when its mask is there: it costs the others no time until then.
+        // A row that was late once is computed when its mask is there: it costs the others no time until then.
         if row.sample && sequence.is_late() && sequence.readiness() == Readiness::Late {
             sequence.was_late();
             return Ok(RowStatus::Late);

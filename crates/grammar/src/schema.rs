@@ -180,7 +180,7 @@ pub fn check_inside(source: &Source, lark: &str) -> Result<(), GrammarError> {
     for (at, keyword) in lark.match_indices("%json") {
         let rest = &lark[at + keyword.len()..];
         let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
-        // What is not JSON is inside a string or a comment, or is refused by the library.
+        // Text that is not JSON is inside a string or a comment, or the library refuses it.
         if let Some(Ok(mut schema)) = values.next() {
             // The server's own grammars set the library's options; no client's reach them.
             if let (Source::Calls(_), Value::Object(fields)) = (source, &mut schema) {

@@ -59,7 +59,7 @@ pub struct Parser {
     parts: Parts,
     mode: Mode,
     watch: Watch,
-    /// What is looked for in content: at the start of the answer, and later.
+    /// The markers looked for in content: at the start of the answer, and later.
     at_start: Vec<(Target, Marker)>,
     later: Vec<(Target, Marker)>,
     /// Nothing but white space and reasoning has come.

@@ -10,6 +10,7 @@ import { MessagesRequest } from '../../../ts/surfaces/anthropic/schemas/messages
 import { FIELDS as RESPONSES } from '../../../ts/surfaces/responses/fields.js'
 import { ResponseRequest } from '../../../ts/surfaces/responses/schemas/request.js'
 import { openTestApi } from '../support/api.js'
+import { pathsIn, type JsonSchema } from '../support/schema-paths.js'
 
 interface Format {
   readonly name: string
@@ -34,27 +35,6 @@ function documented(name: string, list: FieldList): string[] {
   const section = new RegExp(`\\n#### Fields of ${name}: ${TITLES[list]}\\n([\\s\\S]*?)\\n###`).exec(page)?.[1] ?? ''
   const firstColumns = section.split('\n').flatMap((line) => (line.startsWith('| `') ? [line.split(' | ')[0] ?? ''] : []))
   return firstColumns.flatMap((column) => [...column.matchAll(/`([^`]+)`/g)].map(([, field = '']) => field))
-}
-
-interface JsonSchema {
-  readonly properties?: Readonly<Record<string, JsonSchema>>
-  readonly items?: JsonSchema
-  readonly anyOf?: readonly JsonSchema[]
-  readonly oneOf?: readonly JsonSchema[]
-  readonly $ref?: string
-  readonly $defs?: Readonly<Record<string, JsonSchema>>
-}
-
-function pathsIn(schema: JsonSchema, definitions: Readonly<Record<string, JsonSchema>>, at = ''): string[] {
-  const inside = (inner: JsonSchema, path: string) => pathsIn(inner, definitions, path)
-  const named = schema.$ref === undefined ? undefined : definitions[schema.$ref.replace('#/$defs/', '')]
-  if (named !== undefined) return inside(named, at)
-  const own = Object.entries(schema.properties ?? {}).flatMap(([name, inner]) => {
-    const path = at === '' ? name : `${at}.${name}`
-    return [path, ...inside(inner, path)]
-  })
-  const branches = [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])].flatMap((branch) => inside(branch, at))
-  return [...own, ...branches, ...(schema.items ? inside(schema.items, `${at}[]`) : [])]
 }
 
 for (const { name, rows, schema, path, body } of FORMATS) {

@@ -1,5 +1,6 @@
 // The last, partly filled block of a prompt, copied for others while the sequence that computed it goes on writing behind it.
 
+import type { Block } from '../../directory/block.js'
 import { BLOCK_TOKENS } from '../../engine/types.js'
 import type { Core } from '../core/core.js'
 import type { Sequence } from '../sequence/sequence.js'
@@ -45,7 +46,7 @@ export class Publisher {
   }
 
   /** Runs before the next step on the engine's compute stream: no row that is written later is in it. */
-  #copy(sequence: Sequence, fromHbmSlot: number, block: ReturnType<Core['directory']['obtain']>, published: () => void): void {
+  #copy(sequence: Sequence, fromHbmSlot: number, block: Block, published: () => void): void {
     const { directory, desk, journal } = this.#core
     const { hbm } = directory.pools
     const toHbmSlot = block.copies.hbm.slot

@@ -21,7 +21,7 @@ pub fn write(rules: &[Rule], root: usize) -> String {
     format!("start: {start}\n{}", writer.lines)
 }
 
-/// What is known of each rule.
+/// The facts about each rule.
 struct Kinds {
     /// It refers to no rule that refers back to it, and holds no special token: characters only.
     regular: Vec<bool>,

@@ -273,7 +273,7 @@ pub fn sampled(model: &TextModel, text: &str) -> Vec<u32> {
     pieces.flat_map(|piece| model.tokenizer.encode(piece, specials(piece)).unwrap()).collect()
 }
 
-/// What is kept of an answer: the ids of its reasoning and of the rest.
+/// The kept part of an answer: the ids of its reasoning and of the rest.
 pub fn stored(model: &TextModel, (reasoning, rest): &(String, String)) -> StoredAnswer {
     let (reasoning_ids, rest_ids) = (sampled(model, reasoning), sampled(model, rest));
     StoredAnswer {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::body::{Context, Step, is_name};
-use crate::json::{Fed, Scanner, escape_control};
+use crate::json::Scanner;
 use crate::symbol::{Marker, Symbol};
 
 #[derive(Clone, Debug)]
@@ -88,19 +88,8 @@ impl HarmonyBody {
 
     fn argument(&mut self, c: char, context: &mut Context<'_>) -> Step {
         let Place::Arguments(scanner) = &mut self.place else { return Step::Malformed };
-        let (in_text, fed) = (scanner.in_text(), scanner.feed(c));
-        if matches!(fed, Fed::Bad | Fed::Before) {
-            return Step::Malformed;
-        }
-        let mut text = String::new();
-        if in_text {
-            escape_control(c, &mut text);
-        } else {
-            text.push(c);
-        }
-        context.parts.arguments(&text);
-        context.parts.settle();
-        if fed == Fed::Done {
+        let Some(is_whole) = context.pass_on(scanner, c) else { return Step::Malformed };
+        if is_whole {
             self.place = Place::End;
         }
         Step::More

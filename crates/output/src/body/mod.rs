@@ -13,6 +13,7 @@ pub(crate) mod xml;
 
 use std::sync::Arc;
 
+use crate::json::{Fed, Scanner, escape_control};
 use crate::part::Parts;
 use crate::symbol::{Marker, Symbol};
 use crate::tool::Tool;
@@ -40,6 +41,24 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     pub fn tool(&self, name: &str) -> Option<&Tool> {
         self.tools.iter().find(|tool| tool.name == name)
+    }
+
+    /// Passes one more character of a call's JSON on, control characters in strings escaped; whether the JSON is whole
+    /// with it. `None`: it is no JSON.
+    pub fn pass_on(&mut self, scanner: &mut Scanner, c: char) -> Option<bool> {
+        let (in_text, fed) = (scanner.in_text(), scanner.feed(c));
+        if matches!(fed, Fed::Bad | Fed::Before) {
+            return None;
+        }
+        let mut text = String::new();
+        if in_text {
+            escape_control(c, &mut text);
+        } else {
+            text.push(c);
+        }
+        self.parts.arguments(&text);
+        self.parts.settle();
+        Some(fed == Fed::Done)
     }
 }
 

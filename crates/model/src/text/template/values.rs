@@ -67,7 +67,7 @@ impl<'a> Writer<'a, '_, '_> {
             Value::from(self.text(Part::Content, &written.content))
         };
         fields.push(("content", content));
-        // What is not there is left out, as `message.name is defined` asks for.
+        // An absent field is left out, as `message.name is defined` asks for.
         if let Some(name) = &message.name {
             fields.push(("name", self.text(Part::Name, name).into()));
         }
