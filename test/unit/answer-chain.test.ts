@@ -24,7 +24,8 @@ function rewritten(value: unknown, choose: (among: number) => number): string {
 function notation(value: number, choose: (among: number) => number): string {
   const plain = JSON.stringify(value)
   const asFraction = /[.e]/.test(plain) ? plain : `${plain}.0`
-  const asPower = Number.isInteger(value) && !plain.includes('e') ? `${plain}0e-1` : plain
+  // A zero in front of digits is no JSON, so that nought has no such form.
+  const asPower = Number.isInteger(value) && value !== 0 && !plain.includes('e') ? `${plain}0e-1` : plain
   return [plain, asFraction, asPower][choose(3)] as string
 }
 
