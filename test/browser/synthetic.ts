@@ -55,6 +55,7 @@ function tierSample(name: TierName, fill: number): Sample['tiers'][number] {
     name,
     medium: { hbm: 'arena', dram: 'host memory', ssd: 'disk' }[name],
     capacityBytes: SLOTS[name] * BLOCK_BYTES,
+    committedBytes: SLOTS[name] * BLOCK_BYTES,
     usedBytes: total * BLOCK_BYTES,
     capacityBlocks: SLOTS[name],
     blocks: { total, running, waiting, cached: total - running - waiting },

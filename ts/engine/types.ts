@@ -2,9 +2,9 @@
 // contract suite. TypeScript decides which block goes where; the engine moves it and says when it is done.
 
 import type { EndsOf, StreamName } from '../protocol/lanes.js'
-import type { LowerTierName, SlotTierName, TierName } from '../protocol/tiers.js'
+import type { LowerTierName, MemoryTierName, SlotTierName, TierName } from '../protocol/tiers.js'
 
-export type { LowerTierName, SlotTierName, TierName }
+export type { LowerTierName, MemoryTierName, SlotTierName, TierName }
 
 /** Tokens in a full block. */
 export const BLOCK_TOKENS = 64
@@ -28,6 +28,8 @@ export interface EngineInfo {
   /** Slots of each tier. `dram` may hold staging slots even when the tier is off; see `dramStagingOnly`. */
   readonly slots: Readonly<Record<SlotTierName, number>>
   readonly dramStagingOnly: boolean
+  /** Of these, the slots from the first on whose memory is there; others may be used once `grow` has brought them. */
+  readonly committed: Readonly<Record<MemoryTierName, number>>
   /** e.g. `io_uring (registered, O_DIRECT)`; `none` without an ssd tier. */
   readonly ioEngine: string
   readonly maxBatchTokens: number
@@ -291,6 +293,17 @@ export interface TransferDone {
   readonly ms: number
 }
 
+/** How far the memory of a tier has come, in slots from the first on; never fewer than before. */
+export interface MemoryCommitted {
+  readonly kind: 'memory'
+  readonly tier: MemoryTierName
+  readonly slots: number
+  /** There are fewer than were asked for, and will be no more until they are asked for again. `memory_low`: the system has too little left. */
+  readonly error?: string
+  /** With `error`: the sentence that says why. */
+  readonly detail?: string
+}
+
 /** The engine can do no more: nothing under way is reported any more, and every call throws. */
 export interface EngineFailed {
   readonly kind: 'failed'
@@ -298,7 +311,7 @@ export interface EngineFailed {
   readonly message: string
 }
 
-export type EngineEvent = StepReply | TransferDone | EngineFailed
+export type EngineEvent = StepReply | TransferDone | MemoryCommitted | EngineFailed
 
 /** The tokens that an answer was generated with. */
 export interface StoredTokens {
@@ -427,6 +440,11 @@ export interface Engine {
   submit(plan: StepPlan): void
   /** Takes transfers and returns at once. Loads run in the order given. */
   transfer(transfers: readonly Transfer[]): void
+  /**
+   * Asks for the memory of the first `slots` of a tier and returns at once. `MemoryCommitted` events tell of it, until all
+   * are there or one tells why not. No event comes where as many are there already.
+   */
+  grow(tier: MemoryTierName, slots: number): void
   stats(): EngineStats
   /** Waits for the work in flight and releases everything. May be called twice. */
   close(): Promise<void>

@@ -46,6 +46,8 @@ export interface TierSample {
   readonly name: TierName
   readonly medium: string
   readonly capacityBytes: number
+  /** Of these, the bytes that were taken from the system. */
+  readonly committedBytes: number
   readonly usedBytes: number
   readonly capacityBlocks: number
   /** total = running + waiting + cached. waiting: a queued request wants it, and no running one holds it. */

@@ -3,6 +3,7 @@
 import { isoDay } from '../conversations/conversations.js'
 import { conversationKey } from '../conversations/registry.js'
 import { messageSecret } from '../directory/secret.js'
+import { BLOCK_TOKENS } from '../engine/types.js'
 import type { BlockKey, Engine, FinishReason, RowResult } from '../engine/types.js'
 import { MIN_WINDOW } from '../engine/view.js'
 import type { LowerTierName } from '../protocol/tiers.js'
@@ -88,6 +89,7 @@ class Service implements InferenceService {
       released: (sequence, keys) => this.#released(sequence, keys),
       finished: (sequence, row) => this.#finished(sequence, row),
       failed: (code, message, cause) => this.#failed(code, message, cause),
+      outOfMemory: sequence => this.#refuse(sequence, outOfMemory(core)),
       settled: () => this.#changes.announce(),
     })
     const starts = new StartFinder(core, kept.aliases)
@@ -299,6 +301,7 @@ class Service implements InferenceService {
     try {
       if (sessionTtlMs !== null) this.#controls.dropIdle(this.#core.clock.now() - sessionTtlMs)
       this.responses.expire()
+      this.#core.growth.retry()
       this.#watch.begin()
     } catch (thrown) {
       this.#booksAreWrong(thrown)
@@ -348,6 +351,12 @@ class Service implements InferenceService {
     this.#accounts.failed(sequence, error.code)
     this.#scheduler.cancel(sequence)
   }
+}
+
+function outOfMemory({ directory }: Core): ApiError {
+  const slots = directory.pools.hbm.total
+  const message = `The system has no memory for more than ${slots} blocks of ${BLOCK_TOKENS} tokens, and the request needs more.`
+  return new ApiError('out_of_memory', message, null, { hbm_blocks: slots })
 }
 
 /** An answer that ended by itself, after calls, ended with them. */

@@ -186,6 +186,8 @@ export interface TierStatus {
   /** `arena`, `gpu`, `host memory`, `disk` */
   readonly medium: string
   readonly capacityBytes: number
+  /** Of these, the bytes that were taken from the system. */
+  readonly committedBytes: number
   readonly usedBytes: number
   readonly capacityBlocks: number
   /**

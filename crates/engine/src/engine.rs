@@ -9,10 +9,12 @@ use attentionstore_model::text::{AnswerText, StopStrings};
 
 use crate::disk::Disk;
 use crate::error::EngineError;
+use crate::event::MemoryTier;
 use crate::grammars::Grammars;
 use crate::identity::Roots;
 use crate::inbox::Inbox;
 use crate::info::{EngineInfo, EngineStats};
+use crate::memory::MemoryKeeper;
 use crate::outbox::Outbox;
 use crate::plan::Transfer;
 use crate::sequence::SequenceSpec;
@@ -40,6 +42,7 @@ pub struct Engine {
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) meters: Arc<Meters>,
     pub(crate) inbox: Arc<Inbox>,
+    pub(crate) memory: MemoryKeeper,
     pub(crate) disk: Option<Disk>,
     pub(crate) thread: Mutex<Option<JoinHandle<()>>>,
     /// Keeps other servers off the data directory. Dropped last.
@@ -91,6 +94,12 @@ impl Engine {
         Ok(())
     }
 
+    /// Asks for the memory of the first `slots` of a tier; answered by [`EngineEvent::Memory`](crate::EngineEvent) where
+    /// there are not as many yet.
+    pub fn grow(&self, tier: MemoryTier, slots: u32) -> Result<(), EngineError> {
+        self.memory.wish(tier, slots)
+    }
+
     /// Where its events are taken from, also after it was closed.
     pub fn events(&self) -> EventSource {
         EventSource(self.outbox.clone())
@@ -134,6 +143,7 @@ impl Engine {
 
     /// Waits for the work in flight and ends the threads. Idempotent.
     pub fn close(&self) {
+        self.memory.close();
         self.inbox.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {

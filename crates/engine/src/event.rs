@@ -124,10 +124,28 @@ impl TransferDone {
     }
 }
 
+/// A tier whose slots lie in memory that is taken from the system as it is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryTier {
+    Hbm,
+    Dram,
+}
+
+/// How far the memory of a tier has come.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemoryCommitted {
+    pub tier: MemoryTier,
+    /// Slots that may be used, from the first on; never fewer than before.
+    pub slots: u32,
+    /// Why there are fewer than were asked for.
+    pub refused: Option<Reason>,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum EngineEvent {
     Step(StepReply),
     Transfer(TransferDone),
+    Memory(MemoryCommitted),
     /// The engine can do no more.
     Failed {
         code: String,

@@ -19,6 +19,7 @@ mod late;
 mod loads;
 mod mask_source;
 mod masks;
+mod memory;
 mod open;
 mod options;
 mod outbox;

@@ -49,6 +49,8 @@ export interface BindingEngine {
   submit(words: Uint32Array): void
   /** Packed transfers. */
   transfer(words: Uint32Array): void
+  /** Asks for the memory of the first `slots` of a tier; answered by events where there are not as many yet. */
+  grow(tier: 'hbm' | 'dram', slots: number): void
   /** Moves packed events into `into`; returns the length moved, or needed if that is more. Works after `close` too. */
   takeEvents(into: Uint8Array): number
   stats(): BindingStats
@@ -80,6 +82,9 @@ export interface BindingInfo {
   hostSlotBytes: number
   hbmSlots: number
   dramSlots: number
+  /** Of these slots, those whose memory is there; the others come with `grow`. */
+  hbmCommitted: number
+  dramCommitted: number
   ssdSlots: number
   dramStagingOnly: boolean
   ioEngine: string

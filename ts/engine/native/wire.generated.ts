@@ -62,6 +62,16 @@ export type EngineEvent =
   | ({ readonly kind: 'step' } & StepReply)
   | ({ readonly kind: 'transfer' } & TransferDone)
   | { readonly kind: 'failed'; readonly code: string; readonly message: string }
+  | ({ readonly kind: 'memory' } & MemoryCommitted)
+
+export interface MemoryCommitted {
+  readonly tier: MemoryTier
+  readonly slots: number
+  readonly refused: Reason | undefined
+}
+
+const MEMORY_TIER = ['hbm', 'dram'] as const
+export type MemoryTier = (typeof MEMORY_TIER)[number]
 
 export interface StepReply {
   readonly step: number
@@ -237,9 +247,23 @@ export function readEngineEvent(from: WordReader): EngineEvent {
       const message = from.text()
       return { kind: 'failed', code, message }
     }
+    case 3:
+      return { kind: 'memory', ...readMemoryCommitted(from) }
     default:
       throw new Error(`The wire has no EngineEvent of number ${kind}.`)
   }
+}
+
+function readMemoryCommitted(from: WordReader): MemoryCommitted {
+  const flags = from.word()
+  const tier = readMemoryTier(from)
+  const slots = from.word()
+  const refused = flags & 1 ? readReason(from) : undefined
+  return { tier, slots, refused }
+}
+
+function readMemoryTier(from: WordReader): MemoryTier {
+  return from.choice(MEMORY_TIER)
 }
 
 function readStepReply(from: WordReader): StepReply {

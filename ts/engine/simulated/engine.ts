@@ -8,6 +8,7 @@ import {
   type EngineFailed,
   type EngineInfo,
   type EngineStats,
+  type MemoryTierName,
   type PlanRow,
   type RowResult,
   type SequenceSpec,
@@ -18,6 +19,7 @@ import { EngineError } from '../../protocol/errors.js'
 import type { AnswerEnd } from './answer.js'
 import { computeRows, type SlotContent } from './content.js'
 import { ContractViolation } from './hazards.js'
+import { committedAtStart, TierMemory } from './memory.js'
 import { simulatedOptions, type SimulatedOptions } from './options.js'
 import { logprobOf, sampleToken } from './sampler.js'
 import { SimulatedSequence } from './sequence.js'
@@ -40,6 +42,7 @@ export class SimulatedEngine implements Engine {
   #listener: ((events: readonly EngineEvent[]) => void) | null = null
   readonly #options: SimulatedOptions
   readonly #transfers: Transfers
+  readonly #memory: TierMemory
   readonly #sequences = new Map<number, SimulatedSequence>()
   readonly #work: Work[] = []
   #isComputing = false
@@ -54,6 +57,7 @@ export class SimulatedEngine implements Engine {
     this.#options = simulatedOptions(given)
     this.info = infoOf(this.#options)
     this.text = new SimulatedText(this.info.fingerprint, this.#options.recorded !== null)
+    this.#memory = new TierMemory(this.#options.memory, this.info.slots, this.#options.clock, told => this.#emit(told))
     this.#transfers = new Transfers(this.#options, this.info.blockBytes, done => this.#emit(done))
   }
 
@@ -105,7 +109,11 @@ export class SimulatedEngine implements Engine {
     this.#lastStep = plan.step
     this.#unanswered++
     for (const sequence of plan.resets) this.#sequenceOf(sequence).planReset()
-    for (const { sequence, index, slot } of plan.tables) this.#sequenceOf(sequence).plannedTable[index] = slot
+    for (const { sequence, index, slot } of plan.tables) {
+      this.#memory.check('hbm', slot)
+      this.#sequenceOf(sequence).plannedTable[index] = slot
+    }
+    for (const { dramSlot } of plan.saves) this.#memory.check('dram', dramSlot)
     const ends = plan.rows.map(row => this.#announce(row))
     this.#work.push({ plan, ends })
     this.#computeNext()
@@ -115,6 +123,7 @@ export class SimulatedEngine implements Engine {
     this.#checkAlive()
     if (this.#isClosed) throw new ContractViolation('the engine is closed')
     for (const transfer of transfers) {
+      this.#memory.checkNamed(transfer)
       if (transfer.kind !== 'copy') {
         this.#transfers.start(transfer)
         continue
@@ -123,6 +132,11 @@ export class SimulatedEngine implements Engine {
       this.#work.push({ copy: transfer, ends: [use.read(transfer.fromHbmSlot, 'copy'), use.write(transfer.toHbmSlot, 'copy')] })
     }
     this.#computeNext()
+  }
+
+  grow(tier: MemoryTierName, slots: number): void {
+    this.#checkAlive()
+    this.#memory.grow(tier, slots)
   }
 
   stats(): EngineStats {
@@ -332,6 +346,7 @@ function infoOf(options: SimulatedOptions): EngineInfo {
     hostSlotBytes,
     slots,
     dramStagingOnly: options.dramStagingOnly,
+    committed: committedAtStart(slots, options.memory),
     ioEngine: slots.ssd > 0 ? 'simulated' : 'none',
     maxBatchTokens: options.maxBatchTokens,
     fingerprint: Buffer.from(`simulated ${disk.id}`).toString('hex'),

@@ -4,6 +4,8 @@ use attentionstore_engine::event::EngineEvent;
 use attentionstore_engine::event::FilledBlock;
 use attentionstore_engine::event::Finish;
 use attentionstore_engine::event::Finished;
+use attentionstore_engine::event::MemoryCommitted;
+use attentionstore_engine::event::MemoryTier;
 use attentionstore_engine::event::OutputPart;
 use attentionstore_engine::event::Reason;
 use attentionstore_engine::event::RowResult;
@@ -120,5 +122,13 @@ pub fn engine_event_cases() -> Vec<(EngineEvent, Vec<u32>)> {
         (EngineEvent::Failed { code: String::from_utf8(vec![103, 114, 195, 188, 195, 159, 101]).unwrap(), message: String::from_utf8(vec![103, 114, 195, 188, 195, 159, 101]).unwrap() }, vec![2, 7, 3166925415, 6660035, 7, 3166925415, 6660035]),
         (EngineEvent::Failed { code: String::from_utf8(vec![]).unwrap(), message: String::from_utf8(vec![]).unwrap() }, vec![2, 0, 0]),
         (EngineEvent::Failed { code: String::from_utf8(vec![107, 118, 95, 105, 111]).unwrap(), message: String::from_utf8(vec![108, 105, 110, 101, 10, 98, 114, 101, 97, 107, 32, 34, 97, 110, 100, 34, 32, 92]).unwrap() }, vec![2, 5, 1767863915, 111, 18, 1701734764, 1701995018, 572549985, 577007201, 23584]),
+        (EngineEvent::Memory(MemoryCommitted { tier: MemoryTier::Dram, slots: 6, refused: None }), vec![3, 0, 1, 6]),
+        (EngineEvent::Memory(MemoryCommitted { tier: MemoryTier::Hbm, slots: 702845321, refused: None }), vec![3, 0, 0, 702845321]),
+        (EngineEvent::Memory(MemoryCommitted { tier: MemoryTier::Hbm, slots: 7, refused: None }), vec![3, 0, 0, 7]),
+        (EngineEvent::Memory(MemoryCommitted { tier: MemoryTier::Hbm, slots: 1, refused: Some(Reason { code: String::from_utf8(vec![107, 118, 95, 105, 111]).unwrap(), detail: String::from_utf8(vec![107, 118, 95, 105, 111]).unwrap() }) }), vec![3, 1, 0, 1, 5, 1767863915, 111, 5, 1767863915, 111]),
+        (EngineEvent::Memory(MemoryCommitted { tier: MemoryTier::Hbm, slots: 2707144089, refused: None }), vec![3, 0, 0, 2707144089]),
+        (EngineEvent::Memory(MemoryCommitted { tier: MemoryTier::Hbm, slots: 3717185743, refused: Some(Reason { code: String::from_utf8(vec![103, 114, 195, 188, 195, 159, 101]).unwrap(), detail: String::from_utf8(vec![97]).unwrap() }) }), vec![3, 1, 0, 3717185743, 7, 3166925415, 6660035, 1, 97]),
+        (EngineEvent::Memory(MemoryCommitted { tier: MemoryTier::Hbm, slots: 1984986235, refused: None }), vec![3, 0, 0, 1984986235]),
+        (EngineEvent::Memory(MemoryCommitted { tier: MemoryTier::Hbm, slots: 4294967295, refused: None }), vec![3, 0, 0, 4294967295]),
     ]
 }

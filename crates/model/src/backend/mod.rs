@@ -10,6 +10,7 @@ pub mod cpu;
 pub mod cuda;
 mod step;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use attentionstore_kv::KvLayout;
@@ -75,6 +76,27 @@ pub enum LogitsWanted {
 /// Told, once, how the work before it ended. It must be short.
 pub type Completion = Box<dyn FnOnce(Result<(), ModelError>) + Send>;
 
+/// Memory of device slots that is taken from the system as it is needed.
+pub trait SlotMemory: Send + Sync {
+    /// Makes the memory of `slots` present in all layers, so that nothing waits for the system when they are used.
+    ///
+    /// # Errors
+    /// [`ModelError::Memory`]: the system has not that much.
+    fn commit(&self, slots: Range<u32>) -> Result<(), ModelError>;
+}
+
+/// Host memory that a device reaches by itself, part by part, until the last of those who keep it lets go.
+pub trait PinnedMemory: Send + Sync {
+    /// Parts begin at multiples of so many bytes.
+    fn part_bytes(&self) -> usize;
+
+    /// Registers bytes of the arena that are present: whole parts, or what is left of the arena.
+    ///
+    /// # Errors
+    /// The device refuses the memory.
+    fn register(&self, bytes: Range<usize>) -> Result<(), ModelError>;
+}
+
 /// A device that computes one model. One engine thread owns it; copies run beside the computation.
 pub trait Backend: Send {
     fn config(&self) -> &ModelConfig;
@@ -84,6 +106,11 @@ pub trait Backend: Send {
 
     /// Device slots (`hbm` tier).
     fn slots(&self) -> usize;
+
+    /// What takes memory for the slots from the system, where that is not done when the backend is made.
+    fn slot_memory(&self) -> Option<Arc<dyn SlotMemory>> {
+        None
+    }
 
     /// Most rows (new tokens of all sequences) of one step.
     fn max_batch_tokens(&self) -> usize;
@@ -131,13 +158,10 @@ pub trait Backend: Send {
     /// used.
     fn notify(&mut self, stream: Stream, completion: Completion);
 
-    /// Keeps host memory and makes it reachable for copies that run beside the computation, until the backend
-    /// is dropped. The CPU reaches all memory.
-    ///
-    /// # Errors
-    /// The device refuses the memory.
-    fn pin(&mut self, _memory: Arc<HostArena>) -> Result<(), ModelError> {
-        Ok(())
+    /// Keeps host memory, whose bytes copies may name once they were registered with what comes back. `None`: the device
+    /// reaches all memory, as the CPU does.
+    fn pin(&mut self, _memory: Arc<HostArena>) -> Option<Arc<dyn PinnedMemory>> {
+        None
     }
 
     /// Enqueues slice copies on `Load` (host → slot) or `Save` (slot → host).

@@ -56,6 +56,7 @@ test('tiers that are off are not shown; the bar’s parts are those of the capac
     name,
     medium: 'arena',
     capacityBytes: capacityBlocks * MIB,
+    committedBytes: capacityBlocks * MIB,
     usedBytes: 4 * MIB,
     capacityBlocks,
     blocks: { total: 4, running: 2, waiting: 1, cached: 1 },

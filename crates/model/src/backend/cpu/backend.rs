@@ -20,7 +20,7 @@ use super::streams::Streams;
 use super::weights::CpuWeights;
 use super::workspace::Workspaces;
 use crate::backend::step::{Limits, Step};
-use crate::backend::{Backend, BatchSequence, Completion, Event, SliceCopy, Stream};
+use crate::backend::{Backend, BatchSequence, Completion, Event, SliceCopy, SlotMemory, Stream};
 use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::sampling::{SampleOutcome, SampleRequest, sample};
@@ -126,6 +126,10 @@ impl Backend for CpuBackend {
 
     fn slots(&self) -> usize {
         self.arena.slots
+    }
+
+    fn slot_memory(&self) -> Option<Arc<dyn SlotMemory>> {
+        Some(self.arena.clone())
     }
 
     fn max_batch_tokens(&self) -> usize {

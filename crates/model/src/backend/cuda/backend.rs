@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use attentionstore_cuda::blas::Blas;
 use attentionstore_cuda::launch::{AttentionShape, Embedding};
-use attentionstore_cuda::runtime::{DevicePointer, Graph, REGISTERED_AT_ONCE};
+use attentionstore_cuda::runtime::{DevicePointer, Graph};
 use attentionstore_cuda::{CudaError, Device, Kernels};
 use attentionstore_kv::arena::HostArena;
-use attentionstore_kv::{KvError, KvLayout};
+use attentionstore_kv::KvLayout;
 
 use super::arrange::Arrangement;
 use super::graphs::{GraphCache, Turn, pad};
@@ -16,20 +16,23 @@ use super::layer::LayerPass;
 use super::logits::{HeadPass, Logits};
 use super::memory::{Region, Working};
 use super::options::device_error;
-use super::pinned::PinnedMemory;
+use super::pinned::PinnedArenas;
 use super::plan::{Sizes, layout_of};
 use super::sample::{LogitRows, Sampler, sample_on_host};
 use super::sample_plan::SamplePlan;
 use super::streams::Streams;
 use super::weights::CudaWeights;
 use crate::backend::step::{Limits, Step};
-use crate::backend::{Backend, BatchSequence, Completion, Event, SliceCopy, Stream};
+use crate::backend::{Backend, BatchSequence, Completion, Event, PinnedMemory, SliceCopy, Stream};
 use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::sampling::{SampleOutcome, SampleRequest, Sampled};
 
 /// Raised with any change of a kernel that changes bits.
 const KERNEL_GENERATION: u32 = 2;
+
+/// Host memory that is registered in one call. The driver holds up what others ask of it meanwhile, so it is little.
+const REGISTERED_AT_ONCE: usize = 64 << 20;
 
 /// A model on a card. The same plan gives the same bits.
 pub struct CudaBackend {
@@ -58,7 +61,7 @@ pub struct CudaBackend {
     pub(super) slots: Region,
     pub(super) working_region: Region,
     pub(super) kernels: Kernels,
-    pub(super) pinned: PinnedMemory,
+    pub(super) pinned: PinnedArenas,
     pub(super) device: Device,
 }
 
@@ -283,8 +286,8 @@ impl Backend for CudaBackend {
         self.streams.notify(stream, completion);
     }
 
-    fn pin(&mut self, memory: Arc<HostArena>) -> Result<(), ModelError> {
-        self.pin_in_chunks(memory, REGISTERED_AT_ONCE)
+    fn pin(&mut self, memory: Arc<HostArena>) -> Option<Arc<dyn PinnedMemory>> {
+        Some(self.pin_in_parts(memory, REGISTERED_AT_ONCE))
     }
 
     fn copy(&mut self, stream: Stream, copies: &[SliceCopy]) -> Result<(), ModelError> {
@@ -297,18 +300,9 @@ impl Backend for CudaBackend {
 }
 
 impl CudaBackend {
-    /// As [`Backend::pin`], registered in chunks of `chunk_bytes`, whole pages: copies are split at their borders.
-    ///
-    /// # Errors
-    /// As [`Backend::pin`].
-    pub fn pin_in_chunks(&mut self, memory: Arc<HostArena>, chunk_bytes: usize) -> Result<(), ModelError> {
-        let refused = |error: KvError| ModelError::Device {
-            device: format!("cuda:{}", self.ordinal),
-            detail: error.to_string(),
-        };
-        memory.make_present().map_err(refused)?;
-        let device = self.device.clone();
-        self.pinned.add(&device, memory, chunk_bytes).map_err(|error| self.failed(error))
+    /// As [`Backend::pin`], registered in parts of `part_bytes`, whole pages: copies are split at their borders.
+    pub fn pin_in_parts(&mut self, memory: Arc<HostArena>, part_bytes: usize) -> Arc<dyn PinnedMemory> {
+        self.pinned.add(&self.device, self.ordinal, memory, part_bytes)
     }
 }
 
