@@ -30,19 +30,22 @@ modelTest('a server without traffic holds less than 600 MB with the default mode
 })
 
 const group = memoryGroup(`attentionstore-test-${process.pid}`)
-const groupTest = group === null ? test.skip : modelTest
+const groupTest: typeof modelTest = (title, run) => {
+  if (group === null) test.serial.skip(`${title} (needs control groups that it may make)`, run)
+  else modelTest(title, run)
+}
 
 groupTest('a control group with too little memory shrinks the tiers; the server says so once and goes on', async (t) => {
   const server = await TestServer.start({ args: ['--device', 'cpu', ...TIERS] })
   // Of what the server holds already nothing is counted.
-  group?.hold(server.pid, 320 * MIB)
-  for (let i = 0; i < 4; i++) await ask(server, [{ role: 'user', content: text(600, i) }], { max_tokens: 4 })
+  group?.hold(server.pid, 250 * MIB)
+  for (let i = 0; i < 3; i++) await ask(server, [{ role: 'user', content: text(400, i) }], { max_tokens: 4 })
   const tiers = (await cacheStatus(server)).tiers.filter(({ name }) => name !== 'ssd')
   t.true(tiers.some(({ name, capacity_bytes: capacity }) => capacity < (name === 'hbm' ? 1024 : 2048) * MIB), server.output)
   for (const tier of tiers) if (/tier stays at/.test(server.output)) t.true(tier.used_bytes <= tier.committed_bytes)
   const told = server.output.split('\n').filter((line) => line.includes('tier stays at'))
   t.true(told.length >= 1 && new Set(told.map((line) => /the \w+ tier/.exec(line)?.[0])).size === told.length, told.join('\n'))
-  const again = await ask(server, [{ role: 'user', content: text(600, 3) }], { max_tokens: 4 })
+  const again = await ask(server, [{ role: 'user', content: text(400, 2) }], { max_tokens: 4 })
   t.truthy(again)
   t.is(await server.stop(), 0)
 })
