@@ -23,7 +23,9 @@ pub enum EngineError {
     #[error("step protocol: {detail}")]
     Protocol { detail: String },
     /// The system, or a control group, has not enough left for more of a tier. All in bytes.
-    #[error("{left} bytes of memory are left, {bytes} more would leave fewer than the {reserve} that are kept free")]
+    #[error(
+        "{left} bytes of memory are left, {bytes} more would leave fewer than the {reserve} that are kept free"
+    )]
     MemoryLow { bytes: u64, left: u64, reserve: u64 },
     #[error("{option}: {detail}")]
     Option { option: &'static str, detail: String },

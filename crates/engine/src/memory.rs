@@ -203,7 +203,9 @@ impl Tiers {
     /// One step of one tier, told through `outbox`. False: the tier has all that was wanted, or can have no more now.
     fn grow(&mut self, tier: MemoryTier, wanted: u32, outbox: &Outbox) -> bool {
         let ask = self.ask.clone();
-        let Some(growing) = self.tier(tier).filter(|growing| !growing.is_enough(wanted)) else { return false };
+        let Some(growing) = self.tier(tier).filter(|growing| !growing.is_enough(wanted)) else {
+            return false;
+        };
         let refused = growing.step(wanted, &ask).err().map(|error| Reason::of(&error));
         let (slots, goes_on) = (growing.committed, refused.is_none());
         outbox.post(&EngineEvent::Memory(MemoryCommitted { tier, slots, refused }));

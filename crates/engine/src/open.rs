@@ -245,7 +245,8 @@ fn describe(
 }
 
 /// Everything that was opened, in the order of opening.
-type Opened = (TextService, Box<dyn Backend>, Roots, Arc<Outbox>, Tiers, memory::Tiers, Option<DirectoryLock>);
+type Opened =
+    (TextService, Box<dyn Backend>, Roots, Arc<Outbox>, Tiers, memory::Tiers, Option<DirectoryLock>);
 
 fn start(options: &EngineOptions, opened: Opened, info: EngineInfo) -> Result<Engine, EngineError> {
     let (text, backend, roots, outbox, tiers, memory, lock) = opened;
@@ -274,5 +275,17 @@ fn start(options: &EngineOptions, opened: Opened, info: EngineInfo) -> Result<En
     let thread = Mutex::new(Some(thread));
     let grammars =
         Grammars::new(text.tokenizer(), text.format().clone(), info.vocab_size, info.end_tokens.clone());
-    Ok(Engine { info, text, grammars, roots, outbox, meters, inbox, memory, disk: tiers.disk, thread, _lock: lock })
+    Ok(Engine {
+        info,
+        text,
+        grammars,
+        roots,
+        outbox,
+        meters,
+        inbox,
+        memory,
+        disk: tiers.disk,
+        thread,
+        _lock: lock,
+    })
 }

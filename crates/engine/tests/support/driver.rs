@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
-use attentionstore_engine::event::{EngineEvent, Finish, RowResult, RowStatus};
+use attentionstore_engine::event::{EngineEvent, Finish, MemoryTier, RowResult, RowStatus};
 use attentionstore_engine::plan::{PlanRow, PlanSave, StepPlan, TableUpdate, Transfer, TransferKind};
 use attentionstore_engine::wire::{decode_events, encode_plan, encode_transfers};
 use attentionstore_engine::{Engine, EngineOptions, MaskSource, SamplingParams, SequenceSpec};
@@ -40,6 +40,7 @@ pub struct Room {
 pub enum Told {
     Step { step: u32, rows: Vec<Row> },
     Transfer { id: u32, error: String },
+    Memory { tier: MemoryTier, slots: u32 },
     Failed { code: String, message: String },
 }
 
@@ -61,6 +62,7 @@ impl From<EngineEvent> for Told {
                 id: done.id,
                 error: done.error.map_or_else(String::new, |reason| reason.code),
             },
+            EngineEvent::Memory(committed) => Told::Memory { tier: committed.tier, slots: committed.slots },
             EngineEvent::Failed { code, message } => Told::Failed { code, message },
         }
     }
@@ -280,6 +282,25 @@ impl Driver {
         let id = self.new_id();
         self.start(&[(id, kind)]);
         self.ended(id)
+    }
+
+    /// Waits until the memory of all slots has come.
+    pub fn grow_whole(&mut self) {
+        let info = self.engine.info();
+        for (tier, slots, there) in [
+            (MemoryTier::Hbm, info.hbm_slots, info.hbm_committed),
+            (MemoryTier::Dram, info.dram_slots, info.dram_committed),
+        ] {
+            self.engine.grow(tier, slots).unwrap();
+            if there < slots {
+                self.next(|told| *told == Told::Memory { tier, slots });
+            }
+        }
+    }
+
+    /// Whether all slots of a tier were told to be there, as far as events have been taken.
+    pub fn has_grown(&self, tier: MemoryTier, slots: u32) -> bool {
+        self.pending.contains(&Told::Memory { tier, slots })
     }
 
     fn new_id(&mut self) -> u32 {

@@ -6,8 +6,8 @@ use attentionstore_cuda::blas::Blas;
 use attentionstore_cuda::launch::{AttentionShape, Embedding};
 use attentionstore_cuda::runtime::{DevicePointer, Graph};
 use attentionstore_cuda::{CudaError, Device, Kernels};
-use attentionstore_kv::arena::HostArena;
 use attentionstore_kv::KvLayout;
+use attentionstore_kv::arena::HostArena;
 
 use super::arrange::Arrangement;
 use super::graphs::{GraphCache, Turn, pad};

@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use attentionstore_cuda::runtime::{HostRegistration, MemoryCopy};
 use attentionstore_cuda::Device;
+use attentionstore_cuda::runtime::{HostRegistration, MemoryCopy};
 use attentionstore_kv::arena::HostArena;
 
 use super::options::device_error;
