@@ -168,7 +168,7 @@ export interface ResponseThread {
   readonly responses: readonly KeptResponse[]
 }
 
-/** Responses by tenant, in memory: bounded in bytes and time. Those of an erased conversation are gone with it. */
+/** Responses by tenant, bounded in bytes and time. Those of an erased conversation are gone with it. */
 export interface KeptResponses {
   /** `before`: the thread that it continues; null: it begins one. */
   keep(response: KeptResponse, before: ResponseThread | null): void
@@ -179,6 +179,8 @@ export interface KeptResponses {
   thread(tenant: string, id: string): ResponseThread | null
   /** False: there was none. */
   forget(tenant: string, id: string): boolean
+  /** Ends when what was forgotten so far is gone for good: where responses are stored, also after a power loss. */
+  flushed(): Promise<void>
 }
 
 export interface TierStatus {
