@@ -8,7 +8,7 @@ import { jsonObjectConstraint, onlyConstraint, schemaConstraint } from '../const
 import { templateArguments } from '../template-arguments.js'
 import { checkNamed, isForced, toolDefinitions, turnTools } from '../tools.js'
 import { samplingParams } from '../turn-fields.js'
-import { CUSTOM_PARAMETERS } from './custom-tools.js'
+import { customParameters } from './custom-tools.js'
 import { turnMessages } from './messages.js'
 import type { ContentItem } from './schemas/items.js'
 import { LOGPROBS, type ResponseRequest } from './schemas/request.js'
@@ -78,8 +78,11 @@ function toolsOf({ tools, tool_choice: asked, parallel_tool_calls: parallel }: R
   }
   const definitions = toolDefinitions(
     tools.map((tool, index) => {
-      const head = { param: `tools.${index}`, name: tool.name, description: tool.description }
-      return tool.type === 'custom' ? { ...head, parameters: CUSTOM_PARAMETERS, strict: true } : { ...head, parameters: tool.parameters, strict: tool.strict }
+      const param = `tools.${index}`
+      const head = { param, name: tool.name, description: tool.description }
+      if (tool.type === 'function') return { ...head, parameters: tool.parameters, strict: tool.strict }
+      const definition = `${param}.format.definition`
+      return { ...head, parameters: customParameters(tool.format, definition), parametersParam: definition, strict: true }
     }),
   )
   return turnTools(allowedOf(definitions, asked), choice, parallel ?? true, 'tool_choice.name')
