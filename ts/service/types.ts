@@ -42,6 +42,8 @@ export type { ToolChoice, ToolDefinition }
 export interface TurnTools {
   /** At least one; names are unique. */
   readonly definitions: readonly ToolDefinition[]
+  /** Names of those that the answer may call; the prompt has all. @default all of them */
+  readonly allowed?: readonly string[]
   readonly choice: ToolChoice
   /** Whether one answer may make several calls. */
   readonly parallel: boolean

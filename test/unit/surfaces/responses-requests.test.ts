@@ -117,17 +117,17 @@ test('tools and the choice among them', async (t) => {
   const weather = { name: 'weather', description: 'Looks outside.', parameters: { type: 'object' }, strict: true }
   const now = { name: 'now', parameters: null, strict: false }
   const allowed = (mode: string) => ({ type: 'allowed_tools', mode, tools: [{ type: 'function', name: 'now' }] })
-  const cases: ReadonlyArray<readonly [unknown, unknown, readonly unknown[]]> = [
-    [undefined, 'auto', [weather, now]],
-    ['none', 'none', [weather, now]],
-    ['required', 'required', [weather, now]],
-    [{ type: 'function', name: 'now' }, { name: 'now' }, [weather, now]],
-    [allowed('auto'), 'auto', [now]],
-    [allowed('required'), 'required', [now]],
+  const cases: ReadonlyArray<readonly [unknown, unknown, object?]> = [
+    [undefined, 'auto'],
+    ['none', 'none'],
+    ['required', 'required'],
+    [{ type: 'function', name: 'now' }, { name: 'now' }],
+    [allowed('auto'), 'auto', { allowed: ['now'] }],
+    [allowed('required'), 'required', { allowed: ['now'] }],
   ]
-  for (const [tool_choice, choice, definitions] of cases) {
+  for (const [tool_choice, choice, more = {}] of cases) {
     const { tools } = await asked(api, { tools: [TOOL, other], tool_choice })
-    t.deepEqual(tools as unknown, { definitions, choice, parallel: true }, JSON.stringify(tool_choice))
+    t.deepEqual(tools as unknown, { definitions: [weather, now], choice, parallel: true, ...more }, JSON.stringify(tool_choice))
   }
   t.is((await asked(api, { tools: [TOOL], parallel_tool_calls: false })).tools?.parallel, false)
   t.is((await asked(api, { tools: [], tool_choice: 'auto' })).tools, undefined)

@@ -85,15 +85,15 @@ function toolsOf({ tools, tool_choice: asked, parallel_tool_calls: parallel }: R
       return { ...head, parameters: customParameters(tool.format, definition), parametersParam: definition, strict: true }
     }),
   )
-  return turnTools(allowedOf(definitions, asked), choice, parallel ?? true, 'tool_choice.name')
+  const allowed = allowedOf(definitions, asked)
+  return { ...turnTools(definitions, choice, parallel ?? true, 'tool_choice.name'), ...(allowed ? { allowed } : {}) }
 }
 
-/** Where only some tools are allowed, the prompt names only those: a model may call whatever it sees. */
-function allowedOf(definitions: readonly ToolDefinition[], choice: ResponseRequest['tool_choice']): readonly ToolDefinition[] {
-  if (typeof choice !== 'object' || choice?.type !== 'allowed_tools') return definitions
+/** The prompt names all, so that requests which allow others of them share it; a grammar keeps the answer to these. */
+function allowedOf(definitions: readonly ToolDefinition[], choice: ResponseRequest['tool_choice']): readonly string[] | undefined {
+  if (typeof choice !== 'object' || choice?.type !== 'allowed_tools') return undefined
   for (const [index, { name }] of choice.tools.entries()) checkNamed(name, definitions, `tool_choice.tools.${index}.name`)
-  const allowed = new Set(choice.tools.map(({ name }) => name))
-  return definitions.filter(({ name }) => allowed.has(name))
+  return choice.tools.map(({ name }) => name)
 }
 
 function choiceOf(choice: ResponseRequest['tool_choice']): ToolChoice {
