@@ -12,7 +12,7 @@ import { Sequence } from '../scheduler/sequence/sequence.js'
 import type { StartFinder } from '../scheduler/sequence/start-finder.js'
 import { chatText, messageTexts, toolsText } from './messages.js'
 import { callIds } from './call-ids.js'
-import { compileConstraint } from './constraint.js'
+import { callableTools, compileConstraint } from './constraint.js'
 import { TurnOutput } from './turn.js'
 import type { TurnRequest } from './types.js'
 
@@ -163,7 +163,7 @@ function rawPrompt(tokens: Uint32Array, systemTokens: number): EncodedPrompt {
 /** How the answer to a chat is read. */
 function readingOf({ tools }: TurnRequest, startsInReasoning: boolean): OutputReading {
   const calls = tools !== undefined && tools.choice !== 'none'
-  return { tools: tools?.definitions ?? [], calls, startsInReasoning }
+  return { tools: tools ? callableTools(tools) : [], calls, startsInReasoning }
 }
 
 /** Calls that the messages of a request repeat. */

@@ -19,7 +19,7 @@ import { IntakeDesk, type Intake } from './intake.js'
 import { chatText, messageTexts } from './messages.js'
 import { IntegrityWatch } from './integrity-watch.js'
 import { restoreKept, type Kept } from './kept.js'
-import { MemoryResponses } from './kept-responses.js'
+import type { MemoryResponses } from './kept-responses.js'
 import { contextThatFits, serviceOptions, type ServiceOptions } from '../scheduler/core/options.js'
 import type { RequestRecords } from './records/records.js'
 import { RequestLog } from './records/request-log.js'
@@ -45,6 +45,7 @@ export function createInferenceService(engine: Engine, given: Partial<ServiceOpt
     throw new ExitError(2, 'context_does_not_fit', message, { max_context: options.maxContext, fits: mostContext })
   }
   checkWindow(options)
+  checkStore(options)
   return new Service(createCore(engine, options))
 }
 
@@ -53,6 +54,11 @@ function checkWindow({ contextWindow, maxContext, truncationRatio }: ServiceOpti
   if (isWindow && truncationRatio > 0 && truncationRatio <= 1) return
   const message = `the window of ${contextWindow} tokens or the ratio of ${truncationRatio} is out of range: a window has ${MIN_WINDOW} to ${maxContext} tokens, a ratio is above 0 and at most 1`
   throw new ExitError(2, 'window_does_not_fit', message, { context_window: contextWindow, truncation_ratio: truncationRatio })
+}
+
+function checkStore({ storeResponses, dataDir, noReuse }: ServiceOptions): void {
+  if (!storeResponses || (dataDir !== null && !noReuse)) return
+  throw new ExitError(2, 'no_data_directory', 'responses are to be stored, and the service has no data directory', { data_dir: dataDir, no_reuse: noReuse })
 }
 
 class Service implements InferenceService {
@@ -95,9 +101,7 @@ class Service implements InferenceService {
     const starts = new StartFinder(core, kept.aliases)
     const nextChange = () => this.#nextChange()
     const controls = new CacheControls(core, scheduler, nextChange)
-    const { maxResponseBytes: maxBytes, responseTtlMs: ttlMs } = options
-    this.responses = new MemoryResponses({ maxBytes, ttlMs, now: () => core.clock.now() })
-    core.events.on('conversationForgotten', key => this.responses.eraseConversation(key))
+    this.responses = kept.responses
     this.conversations = new ConversationControls(core, {
       scheduler,
       conversations: kept.conversations,

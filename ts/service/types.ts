@@ -42,6 +42,8 @@ export type { ToolChoice, ToolDefinition }
 export interface TurnTools {
   /** At least one; names are unique. */
   readonly definitions: readonly ToolDefinition[]
+  /** Names of those that the answer may call; the prompt has all. @default all of them */
+  readonly allowed?: readonly string[]
   readonly choice: ToolChoice
   /** Whether one answer may make several calls. */
   readonly parallel: boolean
@@ -168,7 +170,7 @@ export interface ResponseThread {
   readonly responses: readonly KeptResponse[]
 }
 
-/** Responses by tenant, in memory: bounded in bytes and time. Those of an erased conversation are gone with it. */
+/** Responses by tenant, bounded in bytes and time. Those of an erased conversation are gone with it. */
 export interface KeptResponses {
   /** `before`: the thread that it continues; null: it begins one. */
   keep(response: KeptResponse, before: ResponseThread | null): void
@@ -179,6 +181,8 @@ export interface KeptResponses {
   thread(tenant: string, id: string): ResponseThread | null
   /** False: there was none. */
   forget(tenant: string, id: string): boolean
+  /** Ends when what was forgotten so far is gone for good: where responses are stored, also after a power loss. */
+  flushed(): Promise<void>
 }
 
 export interface TierStatus {
