@@ -245,15 +245,17 @@ class Service implements InferenceService {
     const intake = this.#intakes.get(sequence)
     if (!intake) return
     this.#intakes.delete(sequence)
-    const inside = sequence.tokens.copy(sequence.promptLength, sequence.promptLength + (row.insideTokens ?? 0))
+    const prefill = Math.min(intake.prefill, sequence.promptLength)
+    const from = sequence.promptLength - prefill
+    const inside = sequence.tokens.copy(from, from + (row.insideTokens ?? 0))
     const hash = sequence.answer?.end() ?? null
     const { leftOut } = sequence.start
     const shape = { length: leftOut + sequence.tokens.length, leftOut, leaf: intake.leaf }
-    const whole = inside.length === sequence.answerLength
+    const whole = inside.length === prefill + sequence.answerLength
     const record = { tokens: inside, bytes: row.insideBytes ?? 0, reasoning: Math.min(inside.length, row.reasoningTokens ?? 0), whole }
     this.#kept.conversations.answered(intake.resolution, { hash, record, ...shape })
     this.#starts.answered(sequence)
-    const usage = { ...this.#accounts.usageOf(sequence), reasoningTokens: row.reasoningTokens ?? 0 }
+    const usage = { ...this.#accounts.usageOf(sequence), reasoningTokens: Math.max(0, (row.reasoningTokens ?? 0) - prefill) }
     const finish = finishOf(row, intake.turn.calls)
     intake.turn.finish({ type: 'done', finish, stopReason: row.stopped ?? null, usage })
     this.#accounts.answered(sequence, usage, finish)

@@ -163,6 +163,7 @@ function nativeSequence(spec: SequenceSpec): BindingSequence {
     ignoreEos: spec.ignoreEos,
     maxTokens: spec.maxTokens,
     ...(spec.output === undefined ? {} : { output: nativeOutput(spec.output) }),
+    prefill: spec.prefill ?? 0,
   }
 }
 
