@@ -53,7 +53,7 @@ export function turnRequest(fields: GenerationFields, info: EngineInfo, parts: T
   }
 }
 
-/** What becomes of a prompt that is too long. */
+/** The way in which a prompt that is too long is shortened. */
 function shortening({ truncation, truncate_prompt_tokens: last }: GenerationFields): Pick<TurnRequest, 'truncation' | 'lastTokens'> {
   if (last === undefined || last === null) return { truncation: truncation ?? 'disabled' }
   if (truncation !== 'auto') return { truncation: 'disabled', lastTokens: last === -1 ? 'context' : last }

@@ -49,7 +49,7 @@ export const generationFields = {
   truncate_prompt_tokens: z
     .union([z.literal(-1), z.int().min(1).max(0x7fff_ffff)])
     .nullish()
-    .meta({ description: 'only the last so many tokens of the prompt are taken; -1: as many as leave room for the answer' }),
+    .meta({ description: 'only the last N tokens of the prompt are taken; -1: all that leave room for the answer' }),
   ...structureFields,
 }
 
