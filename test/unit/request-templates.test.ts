@@ -43,5 +43,6 @@ test('the template is what the chat is rendered with, and what it refuses is tol
   const refused = await t.throwsAsync<ApiError>(service.start(chat([question], { chatTemplate })), { instanceOf: ApiError })
   t.like(refused, { code: 'invalid_value', param: 'chat_template', message: 'chat_template: the chat template failed: unknown filter' })
   t.like(await t.throwsAsync(service.start(chat([question]))), { param: 'messages' })
+  t.like(await t.throwsAsync(service.tokenizeChat({ messages: [question], ending: 'answer', chatTemplate }, 1000)), { param: 'chat_template' })
   t.like(await t.throwsAsync(service.countPrompt(chat([question], { messagesField: 'input' }))), { param: 'input' })
 })

@@ -34,10 +34,14 @@ export function tooLong(request: TurnRequest, maxContext: number, counted: strin
 /** What `encoding` threw. A prompt that is too long was refused before all of it was tokenised. */
 export function refusalOf(request: TurnRequest, maxContext: number, thrown: unknown): unknown {
   if (thrown instanceof PromptTooLong) return tooLong(request, maxContext, `at least ${thrown.atLeast}`, thrown.atLeast)
+  return templateRefusal(request, thrown)
+}
+
+/** The same of what a template says against messages: a template that came with the request is named itself. */
+export function templateRefusal({ chatTemplate, messagesField = 'messages' }: Pick<TurnRequest, 'chatTemplate' | 'messagesField'>, thrown: unknown): unknown {
   if (!(thrown instanceof EngineError)) return thrown
   const cause = causeOf(thrown.code)
   if (typeof cause !== 'object' || cause.field !== 'messages') return thrown
-  const isOfTemplate = request.chatTemplate !== undefined && thrown.code.startsWith('template')
-  const field = isOfTemplate ? 'chat_template' : promptField(request)
+  const field = chatTemplate !== undefined && thrown.code.startsWith('template') ? 'chat_template' : messagesField
   return new ApiError('invalid_value', `${field}: ${thrown.message}`, field, {}, { cause: thrown })
 }

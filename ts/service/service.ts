@@ -20,6 +20,7 @@ import { IntegrityWatch } from './integrity-watch.js'
 import { restoreKept, type Kept } from './kept.js'
 import { MemoryResponses } from './kept-responses.js'
 import { contextThatFits, serviceOptions, type ServiceOptions } from '../scheduler/core/options.js'
+import { templateRefusal } from './refusals.js'
 import type { RequestRecords } from './records/records.js'
 import { RequestLog } from './records/request-log.js'
 import { Scheduler } from '../scheduler/loop/scheduler.js'
@@ -159,7 +160,11 @@ class Service implements InferenceService {
   async tokenizeChat(chat: ChatPrompt, mostTokens: number): Promise<Uint32Array> {
     const { engine, options, clock } = this.#core
     const text = { ...chatText(chat, messageTexts(chat.messages), options.templateArguments), ending: chat.ending }
-    return (await engine.text.encodeChat(text, isoDay(clock.now()), mostTokens)).tokens
+    try {
+      return (await engine.text.encodeChat(text, isoDay(clock.now()), mostTokens)).tokens
+    } catch (thrown) {
+      throw templateRefusal(chat, thrown)
+    }
   }
 
   async countPrompt(request: TurnRequest): Promise<number> {

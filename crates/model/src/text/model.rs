@@ -52,11 +52,14 @@ impl TextModel {
 
     /// Whether the message that the answer goes on with has come no further than its reasoning.
     fn ends_in_reasoning(&self, prompt: &EncodedPrompt) -> bool {
+        if prompt.prefill == 0 {
+            return false;
+        }
         let reading = Reading { starts_in_reasoning: prompt.starts_in_reasoning, ..Reading::default() };
         let (tokenizer, format) = (self.tokenizer.clone(), self.format.clone());
         let mut answer = AnswerText::of_format(tokenizer, Arc::default(), format, reading);
         answer.go_on_from(&prompt.tokens[prompt.tokens.len() - prompt.prefill..]);
-        prompt.prefill > 0 && answer.in_reasoning()
+        answer.in_reasoning()
     }
 
     /// BLAKE3 of tokenizer and template: equal fingerprints give a conversation equal tokens. Part of the key of
