@@ -119,7 +119,6 @@ test('values of served and accepted fields that the server does not have are ref
     ['n', { n: 0 }],
     ['min_tokens', { min_tokens: 1 }],
     ['prompt_logprobs', { prompt_logprobs: 0 }],
-    ['add_generation_prompt', { add_generation_prompt: false }],
   ]
   for (const [param, body] of cases) {
     const response = await api.post(PATHS.chat, { ...PROMPTS.chat, ...body })

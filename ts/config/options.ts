@@ -270,6 +270,7 @@ export const SERVE_OPTIONS = {
     repeatable: true,
   }),
   strictFields: switched('refuse requests with a field that the server does not know; off: name it in a response header'),
+  trustRequestTemplates: switched('take chat templates that come with requests, in chat_template'),
   logLevel: option({
     argument: '<level>',
     help: 'silent, error, warn, info or debug',

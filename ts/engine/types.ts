@@ -43,6 +43,8 @@ export interface EngineInfo {
   readonly hasChatTemplate: boolean
   /** Why there is no chat template although the model brings one. */
   readonly templateError?: string
+  /** What was taken for granted of the tokenizer, because the model's file does not say. */
+  readonly tokenizerGuess?: string
   /** The form in which the model writes calls, e.g. `hermes`; found from its template and tokens. */
   readonly outputFormat: string
 }
@@ -130,6 +132,11 @@ export interface SequenceSpec {
   readonly maxTokens: number
   /** Absent: all of the answer is content, as after a raw prompt. */
   readonly output?: OutputReading
+  /**
+   * The last so many tokens are the beginning of the message that the answer goes on with. They are read before the answer,
+   * so that reasoning and calls that begin in them are known, and are not told again. @default 0
+   */
+  readonly prefill?: number
   /** The answer is held to it, from the end of its reasoning on. Absent: any token may come. */
   readonly constraint?: CompiledConstraint
 }
@@ -259,10 +266,13 @@ export interface RowResult {
   readonly finish?: FinishReason
   /** With `finish`: what the stop was, for `stop_reason`: a stop string, a token, or null. */
   readonly stopped?: string | number | null
-  /** With `finish`: answer tokens that lie wholly inside the returned answer, markers included, and the UTF-8 bytes of their text. */
+  /**
+   * With `finish`: answer tokens that lie wholly inside the returned answer, markers and the tokens of a prefill included, and
+   * the UTF-8 bytes of their text.
+   */
   readonly insideTokens?: number
   readonly insideBytes?: number
-  /** With `finish`: leading answer tokens that are its reasoning, with its markers. @default 0 */
+  /** With `finish`: of those tokens, the leading ones that are reasoning, with its markers. @default 0 */
   readonly reasoningTokens?: number
   /** Keys of the blocks that were filled by these rows, in order of index. */
   readonly filled: ReadonlyArray<{ readonly index: number; readonly key: BlockKey }>
@@ -363,6 +373,8 @@ export interface ChatText {
    * the answer goes on with; `closed`: with the last message as the template ends it. @default 'answer'
    */
   readonly ending?: 'answer' | 'open' | 'closed'
+  /** The source of a template in the place of the model's own. */
+  readonly template?: string
 }
 
 /** Tokens [from, to). */
@@ -376,6 +388,11 @@ export interface EncodedPrompt {
   readonly startsInReasoning: boolean
   /** Tokens of answers that were generated behind reasoning which the prompt does not have. */
   readonly withoutReasoning: readonly TokenRange[]
+  /**
+   * Of an open prompt: its last so many tokens are the message that the answer goes on with, from where an answer would
+   * begin; `inReasoning`: they end inside of its reasoning. `startsInReasoning` is then of that message.
+   */
+  readonly prefill?: { readonly tokens: number; readonly inReasoning: boolean }
 }
 
 /**
@@ -387,8 +404,11 @@ export interface EngineText {
   encodeChat(chat: ChatText, date: string, mostTokens?: number): Promise<EncodedPrompt>
   /** A raw prompt, with the tokenizer's own beginning token. User text never becomes special tokens. */
   encodePrompt(text: string, mostTokens?: number): Promise<Uint32Array>
-  /** As vLLM's /tokenize. */
-  tokenize(text: string, addSpecialTokens: boolean, mostTokens?: number): Promise<Uint32Array>
+  /**
+   * As vLLM's /tokenize. `addSpecialTokens`: with the tokenizer's own beginning token. `parseSpecial`: names of special tokens
+   * in the text are these tokens. @default parseSpecial false
+   */
+  tokenize(text: string, addSpecialTokens: boolean, mostTokens?: number, parseSpecial?: boolean): Promise<Uint32Array>
   decode(tokens: Uint32Array): Promise<string>
   /**
    * Never on the event loop, nor on the threads that texts wait for. Rejects with an `EngineError` whose code begins with

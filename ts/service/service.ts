@@ -21,6 +21,7 @@ import { IntegrityWatch } from './integrity-watch.js'
 import { restoreKept, type Kept } from './kept.js'
 import type { MemoryResponses } from './kept-responses.js'
 import { contextThatFits, serviceOptions, type ServiceOptions } from '../scheduler/core/options.js'
+import { templateRefusal } from './refusals.js'
 import type { RequestRecords } from './records/records.js'
 import { RequestLog } from './records/request-log.js'
 import { Scheduler } from '../scheduler/loop/scheduler.js'
@@ -165,7 +166,11 @@ class Service implements InferenceService {
   async tokenizeChat(chat: ChatPrompt, mostTokens: number): Promise<Uint32Array> {
     const { engine, options, clock } = this.#core
     const text = { ...chatText(chat, messageTexts(chat.messages), options.templateArguments), ending: chat.ending }
-    return (await engine.text.encodeChat(text, isoDay(clock.now()), mostTokens)).tokens
+    try {
+      return (await engine.text.encodeChat(text, isoDay(clock.now()), mostTokens)).tokens
+    } catch (thrown) {
+      throw templateRefusal(chat, thrown)
+    }
   }
 
   async countPrompt(request: TurnRequest): Promise<number> {
@@ -251,15 +256,17 @@ class Service implements InferenceService {
     const intake = this.#intakes.get(sequence)
     if (!intake) return
     this.#intakes.delete(sequence)
-    const inside = sequence.tokens.copy(sequence.promptLength, sequence.promptLength + (row.insideTokens ?? 0))
+    const prefill = Math.min(intake.prefill, sequence.promptLength)
+    const from = sequence.promptLength - prefill
+    const inside = sequence.tokens.copy(from, from + (row.insideTokens ?? 0))
     const hash = sequence.answer?.end() ?? null
     const { leftOut } = sequence.start
     const shape = { length: leftOut + sequence.tokens.length, leftOut, leaf: intake.leaf }
-    const whole = inside.length === sequence.answerLength
+    const whole = inside.length === prefill + sequence.answerLength
     const record = { tokens: inside, bytes: row.insideBytes ?? 0, reasoning: Math.min(inside.length, row.reasoningTokens ?? 0), whole }
     this.#kept.conversations.answered(intake.resolution, { hash, record, ...shape })
     this.#starts.answered(sequence)
-    const usage = { ...this.#accounts.usageOf(sequence), reasoningTokens: row.reasoningTokens ?? 0 }
+    const usage = { ...this.#accounts.usageOf(sequence), reasoningTokens: Math.max(0, (row.reasoningTokens ?? 0) - prefill) }
     const finish = finishOf(row, intake.turn.calls)
     intake.turn.finish({ type: 'done', finish, stopReason: row.stopped ?? null, usage })
     this.#accounts.answered(sequence, usage, finish)

@@ -62,6 +62,20 @@ export type Constraint =
 export type Truncation = 'auto' | 'disabled'
 
 /**
+ * With the beginning of an answer, with the last message's content, which the answer goes on with, or with the end of that
+ * message. @default answer
+ */
+export type ChatEnding = 'answer' | 'open' | 'closed'
+
+/** Special tokens of a raw prompt. */
+export interface TextSpecials {
+  /** It begins as the tokenizer begins texts. @default true */
+  readonly addSpecialTokens?: boolean
+  /** Names of special tokens in it are these tokens. @default false */
+  readonly parseSpecial?: boolean
+}
+
+/**
  * The neutral turn: a validated request, the same whichever surface it came through. The surface has applied defaults; the
  * service resolves conversation, tokens and reuse.
  */
@@ -76,8 +90,8 @@ export interface TurnRequest {
   /** A wish how long what the turn uses is kept; placement prefers, and never promises. @default none */
   readonly retention?: Retention
   readonly prompt:
-    | { readonly kind: 'chat'; readonly messages: readonly TurnMessage[] }
-    | { readonly kind: 'text'; readonly text: string }
+    | { readonly kind: 'chat'; readonly messages: readonly TurnMessage[]; readonly ending?: ChatEnding }
+    | ({ readonly kind: 'text'; readonly text: string } & TextSpecials)
     | { readonly kind: 'tokens'; readonly tokens: Uint32Array; /** Leading ones that are a system prompt. @default 0 */ readonly systemTokens?: number }
   readonly sampling: SamplingParams
   readonly stop: readonly string[]
@@ -87,6 +101,8 @@ export interface TurnRequest {
   readonly maxTokens: number | null
   /** `auto`: what is longer than the context goes on with a part of it; `disabled`: it is refused. */
   readonly truncation: Truncation
+  /** Of a longer prompt only its last so many tokens are taken; `context`: as many as leave room for the answer. @default all */
+  readonly lastTokens?: number | 'context'
   /** Absent: the prompt names no tools. */
   readonly tools?: TurnTools
   readonly constraint?: Constraint
@@ -94,13 +110,16 @@ export interface TurnRequest {
   readonly constraintField?: string
   /** Variables that the template gets to see besides its own, by name: JSON values. */
   readonly templateArguments?: Readonly<Record<string, unknown>>
+  /** The source of a template in the place of the model's own. */
+  readonly chatTemplate?: string
+  /** Field of the request that has the messages of a chat, for errors. @default messages */
+  readonly messagesField?: string
 }
 
 /** A chat to be tokenised, as a turn has it. */
-export interface ChatPrompt extends Pick<TurnRequest, 'tools' | 'templateArguments'> {
+export interface ChatPrompt extends Pick<TurnRequest, 'tools' | 'templateArguments' | 'chatTemplate'> {
   readonly messages: readonly TurnMessage[]
-  /** With the beginning of an answer, with the last message's content, or with the end of that message. */
-  readonly ending: 'answer' | 'open' | 'closed'
+  readonly ending: ChatEnding
 }
 
 export interface TurnUsage {

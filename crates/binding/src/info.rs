@@ -33,6 +33,7 @@ pub struct BindingInfo {
     pub repetition_penalty: Option<f64>,
     pub has_chat_template: bool,
     pub template_error: Option<String>,
+    pub tokenizer_guess: Option<String>,
     pub output_format: String,
 }
 
@@ -66,6 +67,7 @@ impl From<EngineInfo> for BindingInfo {
             repetition_penalty: info.repetition_penalty.map(f64::from),
             has_chat_template: info.has_chat_template,
             template_error: info.template_error,
+            tokenizer_guess: info.tokenizer_guess,
             output_format: info.output_format.to_owned(),
         }
     }

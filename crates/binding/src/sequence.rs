@@ -67,6 +67,8 @@ pub struct BindingSequence {
     pub max_tokens: u32,
     /// Absent: the answer is content.
     pub output: Option<BindingOutput>,
+    /// The last so many tokens are the message that the answer goes on with.
+    pub prefill: u32,
 }
 
 /// A key's 32 bytes.
@@ -102,6 +104,7 @@ impl BindingSequence {
             ignore_eos: self.ignore_eos,
             max_tokens: self.max_tokens,
             output: self.output.map(BindingOutput::into_reading).transpose()?,
+            prefill: self.prefill,
             constraint: None,
         };
         Ok((spec, self.stop))

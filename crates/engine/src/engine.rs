@@ -61,10 +61,12 @@ impl Engine {
     /// Makes a request known. `stop`: strings that end its answer.
     pub fn add_sequence(&self, mut spec: SequenceSpec, stop: Vec<String>) -> Result<(), EngineError> {
         let (tokenizer, stops) = (self.text.tokenizer(), Arc::new(StopStrings::new(&stop)?));
-        let answer = match spec.output.take() {
+        let mut answer = match spec.output.take() {
             Some(reading) => AnswerText::of_format(tokenizer, stops, self.text.format().clone(), reading),
             None => AnswerText::new(tokenizer, stops),
         };
+        let from = spec.tokens.len().saturating_sub(spec.prefill as usize);
+        answer.go_on_from(&spec.tokens[from..]);
         self.inbox.add(spec, answer)
     }
 

@@ -240,6 +240,7 @@ fn describe(
         repetition_penalty: model.generation.repetition_penalty,
         has_chat_template: text.has_template(),
         template_error: text.template_error(),
+        tokenizer_guess: text.guessed(),
         output_format: text.format().name(),
     }
 }

@@ -31,6 +31,8 @@ pub struct SequenceSpec {
     pub max_tokens: u32,
     /// How its answer is read; none: all of it is content. Taken when the sequence is added.
     pub output: Option<Reading>,
+    /// The last so many tokens of the prompt are the message that the answer goes on with: they are read before it.
+    pub prefill: u32,
     /// Says which tokens may come; none: any may.
     pub constraint: Option<Box<dyn MaskSource>>,
 }
@@ -343,7 +345,8 @@ impl Sequence {
         result.parts.extend(text.rest);
         // Tokens past a stop string are not part of the answer. Whole blocks that hold some were saved under
         // their own keys and stay; a partly filled one is cut.
-        let accepted = self.prompt_len + text.inside_tokens;
+        let prefill = (self.spec.prefill as usize).min(self.prompt_len);
+        let accepted = self.prompt_len + text.inside_tokens.saturating_sub(prefill);
         let kept = computed.min(accepted.max(computed / BLOCK_TOKENS * BLOCK_TOKENS));
         Finished {
             reason,
@@ -390,6 +393,7 @@ mod tests {
             ignore_eos: false,
             max_tokens: 100,
             output: None,
+            prefill: 0,
             constraint: None,
         };
         let makers = MaskMakers::new(Arc::default());

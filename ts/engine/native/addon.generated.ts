@@ -15,6 +15,8 @@ export interface BindingChat {
   ending: 'answer' | 'open' | 'closed'
   /** Since 1970. */
   dateSeconds: number
+  /** In the place of the model's own. */
+  template?: string
 }
 
 /** Opaque: what a source was compiled to. */
@@ -60,8 +62,11 @@ export interface BindingEngine {
   encodeChat(chat: BindingChat, mostTokens?: number | undefined | null): Promise<BindingPrompt>
   /** A promise of a `BindingPrompt`. More tokens than `most_tokens` are refused. */
   encodePrompt(text: string, mostTokens?: number | undefined | null): Promise<BindingPrompt>
-  /** A promise of a `BindingPrompt`. More tokens than `most_tokens` are refused. */
-  tokenize(text: string, addSpecial: boolean, mostTokens?: number | undefined | null): Promise<BindingPrompt>
+  /**
+  * A promise of a `BindingPrompt`. `add_special`: it begins as the tokenizer begins texts; `parse_special`: names of
+  * special tokens in it are these tokens. More tokens than `most_tokens` are refused.
+  */
+  tokenize(text: string, addSpecial: boolean, parseSpecial: boolean, mostTokens?: number | undefined | null): Promise<BindingPrompt>
   decode(tokens: Uint32Array): Promise<string>
   tokenBytes(token: number): Uint8Array
   root(tenant: string, cacheSalt: string): Uint8Array
@@ -99,6 +104,7 @@ export interface BindingInfo {
   repetitionPenalty?: number
   hasChatTemplate: boolean
   templateError?: string
+  tokenizerGuess?: string
   outputFormat: string
 }
 
@@ -153,6 +159,10 @@ export interface BindingPrompt {
   systemTokens: number
   /** The answer begins inside of its reasoning. */
   startsInReasoning: boolean
+  /** The last so many tokens are the message that the answer goes on with. */
+  prefill: number
+  /** They end inside of reasoning. */
+  prefillInReasoning: boolean
   /** Begin and end, by turns, of the tokens of answers whose reasoning is not in the prompt. */
   withoutReasoning: Array<number>
   /** Only of a prompt with more tokens than were asked for: it has at least so many. */
@@ -199,6 +209,8 @@ export interface BindingSequence {
   maxTokens: number
   /** Absent: the answer is content. */
   output?: BindingOutput
+  /** The last so many tokens are the message that the answer goes on with. */
+  prefill: number
 }
 
 export interface BindingStats {

@@ -168,6 +168,7 @@ function nativeSequence(spec: SequenceSpec): BindingSequence {
     ignoreEos: spec.ignoreEos,
     maxTokens: spec.maxTokens,
     ...(spec.output === undefined ? {} : { output: nativeOutput(spec.output) }),
+    prefill: spec.prefill ?? 0,
   }
 }
 

@@ -32,7 +32,8 @@ export function checkLengths(body: unknown, maxModelLen: number): void {
   for (const [name, most] of Object.entries(MOST_ITEMS)) {
     if (items(field(name)) > most) throw new ApiError('invalid_value', `${name}: at most ${most} items`, name)
   }
-  const limit = field('truncation') === 'auto' && maxModelLen <= MAX_TRUNCATED ? truncated : untruncated(maxModelLen)
+  const isShortened = field('truncation') === 'auto' || typeof field('truncate_prompt_tokens') === 'number'
+  const limit = isShortened && maxModelLen <= MAX_TRUNCATED ? truncated : untruncated(maxModelLen)
   checkContext(field('messages'), 'messages', limit)
   checkMessages(field('messages'))
   checkPrompt(field('prompt'), limit)

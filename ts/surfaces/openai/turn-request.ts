@@ -2,6 +2,7 @@
 
 import type { z } from 'zod'
 import type { EngineInfo, SamplingParams } from '../../engine/types.js'
+import { ApiError } from '../../protocol/errors.js'
 import { CONVERSATION_ID } from '../../protocol/schemas/conversations.js'
 import type { TurnRequest, TurnTools } from '../../service/types.js'
 import { onlyConstraint } from '../constraints.js'
@@ -24,6 +25,7 @@ export interface TurnParts {
   /** The field that says which tool to call. @default tool_choice */
   readonly choiceField?: string
   readonly templateArguments?: TurnRequest['templateArguments'] | undefined
+  readonly chatTemplate?: string | undefined
 }
 
 export function turnRequest(fields: GenerationFields, info: EngineInfo, parts: TurnParts): TurnRequest {
@@ -43,11 +45,20 @@ export function turnRequest(fields: GenerationFields, info: EngineInfo, parts: T
     stopTokens: inVocabulary(fields.stop_token_ids ?? [], info, 'stop_token_ids'),
     ignoreEos: fields.ignore_eos ?? false,
     maxTokens: parts.maxTokens,
-    truncation: fields.truncation ?? 'disabled',
+    ...shortening(fields),
     ...(parts.tools ? { tools: parts.tools } : {}),
     ...(constraint && asked[0] ? { constraint, constraintField: asked[0].param } : {}),
     ...(parts.templateArguments ? { templateArguments: parts.templateArguments } : {}),
+    ...(parts.chatTemplate === undefined ? {} : { chatTemplate: parts.chatTemplate }),
   }
+}
+
+/** The way in which a prompt that is too long is shortened. */
+function shortening({ truncation, truncate_prompt_tokens: last }: GenerationFields): Pick<TurnRequest, 'truncation' | 'lastTokens'> {
+  if (last === undefined || last === null) return { truncation: truncation ?? 'disabled' }
+  if (truncation !== 'auto') return { truncation: 'disabled', lastTokens: last === -1 ? 'context' : last }
+  const param = 'truncate_prompt_tokens'
+  throw new ApiError('invalid_value', `${param}: The field and "truncation": "auto" ask for two ways to shorten the prompt.`, param)
 }
 
 function wishes(fields: GenerationFields, info: EngineInfo, logprobs: number | null): SamplingWishes {

@@ -37,6 +37,7 @@ export function turnRequest(fields: ResponseRequest, items: readonly ContentItem
     conversationHint: sender.earlierConversation ?? (CONVERSATION_ID.test(key) ? key : null),
     retention: fields.prompt_cache_retention === '24h' ? 'day' : 'none',
     prompt: { kind: 'chat', messages },
+    messagesField: 'input',
     sampling: samplingParams(wishes(fields), info),
     stop: [],
     stopTokens: [],

@@ -149,6 +149,7 @@ impl Ground {
             root: [0; 32],
             view: None,
             output: None,
+            prefill: 0,
             constraint: None,
             sampling: SamplingParams::greedy(),
             stop_tokens: Vec::new(),

@@ -172,6 +172,7 @@ impl Driver {
             ignore_eos: true,
             max_tokens: 100,
             output: None,
+            prefill: 0,
             constraint,
         };
         self.engine.add_sequence(spec, Vec::new()).unwrap();

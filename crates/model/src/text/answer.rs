@@ -24,12 +24,12 @@ pub struct FinishedText {
     pub rest: Vec<Part>,
     /// Length of the whole answer in bytes, the text of its markers included.
     pub text_bytes: usize,
-    /// The first so many pushed tokens lie wholly inside the answer: their decoding is its beginning. The record
+    /// The first so many tokens, pushed or gone on from, lie wholly inside the answer: their decoding is its beginning. The record
     /// of an answer keeps these and no more.
     pub inside_tokens: usize,
     /// Length in bytes of the decoding of those tokens, the text of markers included.
     pub inside_bytes: usize,
-    /// The first so many pushed tokens are reasoning and its markers.
+    /// The first so many of all tokens are reasoning and its markers.
     pub reasoning_tokens: usize,
 }
 
@@ -91,6 +91,24 @@ impl AnswerText {
     ) -> Self {
         let parser = Parser::new(format.clone(), reading);
         Self { reader: Some((format, parser)), ..Self::new(tokenizer, stops) }
+    }
+
+    /// Takes the beginning of the message that the answer goes on with: nothing of it is told, and no stop string is looked
+    /// for in it. What [`FinishedText`] counts includes it.
+    pub fn go_on_from(&mut self, tokens: &[u32]) {
+        if tokens.is_empty() {
+            return;
+        }
+        let stops = std::mem::take(&mut self.stops);
+        self.watch = StopWatch::new(&self.stops);
+        for token in tokens {
+            self.push(*token);
+        }
+        self.stops = stops;
+        self.watch = StopWatch::new(&self.stops);
+        if let Some((_, parser)) = &mut self.reader {
+            parser.settle();
+        }
     }
 
     /// The answer so far ends inside of reasoning.

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import type { EngineInfo } from '../../../engine/types.js'
-import type { TurnRequest } from '../../../service/types.js'
+import type { TextSpecials, TurnRequest } from '../../../service/types.js'
 import { ignoredFieldsHeader } from '../../fields.js'
 import { json, type SurfaceRoute } from '../../surface.js'
 import { checkModel, inVocabulary, wellFormed } from '../../turn-fields.js'
@@ -23,7 +23,8 @@ export const completions: SurfaceRoute['handler'] = async ({ body, caller, reque
   const fields = validate(CompletionRequest, body)
   const model = checkModel(fields.model, context.models)
   const { info, text } = context.engine
-  const prompts = promptsOf(fields.prompt, info)
+  const specials = { addSpecialTokens: fields.add_special_tokens ?? true, parseSpecial: fields.parse_special ?? false }
+  const prompts = promptsOf(fields.prompt, specials, info)
   const requests = prompts.map((prompt, index) =>
     turnRequest(fields, info, {
       requestId: prompts.length === 1 ? requestId : `${requestId}-${index}`,
@@ -49,11 +50,11 @@ export const completions: SurfaceRoute['handler'] = async ({ body, caller, reque
 type Prompt = z.output<typeof CompletionRequest>['prompt']
 
 /** A text, texts, tokens, or lists of tokens: one prompt each. */
-function promptsOf(prompt: Prompt, info: EngineInfo): TurnRequest['prompt'][] {
-  if (typeof prompt === 'string') return [{ kind: 'text', text: wellFormed(prompt) }]
+function promptsOf(prompt: Prompt, specials: TextSpecials, info: EngineInfo): TurnRequest['prompt'][] {
+  if (typeof prompt === 'string') return [{ kind: 'text', text: wellFormed(prompt), ...specials }]
   if (prompt.every((part) => typeof part === 'number')) return [tokenPrompt(prompt, info)]
   return prompt.map((part) => {
-    if (typeof part === 'string') return { kind: 'text', text: wellFormed(part) } as const
+    if (typeof part === 'string') return { kind: 'text', text: wellFormed(part), ...specials } as const
     return tokenPrompt(typeof part === 'number' ? [part] : part, info)
   })
 }

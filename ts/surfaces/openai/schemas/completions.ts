@@ -8,9 +8,16 @@ export const MAX_PROMPTS = 64
 
 const text = z.string().min(1)
 
+/** Special tokens of a prompt that is a text. */
+export const specialFields = {
+  add_special_tokens: z.boolean().nullish().meta({ description: 'whether a text begins as the tokenizer begins texts; default true' }),
+  parse_special: z.boolean().nullish().meta({ description: 'true: names of special tokens in a text are these tokens' }),
+}
+
 export const CompletionRequest = z
   .object({
     ...generationFields,
+    ...specialFields,
     prompt: z.union([
       text,
       promptTokens,

@@ -46,6 +46,10 @@ export const generationFields = {
     .enum(['auto', 'disabled'])
     .nullish()
     .meta({ description: 'auto: a conversation longer than the context continues with its head and latest part. default: disabled' }),
+  truncate_prompt_tokens: z
+    .union([z.literal(-1), z.int().min(1).max(0x7fff_ffff)])
+    .nullish()
+    .meta({ description: 'only the last N tokens of the prompt are taken; -1: all that leave room for the answer' }),
   ...structureFields,
 }
 
