@@ -124,6 +124,15 @@ export interface SequenceSpec {
   /** Token ids that end the answer besides the model's end tokens. */
   readonly stopTokens: readonly number[]
   readonly ignoreEos: boolean
+  /**
+   * Before the answer has so many tokens, neither an end token nor a stop token comes, and no stop string that is complete
+   * within them ends it. A constraint that leaves only an end ends the answer all the same. @default 0
+   */
+  readonly minTokens?: number
+  /** Token sequences that the answer must not contain: the last token of one does not come behind the others. @default none */
+  readonly badWords?: ReadonlyArray<readonly number[]>
+  /** A stop string is the end of the answer's text; else the text ends before it. @default false */
+  readonly includeStop?: boolean
   /** Most tokens to sample. */
   readonly maxTokens: number
   /** Absent: all of the answer is content, as after a raw prompt. */

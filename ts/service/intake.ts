@@ -10,6 +10,7 @@ import { MAX_TRUNCATED } from '../protocol/limits.js'
 import type { Core } from '../scheduler/core/core.js'
 import { Sequence } from '../scheduler/sequence/sequence.js'
 import type { StartFinder } from '../scheduler/sequence/start-finder.js'
+import { badWordTokens } from './bad-words.js'
 import { chatText, messageTexts, toolsText } from './messages.js'
 import { callIds } from './call-ids.js'
 import { compileConstraint } from './constraint.js'
@@ -44,13 +45,14 @@ export class IntakeDesk {
     const messages = chatTexts(request)
     const resolution = this.#resolve(request, messages)
     // Side by side: neither waits for the other.
-    const [prompt, constraint] = await Promise.all([
+    const [prompt, constraint, badWords] = await Promise.all([
       this.#encode(request, messages, resolution).catch((error: unknown) => {
         throw this.#refusalOf(request, error)
       }),
       compileConstraint(this.#core.engine.text, request),
+      badWordTokens(this.#core.engine.text, request.badWords ?? []),
     ])
-    const spec = { ...this.#specOf(request, prompt, ticket), ...(constraint === undefined ? {} : { constraint }) }
+    const spec = { ...this.#specOf(request, prompt, ticket), badWords, ...(constraint === undefined ? {} : { constraint }) }
     const starts = await this.#starts.find(spec)
     const newCallId = callIds(this.#core.engine.info.outputFormat, callsIn(request))
     const turn = new TurnOutput(resolution.id, () => onCancel(sequence), newCallId, prompt.tokens.length)
@@ -123,6 +125,8 @@ export class IntakeDesk {
       stop: request.stop,
       stopTokens: request.stopTokens,
       ignoreEos: request.ignoreEos,
+      minTokens: request.minTokens ?? 0,
+      includeStop: request.includeStop ?? false,
       maxTokens: Math.max(1, Math.min(request.maxTokens ?? room, room)),
       ...(request.prompt.kind === 'chat' ? { output: readingOf(request, startsInReasoning) } : {}),
     }

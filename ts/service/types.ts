@@ -81,6 +81,12 @@ export interface TurnRequest {
   readonly stop: readonly string[]
   readonly stopTokens: readonly number[]
   readonly ignoreEos: boolean
+  /** Nothing ends the answer before it has so many tokens, but a constraint that leaves only its end. @default 0 */
+  readonly minTokens?: number
+  /** The answer contains none of these. @default none */
+  readonly badWords?: readonly string[]
+  /** A stop string is the end of the answer's text. @default false */
+  readonly includeStop?: boolean
   /** null: what fits in the context. */
   readonly maxTokens: number | null
   /** `auto`: what is longer than the context goes on with a part of it; `disabled`: it is refused. */

@@ -2,6 +2,7 @@
 //! Owns the threads. `docs/design/engine.md` says why it is as it is.
 
 mod arrival;
+mod bans;
 mod compile;
 mod constraint;
 mod crew;
@@ -44,6 +45,7 @@ pub use attentionstore_model::sampling::{SamplingParams, TokenMask};
 pub use attentionstore_model::text::{
     ChatDate, ChatMessage, ChatRequest, EncodedPrompt, Ending, StoredAnswer, Tool, ToolCall,
 };
+pub use bans::Bans;
 pub use engine::{Engine, EventSource};
 pub use error::EngineError;
 pub use grammars::held_to;

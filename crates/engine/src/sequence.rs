@@ -6,6 +6,7 @@ use attentionstore_model::sampling::{SampleOutcome, Sampled, SamplingParams, Tok
 use attentionstore_model::text::AnswerText;
 use attentionstore_output::{End, Reading};
 
+use crate::bans::Bans;
 use crate::constraint::{Constraint, Readiness};
 use crate::error::EngineError;
 use crate::event::{FilledBlock, Finish, Finished, RowResult, RowStatus};
@@ -26,7 +27,9 @@ pub struct SequenceSpec {
     pub sampling: SamplingParams,
     /// Token ids that end the answer besides the model's end tokens.
     pub stop_tokens: Vec<u32>,
-    pub ignore_eos: bool,
+    /// Stop strings end an answer that has more tokens than `bans.min_tokens`, and become part of it.
+    pub include_stop: bool,
+    pub bans: Bans,
     /// Most tokens to sample.
     pub max_tokens: u32,
     /// How its answer is read; none: all of it is content. Taken when the sequence is added.
@@ -130,9 +133,9 @@ impl Sequence {
         &self.counts
     }
 
-    /// Whether the model's end tokens must not be sampled.
-    pub fn ignores_end(&self) -> bool {
-        self.spec.ignore_eos
+    /// Tokens that must not be sampled now.
+    pub fn banned(&self, end_tokens: &[u32]) -> Vec<u32> {
+        self.spec.bans.after(&self.tokens[self.prompt_len..], end_tokens, &self.spec.stop_tokens)
     }
 
     /// Whether the mask for the token to be sampled is ready, where the answer is held to something.
@@ -302,7 +305,7 @@ impl Sequence {
         let token = sampled.token;
         if self.spec.stop_tokens.contains(&token) {
             Some(Finish::StopToken(token))
-        } else if end_tokens.contains(&token) && !self.spec.ignore_eos {
+        } else if end_tokens.contains(&token) && !self.spec.bans.ignore_eos {
             Some(Finish::EndToken)
         } else {
             self.accept(sampled, makers, result)
@@ -387,7 +390,8 @@ mod tests {
             view: None,
             sampling: SamplingParams::greedy(),
             stop_tokens: Vec::new(),
-            ignore_eos: false,
+            include_stop: false,
+            bans: Bans::default(),
             max_tokens: 100,
             output: None,
             constraint: None,

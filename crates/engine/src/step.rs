@@ -194,6 +194,8 @@ impl Worker {
     fn sample(&mut self, work: &[PlanRow]) -> Result<Vec<Outcome>, EngineError> {
         let sampling: Vec<&PlanRow> = work.iter().filter(|row| row.sample).collect();
         let readiness = self.masks_for(&sampling, work.len());
+        let banned: Vec<Vec<u32>> =
+            sampling.iter().map(|row| self.sequences[&row.sequence].banned(&self.end_tokens)).collect();
         let requests: Vec<SampleRequest<'_>> = sampling
             .iter()
             .enumerate()
@@ -205,7 +207,7 @@ impl Worker {
                     params: sequence.params(),
                     counts: sequence.counts(),
                     token_index: sequence.tokens().len() as u64,
-                    banned: if sequence.ignores_end() { &self.end_tokens } else { &[] },
+                    banned: &banned[row],
                     mask: sequence.mask(),
                 }
             })

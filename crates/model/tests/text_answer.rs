@@ -4,7 +4,7 @@ mod text_support;
 
 use std::sync::Arc;
 
-use attentionstore_model::text::{AnswerText, FinishedText, StopStrings, TextError, TextModel, Tokenizer};
+use attentionstore_model::text::{AnswerText, FinishedText, StopRule, StopStrings, TextError, TextModel, Tokenizer};
 use attentionstore_output::{End, Format, Part, Reading, Tool};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -122,6 +122,59 @@ fn check_random(model: &TextModel, tokens: &[Index], cuts: &[(Index, usize)], by
         tokens.iter().map(|token| token.index(if bytes_only { 270 } else { size }) as u32).collect();
     check(model, &tokens, &[]);
     check(model, &tokens, &stops_for(&model.tokenizer, &tokens, cuts));
+}
+
+/// As `expected_text`, for an answer that ends with the first stop string that is complete behind its first `after` tokens.
+fn expected_with_stop(
+    tokenizer: &Tokenizer,
+    tokens: &[u32],
+    stops: &[String],
+    after: usize,
+) -> (String, Option<String>) {
+    let (text, _) = expected_text(tokenizer, tokens, &[]);
+    let (early, _) = expected_text(tokenizer, &tokens[..after.min(tokens.len())], &[]);
+    for end in early.len() + 1..=text.len() {
+        let found = stops.iter().filter(|stop| text.as_bytes()[..end].ends_with(stop.as_bytes()));
+        if let Some(length) = found.map(String::len).max() {
+            return (text[..end].to_owned(), Some(text[end - length..end].to_owned()));
+        }
+    }
+    (text, None)
+}
+
+#[test]
+fn an_included_stop_string_ends_the_text_and_none_counts_within_the_first_tokens() {
+    let mut stopped = 0;
+    for (name, _) in FAMILIES {
+        let model = family(name);
+        let words = "The end of one, the end of another: the end. And the end is \u{e9}t\u{e9}, the end";
+        let tokens = model.tokenizer.encode(words, false).unwrap();
+        for stop in ["end", "the end", "nd of", "\u{e9}t", "e", "never"].map(str::to_owned) {
+            for after in [0, 1, 3, 4, 5, 9, 100] {
+                let stops = vec![stop.clone()];
+                let rule = StopRule { after: after as u32, included: true };
+                let strings = Arc::new(StopStrings::new(&stops).unwrap().ruled(rule));
+                let mut answer = AnswerText::new(model.tokenizer.clone(), strings);
+                let (mut text, mut found) = (String::new(), None);
+                for &token in &tokens {
+                    let delta = answer.push(token);
+                    text += &content(&delta.parts);
+                    found = delta.stopped;
+                    if found.is_some() {
+                        break;
+                    }
+                }
+                stopped += usize::from(found.is_some());
+                let finished = answer.finish(End::Whole);
+                text += &content(&finished.rest);
+                let expected = expected_with_stop(&model.tokenizer, &tokens, &stops, after);
+                assert_eq!((&text, &found), (&expected.0, &expected.1), "{name}: {stop} after {after}");
+                let inside = expected_inside(&model.tokenizer, &tokens, &text);
+                assert_eq!((finished.inside_tokens, finished.inside_bytes), inside, "{name}: {stop}");
+            }
+        }
+    }
+    assert!(stopped > 50, "{stopped} answers were stopped");
 }
 
 #[test]

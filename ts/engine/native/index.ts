@@ -141,7 +141,7 @@ function engineInfo(native: BindingInfo): EngineInfo {
 }
 
 function nativeSequence(spec: SequenceSpec): BindingSequence {
-  const { sampling } = spec
+  const { sampling, badWords = [] } = spec
   return {
     sequence: spec.sequence,
     tokens: spec.tokens,
@@ -161,6 +161,10 @@ function nativeSequence(spec: SequenceSpec): BindingSequence {
     stop: [...spec.stop],
     stopTokens: [...spec.stopTokens],
     ignoreEos: spec.ignoreEos,
+    includeStop: spec.includeStop ?? false,
+    minTokens: spec.minTokens ?? 0,
+    badWordTokens: Uint32Array.from(badWords.flat()),
+    badWordLengths: Uint32Array.from(badWords, word => word.length),
     maxTokens: spec.maxTokens,
     ...(spec.output === undefined ? {} : { output: nativeOutput(spec.output) }),
   }

@@ -11,12 +11,20 @@ const letters = [...new TextEncoder().encode('etaoinshrdlucmf  .\n')]
 /** Letters, pairs, and now and then a byte that is no character by itself. */
 const alphabet = [...letters, ...letters, ...letters, ...letters, ...letters, ...letters, ...Array.from({ length: VOCABULARY_SIZE - 260 }, (_, i) => 260 + i), 0xc3, 0xa9]
 
-/** @param allowed The tokens to choose from; null: any. */
-export function sampleToken(state: number, sampling: SamplingParams, index: number, ignoreEos: boolean, allowed: readonly number[] | null = null): number {
+export interface Choice {
+  /** No end comes. */
+  readonly ignoreEos: boolean
+  readonly banned: ReadonlySet<number>
+  /** The tokens to choose from; null: any that are not banned. */
+  readonly allowed: readonly number[] | null
+}
+
+/** null: no token is left. */
+export function sampleToken(state: number, sampling: SamplingParams, index: number, { ignoreEos, banned, allowed }: Choice): number | null {
   const chance = sampling.temperature === 0 ? mix(state, 1) : mix(mix(mix(state, Number(sampling.seed & 0xffffffffn)), Number(sampling.seed >> 32n)), index)
-  if (allowed) return allowed[mix(chance, 2) % allowed.length] as number
-  if (!ignoreEos && chance % END_ODDS === 0) return TURN_END
-  return alphabet[mix(chance, 2) % alphabet.length] as number
+  if (!allowed && !ignoreEos && chance % END_ODDS === 0 && !banned.has(TURN_END)) return TURN_END
+  const among = banned.size === 0 ? (allowed ?? alphabet) : (allowed ?? alphabet).filter(token => !banned.has(token))
+  return among[mix(chance, 2) % among.length] ?? null
 }
 
 /** Log probabilities that look like some: the sampled token first, then its neighbours in the alphabet. */

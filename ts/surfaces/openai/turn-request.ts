@@ -6,6 +6,7 @@ import { CONVERSATION_ID } from '../../protocol/schemas/conversations.js'
 import type { TurnRequest, TurnTools } from '../../service/types.js'
 import { onlyConstraint } from '../constraints.js'
 import { inVocabulary, samplingParams, wellFormed, type SamplingWishes } from '../turn-fields.js'
+import { answerRules } from './answer-rules.js'
 import { askedConstraints } from './structure.js'
 import type { generationFields } from './schemas/generation.js'
 
@@ -42,6 +43,7 @@ export function turnRequest(fields: GenerationFields, info: EngineInfo, parts: T
     stop: stopStrings(fields.stop),
     stopTokens: inVocabulary(fields.stop_token_ids ?? [], info, 'stop_token_ids'),
     ignoreEos: fields.ignore_eos ?? false,
+    ...answerRules(fields, parts.maxTokens),
     maxTokens: parts.maxTokens,
     truncation: fields.truncation ?? 'disabled',
     ...(parts.tools ? { tools: parts.tools } : {}),

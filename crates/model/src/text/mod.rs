@@ -35,6 +35,6 @@ pub use gguf::{GgufTokenizer, TokenType};
 pub use message::{ChatMessage, Ending, StoredAnswer, Tool, ToolCall};
 pub use model::TextModel;
 pub use pace::Pace;
-pub use stops::StopStrings;
+pub use stops::{StopRule, StopStrings};
 pub use template::{ChatDate, ChatTemplate, TemplateTokens};
 pub use tokenizer::{Specials, Tokenizer};

@@ -9,9 +9,13 @@ export const MAX_STOPS = 16
 export const MAX_STOP_LENGTH = 1024
 /** Most alternatives a token's log probabilities list. */
 export const MAX_TOP_LOGPROBS = 20
+/** Most words of `bad_words`, and most UTF-16 units of one. */
+export const MAX_BAD_WORDS = 128
+export const MAX_BAD_WORD_LENGTH = 256
 /** Most tokens of `logit_bias`. */
 export const MAX_LOGIT_BIASES = 1024
 
+const minTokens = z.int().min(0).max(0x7fff_ffff)
 export const tokenId = z.int().nonnegative().max(0xffff_ffff)
 const stopString = z.string().min(1).max(MAX_STOP_LENGTH)
 
@@ -37,6 +41,11 @@ export const generationFields = {
   stop: z.union([stopString, z.array(stopString).max(MAX_STOPS)]).nullish(),
   stop_token_ids: z.array(tokenId).max(MAX_STOPS).nullish(),
   ignore_eos: z.boolean().nullish(),
+  min_tokens: minTokens.nullish().meta({ description: 'the answer does not end before it has so many tokens. default: 0' }),
+  min_new_tokens: minTokens.nullish().meta({ description: 'another name of min_tokens, which goes before it' }),
+  bad_words: z.array(z.string().min(1).max(MAX_BAD_WORD_LENGTH)).max(MAX_BAD_WORDS).nullish().meta({ description: 'words that the answer does not contain' }),
+  include_stop_str_in_output: z.boolean().nullish().meta({ description: 'true: a stop string is the end of the text' }),
+  no_stop_trim: z.boolean().nullish().meta({ description: 'another name of include_stop_str_in_output, which goes before it' }),
   cache_salt: z.string().max(256).nullish(),
   conversation: conversationId.nullish(),
   session_id: conversationId.nullish().meta({ description: 'another name of conversation, which goes before it' }),
