@@ -70,6 +70,8 @@ pub struct BindingSequence {
     pub bad_word_tokens: Uint32Array,
     pub bad_word_lengths: Uint32Array,
     pub max_tokens: u32,
+    /// Absent: the prompt's tokens get no log probabilities.
+    pub prompt_logprobs: Option<u32>,
     /// Absent: the answer is content.
     pub output: Option<BindingOutput>,
 }
@@ -123,6 +125,7 @@ impl BindingSequence {
             include_stop: self.include_stop,
             bans: Bans { ignore_eos: self.ignore_eos, min_tokens: self.min_tokens, words },
             max_tokens: self.max_tokens,
+            prompt_logprobs: self.prompt_logprobs,
             output: self.output.map(BindingOutput::into_reading).transpose()?,
             constraint: None,
         };

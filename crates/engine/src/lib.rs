@@ -25,6 +25,7 @@ mod options;
 mod outbox;
 mod panics;
 pub mod plan;
+mod prompt_scores;
 #[cfg(all(test, feature = "shuttle"))]
 mod protocol_model;
 mod room;

@@ -32,6 +32,8 @@ pub struct SequenceSpec {
     pub bans: Bans,
     /// Most tokens to sample.
     pub max_tokens: u32,
+    /// `Some(n)`: rows of the prompt are told the log probability of the prompt's next token, with the `n` likeliest ones.
+    pub prompt_logprobs: Option<u32>,
     /// How its answer is read; none: all of it is content. Taken when the sequence is added.
     pub output: Option<Reading>,
     /// Says which tokens may come; none: any may.
@@ -238,6 +240,14 @@ impl Sequence {
         Err(EngineError::Protocol { detail })
     }
 
+    /// The prompt tokens that the rows of `row` are asked about, each the one behind its row, and how many alternatives
+    /// are told.
+    pub fn asked_about(&self, row: &PlanRow) -> (&[u32], u32) {
+        let Some(top) = self.spec.prompt_logprobs else { return (&[], 0) };
+        let behind = |index: u32| (index as usize + 1).min(self.prompt_len);
+        (&self.tokens[behind(row.from)..behind(row.from + row.count)], top)
+    }
+
     fn view_parameters(&self) -> Option<ViewParameters> {
         self.spec.view.map(|view| view.parameters())
     }
@@ -393,6 +403,7 @@ mod tests {
             include_stop: false,
             bans: Bans::default(),
             max_tokens: 100,
+            prompt_logprobs: None,
             output: None,
             constraint: None,
         };
@@ -422,6 +433,33 @@ mod tests {
         );
         kept.extend(['a', 'b'].map(token));
         assert_eq!(finished.tail_key, Some(keys.block(&ROOT, 0, &kept, None)));
+    }
+
+    #[test]
+    fn rows_are_asked_about_the_prompt_tokens_behind_them_and_rows_of_the_answer_about_none() {
+        let tokenizer = Arc::new(Tokenizer::from_json(Path::new("tokenizer.json"), TOKENIZER).unwrap());
+        let stops = Arc::new(StopStrings::new::<&str>(&[]).unwrap());
+        let spec = SequenceSpec {
+            sequence: 1,
+            tokens: vec![10, 11, 12, 13],
+            root: ROOT,
+            view: None,
+            sampling: SamplingParams::greedy(),
+            stop_tokens: Vec::new(),
+            include_stop: false,
+            bans: Bans::default(),
+            max_tokens: 100,
+            prompt_logprobs: Some(3),
+            output: None,
+            constraint: None,
+        };
+        let makers = MaskMakers::new(Arc::default());
+        let sequence = Sequence::new(spec, AnswerText::new(tokenizer, stops), 256, &makers).unwrap();
+        let row = |from, count| PlanRow { sequence: 1, from, count, sample: false };
+        assert_eq!(sequence.asked_about(&row(0, 2)), (&[11, 12][..], 3));
+        assert_eq!(sequence.asked_about(&row(2, 2)), (&[13][..], 3));
+        assert_eq!(sequence.asked_about(&row(3, 1)), (&[][..], 3));
+        assert_eq!(sequence.asked_about(&row(4, 1)), (&[][..], 3));
     }
 
     #[test]

@@ -148,7 +148,7 @@ fn an_included_stop_string_ends_the_text_and_none_counts_within_the_first_tokens
     for (name, _) in FAMILIES {
         let model = family(name);
         let words = "The end of one, the end of another: the end. And the end is \u{e9}t\u{e9}, the end";
-        let tokens = model.tokenizer.encode(words, false).unwrap();
+        let tokens = model.tokenizer.encode(words, attentionstore_model::text::Specials::Plain).unwrap();
         for stop in ["end", "the end", "nd of", "\u{e9}t", "e", "never"].map(str::to_owned) {
             for after in [0, 1, 3, 4, 5, 9, 100] {
                 let stops = vec![stop.clone()];

@@ -156,6 +156,7 @@ impl Ground {
             include_stop: false,
             bans: Bans { ignore_eos: true, ..Bans::default() },
             max_tokens: 8,
+            prompt_logprobs: None,
         }
     }
 

@@ -181,6 +181,7 @@ impl Driver {
             include_stop: false,
             bans: Bans { ignore_eos: true, ..Bans::default() },
             max_tokens: 100,
+            prompt_logprobs: None,
             output: None,
             constraint,
         };
