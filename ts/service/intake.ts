@@ -11,6 +11,7 @@ import type { Core } from '../scheduler/core/core.js'
 import { Sequence } from '../scheduler/sequence/sequence.js'
 import type { StartFinder } from '../scheduler/sequence/start-finder.js'
 import { badWordTokens } from './bad-words.js'
+import { scoredTop } from './scored-prompts.js'
 import { chatText, messageTexts, toolsText } from './messages.js'
 import { callIds } from './call-ids.js'
 import { compileConstraint } from './constraint.js'
@@ -55,7 +56,7 @@ export class IntakeDesk {
     const spec = { ...this.#specOf(request, prompt, ticket), badWords, ...(constraint === undefined ? {} : { constraint }) }
     const starts = await this.#starts.find(spec)
     const newCallId = callIds(this.#core.engine.info.outputFormat, callsIn(request))
-    const turn = new TurnOutput(resolution.id, () => onCancel(sequence), newCallId, prompt.tokens.length)
+    const turn = new TurnOutput(resolution.id, () => onCancel(sequence), newCallId, prompt.tokens.length, request.promptLogprobs ? prompt.tokens : null)
     const answer = resolution.parent === null ? null : new AnswerHash(resolution.parent)
     const { systemTokens, withoutReasoning } = prompt
     const wishes = { retention: request.retention ?? 'none', systemTokens, withoutReasoning }
@@ -127,6 +128,7 @@ export class IntakeDesk {
       ignoreEos: request.ignoreEos,
       minTokens: request.minTokens ?? 0,
       includeStop: request.includeStop ?? false,
+      ...(request.promptLogprobs ? { promptLogprobs: scoredTop(request.promptLogprobs, tokens.length) } : {}),
       maxTokens: Math.max(1, Math.min(request.maxTokens ?? room, room)),
       ...(request.prompt.kind === 'chat' ? { output: readingOf(request, startsInReasoning) } : {}),
     }

@@ -2,7 +2,7 @@
 
 import type { PageQuery } from '../conversations/query.js'
 import type { Retention } from '../placement/retention.js'
-import type { FinishReason, SamplingParams, TierName, TokenLogprob, ToolChoice, ToolDefinition } from '../engine/types.js'
+import type { FinishReason, SamplingParams, ScoredToken, TierName, TokenLogprob, ToolChoice, ToolDefinition } from '../engine/types.js'
 import type { ApiError, CacheMap, DownLane, LowerTierName, RequestRecord, WhatIf } from '../protocol/index.js'
 
 /** A piece of a message. Templates render text; a further kind joins this union where something reads it. */
@@ -89,6 +89,8 @@ export interface TurnRequest {
   readonly includeStop?: boolean
   /** null: what fits in the context. */
   readonly maxTokens: number | null
+  /** The prompt's tokens get log probabilities, each with `top` alternatives; `field` asks for them. Without truncation only. @default none */
+  readonly promptLogprobs?: { readonly top: number; readonly field: string } | undefined
   /** `auto`: what is longer than the context goes on with a part of it; `disabled`: it is refused. */
   readonly truncation: Truncation
   /** Absent: the prompt names no tools. */
@@ -131,7 +133,7 @@ export interface TurnUsage {
   readonly ttftWithoutReuseMs: number | null
 }
 
-export type MissedPrompt = Readonly<Record<'neverSeen' | 'reasoningDropped' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
+export type MissedPrompt = Readonly<Record<'neverSeen' | 'reasoningDropped' | 'promptScored' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
 
 export type TurnEvent =
   /**
@@ -147,11 +149,20 @@ export type TurnEvent =
   /** `finish`: any word of the engine's; surfaces map those that their format has, and have a word for the others. */
   | { readonly type: 'done'; readonly finish: FinishReason; readonly stopReason: string | number | null; readonly usage: TurnUsage }
 
+/** A prompt whose request asks about its tokens. */
+export interface ScoredPrompt {
+  readonly tokens: Uint32Array
+  /** Of each token but the first. */
+  readonly scores: readonly ScoredToken[]
+}
+
 /** One running turn. Iterating yields parts of the answer and one `done`; a failure throws an ApiError. */
 export interface Turn extends AsyncIterable<TurnEvent> {
   /** Both are known once the request is accepted. */
   readonly conversation: string
   readonly promptTokens: number
+  /** Where the request asks about its prompt; whole once the first event has come. */
+  readonly scoredPrompt?: ScoredPrompt | undefined
   /** Ends the generation within two steps. Idempotent; safe after the end. */
   cancel(): void
 }

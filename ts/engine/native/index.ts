@@ -166,6 +166,7 @@ function nativeSequence(spec: SequenceSpec): BindingSequence {
     badWordTokens: Uint32Array.from(badWords.flat()),
     badWordLengths: Uint32Array.from(badWords, word => word.length),
     maxTokens: spec.maxTokens,
+    ...(spec.promptLogprobs === undefined ? {} : { promptLogprobs: spec.promptLogprobs }),
     ...(spec.output === undefined ? {} : { output: nativeOutput(spec.output) }),
   }
 }

@@ -20,7 +20,7 @@ import { bannedNow } from './bans.js'
 import { computeRows, type SlotContent } from './content.js'
 import { ContractViolation } from './hazards.js'
 import { simulatedOptions, type SimulatedOptions } from './options.js'
-import { logprobOf, sampleToken } from './sampler.js'
+import { logprobOf, sampleToken, scoresOf } from './sampler.js'
 import { SimulatedSequence } from './sequence.js'
 import { blockSizes } from './slots.js'
 import { SimulatedText } from './text.js'
@@ -281,8 +281,9 @@ export class SimulatedEngine implements Engine {
     const contents = slots.map(slot => this.#transfers.hbm[slot as number] as SlotContent)
     const state = computeRows(contents, from - hidden, to - hidden, position => sequence.tokens[position + hidden] as number)
     const filled = sequence.fill(from, to)
-    if (!sample) return { ...nothing, status: 'ok', filled }
-    return { ...this.#sample(sequence, state, to), status: 'ok', filled, sequence: id }
+    const scored = scoresOf(sequence.spec, from, to)
+    const computed = { ...nothing, status: 'ok', filled, ...(scored.length > 0 ? { scored } : {}) } as const
+    return sample ? { ...computed, ...this.#sample(sequence, state, to) } : computed
   }
 
   #late(sequence: SimulatedSequence, nothing: Omit<RowResult, 'status'>): RowResult {

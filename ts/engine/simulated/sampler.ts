@@ -1,6 +1,6 @@
 // The next token as a function of the state of the KV, the seed and the token index. Nothing else.
 
-import type { SamplingParams, TokenLogprob } from '../types.js'
+import type { SamplingParams, ScoredToken, SequenceSpec, TokenLogprob } from '../types.js'
 import { mix } from './content.js'
 import { TURN_END, VOCABULARY_SIZE } from './vocabulary.js'
 
@@ -32,4 +32,13 @@ export function logprobOf(token: number, top: number): TokenLogprob {
   const at = alphabet.indexOf(token)
   const likeliest = Array.from({ length: top }, (_, i) => [alphabet[(at + i + alphabet.length) % alphabet.length] as number, -0.5 - i] as const)
   return { token, logprob: -0.5, top: likeliest }
+}
+
+/** Of the prompt tokens behind rows [from, to), where their request asks about them: each is the likeliest one. */
+export function scoresOf({ tokens, promptLogprobs }: SequenceSpec, from: number, to: number): ScoredToken[] {
+  if (promptLogprobs === undefined) return []
+  return Array.from(tokens.subarray(from + 1, to + 1), token => {
+    const { logprob, top } = logprobOf(token, promptLogprobs)
+    return { logprob, rank: 1, top }
+  })
 }

@@ -63,6 +63,7 @@ export class ReplyReader {
     const now = this.#core.clock.now()
     sequence.trail.add(from < sequence.promptLength ? 'prefill' : 'decode', now - stepMs, now)
     const to = from + count
+    if (row.scored !== undefined) sequence.turn.scored(from, row.scored)
     countComputed(this.#core.directory, sequence, from, to)
     sequence.progress.advance(from, to)
     sequence.serving.settle()

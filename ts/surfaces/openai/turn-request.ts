@@ -21,6 +21,7 @@ export interface TurnParts {
   readonly prompt: TurnRequest['prompt']
   readonly maxTokens: number | null
   readonly logprobs: number | null
+  readonly promptLogprobs?: TurnRequest['promptLogprobs']
   readonly tools?: TurnTools | undefined
   /** The field that says which tool to call. @default tool_choice */
   readonly choiceField?: string
@@ -45,6 +46,7 @@ export function turnRequest(fields: GenerationFields, info: EngineInfo, parts: T
     ignoreEos: fields.ignore_eos ?? false,
     ...answerRules(fields, parts.maxTokens),
     maxTokens: parts.maxTokens,
+    ...(parts.promptLogprobs ? { promptLogprobs: parts.promptLogprobs } : {}),
     truncation: fields.truncation ?? 'disabled',
     ...(parts.tools ? { tools: parts.tools } : {}),
     ...(constraint && asked[0] ? { constraint, constraintField: asked[0].param } : {}),

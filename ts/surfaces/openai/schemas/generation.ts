@@ -46,6 +46,7 @@ export const generationFields = {
   bad_words: z.array(z.string().min(1).max(MAX_BAD_WORD_LENGTH)).max(MAX_BAD_WORDS).nullish().meta({ description: 'words that the answer does not contain' }),
   include_stop_str_in_output: z.boolean().nullish().meta({ description: 'true: a stop string is the end of the text' }),
   no_stop_trim: z.boolean().nullish().meta({ description: 'another name of include_stop_str_in_output, which goes before it' }),
+  prompt_logprobs: z.int().min(0).max(MAX_TOP_LOGPROBS).nullish().meta({ description: 'log probabilities of the prompt, with so many alternatives a token' }),
   cache_salt: z.string().max(256).nullish(),
   conversation: conversationId.nullish(),
   session_id: conversationId.nullish().meta({ description: 'another name of conversation, which goes before it' }),
@@ -59,4 +60,6 @@ export const generationFields = {
 }
 
 export const promptTokens = z.array(tokenId).min(1)
-export const maxTokens = z.int().min(1).max(0x7fff_ffff)
+/** Most tokens that a field can name. */
+export const MOST_TOKENS = 0x7fff_ffff
+export const maxTokens = z.int().min(1).max(MOST_TOKENS)

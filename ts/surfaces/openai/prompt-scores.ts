@@ -1,0 +1,21 @@
+// Log probabilities of a prompt, as its request asks for them: prompt_logprobs, and echo beside logprobs.
+
+import { ApiError } from '../../protocol/errors.js'
+import type { TurnRequest } from '../../service/types.js'
+import type { GenerationFields } from './turn-request.js'
+
+/** What of a request asks about the prompt's tokens. */
+export interface ScoreWishes extends Pick<GenerationFields, 'prompt_logprobs' | 'stream' | 'truncation'> {
+  /** With `echo`: `logprobs` of the same completion; null: none. */
+  readonly echoed: number | null
+}
+
+/** @throws ApiError `invalid_value` where the fields do not go together. */
+export function askedScores({ prompt_logprobs: top, echoed, stream, truncation }: ScoreWishes): TurnRequest['promptLogprobs'] {
+  const asked = typeof top === 'number' ? top : null
+  if (asked === null && echoed === null) return undefined
+  const field = asked === null ? 'echo' : 'prompt_logprobs'
+  if (asked !== null && stream) throw new ApiError('invalid_value', 'prompt_logprobs: A stream does not have them. Set stream to false.', 'prompt_logprobs')
+  if (truncation === 'auto') throw new ApiError('invalid_value', `${field}: Log probabilities of a prompt need "truncation": "disabled".`, field)
+  return { top: Math.max(asked ?? 0, echoed ?? 0), field }
+}
