@@ -68,13 +68,19 @@ test('beside log probabilities the prompt’s tokens stand before those of the a
   const body = await complete(api, { prompt: 'so the é', echo: true, logprobs: 2 })
   const [{ text, logprobs }] = body.choices as [Choice]
   const rows = logprobs as Rows
-  t.is(rows.tokens.join(''), text)
+  // The beginning token is no part of the text.
+  const [beginning, ...named] = rows.tokens
+  t.deepEqual([beginning, named.join('')], ['<|endoftext|>', text])
   t.is(rows.tokens.length, body.usage.prompt_tokens + 4)
   for (const list of [rows.token_logprobs, rows.top_logprobs, rows.text_offset]) t.is(list.length, rows.tokens.length)
   t.deepEqual([rows.token_logprobs[0], rows.top_logprobs[0]], [null, null])
   t.true(rows.token_logprobs.slice(1).every(logprob => typeof logprob === 'number'))
   t.true(rows.top_logprobs.slice(1).every(top => Object.keys(top ?? {}).length > 0))
-  rows.tokens.forEach((token, i) => t.is(text.slice(rows.text_offset[i], (rows.text_offset[i] as number) + token.length), token))
+  t.deepEqual(rows.text_offset.slice(0, 2), [0, 0])
+  named.forEach((token, i) => {
+    const offset = rows.text_offset[i + 1] as number
+    t.is(text.slice(offset, offset + token.length), token)
+  })
   const { chunks } = await streamed(api, { prompt: 'so the é', echo: true, logprobs: 2 })
   t.deepEqual(chunks.flatMap(chunk => chunk.logprobs?.tokens ?? []), rows.tokens)
   t.deepEqual(chunks.flatMap(chunk => chunk.logprobs?.text_offset ?? []), rows.text_offset)
@@ -85,7 +91,7 @@ test('with no tokens asked for the prompt stands alone', async t => {
   const { choices, usage } = await complete(api, { prompt: 'the prompt', echo: true, logprobs: 0, max_tokens: 0 })
   const [choice] = choices as [Choice]
   t.deepEqual([choice.text, choice.finish_reason, usage.completion_tokens], ['the prompt', 'length', 0])
-  t.is(choice.logprobs?.tokens.join(''), 'the prompt')
+  t.is(choice.logprobs?.tokens.slice(1).join(''), 'the prompt')
   t.is(choice.logprobs?.tokens.length, usage.prompt_tokens)
   t.is((await streamed(api, { prompt: 'the prompt', echo: true, max_tokens: 0 })).text, 'the prompt')
   t.deepEqual(await errorOf(await api.post(COMPLETIONS, { prompt: 'x', max_tokens: 0 })), { status: 400, code: 'invalid_value', param: 'max_tokens' })
@@ -126,7 +132,7 @@ test('fields that do not go together are refused by name', async t => {
 })
 
 test('a prompt with more log probabilities than the limit is refused with both numbers', async t => {
-  const served = simulatedService({ modelContext: 100_000 }, { maxContext: 100_000 })
+  const served = simulatedService({ modelContext: 50_000, slots: { hbm: 800, dram: 128, ssd: 512 } }, { maxContext: 50_000 })
   const tokens = new Uint32Array(Math.ceil(MAX_PROMPT_LOGPROBS / 6) + 1).fill(97)
   const asked = { ...chat([]), prompt: { kind: 'tokens', tokens } as const, promptLogprobs: { top: 5, field: 'prompt_logprobs' } }
   const error = await t.throwsAsync<Error & { code: string; param: string }>(served.service.start(asked))
