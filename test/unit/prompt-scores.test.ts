@@ -1,7 +1,7 @@
 // Prompts that are echoed and scored: over the API, and what scoring does to reuse.
 
 import test from 'ava'
-import { MAX_PROMPT_LOGPROBS } from '../../ts/service/scored-prompts.js'
+import { MAX_PROMPT_LOGPROBS } from '../../ts/protocol/limits.js'
 import { ask, chat, readTurn, reusedTokens, simulatedService } from '../support/simulated-service.js'
 import { errorOf, openTestApi } from './support/api.js'
 import { openSimulatedApi } from './support/simulated-api.js'
@@ -132,13 +132,23 @@ test('fields that do not go together are refused by name', async t => {
 })
 
 test('a prompt with more log probabilities than the limit is refused with both numbers', async t => {
-  const served = simulatedService({ modelContext: 50_000, slots: { hbm: 800, dram: 128, ssd: 512 } }, { maxContext: 50_000 })
+  const served = simulatedService({ modelContext: 12_000, slots: { hbm: 256, dram: 128, ssd: 512 } }, { maxContext: 12_000 })
   const tokens = new Uint32Array(Math.ceil(MAX_PROMPT_LOGPROBS / 6) + 1).fill(97)
   const asked = { ...chat([]), prompt: { kind: 'tokens', tokens } as const, promptLogprobs: { top: 5, field: 'prompt_logprobs' } }
   const error = await t.throwsAsync<Error & { code: string; param: string }>(served.service.start(asked))
   t.deepEqual([error.code, error.param], ['invalid_value', 'prompt_logprobs'])
   t.true(error.message.includes(`${tokens.length * 6}`) && error.message.includes(`${MAX_PROMPT_LOGPROBS}`))
   await served.close()
+})
+
+test('prompts that have more log probabilities together than the limit are refused, and none goes on', async t => {
+  const api = await openSimulatedApi(t)
+  const prompt = Array.from({ length: 7 }, () => Array.from({ length: 500 }, () => 97))
+  const response = await api.post(COMPLETIONS, { prompt, prompt_logprobs: 20, max_tokens: 500, ignore_eos: true })
+  t.deepEqual(await errorOf(response), { status: 400, code: 'invalid_value', param: 'prompt_logprobs' })
+  t.is((await api.post(COMPLETIONS, { prompt: prompt.slice(1), prompt_logprobs: 20, max_tokens: 1 })).status, 200)
+  const { queued, preparing, running } = api.service.counters()
+  t.deepEqual([queued, preparing, running], [0, 0, 0])
 })
 
 const ids = (count: number): Uint32Array => Uint32Array.from({ length: count }, (_, i) => 97 + ((i * 7) % 20))

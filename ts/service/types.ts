@@ -89,8 +89,8 @@ export interface TurnRequest {
   readonly includeStop?: boolean
   /** null: what fits in the context. */
   readonly maxTokens: number | null
-  /** The prompt's tokens get log probabilities, each with `top` alternatives; `field` asks for them. Without truncation only. @default none */
-  readonly promptLogprobs?: { readonly top: number; readonly field: string } | undefined
+  /** The prompt's tokens get log probabilities. Without truncation only. @default none */
+  readonly promptLogprobs?: PromptQuestion | undefined
   /** `auto`: what is longer than the context goes on with a part of it; `disabled`: it is refused. */
   readonly truncation: Truncation
   /** Absent: the prompt names no tools. */
@@ -148,6 +148,12 @@ export type TurnEvent =
   | { readonly type: 'arguments'; readonly text: string }
   /** `finish`: any word of the engine's; surfaces map those that their format has, and have a word for the others. */
   | { readonly type: 'done'; readonly finish: FinishReason; readonly stopReason: string | number | null; readonly usage: TurnUsage }
+
+/** What is asked about a prompt's tokens: their log probabilities, each with `top` alternatives. `field` of the request asks. */
+export interface PromptQuestion {
+  readonly top: number
+  readonly field: string
+}
 
 /** A prompt whose request asks about its tokens. */
 export interface ScoredPrompt {

@@ -12,7 +12,7 @@ import { completionFields } from '../fields/tables.js'
 import { echoed } from '../format/echo.js'
 import { completionBody, completionChunks } from '../format/completions.js'
 import { responseHead } from '../format/head.js'
-import { askedScores } from '../prompt-scores.js'
+import { askedScores, checkScored } from '../prompt-scores.js'
 import { CompletionRequest } from '../schemas/completions.js'
 import { turnRequest } from '../turn-request.js'
 
@@ -44,6 +44,7 @@ export const completions: SurfaceRoute['handler'] = async ({ body, caller, reque
     }),
   )
   const turns = await startTurns(requests, signal, context)
+  checkScored(turns, promptLogprobs)
   const head = responseHead('cmpl', model, context)
   const headers = { 'x-conversation-id': turns[0]?.conversation ?? '', ...ignoredFieldsHeader(ignored) }
   const form = { logprobs: fields.logprobs ?? null, promptLogprobs: fields.prompt_logprobs ?? null, echoes }
