@@ -1,4 +1,4 @@
-// What an engine keeps to beside sampling: least length, words that must not come, stop strings that stay.
+// Rules of an answer beside sampling, as every engine keeps them: least length, bad words, stop strings that stay.
 
 import type { RowResult, SequenceSpec } from '../../ts/engine/types.js'
 import { greedy } from '../support/sampling.js'

@@ -99,9 +99,7 @@ test('bad words do not come, over the API', async t => {
     return ((await response.json()) as { choices: [{ message: { content: string } }] }).choices[0].message.content
   }
   const free = await answer({})
-  const [letter] = [...free].filter(character => /[a-z]/.test(character))
   const vowelless = await answer({ bad_words: ['a', 'e', 'i', 'o', 'u', 'th', 'he', 'in', 'er', 'an', 're', 'on', 'at', 'us', 'e ', ' t'] })
-  t.truthy(letter)
   t.regex(free, /[aeiou]/)
   t.notRegex(vowelless, /[aeiou]/)
 })

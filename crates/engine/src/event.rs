@@ -76,7 +76,15 @@ pub struct RowResult {
 
 impl RowResult {
     pub fn without_work(sequence: u32, status: RowStatus) -> Self {
-        Self { sequence, status, sampled: None, parts: Vec::new(), scored: Vec::new(), filled: Vec::new(), finished: None }
+        Self {
+            sequence,
+            status,
+            sampled: None,
+            parts: Vec::new(),
+            scored: Vec::new(),
+            filled: Vec::new(),
+            finished: None,
+        }
     }
 }
 

@@ -86,5 +86,8 @@ fn where_a_mask_leaves_only_what_is_banned_the_answer_ends() {
         spec.stop_tokens = vec![40];
         spec.bans = Bans { min_tokens: 3, ..Bans::default() };
     };
-    assert_eq!(answer(&mut driver, 2, 8, short, Some(Box::new(Only(40)))), (vec![], Some(Finish::NoneAllowed)));
+    assert_eq!(
+        answer(&mut driver, 2, 8, short, Some(Box::new(Only(40)))),
+        (vec![], Some(Finish::NoneAllowed))
+    );
 }

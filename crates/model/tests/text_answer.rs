@@ -4,7 +4,9 @@ mod text_support;
 
 use std::sync::Arc;
 
-use attentionstore_model::text::{AnswerText, FinishedText, StopRule, StopStrings, TextError, TextModel, Tokenizer};
+use attentionstore_model::text::{
+    AnswerText, FinishedText, StopRule, StopStrings, TextError, TextModel, Tokenizer,
+};
 use attentionstore_output::{End, Format, Part, Reading, Tool};
 use proptest::prelude::*;
 use proptest::sample::Index;

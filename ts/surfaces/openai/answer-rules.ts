@@ -3,7 +3,7 @@
 import { ApiError } from '../../protocol/errors.js'
 import type { TurnRequest } from '../../service/types.js'
 import { wellFormed } from '../turn-fields.js'
-import type { GenerationFields } from './turn-request.js'
+import type { GenerationFields } from './schemas/generation.js'
 
 type Rules = Pick<TurnRequest, 'minTokens' | 'badWords' | 'includeStop'>
 

@@ -3,9 +3,9 @@
 import { ApiError } from '../../protocol/errors.js'
 import { MAX_PROMPT_LOGPROBS } from '../../protocol/limits.js'
 import type { PromptQuestion, Turn } from '../../service/types.js'
-import type { GenerationFields } from './turn-request.js'
+import type { GenerationFields } from './schemas/generation.js'
 
-/** What of a request asks about the prompt's tokens. */
+/** The fields that ask about the prompt's tokens. */
 export interface ScoreWishes extends Pick<GenerationFields, 'prompt_logprobs' | 'stream' | 'truncation'> {
   /** With `echo`: `logprobs` of the same completion; null: none. */
   readonly echoed: number | null

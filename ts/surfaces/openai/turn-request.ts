@@ -1,6 +1,5 @@
 // From a validated body to what the service is asked for: defaults are applied here, and ids held against the vocabulary.
 
-import type { z } from 'zod'
 import type { EngineInfo, SamplingParams } from '../../engine/types.js'
 import { CONVERSATION_ID } from '../../protocol/schemas/conversations.js'
 import type { TurnRequest, TurnTools } from '../../service/types.js'
@@ -8,10 +7,7 @@ import { onlyConstraint } from '../constraints.js'
 import { inVocabulary, samplingParams, wellFormed, type SamplingWishes } from '../turn-fields.js'
 import { answerRules } from './answer-rules.js'
 import { askedConstraints } from './structure.js'
-import type { generationFields } from './schemas/generation.js'
-
-/** The fields that chat completions and completions share. */
-export type GenerationFields = z.output<z.ZodObject<typeof generationFields>>
+import type { GenerationFields } from './schemas/generation.js'
 
 export interface TurnParts {
   readonly requestId: string

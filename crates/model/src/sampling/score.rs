@@ -46,6 +46,9 @@ mod tests {
         let total: f64 = logits.iter().map(|&logit| f64::from(logit).exp()).sum();
         let expected = |token: usize| (f64::from(logits[token]) - total.ln()) as f32;
         let scored = score(&logits, &ScoreRequest { row: 0, token: 0, top: 2 });
-        assert_eq!(scored, Scored { logprob: expected(0), rank: 3, top: vec![(1, expected(1)), (2, expected(2))] });
+        assert_eq!(
+            scored,
+            Scored { logprob: expected(0), rank: 3, top: vec![(1, expected(1)), (2, expected(2))] }
+        );
     }
 }

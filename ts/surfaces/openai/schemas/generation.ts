@@ -41,12 +41,12 @@ export const generationFields = {
   stop: z.union([stopString, z.array(stopString).max(MAX_STOPS)]).nullish(),
   stop_token_ids: z.array(tokenId).max(MAX_STOPS).nullish(),
   ignore_eos: z.boolean().nullish(),
-  min_tokens: minTokens.nullish().meta({ description: 'the answer does not end before it has so many tokens. default: 0' }),
+  min_tokens: minTokens.nullish().meta({ description: 'the number of tokens that the answer has at least. default: 0' }),
   min_new_tokens: minTokens.nullish().meta({ description: 'another name of min_tokens, which goes before it' }),
   bad_words: z.array(z.string().min(1).max(MAX_BAD_WORD_LENGTH)).max(MAX_BAD_WORDS).nullish().meta({ description: 'words that the answer does not contain' }),
   include_stop_str_in_output: z.boolean().nullish().meta({ description: 'true: a stop string is the end of the text' }),
   no_stop_trim: z.boolean().nullish().meta({ description: 'another name of include_stop_str_in_output, which goes before it' }),
-  prompt_logprobs: z.int().min(0).max(MAX_TOP_LOGPROBS).nullish().meta({ description: 'log probabilities of the prompt, with so many alternatives a token' }),
+  prompt_logprobs: z.int().min(0).max(MAX_TOP_LOGPROBS).nullish().meta({ description: 'log probabilities of the prompt; the number of alternatives a token' }),
   cache_salt: z.string().max(256).nullish(),
   conversation: conversationId.nullish(),
   session_id: conversationId.nullish().meta({ description: 'another name of conversation, which goes before it' }),
@@ -58,6 +58,9 @@ export const generationFields = {
     .meta({ description: 'auto: a conversation longer than the context continues with its head and latest part. default: disabled' }),
   ...structureFields,
 }
+
+/** The fields that chat completions and completions share. */
+export type GenerationFields = z.output<z.ZodObject<typeof generationFields>>
 
 export const promptTokens = z.array(tokenId).min(1)
 /** Most tokens that a field can name. */

@@ -11,9 +11,7 @@ use attentionstore_cuda::{CudaError, Device, Kernels};
 use super::plan::{ADJUSTMENTS_MOST, ALIGNMENT, mask_bytes};
 use super::sample_plan::SamplePlan;
 use crate::error::ModelError;
-use crate::sampling::{
-    SampleOutcome, SampleRequest, Sampled, ScoreRequest, Scored, TokenMask, sample,
-};
+use crate::sampling::{SampleOutcome, SampleRequest, Sampled, ScoreRequest, Scored, TokenMask, sample};
 
 /// Copies are of whole pieces of this many bytes.
 const COPIED: usize = 16;
@@ -123,10 +121,16 @@ impl Sampler {
         requests: &[(ScoreRequest, usize)],
     ) -> Result<Vec<Option<Scored>>, CudaError> {
         let tokens: Vec<u32> = requests.iter().map(|(request, _)| request.token).collect();
-        let tops = requests.iter().map(|(request, _)| request.top.min(vocabulary as u32).min(MOST_TOP as u32));
+        let tops =
+            requests.iter().map(|(request, _)| request.top.min(vocabulary as u32).min(MOST_TOP as u32));
         let asked: Vec<LogProbabilityRequest> = (0..)
             .zip(requests.iter().zip(tops))
-            .map(|(sample, ((_, row), top))| LogProbabilityRequest { row: *row as u32, sample, top, unused: 0 })
+            .map(|(sample, ((_, row), top))| LogProbabilityRequest {
+                row: *row as u32,
+                sample,
+                top,
+                unused: 0,
+            })
             .collect();
         // The tokens travel in the place of choices: there are none to make.
         self.place(self.choices, &tokens);
@@ -136,7 +140,8 @@ impl Sampler {
         unsafe { kernels.send(stream, &self.up, self.sent, start + bytes_of(&asked).len()) }?;
         let (requests_on_card, tokens, answers) = (self.log_probabilities, self.choices, self.answers);
         let count = asked.len();
-        let ask = LogProbabilities { requests: requests_on_card, count, logits, rows, vocabulary, tokens, answers };
+        let ask =
+            LogProbabilities { requests: requests_on_card, count, logits, rows, vocabulary, tokens, answers };
         kernels.log_probabilities(stream, &ask)?;
         let bytes = self.offset(answers) + count * size_of::<LogProbabilityAnswer>();
         // SAFETY: it is read only after the synchronisation, and lives as long as `self`.
