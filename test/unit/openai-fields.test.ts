@@ -117,7 +117,7 @@ test('values of served and accepted fields that the server does not have are ref
     ['tool_choice.type', { tools: [{ type: 'function', function: { name: 'a' } }], tool_choice: { type: 'file_search' } }],
     ['n', { n: 2 }],
     ['n', { n: 0 }],
-    ['prompt_logprobs', { prompt_logprobs: 0 }],
+    ['echo', { echo: true }],
     ['add_generation_prompt', { add_generation_prompt: false }],
   ]
   for (const [param, body] of cases) {
