@@ -42,8 +42,8 @@ export class ReplyReader {
   }
 
   #learnCosts(reply: StepReply, draft: Draft, living: ReadonlyMap<number, Sequence>): void {
-    // A row that is late may have waited, or not have been computed at all.
-    if (reply.rows.some(row => row.status === 'late')) return
+    // A row that is late may have waited, or not have been computed at all; rows that are scored take longer than others.
+    if (reply.rows.some(row => row.status === 'late' || row.scored !== undefined)) return
     let attended = 0
     let promptRows = 0
     let promptAttended = 0
