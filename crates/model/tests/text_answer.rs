@@ -305,6 +305,17 @@ impl Marked {
         stops: &[&str],
         end: End,
     ) -> (Vec<Part>, FinishedText, Vec<u32>, Option<String>) {
+        self.run_ruled(output, stops, StopRule::default(), end)
+    }
+
+    /// As `run`, with stop strings under a rule.
+    fn run_ruled(
+        &self,
+        output: &str,
+        stops: &[&str],
+        rule: StopRule,
+        end: End,
+    ) -> (Vec<Part>, FinishedText, Vec<u32>, Option<String>) {
         let tokens: Vec<u32> = output
             .bytes()
             .map(|byte| match byte {
@@ -314,7 +325,7 @@ impl Marked {
             .collect();
         let tool = Tool { name: "f".into(), description: None, parameters: None, strict: false };
         let reading = Reading { tools: Arc::from([tool]), calls: true, starts_in_reasoning: false };
-        let stops = Arc::new(StopStrings::new(stops).unwrap());
+        let stops = Arc::new(StopStrings::new(stops).unwrap().ruled(rule));
         let mut answer =
             AnswerText::of_format(self.model.tokenizer.clone(), stops, self.format.clone(), reading);
         let (mut parts, mut stopped) = (Vec::new(), None);
@@ -385,6 +396,32 @@ fn stop_strings_count_outside_of_reasoning_only() {
     let texts =
         [Part::Content("xE".into()), Part::Reasoning("a".into()), Part::Content("EN<tool_call>".into())];
     assert_eq!(parts, texts);
+}
+
+#[test]
+fn a_marker_that_ends_an_included_stop_string_is_inside_and_one_that_is_cut_is_not() {
+    let marked = Marked::new();
+    let rule = StopRule { after: 0, included: true };
+    let (parts, finished, _, stopped) = marked.run_ruled("ab2c", &["b<tool_call>"], rule, End::Whole);
+    assert_eq!(parts, [Part::Content("ab<tool_call>".into())]);
+    assert_eq!(stopped.as_deref(), Some("b<tool_call>"));
+    assert_eq!((finished.inside_tokens, finished.inside_bytes), (3, "ab<tool_call>".len()));
+    let (parts, finished, ..) = marked.run_ruled("ab2c", &["b<tool"], rule, End::Whole);
+    assert_eq!(parts, [Part::Content("ab<tool".into())]);
+    assert_eq!((finished.inside_tokens, finished.inside_bytes), (2, 2));
+    let call = "2{\"name\": \"f\", \"arguments\": {}}3";
+    let (parts, finished, tokens, _) = marked.run_ruled(call, &["</tool_call>"], rule, End::Whole);
+    assert_eq!(parts, [Part::Call { name: "f".into() }, Part::Arguments("{}".into())]);
+    assert_eq!(finished.inside_tokens, tokens.len());
+}
+
+#[test]
+fn an_included_stop_string_keeps_the_reasoning_before_it_inside() {
+    let marked = Marked::new();
+    let rule = StopRule { after: 0, included: true };
+    let (parts, finished, tokens, _) = marked.run_ruled("0stop1a stop b", &["stop"], rule, End::Whole);
+    assert_eq!(parts, [Part::Reasoning("stop".into()), Part::Content("a stop".into())]);
+    assert_eq!((finished.inside_tokens, finished.reasoning_tokens), (tokens.len() - 2, 6));
 }
 
 #[test]

@@ -143,10 +143,8 @@ impl AnswerText {
         if !self.in_reasoning() {
             let before = self.held.len();
             self.held.push_str(&text);
-            if self.find_stop(before) {
-                // Where it is included it is text: a marker that ends the answer is none that a template writes.
-                self.ends.pop();
-                self.ends.push(None);
+            // A stop string that is included, and that ends with the marker, leaves it the marker that it is.
+            if self.find_stop(before) && self.held.len() < before + text.len() {
                 return self.release(parts);
             }
             self.held.truncate(before);
