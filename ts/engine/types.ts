@@ -128,8 +128,19 @@ export interface SequenceSpec {
   /** Token ids that end the answer besides the model's end tokens. */
   readonly stopTokens: readonly number[]
   readonly ignoreEos: boolean
+  /**
+   * Before the answer has so many tokens, neither an end token nor a stop token comes, and no stop string that is complete
+   * within them ends it. A constraint that leaves only an end ends the answer all the same. @default 0
+   */
+  readonly minTokens?: number
+  /** Token sequences that the answer must not contain: the last token of one does not come behind the others. @default none */
+  readonly badWords?: ReadonlyArray<readonly number[]>
+  /** A stop string is the end of the answer's text; else the text ends before it. @default false */
+  readonly includeStop?: boolean
   /** Most tokens to sample. */
   readonly maxTokens: number
+  /** The prompt's tokens get log probabilities, each with so many of the likeliest ones. Absent: they get none. */
+  readonly promptLogprobs?: number
   /** Absent: all of the answer is content, as after a raw prompt. */
   readonly output?: OutputReading
   /**
@@ -241,6 +252,15 @@ export interface TokenLogprob {
   readonly top: ReadonlyArray<readonly [token: number, logprob: number]>
 }
 
+/** What the tokens before it say of a known token: of the raw logits, natural. */
+export interface ScoredToken {
+  readonly logprob: number
+  /** 1 + the number of likelier tokens. */
+  readonly rank: number
+  /** The likeliest ones, in order. */
+  readonly top: ReadonlyArray<readonly [token: number, logprob: number]>
+}
+
 /** A part of an answer. Joined by kind, in order, the parts are the answer as its client sees it. */
 export type OutputPart =
   | { readonly kind: 'content' | 'reasoning'; readonly text: string }
@@ -263,6 +283,8 @@ export interface RowResult {
   readonly logprob?: TokenLogprob
   /** Parts that can be shown now; text is held back while it might be the beginning of a stop string or of a marker. */
   readonly parts: readonly OutputPart[]
+  /** Where the request asks about its prompt: the scores of the prompt tokens behind these rows, one a row, in order. */
+  readonly scored?: readonly ScoredToken[]
   readonly finish?: FinishReason
   /** With `finish`: what the stop was, for `stop_reason`: a stop string, a token, or null. */
   readonly stopped?: string | number | null

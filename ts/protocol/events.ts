@@ -75,7 +75,7 @@ export interface TtftSample {
 }
 
 /** Counts from start: why prompt tokens were not reused. */
-export type MissSample = Readonly<Record<'neverSeen' | 'reasoningDropped' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
+export type MissSample = Readonly<Record<'neverSeen' | 'reasoningDropped' | 'promptScored' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
 
 /** Everything that changes. Counters count from the server's start. */
 export interface Sample {

@@ -2,7 +2,7 @@
 
 import type { PageQuery } from '../conversations/query.js'
 import type { Retention } from '../placement/retention.js'
-import type { FinishReason, SamplingParams, TierName, TokenLogprob, ToolChoice, ToolDefinition } from '../engine/types.js'
+import type { FinishReason, SamplingParams, ScoredToken, TierName, TokenLogprob, ToolChoice, ToolDefinition } from '../engine/types.js'
 import type { ApiError, CacheMap, DownLane, LowerTierName, RequestRecord, WhatIf } from '../protocol/index.js'
 
 /** A piece of a message. Templates render text; a further kind joins this union where something reads it. */
@@ -97,8 +97,16 @@ export interface TurnRequest {
   readonly stop: readonly string[]
   readonly stopTokens: readonly number[]
   readonly ignoreEos: boolean
+  /** Nothing ends the answer before it has so many tokens, but a constraint that leaves only its end. @default 0 */
+  readonly minTokens?: number
+  /** The answer contains none of these. @default none */
+  readonly badWords?: readonly string[]
+  /** A stop string is the end of the answer's text. @default false */
+  readonly includeStop?: boolean
   /** null: what fits in the context. */
   readonly maxTokens: number | null
+  /** The prompt's tokens get log probabilities. Without truncation only. @default none */
+  readonly promptLogprobs?: PromptQuestion | undefined
   /** `auto`: what is longer than the context goes on with a part of it; `disabled`: it is refused. */
   readonly truncation: Truncation
   /** Of a longer prompt only its last so many tokens are taken; `context`: as many as leave room for the answer. @default all */
@@ -146,7 +154,7 @@ export interface TurnUsage {
   readonly ttftWithoutReuseMs: number | null
 }
 
-export type MissedPrompt = Readonly<Record<'neverSeen' | 'reasoningDropped' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
+export type MissedPrompt = Readonly<Record<'neverSeen' | 'reasoningDropped' | 'promptScored' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
 
 export type TurnEvent =
   /**
@@ -162,11 +170,26 @@ export type TurnEvent =
   /** `finish`: any word of the engine's; surfaces map those that their format has, and have a word for the others. */
   | { readonly type: 'done'; readonly finish: FinishReason; readonly stopReason: string | number | null; readonly usage: TurnUsage }
 
+/** What is asked about a prompt's tokens: their log probabilities, each with `top` alternatives. `field` of the request asks. */
+export interface PromptQuestion {
+  readonly top: number
+  readonly field: string
+}
+
+/** A prompt whose request asks about its tokens. */
+export interface ScoredPrompt {
+  readonly tokens: Uint32Array
+  /** Of each token but the first. */
+  readonly scores: readonly ScoredToken[]
+}
+
 /** One running turn. Iterating yields parts of the answer and one `done`; a failure throws an ApiError. */
 export interface Turn extends AsyncIterable<TurnEvent> {
   /** Both are known once the request is accepted. */
   readonly conversation: string
   readonly promptTokens: number
+  /** Where the request asks about its prompt; whole once the first event has come. */
+  readonly scoredPrompt?: ScoredPrompt | undefined
   /** Ends the generation within two steps. Idempotent; safe after the end. */
   cancel(): void
 }

@@ -50,6 +50,7 @@ const METRICS: readonly Metric[] = [
     by('reason', {
       never_seen: miss.neverSeen,
       reasoning_dropped: miss.reasoningDropped,
+      prompt_scored: miss.promptScored,
       evicted: miss.evicted,
       damaged: miss.damaged,
       outside_view: miss.outsideView,

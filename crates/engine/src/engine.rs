@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use attentionstore_kv::lock::DirectoryLock;
-use attentionstore_model::text::{AnswerText, StopStrings};
+use attentionstore_model::text::{AnswerText, StopRule, StopStrings};
 
 use crate::disk::Disk;
 use crate::error::EngineError;
@@ -60,7 +60,8 @@ impl Engine {
 
     /// Makes a request known. `stop`: strings that end its answer.
     pub fn add_sequence(&self, mut spec: SequenceSpec, stop: Vec<String>) -> Result<(), EngineError> {
-        let (tokenizer, stops) = (self.text.tokenizer(), Arc::new(StopStrings::new(&stop)?));
+        let rule = StopRule { after: spec.bans.min_tokens, included: spec.include_stop };
+        let (tokenizer, stops) = (self.text.tokenizer(), Arc::new(StopStrings::new(&stop)?.ruled(rule)));
         let mut answer = match spec.output.take() {
             Some(reading) => AnswerText::of_format(tokenizer, stops, self.text.format().clone(), reading),
             None => AnswerText::new(tokenizer, stops),

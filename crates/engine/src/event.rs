@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 
-use attentionstore_model::sampling::Sampled;
+use attentionstore_model::sampling::{Sampled, Scored};
 pub use attentionstore_output::Part as OutputPart;
 
 use crate::error::EngineError;
@@ -67,6 +67,8 @@ pub struct RowResult {
     pub sampled: Option<Sampled>,
     /// Parts of the answer that can be shown now.
     pub parts: Vec<OutputPart>,
+    /// Where the request asks about its prompt: the scores of the prompt tokens behind these rows, in order.
+    pub scored: Vec<Scored>,
     /// The view blocks that these rows filled.
     pub filled: Vec<FilledBlock>,
     pub finished: Option<Finished>,
@@ -74,7 +76,15 @@ pub struct RowResult {
 
 impl RowResult {
     pub fn without_work(sequence: u32, status: RowStatus) -> Self {
-        Self { sequence, status, sampled: None, parts: Vec::new(), filled: Vec::new(), finished: None }
+        Self {
+            sequence,
+            status,
+            sampled: None,
+            parts: Vec::new(),
+            scored: Vec::new(),
+            filled: Vec::new(),
+            finished: None,
+        }
     }
 }
 

@@ -73,7 +73,7 @@ test('a stream has one id, the role in its first chunk alone, no content in its 
   t.is(new Set(chunks.map(({ system_fingerprint: print }) => print)).size, 1)
   const told = chunks.flatMap(({ choices }) => choices)
   t.deepEqual(told.map(({ delta: part }) => 'role' in part), told.map((_, at) => at === 0))
-  t.is(told.map(({ delta: part }) => (part['content'] as string | null | undefined) ?? '').join(''), whole.choices[0]?.message.content)
+  t.is(told.map(({ delta: part }) => (part['content'] as string | null | undefined) ?? '').join(''), whole.choices[0]?.message.content ?? '')
   const last = told.at(-1)
   t.deepEqual([last?.finish_reason, 'content' in (last?.delta ?? {})], ['length', false])
   t.true(told.slice(0, -1).every(({ finish_reason: reason }) => reason === null))
@@ -127,7 +127,7 @@ test('the tokens of log probabilities join to the answer, whole and in a stream,
     text += choices[0]?.delta.content ?? ''
     streamed.push(...(choices[0]?.logprobs?.content ?? []))
   }
-  t.is(text, whole?.message.content)
+  t.is(text, whole?.message.content ?? '')
   t.deepEqual(streamed, tokens)
   t.true(tokens.length > 0)
   t.is(Buffer.from(tokens.flatMap(({ bytes }) => bytes ?? [])).toString(), text)
@@ -180,7 +180,7 @@ test('a tool that must be called is called once, with no text beside it, whole a
   const parts = chunks.flatMap(({ choices }) => choices.flatMap(({ delta: part }) => (part['tool_calls'] ?? []) as Array<{ index: number; function?: { name?: string; arguments?: string } }>))
   t.deepEqual(parts.flatMap(({ function: named }) => named?.name ?? []), ['python'])
   t.deepEqual([...new Set(parts.map(({ index }) => index))], [0])
-  t.is(parts.map(({ function: named }) => named?.arguments ?? '').join(''), choice?.message.tool_calls?.[0]?.function.arguments)
+  t.is(parts.map(({ function: named }) => named?.arguments ?? '').join(''), choice?.message.tool_calls?.[0]?.function.arguments ?? '')
 })
 
 test('without tools, or with none of them to be called, an answer has no calls, though it may look like one', async (t) => {

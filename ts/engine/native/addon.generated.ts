@@ -206,7 +206,14 @@ export interface BindingSequence {
   stop: Array<string>
   stopTokens: Array<number>
   ignoreEos: boolean
+  includeStop: boolean
+  minTokens: number
+  /** Tokens of words that must not come, one word after another, and the length of each. */
+  badWordTokens: Uint32Array
+  badWordLengths: Uint32Array
   maxTokens: number
+  /** Absent: the prompt's tokens get no log probabilities. */
+  promptLogprobs?: number
   /** Absent: the answer is content. */
   output?: BindingOutput
   /** The last so many tokens are the message that the answer goes on with. */

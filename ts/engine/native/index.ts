@@ -146,7 +146,7 @@ function engineInfo(native: BindingInfo): EngineInfo {
 }
 
 function nativeSequence(spec: SequenceSpec): BindingSequence {
-  const { sampling } = spec
+  const { sampling, badWords = [] } = spec
   return {
     sequence: spec.sequence,
     tokens: spec.tokens,
@@ -166,7 +166,12 @@ function nativeSequence(spec: SequenceSpec): BindingSequence {
     stop: [...spec.stop],
     stopTokens: [...spec.stopTokens],
     ignoreEos: spec.ignoreEos,
+    includeStop: spec.includeStop ?? false,
+    minTokens: spec.minTokens ?? 0,
+    badWordTokens: Uint32Array.from(badWords.flat()),
+    badWordLengths: Uint32Array.from(badWords, word => word.length),
     maxTokens: spec.maxTokens,
+    ...(spec.promptLogprobs === undefined ? {} : { promptLogprobs: spec.promptLogprobs }),
     ...(spec.output === undefined ? {} : { output: nativeOutput(spec.output) }),
     prefill: spec.prefill ?? 0,
   }

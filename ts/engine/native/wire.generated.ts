@@ -86,6 +86,7 @@ export interface RowResult {
   readonly status: RowStatus
   readonly sampled: Sampled | undefined
   readonly parts: ReadonlyArray<OutputPart>
+  readonly scored: ReadonlyArray<Scored>
   readonly filled: ReadonlyArray<FilledBlock>
   readonly finished: Finished | undefined
 }
@@ -102,6 +103,12 @@ export type RowStatus = (typeof ROW_STATUS)[number]
 export interface Sampled {
   readonly token: number
   readonly logprob: number | undefined
+  readonly top: ReadonlyArray<readonly [number, number]>
+}
+
+export interface Scored {
+  readonly logprob: number
+  readonly rank: number
   readonly top: ReadonlyArray<readonly [number, number]>
 }
 
@@ -281,9 +288,10 @@ function readRowResult(from: WordReader): RowResult {
   const status = readRowStatus(from)
   const sampled = flags & 1 ? readSampled(from) : undefined
   const parts = from.list(readOutputPart)
+  const scored = from.list(readScored)
   const filled = from.list(readFilledBlock)
   const finished = flags & 2 ? readFinished(from) : undefined
-  return { sequence, status, sampled, parts, filled, finished }
+  return { sequence, status, sampled, parts, scored, filled, finished }
 }
 
 function readOutputPart(from: WordReader): OutputPart {
@@ -314,6 +322,13 @@ function readSampled(from: WordReader): Sampled {
   const logprob = flags & 1 ? from.float() : undefined
   const top = from.list((from) => [from.word(), from.float()] as const)
   return { token, logprob, top }
+}
+
+function readScored(from: WordReader): Scored {
+  const logprob = from.float()
+  const rank = from.word()
+  const top = from.list((from) => [from.word(), from.float()] as const)
+  return { logprob, rank, top }
 }
 
 function readFilledBlock(from: WordReader): FilledBlock {

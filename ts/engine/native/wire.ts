@@ -47,13 +47,14 @@ function transferDone({ id, bytes, ms, error }: packed.TransferDone): TransferDo
 }
 
 /** Written field by field: spreading objects would take longer than all the rest. */
-function rowResult({ sequence, status, parts, filled, sampled, finished }: packed.RowResult): RowResult {
+function rowResult({ sequence, status, parts, scored, filled, sampled, finished }: packed.RowResult): RowResult {
   const result: { -readonly [Field in keyof RowResult]: RowResult[Field] } = { sequence, status, parts: parts.length === 0 ? NO_PARTS : parts.map(outputPart), filled }
   if (sampled !== undefined) {
     const { token, logprob, top } = sampled
     result.token = token
     if (logprob !== undefined) result.logprob = { token, logprob, top }
   }
+  if (scored.length > 0) result.scored = scored
   return finished === undefined ? result : Object.assign(result, ending(finished))
 }
 

@@ -17,11 +17,12 @@ import {
 } from '../types.js'
 import { EngineError } from '../../protocol/errors.js'
 import type { AnswerEnd } from './answer.js'
+import { bannedNow } from './bans.js'
 import { computeRows, type SlotContent } from './content.js'
 import { ContractViolation } from './hazards.js'
 import { committedAtStart, TierMemory } from './memory.js'
 import { simulatedOptions, type SimulatedOptions } from './options.js'
-import { logprobOf, sampleToken } from './sampler.js'
+import { logprobOf, sampleToken, scoresOf } from './sampler.js'
 import { SimulatedSequence } from './sequence.js'
 import { blockSizes } from './slots.js'
 import { SimulatedText } from './text.js'
@@ -294,8 +295,9 @@ export class SimulatedEngine implements Engine {
     const contents = slots.map(slot => this.#transfers.hbm[slot as number] as SlotContent)
     const state = computeRows(contents, from - hidden, to - hidden, position => sequence.tokens[position + hidden] as number)
     const filled = sequence.fill(from, to)
-    if (!sample) return { ...nothing, status: 'ok', filled }
-    return { ...this.#sample(sequence, state, to), status: 'ok', filled, sequence: id }
+    const scored = scoresOf(sequence.spec, from, to)
+    const computed = { ...nothing, status: 'ok', filled, ...(scored.length > 0 ? { scored } : {}) } as const
+    return sample ? { ...computed, ...this.#sample(sequence, state, to) } : computed
   }
 
   #late(sequence: SimulatedSequence, nothing: Omit<RowResult, 'status'>): RowResult {
@@ -307,9 +309,12 @@ export class SimulatedEngine implements Engine {
   #sample(sequence: SimulatedSequence, state: number, computed: number): Pick<RowResult, 'parts'> & Partial<RowResult> {
     const { sampling, ignoreEos } = sequence.spec
     const allowed = sequence.constraint?.allowed(sequence.answered)?.filter(token => !ignoreEos || token !== TURN_END) ?? null
+    const banned = bannedNow(sequence.spec, () => sequence.answered)
     if (sequence.constraint) this.#totals.masks++
-    if (allowed?.length === 0) return { parts: [], ...this.#finish(sequence, sequence.answer.endHere('none_allowed'), computed) }
-    const token = this.#options.recorded?.(sequence.spec, computed) ?? sampleToken(state, sampling, computed, ignoreEos, allowed)
+    const recorded = allowed?.length === 0 ? undefined : this.#options.recorded?.(sequence.spec, computed)
+    const isTaken = recorded !== undefined && !banned.has(recorded)
+    const token = isTaken ? recorded : sampleToken(state, sampling, computed, { ignoreEos, banned, allowed })
+    if (token === null) return { parts: [], ...this.#finish(sequence, sequence.answer.endHere('none_allowed'), computed) }
     const { parts, isCounted, end } = sequence.answer.add(token)
     if (isCounted) sequence.tokens.push(token)
     const logprob = sampling.logprobs === null || !isCounted ? {} : { logprob: logprobOf(token, sampling.logprobs) }

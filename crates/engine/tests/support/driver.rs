@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use attentionstore_engine::event::{EngineEvent, Finish, MemoryTier, RowResult, RowStatus};
 use attentionstore_engine::plan::{PlanRow, PlanSave, StepPlan, TableUpdate, Transfer, TransferKind};
 use attentionstore_engine::wire::{decode_events, encode_plan, encode_transfers};
-use attentionstore_engine::{Engine, EngineOptions, MaskSource, SamplingParams, SequenceSpec};
+use attentionstore_engine::{Bans, Engine, EngineOptions, MaskSource, SamplingParams, SequenceSpec};
 use attentionstore_kv::HEADER_BYTES;
 
 use crate::support::subject::Subject;
@@ -161,20 +161,34 @@ impl Driver {
 
     /// As `add`, with an answer that is held to something.
     pub fn add_held_to(&self, sequence: u32, tokens: &[u32], constraint: Option<Box<dyn MaskSource>>) {
+        self.add_ruled(sequence, tokens, constraint, |_| {});
+    }
+
+    /// As `add_held_to`, under rules of its own.
+    pub fn add_ruled(
+        &self,
+        sequence: u32,
+        tokens: &[u32],
+        constraint: Option<Box<dyn MaskSource>>,
+        rule: impl FnOnce(&mut SequenceSpec),
+    ) {
         let sampling = SamplingParams::greedy();
-        let spec = SequenceSpec {
+        let mut spec = SequenceSpec {
             sequence,
             tokens: tokens.to_vec(),
             root: [0; 32],
             view: None,
             sampling,
             stop_tokens: Vec::new(),
-            ignore_eos: true,
+            include_stop: false,
+            bans: Bans { ignore_eos: true, ..Bans::default() },
             max_tokens: 100,
+            prompt_logprobs: None,
             output: None,
             prefill: 0,
             constraint,
         };
+        rule(&mut spec);
         self.engine.add_sequence(spec, Vec::new()).unwrap();
     }
 

@@ -18,7 +18,7 @@ use attentionstore_kv::arena::HostArena;
 
 use crate::config::ModelConfig;
 use crate::error::ModelError;
-use crate::sampling::{SampleOutcome, SampleRequest};
+use crate::sampling::{SampleOutcome, SampleRequest, ScoreRequest, Scored, score};
 
 /// The three queues of a device. Work on one stream runs in the order it was enqueued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -137,6 +137,19 @@ pub trait Backend: Send {
     /// # Errors
     /// A row that is not there; whatever failed in the step.
     fn sample(&mut self, requests: &[SampleRequest<'_>]) -> Result<Vec<SampleOutcome>, ModelError>;
+
+    /// Scores known tokens by the step's logit rows, which the requests name in ascending order. After `sample`.
+    ///
+    /// # Errors
+    /// As [`Backend::sample`].
+    fn score(&mut self, requests: &[ScoreRequest]) -> Result<Vec<Scored>, ModelError> {
+        let mut logits = vec![0.0; self.config().vocab_size];
+        let one = |request: &ScoreRequest| {
+            self.read_logits(request.row, &mut logits)?;
+            Ok(score(&logits, request))
+        };
+        requests.iter().map(one).collect()
+    }
 
     /// The raw logits of the step's logit row `row` (`vocab_size` of f32), for tests and evaluation.
     fn read_logits(&mut self, row: usize, out: &mut [f32]) -> Result<(), ModelError>;

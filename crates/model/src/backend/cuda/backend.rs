@@ -26,7 +26,7 @@ use crate::backend::step::{Limits, Step};
 use crate::backend::{Backend, BatchSequence, Completion, Event, PinnedMemory, SliceCopy, Stream};
 use crate::config::ModelConfig;
 use crate::error::ModelError;
-use crate::sampling::{SampleOutcome, SampleRequest, Sampled};
+use crate::sampling::{SampleOutcome, SampleRequest, Sampled, ScoreRequest, Scored, score};
 
 /// Raised with any change of a kernel that changes bits.
 const KERNEL_GENERATION: u32 = 2;
@@ -184,6 +184,24 @@ impl CudaBackend {
     }
 }
 
+impl CudaBackend {
+    /// Scores tokens whose rows are present.
+    fn score_present(&mut self, requests: &[ScoreRequest]) -> Result<Vec<Scored>, ModelError> {
+        let placed: Vec<_> =
+            requests.iter().filter_map(|request| Some((*request, self.logits.place(request.row)?))).collect();
+        let vocabulary = self.config.vocab_size;
+        let rows = LogitRows { logits: self.working.logits, rows: self.logits.rows(), vocabulary };
+        let scored = self.sampler.score(&self.kernels, &self.streams.card.compute, rows, &placed);
+        let scored = scored.map_err(|error| self.failed(error))?;
+        let or_by_host = |((request, place), scored): (&(ScoreRequest, usize), Option<Scored>)| match scored {
+            Some(scored) => Ok(scored),
+            None => Ok(score(&self.row_of_logits(*place)?, request)),
+        };
+        let scored: Result<Vec<Scored>, CudaError> = placed.iter().zip(scored).map(or_by_host).collect();
+        scored.map_err(|error| self.failed(error))
+    }
+}
+
 impl Backend for CudaBackend {
     fn config(&self) -> &ModelConfig {
         &self.config
@@ -254,6 +272,20 @@ impl Backend for CudaBackend {
         self.streams.card.compute.synchronize().map_err(|error| self.failed(error))?;
         self.streams.failure.check()?;
         Ok(sampled.into_iter().flatten().collect())
+    }
+
+    fn score(&mut self, requests: &[ScoreRequest]) -> Result<Vec<Scored>, ModelError> {
+        let mut scored = Vec::with_capacity(requests.len());
+        let mut left = requests;
+        while let Some(first) = left.first() {
+            self.compute_logits(first.row)?;
+            let present = left.partition_point(|request| self.logits.place(request.row).is_some());
+            let (now, later) = left.split_at(present.clamp(1, self.sizes.logit_rows()));
+            scored.extend(self.score_present(now)?);
+            left = later;
+        }
+        self.streams.failure.check()?;
+        Ok(scored)
     }
 
     fn read_logits(&mut self, row: usize, out: &mut [f32]) -> Result<(), ModelError> {
