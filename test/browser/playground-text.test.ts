@@ -138,7 +138,7 @@ browserTest('the settings of a chat are those of its questions', async (t) => {
   await page.getByLabel('Effort').selectOption('low')
   await say(page, 'Well?')
   await page.getByText('Yes.', { exact: true }).waitFor()
-  t.like(asked[0], { temperature: 0.1, seed: 5, enable_thinking: false, reasoning_effort: 'low', max_tokens: 2048 })
+  t.like(asked[0], { temperature: 0.1, seed: 5, enable_thinking: false, reasoning_effort: 'low', max_tokens: 1024 })
   t.like(asked[0]?.messages[0], { role: 'system', content: 'Be brief.' })
   await page.getByRole('button', { name: 'Back to the defaults' }).click()
   t.is(await page.getByLabel('Temperature').inputValue(), '')

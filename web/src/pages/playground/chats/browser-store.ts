@@ -8,16 +8,18 @@ interface Schema extends DBSchema {
   chats: { key: string; value: ChatRecord }
 }
 
+/** Holders of logins who share a browser see their own chats alone. Blank: no login is needed. */
+export const databaseOf = (holder: string): string => `attentionstore.playground${holder === '' ? '' : `.${holder}`}`
+
 /** Of the database's layout; a record counts its own version. */
 const LAYOUT = 1
 
 /**
- * @param holder Whose login the page has; blank: none is needed. Each holder has chats of their own.
+ * @param holder Whose login the page has; blank: none is needed.
  * @throws if the browser stores nothing, in a private window for instance.
  */
 export async function openBrowserStore(holder: string): Promise<ChatStore> {
-  const name = `attentionstore.playground${holder === '' ? '' : `.${holder}`}`
-  const database = await openDB<Schema>(name, LAYOUT, {
+  const database = await openDB<Schema>(databaseOf(holder), LAYOUT, {
     upgrade: (opened) => void opened.createObjectStore('chats', { keyPath: 'id' }),
     // A window with a later layout waits for this one: its wish goes first.
     blocking: (_current, _wanted, event) => (event.target as IDBDatabase).close(),
