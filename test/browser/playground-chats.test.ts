@@ -21,7 +21,7 @@ browserTest('a chat outlives a reload: its messages, its branches, its settings 
   await sayAndWait(page, 'The question that is kept')
   await page.getByRole('button', { name: 'Regenerate' }).click()
   await page.getByText('2 / 2').waitFor()
-  await page.getByRole('button', { name: 'New chat' }).click()
+  await page.getByRole('button', { name: 'New chat', exact: true }).click()
   await sayAndWait(page, 'A later chat')
   await page.getByRole('button', { name: /^The question that is kept/ }).click()
   await reload(page)
@@ -49,7 +49,7 @@ browserTest('an answer that is being written when the page goes keeps what came 
 browserTest('a chat is renamed and deleted, all of them are deleted, and a reload brings none back', async (t) => {
   const { page } = await openScripted(stage, [textAnswer('Yes.')])
   for (const question of ['one', 'two', 'three']) {
-    await page.getByRole('button', { name: 'New chat' }).click()
+    await page.getByRole('button', { name: 'New chat', exact: true }).click()
     await sayAndWait(page, question)
   }
   await page.getByRole('button', { name: 'Rename' }).click()

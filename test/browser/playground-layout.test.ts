@@ -64,7 +64,7 @@ browserTest('on a phone the chats and the settings take the place of the message
   await page.getByRole('button', { name: 'Chats', exact: true }).click()
   t.false(await page.getByLabel('Your message').isVisible())
   await page.getByRole('button', { name: 'Rename' }).waitFor()
-  await page.getByRole('button', { name: 'New chat' }).click()
+  await page.getByRole('button', { name: 'New chat', exact: true }).click()
   t.true(await page.getByLabel('Your message').isVisible())
   await page.getByRole('button', { name: 'Settings' }).click()
   t.false(await page.getByLabel('Your message').isVisible())
