@@ -126,7 +126,7 @@ export function recordOf(seq: number, random: () => number): RequestRecord {
     seq,
     request_id: `req_${seq}`,
     conversation: `conv_${(seq * 7919) % 997}`,
-    tenant: '',
+    tenant: ['', 'blue', 'red'][seq % 3] ?? '',
     status: random() < 0.02 ? 'cancelled' : 'ok',
     finish_reason: 'stop',
     error: null,

@@ -25,7 +25,7 @@ const WISHES: Readonly<Record<string, string>> = {
   reset: 'Blocks dropped by a reset',
   erased: 'Blocks erased on request',
   ttl: 'Blocks dropped by --session-ttl',
-  foreign: 'Stored blocks of another model, dropped',
+  foreign: 'Blocks dropped: written for another model',
 }
 
 const count = (label: string, value: number): Total => ({ label, value: formatNumber(value) })
