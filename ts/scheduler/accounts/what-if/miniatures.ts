@@ -50,6 +50,7 @@ export class Miniatures {
   }
 
   served(turn: ServedTurn): void {
+    this.#wanted.settle()
     for (const miniature of this.#all) miniature.served(turn, key => this.#wanted.firstOf(key))
   }
 
