@@ -16,7 +16,7 @@ const TS_ARROWS: Readonly<Record<string, readonly string[]>> = {
   directory: ['placement', 'engine', 'protocol'],
   conversations: ['engine', 'protocol'],
   'scheduler/costs': ['engine', 'protocol'],
-  'scheduler/accounts': ['scheduler/costs', 'directory', 'engine', 'protocol'],
+  'scheduler/accounts': ['scheduler/costs', 'directory', 'placement', 'engine', 'protocol'],
   'scheduler/core': ['scheduler/accounts', 'scheduler/costs', 'conversations', 'directory', 'placement', 'engine', 'protocol'],
   'scheduler/sequence': ['scheduler/core', 'scheduler/accounts', 'conversations', 'directory', 'placement', 'engine', 'protocol'],
   'scheduler/moves': ['scheduler/sequence', 'scheduler/core', 'scheduler/accounts', 'scheduler/costs', 'directory', 'placement', 'engine', 'protocol'],
