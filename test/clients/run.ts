@@ -39,8 +39,8 @@ interface Servers {
   readonly families: string
 }
 
-async function startServers(): Promise<Servers> {
-  const args = ['--import=tsx', join(HERE, 'scripted/server.ts')]
+async function startServers(names: readonly string[]): Promise<Servers> {
+  const args = ['--import=tsx', join(HERE, 'scripted/server.ts'), ...names]
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   const ended = once(child, 'close').then(([code]) => Promise.reject(new Error(`the scripted servers ended with ${code}`)))
   const [families] = await Promise.race([
@@ -58,7 +58,7 @@ async function stop({ child }: Servers): Promise<number> {
 }
 
 async function run({ command, args }: Runner, files: readonly string[], families: string): Promise<number> {
-  const env = { ...process.env, CLIENTS_FAMILIES: families, PYTHONDONTWRITEBYTECODE: '1' }
+  const env = { ...process.env, CLIENTS_FAMILIES: families, PYTHONDONTWRITEBYTECODE: '1', PYTHONUNBUFFERED: '1' }
   const child = spawn(command, [...args, ...files], { env, stdio: 'inherit' })
   const [code] = await once(child, 'close')
   return code ?? 1
@@ -71,13 +71,15 @@ function missing({ name }: Runner): number {
   return isRequired ? 1 : 0
 }
 
-async function main(files: readonly string[]): Promise<number> {
+async function main(given: readonly string[]): Promise<number> {
+  const files = given.filter((name) => /\.(ts|py)$/.test(name))
+  const names = given.filter((name) => !files.includes(name))
   const chosen = RUNNERS.filter(({ suffix }) => files.length === 0 || files.some((file) => file.endsWith(suffix)))
   const there = chosen.filter(({ needs }) => existsSync(needs))
   const codes = chosen.filter((runner) => !there.includes(runner)).map(missing)
   // The tokenizers come with the clients of npm.
   if (there.length === 0 || !existsSync(RUNNERS[0]?.needs ?? '')) return Math.max(0, ...codes)
-  const servers = await startServers()
+  const servers = await startServers(names)
   for (const runner of there) codes.push(await run(runner, files.filter((file) => file.endsWith(runner.suffix)), servers.families))
   codes.push(await stop(servers))
   return Math.max(0, ...codes)

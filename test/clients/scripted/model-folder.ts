@@ -13,6 +13,8 @@ const CONTEXT = 16_384
 const BF16_ONE = 0x3f80
 /** Exponent of the weights' magnitudes, 2^−5 to 2^−4. */
 const EXPONENT = 122 << 7
+/** Odd, so that no two rows of a matrix are the same. */
+const PERIOD = 65_537
 
 interface Tokenizer {
   readonly model: { readonly vocab: Readonly<Record<string, number>> }
@@ -53,7 +55,7 @@ export function makeModelFolder(path: string, { tokenizer, template, ends }: Fam
     eos_token_id: endTokens,
   }
   writeFileSync(join(path, 'config.json'), JSON.stringify(config))
-  writeFileSync(join(path, 'generation_config.json'), JSON.stringify({ eos_token_id: endTokens }))
+  writeFileSync(join(path, 'generation_config.json'), JSON.stringify({ eos_token_id: endTokens, temperature: 0 }))
   writeFileSync(join(path, 'model.safetensors'), weights(vocabulary))
   return { path, special }
 }
@@ -90,14 +92,15 @@ function shapes(vocabulary: number): Array<[name: string, ...shape: number[]]> {
 /** Random bf16 in the safetensors format: the same bytes every time. */
 function weights(vocabulary: number): Buffer {
   const random = new Random(7)
+  const period = Uint16Array.from({ length: PERIOD }, () => (random.below(2) << 15) | EXPONENT | random.below(128))
   const header: Record<string, { dtype: 'BF16'; shape: number[]; data_offsets: [number, number] }> = {}
   const tensors: Buffer[] = []
   let offset = 0
   for (const [name, ...shape] of shapes(vocabulary)) {
     const values = new Uint16Array(shape.reduce((size, length) => size * length, 1))
-    // One norm factor is 1; other weights have a random sign and seven random bits.
+    // Norms multiply by 1. Other weights have a random sign and seven random bits, and repeat.
     if (shape.length === 1) values.fill(BF16_ONE)
-    else for (let i = 0; i < values.length; i++) values[i] = ((random.below(256) & 0x80) << 8) | EXPONENT | random.below(128)
+    else for (let at = 0; at < values.length; at += period.length) values.set(period.subarray(0, values.length - at), at)
     header[name] = { dtype: 'BF16', shape, data_offsets: [offset, offset + values.byteLength] }
     offset += values.byteLength
     tensors.push(Buffer.from(values.buffer))
