@@ -104,8 +104,9 @@ check-kernels:
 	scripts/check-kernels.sh
 
 .PHONY: check-ts
-check-ts: $(TS_STAMP)
+check-ts: $(TS_STAMP) $(CLIENTS_NPM)
 	$(BIN)/tsc -p tsconfig.json
+	$(BIN)/tsc -p test/clients/tsconfig.json
 	$(BIN)/vue-tsc -p web/tsconfig.json
 	$(BIN)/oxlint --deny-warnings
 	$(BIN)/knip

@@ -1,5 +1,6 @@
 // Runs the clients against the scripted servers: AVA for those of npm, pytest for those of Python. Both write TAP. Clients
-// that are not installed are skipped by name, or fail where REQUIRE names `clients`. Arguments: files of tests, else all.
+// that are not installed are skipped by name, or fail where REQUIRE names `clients`. Arguments: files of tests, and names of
+// families; without them all.
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
