@@ -136,7 +136,7 @@ async function serve(options: ServeOptions, opened: OpenedEngine, { auth, dataDi
   const limits = { read: options.ssdReadLimit, write: options.ssdWriteLimit }
   const telemetry = new Telemetry(info, { service, stats: () => engine.stats() }, { limits })
   parts.add(async () => telemetry.close())
-  const generation = generationDefaults(options.generationDefaults, engine.info.defaults, opened.known?.sampling ?? null, service.modelContext)
+  const generation = generationDefaults(options.generationDefaults, engine.info.defaults, opened.known ?? null, service.modelContext)
   const spoken = { info: { ...engine.info, defaults: samplingValues(generation.api) }, text: engine.text }
   const http = await listen(options, { service, engine: spoken, telemetry, auth, log, generation }, info)
   parts.add(() => http.close())

@@ -35,10 +35,11 @@ test('a model with a penalty alone keeps it in chats and gets the rest of the se
 })
 
 test("the default model has its publisher's sampling in chats, and in the API where the server is told so", (t) => {
-  const of = (choice: 'model' | 'openai' | 'chat') => generationDefaults(choice, {}, DEFAULT_MODEL.sampling, 8192)
+  const of = (choice: 'model' | 'openai' | 'chat') => generationDefaults(choice, {}, DEFAULT_MODEL, 8192)
   for (const defaults of [of('model').chat, of('chat').api]) {
     t.deepEqual(defaults.temperature, { value: 0.2, source: 'model' })
     t.deepEqual(defaults.topP, { value: 0.9, source: 'model' })
+    t.deepEqual(defaults.repetitionPenalty, { value: 1.15, source: 'server' })
   }
   t.deepEqual(of('model').api.temperature, { value: 1, source: 'openai' })
 })

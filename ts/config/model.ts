@@ -19,7 +19,7 @@ export interface ModelFiles {
   readonly known?: KnownModel
 }
 
-export type KnownModel = Pick<typeof DEFAULT_MODEL, 'id' | 'sampling'>
+export type KnownModel = Pick<typeof DEFAULT_MODEL, 'id' | 'sampling' | 'chat'>
 
 const NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/
 

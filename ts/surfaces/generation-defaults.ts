@@ -13,6 +13,11 @@ export interface Sourced {
 
 export type SamplingDefaults = Readonly<Record<Name, Sourced>>
 
+export interface KnownSampling {
+  readonly sampling: Own
+  readonly chat: Own
+}
+
 export interface GenerationDefaults {
   /** Of requests that leave the field out. */
   readonly api: SamplingDefaults
@@ -31,18 +36,19 @@ const NAMES = Object.keys(OPENAI) as Name[]
 
 /**
  * @param own of the model's files.
- * @param advised of the model's publisher, for chats, where the files say nothing.
+ * @param known of a model whose files say nothing: for chats, its publisher's advice, and the server's own choices.
  */
-export function generationDefaults(choice: GenerationChoice, own: Own, advised: Own | null, modelContext: number): GenerationDefaults {
-  const chat = chatDefaults({ ...advised, ...own })
+export function generationDefaults(choice: GenerationChoice, own: Own, known: KnownSampling | null, modelContext: number): GenerationDefaults {
+  const chat = chatDefaults(own, known)
   const openai = table({}, OPENAI, 'openai')
   const api = { model: table(own, OPENAI, 'openai'), openai, chat }[choice]
   return { api, chat, chatMaxTokens: { value: Math.min(CHAT_MAX_TOKENS, modelContext), source: 'server' } }
 }
 
 /** A model with a temperature has been tuned with what it says as a whole: nothing is mixed into it. */
-function chatDefaults(own: Own): SamplingDefaults {
-  return own.temperature === undefined ? table(own, CHAT, 'server') : table(own, OPENAI, 'openai')
+function chatDefaults(own: Own, known: KnownSampling | null): SamplingDefaults {
+  if (own.temperature !== undefined) return table(own, OPENAI, 'openai')
+  return table({ ...known?.sampling, ...own }, { ...CHAT, ...known?.chat }, 'server')
 }
 
 function table(own: Own, rest: Readonly<Record<Name, number>>, source: GenerationSource): SamplingDefaults {
