@@ -23,8 +23,7 @@ export const completions: SurfaceRoute['handler'] = async ({ body, caller, reque
   const fields = validate(CompletionRequest, body)
   const model = checkModel(fields.model, context.models)
   const { info, text } = context.engine
-  const specials = { addSpecialTokens: fields.add_special_tokens ?? true, parseSpecial: fields.parse_special ?? false }
-  const prompts = promptsOf(fields.prompt, specials, info)
+  const prompts = promptsOf(fields.prompt, specialsOf(fields), info)
   const requests = prompts.map((prompt, index) =>
     turnRequest(fields, info, {
       requestId: prompts.length === 1 ? requestId : `${requestId}-${index}`,
@@ -45,6 +44,11 @@ export const completions: SurfaceRoute['handler'] = async ({ body, caller, reque
   }
   const includeUsage = fields.stream_options?.include_usage ?? false
   return { kind: 'stream', headers, events: completionChunks(head, turns, { logprobs, includeUsage }, text) }
+}
+
+/** Those that are not as they are by default. */
+function specialsOf({ add_special_tokens: adds, parse_special: parses }: z.output<typeof CompletionRequest>): TextSpecials {
+  return { ...(adds === false ? { addSpecialTokens: false } : {}), ...(parses ? { parseSpecial: true } : {}) }
 }
 
 type Prompt = z.output<typeof CompletionRequest>['prompt']
