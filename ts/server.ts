@@ -123,6 +123,7 @@ async function serve(options: ServeOptions, opened: OpenedEngine, { auth, dataDi
     sessionTtlMs: options.sessionTtl,
     maxResponseBytes: options.responseBytes,
     responseTtlMs: options.responseTtl,
+    storeResponses: options.storeResponses,
     onRequestLogged: requestLog === null ? null : (record) => requestLog.add(record),
     onFault: (fault) => faults.add(fault),
     ...(options.maxContext === null ? {} : { maxContext: options.maxContext }),

@@ -4,6 +4,8 @@ import type { ExecutionContext, TestFn } from 'ava'
 import { BLOCK_TOKENS, type Engine, type RowResult, type TierName } from '../../ts/engine/types.js'
 import { greedy } from '../support/sampling.js'
 import { EngineDriver, generate, promptOf, slotsFrom, tablesOf, written } from './driver.js'
+import { promptScoresContract } from './prompt-scores.js'
+import { rulesContract } from './rules.js'
 import { textContract } from './text.js'
 import { viewContract } from './view.js'
 
@@ -35,6 +37,8 @@ export function engineContract(test: TestFn, factory: EngineFactory): void {
   protocol(withEngine)
   moving(withEngine)
   ending(withEngine)
+  rulesContract(withEngine)
+  promptScoresContract(withEngine)
 }
 
 export type EngineTest = (title: string, run: (t: ExecutionContext, driver: EngineDriver) => Promise<void>) => void

@@ -9,10 +9,12 @@ import type { Core } from '../scheduler/core/core.js'
 import { Sequence } from '../scheduler/sequence/sequence.js'
 import type { StartFinder } from '../scheduler/sequence/start-finder.js'
 import { lastTokens, lastTokensOf } from './last-tokens.js'
+import { badWordTokens } from './bad-words.js'
+import { scoredTop } from './scored-prompts.js'
 import { chatText, messageTexts, toolsText } from './messages.js'
 import { mostTokens, refusalOf, tooLong } from './refusals.js'
 import { callIds } from './call-ids.js'
-import { compileConstraint } from './constraint.js'
+import { callableTools, compileConstraint } from './constraint.js'
 import { TurnOutput } from './turn.js'
 import type { TurnRequest } from './types.js'
 
@@ -46,14 +48,15 @@ export class IntakeDesk {
     const messages = chatTexts(request)
     const resolution = this.#resolve(request, messages)
     // Side by side: neither waits for the other.
-    const [prompt, constraint] = await Promise.all([
+    const [prompt, constraint, badWords] = await Promise.all([
       this.#prompt(request, messages, resolution),
       compileConstraint(this.#core.engine.text, request),
+      badWordTokens(this.#core.engine.text, request.badWords ?? []),
     ])
-    const spec = { ...this.#specOf(request, prompt, ticket), ...(constraint === undefined ? {} : { constraint }) }
+    const spec = { ...this.#specOf(request, prompt, ticket), badWords, ...(constraint === undefined ? {} : { constraint }) }
     const starts = await this.#starts.find(spec)
     const newCallId = callIds(this.#core.engine.info.outputFormat, callsIn(request))
-    const turn = new TurnOutput(resolution.id, () => onCancel(sequence), newCallId, prompt.tokens.length)
+    const turn = new TurnOutput(resolution.id, () => onCancel(sequence), newCallId, prompt.tokens.length, request.promptLogprobs ? prompt.tokens : null)
     const answer = resolution.parent === null ? null : new AnswerHash(resolution.parent)
     const { prefill } = prompt
     // The hash is of the whole message. Its reasoning is no part of it, wherever the client wrote it.
@@ -133,6 +136,9 @@ export class IntakeDesk {
       stop: request.stop,
       stopTokens: request.stopTokens,
       ignoreEos: request.ignoreEos,
+      minTokens: request.minTokens ?? 0,
+      includeStop: request.includeStop ?? false,
+      ...(request.promptLogprobs ? { promptLogprobs: scoredTop(request.promptLogprobs, tokens.length) } : {}),
       maxTokens: Math.max(1, Math.min(request.maxTokens ?? room, room)),
       ...(request.prompt.kind === 'chat' ? { output: readingOf(request, startsInReasoning) } : {}),
       ...(prefill ? { prefill: prefill.tokens } : {}),
@@ -159,7 +165,7 @@ function rawPrompt(tokens: Uint32Array, systemTokens: number): EncodedPrompt {
 /** How the answer to a chat is read. */
 function readingOf({ tools }: TurnRequest, startsInReasoning: boolean): OutputReading {
   const calls = tools !== undefined && tools.choice !== 'none'
-  return { tools: tools?.definitions ?? [], calls, startsInReasoning }
+  return { tools: tools ? callableTools(tools) : [], calls, startsInReasoning }
 }
 
 /** Calls that the messages of a request repeat. */

@@ -3,6 +3,7 @@
 import { isoDay } from '../conversations/conversations.js'
 import { conversationKey } from '../conversations/registry.js'
 import { messageSecret } from '../directory/secret.js'
+import { BLOCK_TOKENS } from '../engine/types.js'
 import type { BlockKey, Engine, FinishReason, RowResult } from '../engine/types.js'
 import { MIN_WINDOW } from '../engine/view.js'
 import type { LowerTierName } from '../protocol/tiers.js'
@@ -18,7 +19,7 @@ import { IntakeDesk, type Intake } from './intake.js'
 import { chatText, messageTexts } from './messages.js'
 import { IntegrityWatch } from './integrity-watch.js'
 import { restoreKept, type Kept } from './kept.js'
-import { MemoryResponses } from './kept-responses.js'
+import type { MemoryResponses } from './kept-responses.js'
 import { contextThatFits, serviceOptions, type ServiceOptions } from '../scheduler/core/options.js'
 import { templateRefusal } from './refusals.js'
 import type { RequestRecords } from './records/records.js'
@@ -45,6 +46,7 @@ export function createInferenceService(engine: Engine, given: Partial<ServiceOpt
     throw new ExitError(2, 'context_does_not_fit', message, { max_context: options.maxContext, fits: mostContext })
   }
   checkWindow(options)
+  checkStore(options)
   return new Service(createCore(engine, options))
 }
 
@@ -53,6 +55,11 @@ function checkWindow({ contextWindow, maxContext, truncationRatio }: ServiceOpti
   if (isWindow && truncationRatio > 0 && truncationRatio <= 1) return
   const message = `the window of ${contextWindow} tokens or the ratio of ${truncationRatio} is out of range: a window has ${MIN_WINDOW} to ${maxContext} tokens, a ratio is above 0 and at most 1`
   throw new ExitError(2, 'window_does_not_fit', message, { context_window: contextWindow, truncation_ratio: truncationRatio })
+}
+
+function checkStore({ storeResponses, dataDir, noReuse }: ServiceOptions): void {
+  if (!storeResponses || (dataDir !== null && !noReuse)) return
+  throw new ExitError(2, 'no_data_directory', 'responses are to be stored, and the service has no data directory', { data_dir: dataDir, no_reuse: noReuse })
 }
 
 class Service implements InferenceService {
@@ -89,14 +96,13 @@ class Service implements InferenceService {
       released: (sequence, keys) => this.#released(sequence, keys),
       finished: (sequence, row) => this.#finished(sequence, row),
       failed: (code, message, cause) => this.#failed(code, message, cause),
+      outOfMemory: sequence => this.#refuse(sequence, outOfMemory(core)),
       settled: () => this.#changes.announce(),
     })
     const starts = new StartFinder(core, kept.aliases)
     const nextChange = () => this.#nextChange()
     const controls = new CacheControls(core, scheduler, nextChange)
-    const { maxResponseBytes: maxBytes, responseTtlMs: ttlMs } = options
-    this.responses = new MemoryResponses({ maxBytes, ttlMs, now: () => core.clock.now() })
-    core.events.on('conversationForgotten', key => this.responses.eraseConversation(key))
+    this.responses = kept.responses
     this.conversations = new ConversationControls(core, {
       scheduler,
       conversations: kept.conversations,
@@ -306,6 +312,7 @@ class Service implements InferenceService {
     try {
       if (sessionTtlMs !== null) this.#controls.dropIdle(this.#core.clock.now() - sessionTtlMs)
       this.responses.expire()
+      this.#core.growth.retry()
       this.#watch.begin()
     } catch (thrown) {
       this.#booksAreWrong(thrown)
@@ -355,6 +362,12 @@ class Service implements InferenceService {
     this.#accounts.failed(sequence, error.code)
     this.#scheduler.cancel(sequence)
   }
+}
+
+function outOfMemory({ directory }: Core): ApiError {
+  const slots = directory.pools.hbm.total
+  const message = `The system has no memory for more than ${slots} blocks of ${BLOCK_TOKENS} tokens, and the request needs more.`
+  return new ApiError('out_of_memory', message, null, { hbm_blocks: slots })
 }
 
 /** An answer that ended by itself, after calls, ended with them. */

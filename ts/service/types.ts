@@ -2,7 +2,7 @@
 
 import type { PageQuery } from '../conversations/query.js'
 import type { Retention } from '../placement/retention.js'
-import type { FinishReason, SamplingParams, TierName, TokenLogprob, ToolChoice, ToolDefinition } from '../engine/types.js'
+import type { FinishReason, SamplingParams, ScoredToken, TierName, TokenLogprob, ToolChoice, ToolDefinition } from '../engine/types.js'
 import type { ApiError, CacheMap, DownLane, LowerTierName, RequestRecord, WhatIf } from '../protocol/index.js'
 
 /** A piece of a message. Templates render text; a further kind joins this union where something reads it. */
@@ -42,6 +42,8 @@ export type { ToolChoice, ToolDefinition }
 export interface TurnTools {
   /** At least one; names are unique. */
   readonly definitions: readonly ToolDefinition[]
+  /** Names of those that the answer may call; the prompt has all. @default all of them */
+  readonly allowed?: readonly string[]
   readonly choice: ToolChoice
   /** Whether one answer may make several calls. */
   readonly parallel: boolean
@@ -95,8 +97,16 @@ export interface TurnRequest {
   readonly stop: readonly string[]
   readonly stopTokens: readonly number[]
   readonly ignoreEos: boolean
+  /** Nothing ends the answer before it has so many tokens, but a constraint that leaves only its end. @default 0 */
+  readonly minTokens?: number
+  /** The answer contains none of these. @default none */
+  readonly badWords?: readonly string[]
+  /** A stop string is the end of the answer's text. @default false */
+  readonly includeStop?: boolean
   /** null: what fits in the context. */
   readonly maxTokens: number | null
+  /** The prompt's tokens get log probabilities. Without truncation only. @default none */
+  readonly promptLogprobs?: PromptQuestion | undefined
   /** `auto`: what is longer than the context goes on with a part of it; `disabled`: it is refused. */
   readonly truncation: Truncation
   /** Of a longer prompt only its last so many tokens are taken; `context`: as many as leave room for the answer. @default all */
@@ -144,7 +154,7 @@ export interface TurnUsage {
   readonly ttftWithoutReuseMs: number | null
 }
 
-export type MissedPrompt = Readonly<Record<'neverSeen' | 'reasoningDropped' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
+export type MissedPrompt = Readonly<Record<'neverSeen' | 'reasoningDropped' | 'promptScored' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
 
 export type TurnEvent =
   /**
@@ -160,11 +170,26 @@ export type TurnEvent =
   /** `finish`: any word of the engine's; surfaces map those that their format has, and have a word for the others. */
   | { readonly type: 'done'; readonly finish: FinishReason; readonly stopReason: string | number | null; readonly usage: TurnUsage }
 
+/** What is asked about a prompt's tokens: their log probabilities, each with `top` alternatives. `field` of the request asks. */
+export interface PromptQuestion {
+  readonly top: number
+  readonly field: string
+}
+
+/** A prompt whose request asks about its tokens. */
+export interface ScoredPrompt {
+  readonly tokens: Uint32Array
+  /** Of each token but the first. */
+  readonly scores: readonly ScoredToken[]
+}
+
 /** One running turn. Iterating yields parts of the answer and one `done`; a failure throws an ApiError. */
 export interface Turn extends AsyncIterable<TurnEvent> {
   /** Both are known once the request is accepted. */
   readonly conversation: string
   readonly promptTokens: number
+  /** Where the request asks about its prompt; whole once the first event has come. */
+  readonly scoredPrompt?: ScoredPrompt | undefined
   /** Ends the generation within two steps. Idempotent; safe after the end. */
   cancel(): void
 }
@@ -187,7 +212,7 @@ export interface ResponseThread {
   readonly responses: readonly KeptResponse[]
 }
 
-/** Responses by tenant, in memory: bounded in bytes and time. Those of an erased conversation are gone with it. */
+/** Responses by tenant, bounded in bytes and time. Those of an erased conversation are gone with it. */
 export interface KeptResponses {
   /** `before`: the thread that it continues; null: it begins one. */
   keep(response: KeptResponse, before: ResponseThread | null): void
@@ -198,6 +223,8 @@ export interface KeptResponses {
   thread(tenant: string, id: string): ResponseThread | null
   /** False: there was none. */
   forget(tenant: string, id: string): boolean
+  /** Ends when what was forgotten so far is gone for good: where responses are stored, also after a power loss. */
+  flushed(): Promise<void>
 }
 
 export interface TierStatus {
@@ -205,6 +232,8 @@ export interface TierStatus {
   /** `arena`, `gpu`, `host memory`, `disk` */
   readonly medium: string
   readonly capacityBytes: number
+  /** Of these, the bytes that were taken from the system. */
+  readonly committedBytes: number
   readonly usedBytes: number
   readonly capacityBlocks: number
   /**

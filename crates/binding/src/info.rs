@@ -16,6 +16,9 @@ pub struct BindingInfo {
     pub host_slot_bytes: f64,
     pub hbm_slots: u32,
     pub dram_slots: u32,
+    /// Of these slots, those whose memory is there; the others come with `grow`.
+    pub hbm_committed: u32,
+    pub dram_committed: u32,
     pub ssd_slots: u32,
     pub dram_staging_only: bool,
     pub io_engine: String,
@@ -48,6 +51,8 @@ impl From<EngineInfo> for BindingInfo {
             host_slot_bytes: info.layout.host_slot_bytes() as f64,
             hbm_slots: info.hbm_slots,
             dram_slots: info.dram_slots,
+            hbm_committed: info.hbm_committed,
+            dram_committed: info.dram_committed,
             ssd_slots: info.ssd_slots,
             dram_staging_only: info.dram_staging_only,
             io_engine: info.io_engine,

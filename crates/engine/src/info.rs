@@ -13,6 +13,9 @@ pub struct EngineInfo {
     pub layout: KvLayout,
     pub hbm_slots: u32,
     pub dram_slots: u32,
+    /// Of these slots, those whose memory is there; the others after [`crate::Engine::grow`].
+    pub hbm_committed: u32,
+    pub dram_committed: u32,
     pub ssd_slots: u32,
     /// The dram slots only stage blocks on their way to and from the ssd tier.
     pub dram_staging_only: bool,

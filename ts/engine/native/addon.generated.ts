@@ -51,6 +51,8 @@ export interface BindingEngine {
   submit(words: Uint32Array): void
   /** Packed transfers. */
   transfer(words: Uint32Array): void
+  /** Asks for the memory of the first `slots` of a tier; answered by events where there are not as many yet. */
+  grow(tier: 'hbm' | 'dram', slots: number): void
   /** Moves packed events into `into`; returns the length moved, or needed if that is more. Works after `close` too. */
   takeEvents(into: Uint8Array): number
   stats(): BindingStats
@@ -85,6 +87,9 @@ export interface BindingInfo {
   hostSlotBytes: number
   hbmSlots: number
   dramSlots: number
+  /** Of these slots, those whose memory is there; the others come with `grow`. */
+  hbmCommitted: number
+  dramCommitted: number
   ssdSlots: number
   dramStagingOnly: boolean
   ioEngine: string
@@ -201,7 +206,14 @@ export interface BindingSequence {
   stop: Array<string>
   stopTokens: Array<number>
   ignoreEos: boolean
+  includeStop: boolean
+  minTokens: number
+  /** Tokens of words that must not come, one word after another, and the length of each. */
+  badWordTokens: Uint32Array
+  badWordLengths: Uint32Array
   maxTokens: number
+  /** Absent: the prompt's tokens get no log probabilities. */
+  promptLogprobs?: number
   /** Absent: the answer is content. */
   output?: BindingOutput
   /** The last so many tokens are the message that the answer goes on with. */

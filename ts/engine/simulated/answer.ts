@@ -75,7 +75,7 @@ export class Answer {
       }
       const stop = this.#findStop()
       if (stop !== null) {
-        this.#text = this.#text.slice(0, this.#text.length - stop.length)
+        if (!this.#spec.includeStop) this.#text = this.#text.slice(0, this.#text.length - stop.length)
         return stop
       }
       this.#show(this.#text.length - this.#heldBack(), parts)
@@ -103,8 +103,9 @@ export class Answer {
     this.#shown = Math.max(this.#shown, to)
   }
 
-  /** The longest stop string that the text ends with; all of it is behind what was shown. */
+  /** The longest stop string that the text ends with; all of it is behind what was shown. None while the answer is short. */
   #findStop(): string | null {
+    if (this.#tokens.length <= (this.#spec.minTokens ?? 0)) return null
     const ends = this.#spec.stop.filter(stop => this.#text.endsWith(stop) && this.#text.length - stop.length >= this.#shown)
     return ends.toSorted((a, b) => b.length - a.length)[0] ?? null
   }

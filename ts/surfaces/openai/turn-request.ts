@@ -1,17 +1,14 @@
 // From a validated body to what the service is asked for: defaults are applied here, and ids held against the vocabulary.
 
-import type { z } from 'zod'
 import type { EngineInfo, SamplingParams } from '../../engine/types.js'
 import { ApiError } from '../../protocol/errors.js'
 import { CONVERSATION_ID } from '../../protocol/schemas/conversations.js'
 import type { TurnRequest, TurnTools } from '../../service/types.js'
 import { onlyConstraint } from '../constraints.js'
 import { inVocabulary, samplingParams, wellFormed, type SamplingWishes } from '../turn-fields.js'
+import { answerRules } from './answer-rules.js'
 import { askedConstraints } from './structure.js'
-import type { generationFields } from './schemas/generation.js'
-
-/** The fields that chat completions and completions share. */
-export type GenerationFields = z.output<z.ZodObject<typeof generationFields>>
+import type { GenerationFields } from './schemas/generation.js'
 
 export interface TurnParts {
   readonly requestId: string
@@ -21,6 +18,7 @@ export interface TurnParts {
   readonly prompt: TurnRequest['prompt']
   readonly maxTokens: number | null
   readonly logprobs: number | null
+  readonly promptLogprobs?: TurnRequest['promptLogprobs']
   readonly tools?: TurnTools | undefined
   /** The field that says which tool to call. @default tool_choice */
   readonly choiceField?: string
@@ -44,7 +42,9 @@ export function turnRequest(fields: GenerationFields, info: EngineInfo, parts: T
     stop: stopStrings(fields.stop),
     stopTokens: inVocabulary(fields.stop_token_ids ?? [], info, 'stop_token_ids'),
     ignoreEos: fields.ignore_eos ?? false,
+    ...answerRules(fields, parts.maxTokens),
     maxTokens: parts.maxTokens,
+    ...(parts.promptLogprobs ? { promptLogprobs: parts.promptLogprobs } : {}),
     ...shortening(fields),
     ...(parts.tools ? { tools: parts.tools } : {}),
     ...(constraint && asked[0] ? { constraint, constraintField: asked[0].param } : {}),

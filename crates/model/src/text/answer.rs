@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use attentionstore_output::{End, Format, Parser, Part, Piece, Reading};
 
-use super::stops::{StopStrings, StopWatch};
+use super::stops::{StopRule, StopStrings, StopWatch};
 use super::tokenizer::Tokenizer;
 use super::utf8::Utf8Stream;
 
@@ -13,7 +13,8 @@ use super::utf8::Utf8Stream;
 pub struct Delta {
     /// Parts that are now certain; those of all deltas and of [`FinishedText`], joined, are the answer.
     pub parts: Vec<Part>,
-    /// The stop string that was completed: the answer ends before it, and no further token changes it.
+    /// The stop string that was completed: the answer ends before it, or with it where it is included, and no further
+    /// token changes it.
     pub stopped: Option<String>,
 }
 
@@ -33,7 +34,8 @@ pub struct FinishedText {
     pub reasoning_tokens: usize,
 }
 
-/// Turns the tokens of one answer into parts: complete characters only, never a stop string or a part of one.
+/// Turns the tokens of one answer into parts: complete characters only, never a stop string or a part of one, unless the
+/// stop string is included.
 ///
 /// Without a format all of it is content. Special tokens that the format does not know and ids without text add nothing,
 /// and the record of tokens ends before the first of them, because the rendered conversation will not hold it. Markers
@@ -159,7 +161,8 @@ impl AnswerText {
         if !self.in_reasoning() {
             let before = self.held.len();
             self.held.push_str(&text);
-            if self.find_stop(before) {
+            // A stop string that is included, and that ends with the marker, leaves it the marker that it is.
+            if self.find_stop(before) && self.held.len() < before + text.len() {
                 return self.release(parts);
             }
             self.held.truncate(before);
@@ -197,12 +200,17 @@ impl AnswerText {
         }
     }
 
-    /// Looks for a stop string that ends in what is held from `known` on; what follows its start is dropped.
+    /// Looks for a stop string that ends in what is held from `known` on; what follows it is dropped, and so is the stop
+    /// string, unless it is included.
     fn find_stop(&mut self, known: usize) -> bool {
-        let Some((end, length)) = self.watch.push(&self.stops, &self.held[known..]) else { return false };
-        let start = known + end - length;
-        self.stopped = Some(self.held[start..known + end].to_owned());
-        self.held.truncate(start);
+        let StopRule { after, included } = self.stops.rule();
+        let counts = self.ends.len() > after as usize;
+        let Some((end, length)) = self.watch.push(&self.stops, &self.held[known..], counts) else {
+            return false;
+        };
+        let (start, end) = (known + end - length, known + end);
+        self.stopped = Some(self.held[start..end].to_owned());
+        self.held.truncate(if included { end } else { start });
         true
     }
 

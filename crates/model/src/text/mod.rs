@@ -38,6 +38,6 @@ pub use message::{ChatMessage, Ending, StoredAnswer, Tool, ToolCall};
 pub use model::TextModel;
 pub use pace::Pace;
 pub use request_templates::RequestTemplates;
-pub use stops::StopStrings;
+pub use stops::{StopRule, StopStrings};
 pub use template::{ChatDate, ChatTemplate, TemplateTokens};
 pub use tokenizer::{Specials, Tokenizer};

@@ -38,7 +38,8 @@ const ONLY_FUNCTIONS = 'The server runs no tools: tools are functions that the c
 const SERVED = [
   ...rows('served', 'both', `
     model stream stream_options stream_options.include_usage max_tokens temperature top_p top_k min_p repetition_penalty
-    presence_penalty frequency_penalty logit_bias seed stop stop_token_ids ignore_eos logprobs cache_salt conversation session_id
+    presence_penalty frequency_penalty logit_bias seed stop stop_token_ids ignore_eos min_tokens min_new_tokens bad_words
+    include_stop_str_in_output no_stop_trim logprobs prompt_logprobs cache_salt conversation session_id
     prompt_cache_key prompt_cache_retention truncation truncate_prompt_tokens
     response_format response_format.schema response_format.json_schema response_format.json_schema.name
     response_format.json_schema.schema response_format.json_schema.strict
@@ -48,7 +49,7 @@ const SERVED = [
     passes: isKind('text', 'json_object', 'json_schema'),
     reason: 'The server knows text, json_object and json_schema.',
   }),
-  ...rows('served', 'completions', 'prompt add_special_tokens parse_special'),
+  ...rows('served', 'completions', 'prompt echo add_special_tokens parse_special'),
   ...rows('served', 'chat', `
     max_completion_tokens top_logprobs include_reasoning
     messages messages[].role messages[].content messages[].content[].text messages[].content[].refusal
@@ -95,12 +96,9 @@ const REFUSED = [
   ...rows('refused', 'both', 'n best_of', { passes: is(1), reason: 'The server gives one answer a prompt.' }),
   ...rows('refused', 'both', 'use_beam_search', { reason: 'The server gives one answer a prompt.' }),
   ...rows('refused', 'both', 'skip_special_tokens', { passes: is(true), reason: 'Special tokens are no part of the text of an answer.' }),
-  ...rows('refused', 'both', 'echo', { reason: 'The prompt is not repeated before the answer.' }),
+  ...rows('refused', 'chat', 'echo', { reason: 'The prompt is not repeated before the answer.' }),
   ...rows('refused', 'both', 'suffix', { reason: 'The server continues a prompt, and fills in no middle.' }),
-  ...rows('refused', 'both', 'min_tokens min_new_tokens', { passes: is(0), reason: 'An answer may end at any token.' }),
-  ...rows('refused', 'both', 'bad_words allowed_token_ids logits_processors logits_processor', { reason: 'Use logit_bias.' }),
-  ...rows('refused', 'both', 'include_stop_str_in_output no_stop_trim', { reason: 'A stop string is not part of an answer.' }),
-  ...rows('refused', 'both', 'prompt_logprobs', { passes: is(false), reason: 'Log probabilities are those of the answer.' }),
+  ...rows('refused', 'both', 'allowed_token_ids logits_processors logits_processor', { reason: 'Use logit_bias.' }),
   ...rows('refused', 'both', 'return_tokens_as_token_ids return_token_ids return_tokens post_sampling_probs', {
     reason: 'An answer is told as text.',
   }),

@@ -13,7 +13,9 @@ import { chatFields } from '../fields/tables.js'
 import { chatBody, chatChunks } from '../format/chat.js'
 import { responseHead } from '../format/head.js'
 import { requestTemplate } from '../request-template.js'
+import { promptLogprobs } from '../format/prompt-logprobs.js'
 import { ChatRequest } from '../schemas/chat.js'
+import { askedScores } from '../prompt-scores.js'
 import { askedTools, type AskedTools } from '../tools.js'
 import { turnRequest } from '../turn-request.js'
 
@@ -34,7 +36,12 @@ export const chatCompletions: SurfaceRoute['handler'] = async (request, context)
   const headers = { 'x-conversation-id': turn.conversation, ...ignoredFieldsHeader(ignored) }
   const form = { logprobs: fields.logprobs ?? false, reasoning: fields.include_reasoning ?? true, asFunctions: tools.asFunctions }
   const { text } = context.engine
-  if (!fields.stream) return json(chatBody(head, await readAnswer(turn), form, text), headers)
+  if (!fields.stream) {
+    const answer = await readAnswer(turn)
+    const { scoredPrompt } = turn
+    const scores = scoredPrompt ? { prompt_logprobs: promptLogprobs(scoredPrompt, fields.prompt_logprobs ?? 0, text) } : {}
+    return json({ ...chatBody(head, answer, form, text), ...scores }, headers)
+  }
   const includeUsage = fields.stream_options?.include_usage ?? false
   const mayCall = tools.tools !== undefined && tools.tools.choice !== 'none'
   return { kind: 'stream', headers, events: chatChunks(head, turn, { ...form, includeUsage, mayCall }, text) }
@@ -59,6 +66,7 @@ function chatTurn(
     prompt: { kind: 'chat', ...endedMessages(fields) },
     maxTokens: fields.max_completion_tokens ?? fields.max_tokens ?? null,
     logprobs: fields.logprobs ? (fields.top_logprobs ?? 0) : null,
+    promptLogprobs: askedScores({ ...fields, echoed: null }),
     tools,
     choiceField,
     templateArguments: templateArguments(wishes, 'chat_template_kwargs'),

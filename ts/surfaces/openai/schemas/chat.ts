@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { REASONING_EFFORTS } from '../../template-arguments.js'
 import { generationFields, MAX_TOP_LOGPROBS, maxTokens } from './generation.js'
 import { ChatMessage } from './messages.js'
+import { PromptLogprobs } from './prompt-logprobs.js'
 import { toolFields } from './tools.js'
 import { Usage } from './usage.js'
 
@@ -90,6 +91,7 @@ export const ChatResponse = z
       }),
     ),
     usage: Usage,
+    prompt_logprobs: PromptLogprobs.optional(),
   })
   .meta({ id: 'ChatCompletion' })
 
