@@ -84,7 +84,7 @@ const REQUESTS = 900
 const DRAM_BLOCKS = 1000
 
 for (const policy of ['lru', 'scheduler-aware', 'adaptive'] as const) {
-  onSessions.serial(`${policy} on conversations: the curve predicts half and double the capacity within its band`, async t => {
+  onSessions(`${policy} on conversations: the curve predicts half and double the capacity within its band`, async t => {
     t.timeout(900_000)
     const trace = promptsOf(shortened(await readTrace(sessions ?? ''), REQUESTS))
     await compare(t, trace, policy, HBM_BLOCKS, DRAM_BLOCKS)
