@@ -8,7 +8,7 @@ import type { InferenceService, Turn } from '../service/types.js'
 
 /** The parts of the server that a surface uses: turns, tokens, and the names of the model. */
 export interface SurfaceContext {
-  readonly service: Pick<InferenceService, 'start' | 'countPrompt' | 'tokenizeChat' | 'responses' | 'modelContext'>
+  readonly service: Pick<InferenceService, 'startChoices' | 'countPrompt' | 'tokenizeChat' | 'responses' | 'modelContext'>
   readonly engine: Pick<Engine, 'info' | 'text'>
   readonly telemetry: TurnObserver
   /** Names of the model; the first is the default. */

@@ -1,4 +1,4 @@
-// Bodies of completions: whole, and in chunks, one choice a prompt.
+// Bodies of completions: whole, and in chunks, one choice an answer: all answers to the first prompt, then to the next.
 
 import type { CompletionChunk, CompletionResponse } from '../../../protocol/index.js'
 import type { Turn, TurnUsage } from '../../../service/types.js'
@@ -9,8 +9,13 @@ import { finishReason } from './finish.js'
 import { CompletionTokens } from './logprobs.js'
 import { usageBody } from './usage.js'
 
-export interface ChunkOptions {
+export interface CompletionForm {
   readonly logprobs: boolean
+  /** Answers to each prompt. */
+  readonly choices: number
+}
+
+export interface ChunkOptions extends CompletionForm {
   readonly includeUsage: boolean
 }
 
@@ -19,22 +24,22 @@ type Text = SurfaceContext['engine']['text']
 export function completionBody(
   head: ResponseHead,
   answers: readonly Answer[],
-  logprobs: boolean,
+  form: CompletionForm,
   text: Text,
 ): CompletionResponse {
   const choices = answers.map((answer, index) => ({
     index,
     text: answer.text,
-    logprobs: logprobs ? new CompletionTokens(text).next(answer.deltas.flatMap((delta) => delta.logprobs)) : null,
+    logprobs: form.logprobs ? new CompletionTokens(text).next(answer.deltas.flatMap((delta) => delta.logprobs)) : null,
     finish_reason: finishReason(answer.done.finish),
     stop_reason: answer.done.stopReason,
   }))
-  return { ...head, object: 'text_completion', choices, usage: usageBody(answers.map(({ done }) => done.usage)) }
+  return { ...head, object: 'text_completion', choices, usage: usageBody(answers.map(({ done }) => done.usage), form.choices) }
 }
 
 type ChunkChoice = CompletionChunk['choices'][number]
 
-/** Deltas and finishes of all prompts as they come, and then the usage if asked for. */
+/** Deltas and finishes of all answers as they come, and then the usage if asked for. */
 export async function* completionChunks(
   head: ResponseHead,
   turns: readonly Turn[],
@@ -63,5 +68,5 @@ export async function* completionChunks(
     usages[index] = event.usage
     yield chunk({ index, text: '', logprobs: null, finish_reason: finishReason(event.finish), stop_reason: event.stopReason })
   }
-  if (options.includeUsage) yield { ...head, object: 'text_completion', choices: [], usage: usageBody(usages) }
+  if (options.includeUsage) yield { ...head, object: 'text_completion', choices: [], usage: usageBody(usages, options.choices) }
 }

@@ -7,6 +7,7 @@ import { checkModel, inVocabulary, wellFormed } from '../../turn-fields.js'
 import { readAnswer, startTurns } from '../../turns.js'
 import { validate } from '../../validate.js'
 import { checkLengths } from '../bounds.js'
+import { answersEach } from '../answers.js'
 import { completionFields } from '../fields/tables.js'
 import { completionBody, completionChunks } from '../format/completions.js'
 import { responseHead } from '../format/head.js'
@@ -24,9 +25,10 @@ export const completions: SurfaceRoute['handler'] = async ({ body, caller, reque
   const model = checkModel(fields.model, context.models)
   const { info, text } = context.engine
   const prompts = promptsOf(fields.prompt, info)
-  const requests = prompts.map((prompt, index) =>
+  const choices = answersEach(fields, prompts.length)
+  const requests = prompts.map((prompt) =>
     turnRequest(fields, info, {
-      requestId: prompts.length === 1 ? requestId : `${requestId}-${index}`,
+      requestId,
       tenant: caller.tenant,
       conversation,
       prompt,
@@ -34,16 +36,16 @@ export const completions: SurfaceRoute['handler'] = async ({ body, caller, reque
       logprobs: fields.logprobs ?? null,
     }),
   )
-  const turns = await startTurns(requests, signal, context)
+  const turns = await startTurns(requests, signal, context, choices)
   const head = responseHead('cmpl', model, context)
   const headers = { 'x-conversation-id': turns[0]?.conversation ?? '', ...ignoredFieldsHeader(ignored) }
-  const logprobs = typeof fields.logprobs === 'number'
+  const form = { logprobs: typeof fields.logprobs === 'number', choices }
   if (!fields.stream) {
     const answers = await Promise.all(turns.map(readAnswer))
-    return json(completionBody(head, answers, logprobs, text), headers)
+    return json(completionBody(head, answers, form, text), headers)
   }
   const includeUsage = fields.stream_options?.include_usage ?? false
-  return { kind: 'stream', headers, events: completionChunks(head, turns, { logprobs, includeUsage }, text) }
+  return { kind: 'stream', headers, events: completionChunks(head, turns, { ...form, includeUsage }, text) }
 }
 
 type Prompt = z.output<typeof CompletionRequest>['prompt']
