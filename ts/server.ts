@@ -79,7 +79,8 @@ export async function startResolvedServer(
     parts.add(async () => requestLog?.close())
     const fit = async (weightBytes: number, onGpu: boolean) => fitTiers(options, await readMachine(ssdDir), weightBytes, onGpu)
     const opened = await open({ options, dataDir, ssdDir, env, fit }, hooks)
-    const { templateError } = opened.engine.info
+    const { templateError, tokenizerGuess } = opened.engine.info
+    if (tokenizerGuess !== undefined) hooks.onNotice?.(tokenizerGuess)
     if (templateError !== undefined) {
       hooks.onNotice?.(`the chat template of the model cannot be used, so messages are refused: ${templateError}`)
     }
@@ -122,6 +123,7 @@ async function serve(options: ServeOptions, opened: OpenedEngine, { auth, dataDi
     sessionTtlMs: options.sessionTtl,
     maxResponseBytes: options.responseBytes,
     responseTtlMs: options.responseTtl,
+    storeResponses: options.storeResponses,
     onRequestLogged: requestLog === null ? null : (record) => requestLog.add(record),
     onFault: (fault) => faults.add(fault),
     ...(options.maxContext === null ? {} : { maxContext: options.maxContext }),
@@ -174,7 +176,7 @@ function listen(
 ): Promise<HttpApi> {
   const startedAtS = Math.floor(info.startedAtMs / 1000)
   return openHttpApi(
-    { ...sources, models: info.models, startedAtS, version: VERSION, strictFields: options.strictFields },
+    { ...sources, models: info.models, startedAtS, version: VERSION, strictFields: options.strictFields, trustRequestTemplates: options.trustRequestTemplates },
     {
       host: options.host,
       port: options.port,

@@ -83,7 +83,8 @@ test('messages are tokenised with the tools, template arguments and ending that 
     messages: [{ role: 'user', content: 'x' }, { role: 'assistant', content: '', reasoning: 'r', toolCalls: [{ id: 'c', name: 'f', arguments: '{"city": 1}' }] }, { role: 'tool', content: 'y', toolCallId: 'c' }],
   })
   await api.post('/tokenize', { messages, add_generation_prompt: false })
-  await api.post('/tokenize', { messages, add_generation_prompt: false, continue_final_message: true })
+  const begun = messages.slice(0, 1).concat({ role: 'assistant', content: 'Once' })
+  await api.post('/tokenize', { messages: begun, add_generation_prompt: false, continue_final_message: true })
   t.deepEqual(chats.slice(1).map(({ ending }) => ending), ['closed', 'open'])
   const refused = await api.post('/tokenize', { messages, continue_final_message: true })
   t.like(await refused.json(), { error: { code: 'invalid_value', param: 'continue_final_message' } })

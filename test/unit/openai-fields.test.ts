@@ -116,9 +116,7 @@ test('values of served and accepted fields that the server does not have are ref
     ['tools.1.type', { tools: [{ type: 'function', function: { name: 'a' } }, { type: 'custom', custom: { name: 'b' } }] }],
     ['tool_choice.type', { tools: [{ type: 'function', function: { name: 'a' } }], tool_choice: { type: 'file_search' } }],
     ['best_of', { n: 2, best_of: 3 }],
-    ['min_tokens', { min_tokens: 1 }],
-    ['prompt_logprobs', { prompt_logprobs: 0 }],
-    ['add_generation_prompt', { add_generation_prompt: false }],
+    ['echo', { echo: true }],
   ]
   for (const [param, body] of cases) {
     const response = await api.post(PATHS.chat, { ...PROMPTS.chat, ...body })

@@ -91,3 +91,26 @@ test('one whose client leaves reasoning out reuses the prompt of the turn before
     t.true(dropped > 0 && dropped < before.answered, `turn ${i + 1}: ${dropped}`)
   })
 })
+
+test('turns that allow other tools share the prompt, and only those that are allowed are called', async (t) => {
+  let answer: string | undefined = 'Step.'
+  const served = simulatedService({ recorded: scripted(() => answer) })
+  const messages: TurnMessage[] = [{ role: 'user', content: 'What is the weather like, and what time is it? '.repeat(10) }]
+  const first = await take(served, chat(messages, { tools, maxTokens: 400 }), [], false)
+  const compiled = served.engine.stats().grammarsCompiled
+  messages.push(first.message, { role: 'user', content: 'And now?' })
+  const second = await take(served, chat(messages, { tools: { ...tools, allowed: ['now'] }, maxTokens: 400 }), [], false)
+  t.true(second.reused >= first.prompt + first.answered - 2, `${second.reused} of ${first.prompt} + ${first.answered}`)
+  t.is(served.engine.stats().grammarsCompiled, compiled + 1, 'an answer that may call some tools only is held to them')
+  messages.push(second.message, { role: 'user', content: 'You must.' })
+  answer = undefined
+  for (const allowed of [['now'], ['get_weather']]) {
+    const forced = await take(served, chat(messages, { tools: { ...tools, choice: 'required', parallel: false, allowed }, maxTokens: 400 }), ['{}'], false)
+    t.deepEqual(forced.message.toolCalls?.map(({ name }) => name), allowed)
+    t.true(forced.reused >= second.prompt + second.answered - 2)
+  }
+  const all = served.engine.stats().grammarsCompiled
+  await take(served, chat(messages, { tools: { ...tools, allowed: ['now', 'get_weather'] }, maxTokens: 4 }), [], false)
+  t.is(served.engine.stats().grammarsCompiled, all, 'a list of all tools asks for nothing')
+  await served.close()
+})

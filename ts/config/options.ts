@@ -228,6 +228,7 @@ export const SERVE_OPTIONS = {
     default: DEFAULTS.responseTtlMs,
     defaultText: '1d',
   }),
+  storeResponses: switched('keep those responses in the data directory too, sealed, so that a restart forgets none'),
   ssdReadLimit: option({ argument: '<rate>', help: 'most bytes read from disk a second, e.g. 200MB/s', parse: rate, default: null, defaultText: 'none' }),
   ssdWriteLimit: option({ argument: '<rate>', help: 'most bytes written to disk a second, e.g. 200MB/s', parse: rate, default: null, defaultText: 'none' }),
   requestLog: option({
@@ -269,6 +270,7 @@ export const SERVE_OPTIONS = {
     repeatable: true,
   }),
   strictFields: switched('refuse requests with a field that the server does not know; off: name it in a response header'),
+  trustRequestTemplates: switched('take chat templates that come with requests, in chat_template'),
   logLevel: option({
     argument: '<level>',
     help: 'silent, error, warn, info or debug',

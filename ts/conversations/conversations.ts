@@ -36,6 +36,10 @@ export interface ConversationQuery {
   readonly tools?: string
   /** How many answers the request asks for. @default 1 */
   readonly choices?: number
+  /** The answer goes on with the last message, and both are one. @default false */
+  readonly isOpen?: boolean
+  /** The source of a template in the place of the model's own; turns with different ones find nothing of one another. */
+  readonly template?: string
 }
 
 /** What a request turned out to be. Nothing is stored before `accept`. */
@@ -45,7 +49,7 @@ export interface Resolution {
   readonly salt: SaltName
   readonly date: string
   readonly forkedFrom: string | null
-  /** Chain hash after the request's messages; null for a raw prompt. */
+  /** Chain hash after the messages that the answer follows; null for a raw prompt. */
   readonly parent: ChainHash | null
   /** The stored answer that the messages continue. */
   readonly continues: ChainHash | null
@@ -96,9 +100,9 @@ export class Conversations {
    * of which none is continued yet, it continues that conversation, elsewhere it forks it. Answers of another tenant or another cache salt are not found.
    */
   resolve(query: ConversationQuery): Resolution {
-    const { tenant, messages, cacheSalt = '', tools = '', choices = 1 } = query
+    const { tenant, messages, cacheSalt = '', tools = '', isOpen = false, template = '', choices = 1 } = query
     const { secret, textFingerprint, now } = this.#options
-    const start = chainStart(secret, tenant, textFingerprint, tools, cacheSalt)
+    const start = chainStart(secret, tenant, textFingerprint, tools, cacheSalt, template)
     const salt = saltName(secret, tenant, cacheSalt)
     const chain = messages ? chainOf(start, messages) : []
     const stored = chain.map((hash, i) => (messages?.[i]?.role === 'assistant' ? this.#records.get(hash) : undefined))
@@ -110,7 +114,7 @@ export class Conversations {
     const { id, forkedFrom } = this.#name(query, matched, isAtTip)
     const known = this.#registry.get(tenant, id)
     const date = (known && strandOf(known, salt))?.date ?? matchedStrand?.date ?? isoDay(now())
-    return { tenant, id, salt, date, forkedFrom, parent: messages ? (chain.at(-1) ?? start) : null, continues, stored, choices }
+    return { tenant, id, salt, date, forkedFrom, parent: messages ? (chain.at(isOpen ? -2 : -1) ?? start) : null, continues, stored, choices }
   }
 
   /** The request was taken: its conversation exists from now on. */

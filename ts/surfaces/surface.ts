@@ -19,6 +19,8 @@ export interface SurfaceContext {
   readonly version: string
   /** Whether a field that the server does not know is refused. */
   readonly strictFields: boolean
+  /** Whether a request may bring a chat template. */
+  readonly trustRequestTemplates: boolean
 }
 
 export interface TurnObserver {

@@ -45,6 +45,8 @@ export interface TestApi extends OpenedApi {
 export interface TestOptions extends Partial<ListenOptions> {
   /** As `--strict-fields`. */
   readonly strictFields?: boolean
+  /** As `--trust-request-templates`. */
+  readonly trustRequestTemplates?: boolean
 }
 
 /** As a server without keys. */
@@ -66,7 +68,7 @@ export async function openTestApi(
 export async function openApiOver(
   service: InferenceService,
   engine: Pick<Engine, 'info' | 'text'>,
-  { strictFields = false, ...options }: TestOptions = {},
+  { strictFields = false, trustRequestTemplates = false, ...options }: TestOptions = {},
   auth: AccessControl = openToAll(),
 ): Promise<OpenedApi> {
   const log: string[] = []
@@ -82,6 +84,7 @@ export async function openApiOver(
       startedAtS: 1,
       version: info.version,
       strictFields,
+      trustRequestTemplates,
     },
     {
       host: '127.0.0.1',

@@ -18,8 +18,8 @@ export interface Misses {
 }
 
 function countOf(miss: MissSample, reason: MissReason): number {
-  const { neverSeen, reasoningDropped, evicted, damaged, outsideView, unknown } = miss
-  return { never_seen: neverSeen, reasoning_dropped: reasoningDropped, evicted, damaged, outside_view: outsideView, unknown }[reason]
+  const { neverSeen, reasoningDropped, promptScored, evicted, damaged, outsideView, unknown } = miss
+  return { never_seen: neverSeen, reasoning_dropped: reasoningDropped, prompt_scored: promptScored, evicted, damaged, outside_view: outsideView, unknown }[reason]
 }
 
 export function useMisses(live: Live): Misses {

@@ -19,7 +19,7 @@ const USAGE = {
     computed_tokens: 10,
     recomputed_tokens: 0,
     outside_view_tokens: 0,
-    miss: { never_seen: 10, reasoning_dropped: 0, evicted: 0, damaged: 0, outside_view: 0, unknown: 0 },
+    miss: { never_seen: 10, reasoning_dropped: 0, prompt_scored: 0, evicted: 0, damaged: 0, outside_view: 0, unknown: 0 },
     queue_ms: 0,
     load_ms: 0,
     prefill_ms: 100,
