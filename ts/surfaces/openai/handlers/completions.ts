@@ -8,6 +8,7 @@ import { checkModel, inVocabulary, wellFormed } from '../../turn-fields.js'
 import { readAnswer, startTurns } from '../../turns.js'
 import { validate } from '../../validate.js'
 import { checkLengths } from '../bounds.js'
+import { answersEach } from '../answers.js'
 import { completionFields } from '../fields/tables.js'
 import { echoed } from '../format/echo.js'
 import { completionBody, completionChunks } from '../format/completions.js'
@@ -30,10 +31,11 @@ export const completions: SurfaceRoute['handler'] = async ({ body, caller, reque
   const maxTokens = fields.max_tokens ?? DEFAULT_MAX_TOKENS
   checkTogether(fields, maxTokens)
   const echoes = fields.echo ? await Promise.all(prompts.map((prompt) => echoed(prompt, maxTokens, text))) : null
+  const choices = answersEach(fields, prompts.length)
   const promptLogprobs = askedScores({ ...fields, echoed: fields.echo ? (fields.logprobs ?? null) : null })
-  const requests = prompts.map((prompt, index) =>
+  const requests = prompts.map((prompt) =>
     turnRequest(fields, info, {
-      requestId: prompts.length === 1 ? requestId : `${requestId}-${index}`,
+      requestId,
       tenant: caller.tenant,
       conversation,
       prompt,
@@ -43,11 +45,11 @@ export const completions: SurfaceRoute['handler'] = async ({ body, caller, reque
       promptLogprobs,
     }),
   )
-  const turns = await startTurns(requests, signal, context)
+  const turns = await startTurns(requests, signal, context, choices)
   checkScored(turns, promptLogprobs)
   const head = responseHead('cmpl', model, context)
   const headers = { 'x-conversation-id': turns[0]?.conversation ?? '', ...ignoredFieldsHeader(ignored) }
-  const form = { logprobs: fields.logprobs ?? null, promptLogprobs: fields.prompt_logprobs ?? null, echoes }
+  const form = { logprobs: fields.logprobs ?? null, promptLogprobs: fields.prompt_logprobs ?? null, echoes, choices }
   if (!fields.stream) {
     const answers = await Promise.all(turns.map(readAnswer))
     return json(completionBody(head, answers, turns, form, text), headers)
