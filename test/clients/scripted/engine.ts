@@ -9,6 +9,7 @@ import type {
   Engine,
   EngineEvent,
   EngineText,
+  MemoryTierName,
   SequenceSpec,
   StepPlan,
   Transfer,
@@ -64,6 +65,10 @@ export class ScriptedEngine implements Engine {
 
   transfer(transfers: readonly Transfer[]): void {
     this.#engine.transfer(transfers)
+  }
+
+  grow(tier: MemoryTierName, slots: number): void {
+    this.#engine.grow(tier, slots)
   }
 
   stats() {
