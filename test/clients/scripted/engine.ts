@@ -9,13 +9,14 @@ import type {
   Engine,
   EngineEvent,
   EngineText,
+  MemoryTierName,
   SequenceSpec,
   StepPlan,
   Transfer,
 } from '../../../ts/engine/types.js'
 import { ApiError } from '../../../ts/protocol/errors.js'
 import type { Writer } from './output.js'
-import { answerTo } from './scripts.js'
+import { answerTo, answerToText } from './scripts.js'
 
 export interface Script {
   readonly write: Writer
@@ -66,6 +67,10 @@ export class ScriptedEngine implements Engine {
     this.#engine.transfer(transfers)
   }
 
+  grow(tier: MemoryTierName, slots: number): void {
+    this.#engine.grow(tier, slots)
+  }
+
   stats() {
     return this.#engine.stats()
   }
@@ -83,12 +88,14 @@ function scriptedText(text: EngineText, script: Script, answers: Answers): Engin
       answers.set(prompt.tokens, await compiled(text, script, script.write(answerTo(chat))))
       return prompt
     },
-    async encodePrompt(prompt, mostTokens) {
-      const tokens = await text.encodePrompt(prompt, mostTokens)
-      answers.set(tokens, await compiled(text, script, answerTo({ messages: [{ role: 'user', content: prompt }] }).content ?? ''))
+    encodePrompt: (...given) => text.encodePrompt(...given),
+    /** A raw prompt comes this way, and much else that is no prompt. */
+    async tokenize(prompt, ...given) {
+      const tokens = await text.tokenize(prompt, ...given)
+      const answer = answerToText(prompt)
+      if (answer !== undefined) answers.set(tokens, await compiled(text, script, answer))
       return tokens
     },
-    tokenize: (...given) => text.tokenize(...given),
     decode: (tokens) => text.decode(tokens),
     compile: (source: ConstraintSource) => text.compile(source),
     tokenBytes: (token) => text.tokenBytes(token),

@@ -29,14 +29,22 @@ const ANSWERS: Readonly<Record<string, (chat: ChatText) => Said>> = {
   'Keep talking.': () => ({ content: LONG }),
 }
 
+/** Clients put instructions of their own in front of what was asked, or behind it. */
+function scripted(text: string, chat: ChatText): Said | undefined {
+  const question = Object.keys(ANSWERS).find((question) => text.includes(question))
+  return question === undefined ? undefined : ANSWERS[question]?.(chat)
+}
+
 function said(last: ChatMessageText | undefined, chat: ChatText): Said {
   if (last?.role === 'tool') return { content: `I was told: ${last.content.trim()}` }
-  // Clients put instructions of their own in front of what was asked, or behind it.
-  const question = Object.keys(ANSWERS).find((question) => last?.content.includes(question))
-  const answer = question === undefined ? undefined : ANSWERS[question]
-  return answer?.(chat) ?? { content: `The script has no answer to: ${last?.content ?? 'nothing'}` }
+  return scripted(last?.content ?? '', chat) ?? { content: `The script has no answer to: ${last?.content ?? 'nothing'}` }
 }
 
 export function answerTo(chat: ChatText): Said {
   return said(chat.messages.findLast(({ role }) => role === 'user' || role === 'tool'), chat)
+}
+
+/** What follows a raw prompt; undefined: the script does not know it. */
+export function answerToText(prompt: string): string | undefined {
+  return scripted(prompt, { messages: [] })?.content
 }

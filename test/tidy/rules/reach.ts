@@ -23,7 +23,7 @@ function unreached(files: Files, entries: readonly string[], links: Links): Find
 }
 
 const TS_ENTRY =
-  /\.test\.ts$|\.config\.(js|ts)$|^ts\/(index|protocol\/index)\.ts$|^ts\/bin\/|^scripts\/[^/]+\.ts$|^benches\/run\.ts$|^web\/src\/main\.ts$|\.d\.ts$/
+  /\.test\.ts$|\.config\.(js|ts)$|^ts\/(index|protocol\/index)\.ts$|^ts\/bin\/|^scripts\/[^/]+\.ts$|^benches\/run\.ts$|^test\/clients\/run\.ts$|^web\/src\/main\.ts$|\.d\.ts$/
 
 /** Import specifiers name build outputs (`.js`); the sources have other endings. */
 function resolveImport(from: string, specifier: string, files: Files): string[] {
