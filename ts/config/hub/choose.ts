@@ -38,7 +38,7 @@ export function chooseFiles(name: string, paths: readonly string[], quant: strin
 }
 
 /** @param paths of at least one GGUF file. */
-export function chooseGguf(name: string, paths: readonly string[], quant: string | null): string {
+function chooseGguf(name: string, paths: readonly string[], quant: string | null): string {
   const found = quant === null ? (PREFERRED.flatMap((one) => ofQuant(paths, one))[0] ?? paths[0]) : ofQuant(paths, quant)[0]
   if (found === undefined) throw refused(`${name} has no ${quant}. It has ${paths.join(', ')}`)
   if (!SPLIT.test(found)) return found

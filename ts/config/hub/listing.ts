@@ -59,7 +59,7 @@ function headersOf(headers: unknown): Record<string, string> {
   return headers === undefined ? {} : Object.fromEntries(new Headers(headers as Record<string, string>))
 }
 
-/** What went wrong at the Hub, as the user is told it. */
+/** A failure at the Hub, as the user is told it. */
 export function hubFailure(thrown: unknown, { url, token }: Hub, repository: string): unknown {
   if (thrown instanceof ExitError) return thrown
   const status = statusOf(thrown)
