@@ -46,7 +46,7 @@ browserTest('the slider says what more bytes would bring, by mouse and by keyboa
   const slider = page.getByRole('slider', { name: 'More bytes for hbm' })
   await slider.waitFor()
   const answer = page.locator('.answer').first()
-  t.regex(await answer.innerText(), /^\+\d[\d.]* [KMG]iB would (bring nothing: the hit rate stays at|raise the hit rate from) [\d.]+ %/)
+  t.regex(await answer.innerText(), /^\+\d[\d.]* [KMG]iB would (bring no gain: the hit rate stays at|raise the hit rate from) [\d.]+ %/)
   await slider.focus()
   await page.keyboard.press('Home')
   await answer.filter({ hasText: /^\+0 B would bring no gain: the hit rate stays at [\d.]+ %\./ }).waitFor()

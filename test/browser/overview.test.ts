@@ -1,9 +1,33 @@
+import { execFileSync } from 'node:child_process'
 import type { Page } from 'playwright-core'
 import { ask } from '../support/conversation.js'
+import { violationsOf } from './axe.js'
 import { openLive } from './page.js'
 import { browserTest, setStage } from './stage.js'
 
 const stage = setStage()
+
+// Before anything is asked.
+browserTest.serial('a server that was never asked shows its base URL, curl and the chat instead of empty charts, until it is asked', async (t) => {
+  const { page, complaints } = await openLive(stage.browser, stage.server.url)
+  const steps = page.locator('section', { hasText: 'Ask it something' })
+  t.is(await steps.getByLabel('Base URL', { exact: true }).innerText(), `${stage.server.url}/v1`)
+  t.regex(await steps.getByLabel('Chat in a terminal', { exact: true }).innerText(), new RegExp(`^attentionstore chat --url ${stage.server.url}$`))
+  t.is(await page.locator('.u-over').count(), 0)
+  t.regex(await page.locator('.today').innerText(), /^(Today|Since the server started at \d\d:\d\d): no prompt has come yet\.$/)
+  t.deepEqual(await violationsOf(page), [])
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+  await steps.getByRole('button', { name: 'Copy: With curl' }).click()
+  await steps.getByText('Copied').waitFor()
+  // The line that is copied is one that works.
+  const curl = await page.evaluate<string>('navigator.clipboard.readText()')
+  const answer = JSON.parse(execFileSync('sh', ['-c', `${curl} -s`], { encoding: 'utf8' })) as { choices: unknown[] }
+  t.is(answer.choices.length, 1)
+  await steps.waitFor({ state: 'detached' })
+  await page.locator('.u-over').first().waitFor()
+  t.deepEqual(complaints, [])
+  await page.close()
+})
 
 const figure = (page: Page, label: string) => page.locator('.figure', { hasText: label }).locator('.value')
 
@@ -19,6 +43,7 @@ browserTest('the overview shows the three tiers, fastest first, and what the ser
 browserTest('a turn that the server answers is counted, and a second one shows reuse and what it saved', async (t) => {
   const { page } = await openLive(stage.browser, stage.server.url)
   const answered = figure(page, 'Requests answered')
+  await answered.waitFor()
   const before = Number(await answered.innerText())
   const messages = [{ role: 'user' as const, content: 'A question that is long enough to fill some tokens. '.repeat(12) }]
   const first = await ask(stage.server, messages, { max_tokens: 8 })
@@ -31,6 +56,44 @@ browserTest('a turn that the server answers is counted, and a second one shows r
   t.regex((await page.locator('[data-tier=hbm] svg').getAttribute('aria-label')) ?? '', /^hbm: .* [1-9]\d* cached$/)
   const reasons = await page.locator('section', { hasText: 'Why tokens were not reused' }).getByRole('listitem').first().innerText()
   t.regex(reasons, /never seen.*[1-9]/s)
+  await page.close()
+})
+
+browserTest('the first line says how much of today’s prompts came from the cache', async (t) => {
+  const { page } = await openLive(stage.browser, stage.server.url)
+  const line = page.locator('.today').filter({ hasText: /prompt tokens came from the cache/ })
+  await line.waitFor()
+  t.regex(await line.innerText(), /^(Today|Since the server started at \d\d:\d\d): [\d.]+ % of [\d,]+ prompt tokens came from the cache(, which saved about [\d.]+ \w+ of computing)?\.$/)
+  await page.close()
+})
+
+browserTest('charts have the time of day across, and the uptime beside it in the legend', async (t) => {
+  const { page } = await openLive(stage.browser, stage.server.url)
+  const chart = page.locator('section', { hasText: 'Hit rate by tier' }).locator('.u-over')
+  await chart.waitFor()
+  const legend = page.locator('section', { hasText: 'Hit rate by tier' }).locator('.u-legend .u-series').first()
+  await legend.filter({ hasText: /\d\d:\d\d:\d\d/ }).waitFor()
+  t.regex(await legend.innerText(), /time.*\d\d:\d\d:\d\d, up for \d+:\d\d:\d\d/s)
+  const [, shown = ''] = /(\d\d:\d\d):\d\d, up/.exec(await legend.innerText()) ?? []
+  // By the clock of the reader, give or take the minute that may have passed.
+  const times = await page.evaluate<string[]>(`[0, 60000, -60000].map((shift) => new Date(Date.now() + shift).toTimeString().slice(0, 5))`)
+  t.true(times.includes(shown), `${shown} of ${times.join(', ')}`)
+  await page.close()
+})
+
+browserTest('on a phone the overview is three screens, one chart at a time, and the rest is a tap away', async (t) => {
+  const { page, complaints } = await openLive(stage.browser, stage.server.url, { width: 390 })
+  await page.locator('.u-over').waitFor()
+  const height = await page.evaluate<number>('document.documentElement.scrollHeight')
+  t.true(height <= 3 * 860, `${height} pixels`)
+  await page.getByRole('radio', { name: 'Queue' }).click()
+  await page.getByRole('heading', { name: 'Queue' }).waitFor()
+  t.is(await page.locator('.u-over').count(), 1)
+  t.is(await figure(page, 'Requests answered').count(), 0)
+  await page.getByText('Transfers, work and trouble').click()
+  await figure(page, 'Requests answered').waitFor()
+  t.deepEqual(await violationsOf(page), [])
+  t.deepEqual(complaints, [])
   await page.close()
 })
 

@@ -85,6 +85,7 @@ export function sampleAt(seconds: number): Sample {
     requests: { ok: Math.floor(seconds * 4), cancelled: 3, failed: 0, rejected: 1, queued: Math.floor(9 + 7 * wave(31)), preparing: 2, running: Math.floor(14 + 6 * wave(19)) },
     tokens: { prompt, completion: Math.floor(seconds * 620), computed, recomputed: 0, reused: { hbm, dram, ssd }, miss: { neverSeen: Math.floor(computed * 0.7), reasoningDropped: 0, promptScored: 0, evicted: Math.floor(computed * 0.24), damaged: 0, outsideView: Math.floor(computed * 0.05), unknown: Math.floor(computed * 0.01) } },
     saved: { tokens: hbm + dram + ssd, ms: (hbm + dram + ssd) * 3.4 },
+    today: { sinceMs: INFO.startedAtMs, promptTokens: prompt, reusedTokens: hbm + dram + ssd, savedMs: (hbm + dram + ssd) * 3.4 },
     prefillTokensPerS: 290,
     blocks: { saved: 0, loaded: 0, promoted: 0, demoted: 0, dropped: { evicted: Math.floor(seconds * 3), write_queue_full: 0, damaged: 0, reset: 0, ttl: 0, foreign: 0 }, abandoned: { save: 0, write: 0 } },
     prefetches: { fetched: 900, buffered: 400, used: 850, wasted: 12 },
@@ -126,10 +127,11 @@ export function recordOf(seq: number, random: () => number): RequestRecord {
     seq,
     request_id: `req_${seq}`,
     conversation: `conv_${(seq * 7919) % 997}`,
-    tenant: '',
+    tenant: ['', 'blue', 'red'][seq % 3] ?? '',
     status: random() < 0.02 ? 'cancelled' : 'ok',
     finish_reason: 'stop',
     error: null,
+    queued_for: queued < 1 ? null : seq % 3 === 0 ? 'room' : 'turn',
     accepted_at_ms: INFO.startedAtMs + seq * 20,
     duration_ms: end,
     prompt_tokens: prompt,
@@ -189,7 +191,7 @@ function curve(name: TierName, capacityBytes: number, half: number): TierCurve {
   const point = (bytes: number) => ({ bytes, hitRate: rate(bytes), error: 0.004 + 0.03 * rate(bytes) * (1 - rate(bytes)) })
   const points = Array.from({ length: 33 }, (_, index) => point((capacityBytes * 3 * index) / 32))
   const gains = [0.25, 0.5, 1, 2].map((share) => ({ addBytes: capacityBytes * share, from: rate(capacityBytes), to: rate(capacityBytes * (1 + share)), error: 0.012 }))
-  return { name, capacityBytes, current: point(capacityBytes), measuredHitRate: rate(capacityBytes) + 0.006, points, gains }
+  return { name, capacityBytes, current: point(capacityBytes), modelledHitRate: rate(capacityBytes) - 0.006, points, gains }
 }
 
 export function whatIf(): WhatIf {
@@ -199,7 +201,6 @@ export function whatIf(): WhatIf {
     sampledBlocks: 3120,
     method: 'Reuse distances of sampled blocks (SHARDS), the sample corrected for its size.',
     policy: 'lru',
-    isPolicyModelled: true,
     tiers: [curve('hbm', 256 * MIB, 300 * MIB), curve('dram', 1700 * MIB, 1400 * MIB), curve('ssd', 13_000 * MIB, 3000 * MIB)],
   }
 }

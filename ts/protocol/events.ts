@@ -77,6 +77,16 @@ export interface TtftSample {
 /** Counts from start: why prompt tokens were not reused. */
 export type MissSample = Readonly<Record<'neverSeen' | 'reasoningDropped' | 'promptScored' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
 
+/** What reuse saved on the day that it is now. */
+export interface TodaySample {
+  /** Milliseconds since the Unix epoch: midnight of the server's time zone, or the server's start, if that was later. */
+  readonly sinceMs: number
+  readonly promptTokens: number
+  readonly reusedTokens: number
+  /** Estimated. */
+  readonly savedMs: number
+}
+
 /** Everything that changes. Counters count from the server's start. */
 export interface Sample {
   /** Milliseconds since the server's start. */
@@ -93,6 +103,7 @@ export interface Sample {
   }
   /** Computation that reuse saved since start. `ms` is estimated, turn by turn: never less than 0. */
   readonly saved: { readonly tokens: number; readonly ms: number }
+  readonly today: TodaySample
   /** Measured tokens a second of steps that compute prompts; null: none yet. */
   readonly prefillTokensPerS: number | null
   readonly blocks: {

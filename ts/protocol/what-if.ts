@@ -6,7 +6,7 @@ export interface CurvePoint {
   readonly bytes: number
   /** Estimated share of prompt tokens that are found in this tier or a faster one, 0 … 1. */
   readonly hitRate: number
-  /** Half width of the estimate's 95 % interval. It covers the sampling, not the model. */
+  /** Half width of the estimate's 95 % interval: of the sampling, and of what measuring moved the model's curve by. */
   readonly error: number
 }
 
@@ -22,10 +22,10 @@ export interface Gain {
 export interface TierCurve {
   readonly name: TierName
   readonly capacityBytes: number
-  /** The estimate at the capacity that the tier has. */
+  /** At the capacity that the tier has: measured over the requests behind the curve, not estimated. */
   readonly current: CurvePoint
-  /** What was measured over all requests: the share of prompt tokens that came from this tier or a faster one. */
-  readonly measuredHitRate: number
+  /** What the model alone says there: how far it is off is in the error of the other points. */
+  readonly modelledHitRate: number
   /** Ascending capacities, from nothing to where the curve is flat. */
   readonly points: readonly CurvePoint[]
   readonly gains: readonly Gain[]
@@ -39,8 +39,7 @@ export interface WhatIf {
   readonly sampledBlocks: number
   /** How it is estimated, in a sentence for the reader. */
   readonly method: string
-  /** The policy in use. The curves are those of `lru`; for another policy they are a guide. */
+  /** The policy in use, whose curves these are. */
   readonly policy: string
-  readonly isPolicyModelled: boolean
   readonly tiers: readonly TierCurve[]
 }

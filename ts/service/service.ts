@@ -155,6 +155,7 @@ class Service implements InferenceService {
       this.#checkOpen()
       this.#kept.conversations.accept(intake.resolution)
       this.#intakes.set(intake.sequence, intake)
+      this.#accounts.queued(intake.sequence)
       this.#scheduler.enqueue(intake.sequence)
       return intake.turn
     } catch (error) {

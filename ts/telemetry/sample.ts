@@ -15,7 +15,8 @@ export interface SampleSources {
 /** The measurements of the telemetry itself. */
 export type OwnMeasures = Pick<Sample, 'uptimeMs' | 'eventLoopDelayMs' | 'ttftMs' | 'ttft'>
 
-export function takeSample({ service, stats }: SampleSources, limits: BandwidthLimits, own: OwnMeasures): Sample {
+/** All but the day's sums, which are made of it. */
+export function takeSample({ service, stats }: SampleSources, limits: BandwidthLimits, own: OwnMeasures): Omit<Sample, 'today'> {
   const counters = service.counters()
   const engine = stats()
   const { queued, preparing, running } = counters

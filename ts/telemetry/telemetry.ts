@@ -11,6 +11,7 @@ import { LoopDelayMeter } from './loop-delay.js'
 import { registerMetrics } from './metrics.js'
 import { RecordFeed } from './record-feed.js'
 import { takeSample, type SampleSources } from './sample.js'
+import { Today } from './today.js'
 import { TurnTimes } from './turns.js'
 
 const SAMPLE_INTERVAL_MS = 500
@@ -41,6 +42,7 @@ export class Telemetry {
   readonly #loopDelay = new LoopDelayMeter()
   readonly #turnTimes: TurnTimes
   readonly #limits: BandwidthLimits
+  readonly #today: Today
   readonly #history = new SampleHistory()
   readonly #cutOff: Counter
   readonly #startedAt: number
@@ -54,6 +56,7 @@ export class Telemetry {
     this.#sources = sources
     this.#clock = clock
     this.#startedAt = clock.now()
+    this.#today = new Today(this.#startedAt)
     this.#limits = new BandwidthLimits(limits)
     this.#turnTimes = new TurnTimes(this.#registry, clock)
     this.#scraped = this.sample()
@@ -83,7 +86,8 @@ export class Telemetry {
       ttftMs: this.#turnTimes.recent.summary(),
       ttft: this.#turnTimes.lastMinute.summary(now),
     }
-    return takeSample(this.#sources, this.#limits, own)
+    const sample = takeSample(this.#sources, this.#limits, own)
+    return { ...sample, today: this.#today.of(now, sample) }
   }
 
   snapshot(): Snapshot {

@@ -55,6 +55,15 @@ export function formatAgo(ms: number): string {
   return `${formatCount(Math.floor(seconds / 86_400), 'day')} ago`
 }
 
+const TIME = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' })
+const HOUR = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
+
+/** A time of day as `14:02:09`, where the reader is; of milliseconds since the Unix epoch. */
+export const formatTime = (epochMs: number): string => TIME.format(epochMs)
+
+/** `14:02` */
+export const formatHour = (epochMs: number): string => HOUR.format(epochMs)
+
 /** Seconds of uptime as `1:02:03` */
 export function formatClock(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds))

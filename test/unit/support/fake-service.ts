@@ -240,7 +240,7 @@ export class FakeService implements InferenceService {
   }
 
   whatIf(): ReturnType<InferenceService['whatIf']> {
-    return { requests: 0, samplingRate: 1, sampledBlocks: 0, method: 'guessed', policy: 'lru', isPolicyModelled: true, tiers: [] }
+    return { requests: 0, samplingRate: 1, sampledBlocks: 0, method: 'guessed', policy: 'lru', tiers: [] }
   }
 
   demoted: Array<'dram' | 'ssd'> = []

@@ -138,18 +138,6 @@ test('the tokens of log probabilities join to the answer, whole and in a stream,
   }
 })
 
-test('tokens that a bias excludes do not come', async (t) => {
-  const api = await openSimulatedApi(t)
-  const body = { max_tokens: 64, temperature: 0, ignore_eos: true }
-  const first = (await answered(t, api, body)).choices[0]?.message.content ?? ''
-  const { tokens } = (await (await api.post('/tokenize', { prompt: first })).json()) as { tokens: number[] }
-  const logit_bias = Object.fromEntries([...new Set(tokens)].slice(0, 200).map((token) => [token, -100]))
-  const second = (await answered(t, api, { ...body, logit_bias })).choices[0]?.message.content ?? ''
-  t.true(second.length > 0)
-  const again = (await (await api.post('/tokenize', { prompt: second })).json()) as { tokens: number[] }
-  t.deepEqual(again.tokens.filter((token) => Object.hasOwn(logit_bias, token)), [])
-})
-
 test('a prompt that is too long is the client’s error before a stream begins, and says both lengths', async (t) => {
   const api = await openSimulatedApi(t, { maxContext: 256 })
   for (const stream of [false, true]) {
@@ -158,7 +146,7 @@ test('a prompt that is too long is the client’s error before a stream begins, 
     t.false((response.headers.get('content-type') ?? '').includes('event-stream'))
     const { error } = (await response.json()) as { error: { code: string; message: string } }
     t.is(error.code, 'context_length_exceeded')
-    t.regex(error.message, /has \d+ tokens; the context limit, prompt and answer, is 256/)
+    t.regex(error.message, /^The prompt has .* tokens; the context limit, prompt and answer, is 256/)
   }
 })
 

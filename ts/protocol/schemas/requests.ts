@@ -45,6 +45,9 @@ export const Eviction = z
 /** Decisions that a record names at most; those of one cause, tier and policy are told as one, with the latest time. */
 export const MOST_EVICTIONS = 4
 
+/** Reasons for which a request may wait in the queue. */
+export const QUEUED_FOR = ['turn', 'room', 'history', 'another'] as const
+
 export const RequestRecord = z
   .object({
     seq: count.meta({ description: 'grows from record to record; a record that comes again replaces the one before' }),
@@ -55,6 +58,10 @@ export const RequestRecord = z
     finish_reason: z.enum(['stop', 'length']).nullable(),
     error: z.string().nullable().meta({ description: 'the code of a failed one' }),
     accepted_at_ms: z.number().meta({ description: 'milliseconds since the Unix epoch' }),
+    queued_for: z
+      .enum(QUEUED_FOR)
+      .nullable()
+      .meta({ description: 'what it waited for longest in the queue: a place in the batch, blocks of hbm, its own history, or another request that computes the same beginning; null: it did not wait' }),
     duration_ms: milliseconds.meta({ description: 'from acceptance to the end of the answer' }),
     prompt_tokens: count,
     completion_tokens: count,

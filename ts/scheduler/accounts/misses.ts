@@ -4,7 +4,7 @@
 import type { Directory } from '../../directory/directory.js'
 import type { Ghost } from '../../directory/ghosts.js'
 import { BLOCK_TOKENS, type BlockKey, type TokenRange } from '../../engine/types.js'
-import type { Asked } from './what-if/curve.js'
+import type { Asked } from './what-if/turn.js'
 
 /** Tokens by reason. Together they are the tokens that were asked about. */
 export interface MissedTokens {

@@ -6,7 +6,7 @@ import type { Block } from '../../directory/block.js'
 import { Directory } from '../../directory/directory.js'
 import { conversationKey } from '../../conversations/registry.js'
 import { ExitError } from '../../protocol/errors.js'
-import { LOWER_TIERS } from '../../protocol/tiers.js'
+import { LOWER_TIERS, SLOT_TIERS } from '../../protocol/tiers.js'
 import { createPolicy } from '../../placement/registry.js'
 import { Counters } from '../accounts/counters.js'
 import { EventBus } from './events.js'
@@ -99,13 +99,18 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     costs: new CostModel(options.clock, machine),
     machine,
     journal,
-    curve: new HitRateCurve(),
+    curve: new HitRateCurve({ policy: options.policy, capacities: reachOf(directory) }),
     desk,
     flushes: new Flushes(desk),
     growth: new TierGrowth(engine, directory.pools, options.onFault),
     keyed,
     tiers: { keeps, dram, ssd, saves: dram || ssd },
   }
+}
+
+/** Blocks that each tier and those above it hold together: tiers hold copies, so it is what the largest of them holds. */
+function reachOf({ pools }: Directory): number[] {
+  return SLOT_TIERS.map((_, at) => Math.max(...SLOT_TIERS.slice(0, at + 1).map(tier => pools[tier].total)))
 }
 
 /** The block's bytes lie in a tier below hbm. */

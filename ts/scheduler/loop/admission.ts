@@ -7,6 +7,7 @@ import type { Moves } from '../moves/moves.js'
 import type { Followers } from './followers.js'
 import type { WaitingQueue } from './queue.js'
 import type { Sequence } from '../sequence/sequence.js'
+import type { WaitCause } from '../sequence/waited.js'
 
 /** A request that was overtaken this often, or so long ago for the first time, is next, ready or not. */
 export const MOST_OVERTAKES = 16
@@ -36,21 +37,33 @@ export class Admission {
     let smallest = Infinity
     let unheld: Sequence | undefined
     for (const sequence of this.#queue) {
-      if (this.#followers.follows(sequence)) continue
+      if (this.#followers.follows(sequence)) {
+        this.#waits(sequence, 'another')
+        continue
+      }
       const isDue = this.#isDue(sequence)
-      if (!isDue && this.#isHeld(sequence)) continue
+      if (!isDue && this.#isHeld(sequence)) {
+        this.#waits(sequence, 'history')
+        continue
+      }
       unheld ??= sequence
       const size = sequence.tokens.length
-      if (size < smallest && (isDue || this.#isReady(sequence))) {
+      const isReady = isDue || this.#isReady(sequence)
+      if (isReady && size < smallest) {
         if (hasRoom(sequence)) return sequence
         smallest = size
       }
+      this.#waits(sequence, isReady ? 'room' : 'history')
       // Its turn has come: what becomes free is for it.
       if (isDue) return undefined
     }
     // Nothing runs, so none follows.
     const oldest = isIdle && smallest === Infinity ? unheld : undefined
     return oldest && hasRoom(oldest) ? oldest : undefined
+  }
+
+  #waits(sequence: Sequence, cause: WaitCause): void {
+    sequence.waited.for(cause, this.#clock.now())
   }
 
   /** Leaves the queue. The requests before it were overtaken. */

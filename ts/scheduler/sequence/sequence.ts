@@ -15,6 +15,7 @@ import type { Start } from './start.js'
 import { Timing } from './timing.js'
 import { TokenList } from './tokens.js'
 import type { TurnSink } from './turn-sink.js'
+import { WaitedFor } from './waited.js'
 import { Wants } from './wants.js'
 
 /**
@@ -53,6 +54,8 @@ export class Sequence {
   readonly times: Timing
   /** How often others went before it. */
   readonly standing = new Standing()
+  /** For what it waited in the queue. */
+  readonly waited: WaitedFor
   /** When its phases ran. */
   readonly trail: Trail
   #state: SequenceState = 'waiting'
@@ -87,6 +90,7 @@ export class Sequence {
     this.#keys = fullKeys(start)
     this.progress = new Progress(start.tokens.length)
     this.times = new Timing(acceptedAt)
+    this.waited = new WaitedFor(acceptedAt)
     this.trail = new Trail({ conversation: turn.conversation, tenant })
   }
 
@@ -218,6 +222,7 @@ export class Sequence {
   prepare(now: number): void {
     this.#state = 'preparing'
     this.times.prepare(now)
+    this.waited.end(now)
   }
 
   /** Plans may name it. */
@@ -247,6 +252,7 @@ export class Sequence {
     this.#state = 'waiting'
     this.#leaving = null
     this.times.queue(now)
+    this.waited.again(now)
     this.standing.retry()
   }
 

@@ -27,6 +27,11 @@ export class Accounts {
     return ok === 0 ? 1000 : this.#turnMs / ok
   }
 
+  /** The request waits. */
+  queued(sequence: Sequence): void {
+    if (this.#core.tiers.keeps) this.#core.curve.queued(sequence.ticket, sequence.keys)
+  }
+
   /** The answer is complete. */
   answered(sequence: Sequence, usage: TurnUsage, finish: Ending['finish']): void {
     const { counters, clock } = this.#core
@@ -34,8 +39,8 @@ export class Accounts {
     counters.savedMs += Math.max(0, (usage.ttftWithoutReuseMs ?? 0) - usage.ttftMs)
     this.#turnMs += clock.now() - sequence.times.accepted
     this.#count(sequence)
-    this.#followUse(sequence)
     this.#record(sequence, usage, { status: 'ok', finish, error: null })
+    this.#followUse(sequence)
     this.#log?.add(sequence, usage)
   }
 
@@ -60,14 +65,19 @@ export class Accounts {
     await this.#log?.close()
   }
 
+  /** However it ended: it wants nothing any more. */
   #record(sequence: Sequence, usage: TurnUsage, ending: Omit<Ending, 'endedAt'>): void {
+    this.#core.curve.left(sequence.ticket)
     this.records.add(sequence, usage, { ...ending, endedAt: this.#core.clock.now() })
   }
 
   /** For the hit rates of other capacities. */
-  #followUse({ keys, history, serving: { split }, progress: { tailKey } }: Sequence): void {
-    if (!split || !this.#core.tiers.keeps) return
-    this.#core.curve.served(history.length, split.asked, tailKey === null ? keys : [...keys, tailKey])
+  #followUse({ keys, history, serving: { split }, progress: { tailKey }, wishes: { retention } }: Sequence): void {
+    const { tiers, curve, clock } = this.#core
+    if (!split || !tiers.keeps) return
+    const hasTail = tailKey !== null
+    const chain = hasTail ? [...keys, tailKey] : keys
+    curve.served({ promptTokens: history.length, asked: split.asked, chain, hasTail, atMs: clock.now(), retention }, split.reused)
   }
 
   #count(sequence: Sequence): void {

@@ -89,6 +89,7 @@ function recordOf(seq: number, sequence: Sequence, usage: TurnUsage, { status, f
     finish_reason: finish === null ? null : finish === 'length' ? 'length' : 'stop',
     error,
     accepted_at_ms: sequence.times.accepted,
+    queued_for: sequence.waited.longest,
     duration_ms: Math.max(0, endedAt - sequence.times.accepted),
     prompt_tokens: usage.promptTokens,
     completion_tokens: usage.completionTokens,

@@ -8,6 +8,7 @@ import { VirtualClock } from '../../engine/simulated/virtual-clock.js'
 import type { EngineStats, SlotTierName } from '../../engine/types.js'
 import type { PolicyName } from '../../placement/types.js'
 import { ApiError } from '../../protocol/errors.js'
+import type { WhatIf } from '../../protocol/what-if.js'
 import { contextThatFits } from '../../scheduler/core/options.js'
 import { createInferenceService } from '../../service/service.js'
 import type { InferenceService, Truncation, TurnRequest, TurnUsage } from '../../service/types.js'
@@ -38,6 +39,8 @@ export interface TieredRun {
   readonly spanMs: number
   /** Requests that no tier could ever serve: longer than the model's context, or than hbm. */
   readonly refused: number
+  /** The service's curves for other capacities, after the last answer. */
+  readonly whatIf: WhatIf
 }
 
 /** Told of each answer: the number of its request, and what it took. */
@@ -76,10 +79,11 @@ export async function replayTiers(trace: Trace, setting: TieredSetting, onAnswer
   const replay = new Replay({ trace, clock, service, tokens, answers, truncation: truncation ? 'auto' : 'disabled', onAnswer })
   await replay.run()
   const end = clock.now()
+  const whatIf = service.whatIf()
   service.checkIntegrity()
   await service.close(0)
   await engine.close()
-  return { stats: engine.stats(), spanMs: end, refused: replay.refused }
+  return { stats: engine.stats(), spanMs: end, refused: replay.refused, whatIf }
 }
 
 /** As a server has them whose dram tier is off. */

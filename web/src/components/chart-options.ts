@@ -9,6 +9,8 @@ const AXIS_SIZE = { across: 34, up: 68 }
 const HEADROOM = 1.1
 const DASH = [6, 4]
 const POWERS_OF_TWO = Array.from({ length: 50 }, (_, power) => 2 ** power)
+/** Seconds. */
+const CLOCK = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600]
 /** Steps of an axis that counts things. */
 const WHOLE = Array.from({ length: 10 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat()
 
@@ -18,9 +20,13 @@ export interface ChartSetup {
   readonly bands?: readonly ChartBand[] | undefined
   readonly across: string
   readonly formatAcross: (value: number) => string
+  /** The same in the legend. @default formatAcross */
+  readonly formatPoint?: ((value: number) => string) | undefined
   readonly format: (value: number) => string
   /** Whether the axis across counts in powers of two, as capacities do. */
   readonly isBinary?: boolean | undefined
+  /** Whether the axis across counts seconds of a clock: its steps are those of one. */
+  readonly isClock?: boolean | undefined
   /** Whether the axis up counts things, which come whole. */
   readonly isWhole?: boolean | undefined
   readonly top?: number | undefined
@@ -71,7 +77,7 @@ function markAt(value: number): (plot: uPlot) => void {
 }
 
 export function chartOptions(setup: ChartSetup): uPlot.Options {
-  const { width, top, across, formatAcross, format, isBinary, isWhole } = setup
+  const { width, top, across, formatAcross, formatPoint = formatAcross, format, isBinary, isClock, isWhole } = setup
   const highest = (max: number | null) => top ?? (max === null || max <= 0 ? 1 : max * HEADROOM)
   return {
     width,
@@ -79,7 +85,7 @@ export function chartOptions(setup: ChartSetup): uPlot.Options {
     cursor: { drag: { x: false, y: false }, points: { size: 7 } },
     scales: { x: { time: false }, y: { range: (_, __, max) => [0, highest(max)] } },
     axes: [
-      { ...axis(formatAcross, AXIS_SIZE.across, 70), ...(isBinary ? { incrs: POWERS_OF_TWO } : {}) },
+      { ...axis(formatAcross, AXIS_SIZE.across, 70), ...(isBinary ? { incrs: POWERS_OF_TWO } : isClock ? { incrs: CLOCK } : {}) },
       { ...axis(format, AXIS_SIZE.up, 32), ...(isWhole ? { incrs: WHOLE } : {}) },
     ],
     ...(setup.mark === undefined ? {} : { hooks: { draw: [markAt(setup.mark)] } }),
@@ -88,7 +94,7 @@ export function chartOptions(setup: ChartSetup): uPlot.Options {
       ...(colour === undefined ? {} : { fill: cssColour(colour) }),
     })),
     series: [
-      { label: across, value: (_, value) => (value === null ? '–' : formatAcross(value)) },
+      { label: across, value: (_, value) => (value === null ? '–' : formatPoint(value)) },
       ...setup.series.map((series) => seriesOptions(series, setup)),
     ],
   }

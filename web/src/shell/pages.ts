@@ -42,6 +42,7 @@ export function createPageRouter(): Router {
   return createRouter({
     history: createWebHashHistory(),
     routes: [...routes, { path: '/:rest(.*)*', redirect: '/' }],
-    scrollBehavior: () => ({ top: 0 }),
+    // A page that keeps its state in the address stays where it is.
+    scrollBehavior: (to, from) => (to.path === from.path ? false : { top: 0 }),
   })
 }

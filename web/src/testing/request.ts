@@ -11,6 +11,7 @@ export function requestRecord(seq: number, given: Partial<RequestRecord> = {}): 
     status: 'ok',
     finish_reason: 'stop',
     error: null,
+    queued_for: null,
     accepted_at_ms: 0,
     duration_ms: 0,
     prompt_tokens: 0,

@@ -18,6 +18,7 @@ export function emptySample(uptimeMs: number, given: Partial<Sample> = {}): Samp
       miss: { neverSeen: 0, reasoningDropped: 0, promptScored: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 },
     },
     saved: { tokens: 0, ms: 0 },
+    today: { sinceMs: 0, promptTokens: 0, reusedTokens: 0, savedMs: 0 },
     prefillTokensPerS: null,
     blocks: { saved: 0, loaded: 0, promoted: 0, demoted: 0, dropped: {}, abandoned: { save: 0, write: 0 } },
     prefetches: { fetched: 0, buffered: 0, used: 0, wasted: 0 },

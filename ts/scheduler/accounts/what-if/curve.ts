@@ -1,56 +1,51 @@
-// The hit rate of an LRU cache of any capacity, from the requests that pass. Tokens count, not blocks: a block that is
-// asked for weighs as many tokens as the prompt has in it. That a block is of use only with its whole prefix needs no
-// rule of its own: a request that uses a block uses what lies before it, and after it in time (heads are touched last, as `lru`
-// gives up tails first), so nothing in the stack lies above its own prefix.
+// The hit rate of the server's policy at any capacity, from the requests that pass. Tokens count, not blocks: a block that is
+// asked for weighs as many tokens as the prompt has in it. For `lru` the distances of a stack give all capacities at once.
+// That a block is of use only with its whole prefix needs no rule there: a request that uses a block uses what lies before it,
+// and after it in time (heads are touched last, as `lru` gives up tails first), so nothing in the stack lies above its own
+// prefix. Other policies run in miniature, at some capacities.
 
-import { keyWord } from '../../../directory/key-filter.js'
-import type { BlockKey } from '../../../engine/types.js'
+import type { BlockKey, TierName } from '../../../engine/types.js'
+import type { PolicyName } from '../../../placement/types.js'
+import { perTier, TIER_NAMES } from '../../../protocol/tiers.js'
+import { estimateOf, groupOf, GROUPS, perGroup, ratesOf, type Estimate, type TokenTotals } from './groups.js'
+import { followedCapacities, Miniatures } from './miniatures.js'
 import { SampledStack } from './sampled-stack.js'
+import type { Asked, ServedTurn } from './turn.js'
 
-/** A block that was here before, and the tokens of the prompt in it. */
-export interface Asked {
-  readonly key: BlockKey
-  readonly tokens: number
-  /** A partly filled block, which the request takes over into a longer one. */
-  readonly isTail: boolean
-}
-
-export interface Estimate {
-  /** 0 … 1. */
-  readonly hitRate: number
-  /** Half width of the 95 % interval of the sampling. */
-  readonly error: number
-}
-
-/** Blocks that are followed at most: some 4 MiB. */
+/** Blocks that the stack follows at most: some 4 MiB. */
 const MOST_BLOCKS = 16_384
-/** Blocks are counted in groups by hash; how much these differ says how good the sample is. */
-const GROUPS = 8
-/** Two-sided 95 % of Student's t with GROUPS − 1 degrees of freedom. */
-const T_95 = 2.365
 /** Bins of distance: one each for the first `SINGLE_BINS`, then `BINS_AN_OCTAVE` an octave, in which the curve is a straight line. */
 const SINGLE_BINS = 32
 const BINS_AN_OCTAVE = 16
 const BINS = SINGLE_BINS + 35 * BINS_AN_OCTAVE
 /** Requests after which earlier counts weigh half as much. */
 const HALF_LIFE = 100_000
-/** Another word of the key than the one that chooses the sample. */
-const GROUP_WORD = 6
+
+export interface CurveOptions {
+  readonly policy: PolicyName
+  /** Blocks that each tier holds. */
+  readonly capacities: readonly number[]
+  /** Blocks that the stack follows at most. @default 16,384 */
+  readonly mostBlocks?: number
+}
 
 export class HitRateCurve {
   readonly #stack: SampledStack
+  /** null: the policy is the stack's. */
+  readonly #miniatures: Miniatures | null
   /** By group and bin of distance: tokens that were asked for, scaled up. */
   readonly #tokens = Array.from({ length: GROUPS }, () => new Float64Array(BINS))
   /** By group: all tokens that were asked for and followed, scaled up. */
   readonly #followed = new Float64Array(GROUPS)
-  /** Of all requests: prompt tokens, and those in blocks that were here before. */
-  #promptTokens = 0
-  #askedTokens = 0
+  /** Of all requests. */
+  #totals: TokenTotals = { prompt: 0, asked: 0 }
+  readonly #reused = perTier(() => 0)
   #requests = 0
   #sinceHalved = 0
 
-  constructor(mostBlocks = MOST_BLOCKS) {
+  constructor({ policy, capacities, mostBlocks = MOST_BLOCKS }: CurveOptions) {
     this.#stack = new SampledStack(mostBlocks)
+    this.#miniatures = policy === 'lru' ? null : new Miniatures(policy, followedCapacities(capacities))
   }
 
   get requests(): number {
@@ -70,34 +65,56 @@ export class HitRateCurve {
     return this.#stack.size / this.#stack.rate
   }
 
-  /**
-   * A request of `promptTokens` tokens found or missed the blocks `asked`, which were here once, and leaves the blocks
-   * `chain`, head first, behind.
-   */
-  served(promptTokens: number, asked: readonly Asked[], chain: readonly BlockKey[]): void {
+  /** The share of prompt tokens that a cache without a bound would have had. */
+  get attainable(): number {
+    const { prompt, asked } = this.#totals
+    return prompt === 0 ? 0 : asked / prompt
+  }
+
+  /** The share of prompt tokens that were reused, from any of `tiers`: measured, of the same requests. */
+  measured(tiers: readonly TierName[]): number {
+    const { prompt } = this.#totals
+    return prompt === 0 ? 0 : tiers.reduce((sum, tier) => sum + this.#reused[tier], 0) / prompt
+  }
+
+  /** Request number `ticket` waits, and wants the blocks `keys`. */
+  queued(ticket: number, keys: readonly BlockKey[]): void {
+    this.#miniatures?.queued(ticket, keys)
+  }
+
+  /** It has ended. */
+  left(ticket: number): void {
+    this.#miniatures?.left(ticket)
+  }
+
+  /** `reused`: tokens of the prompt that were not computed. */
+  served(turn: ServedTurn, reused: Readonly<Record<TierName, number>>): void {
+    const { promptTokens, asked, chain } = turn
     this.#requests++
-    this.#promptTokens += promptTokens
+    const { prompt, asked: before } = this.#totals
+    this.#totals = { prompt: prompt + promptTokens, asked: before + asked.reduce((sum, { tokens }) => sum + tokens, 0) }
+    for (const tier of TIER_NAMES) this.#reused[tier] += reused[tier]
     for (const block of asked) this.#ask(block)
     for (const { key, isTail } of asked) if (isTail) this.#stack.remove(key)
     for (let at = chain.length - 1; at >= 0; at--) this.#stack.use(chain[at] as BlockKey)
+    this.#miniatures?.served(turn)
     if (++this.#sinceHalved === HALF_LIFE) this.#halve()
   }
 
   /** The share of prompt tokens that a cache of `blocks` blocks would have had. */
   at(blocks: number): Estimate {
-    return summary(this.#byGroup(blocks))
+    return estimateOf(this.#rates(blocks))
   }
 
-  /** What `more` blocks beside `blocks` would add to the hit rate. */
-  gain(blocks: number, more: number): Estimate {
-    const before = this.#byGroup(blocks)
-    return summary(this.#byGroup(blocks + more).map((rate, group) => rate - (before[group] ?? 0)))
+  /** How much the hit rate of a cache of `to` blocks differs from that of one of `from`. */
+  difference(from: number, to: number): Estimate['error'] {
+    const before = this.#rates(from)
+    return estimateOf(this.#rates(to).map((rate, group) => rate - (before[group] ?? 0))).error
   }
 
   #ask({ key, tokens }: Asked): void {
-    this.#askedTokens += tokens
     if (!this.#stack.isFollowed(key)) return
-    const group = keyWord(key, GROUP_WORD) % GROUPS
+    const group = groupOf(key)
     const weight = tokens / this.#stack.rate
     this.#followed[group] = (this.#followed[group] ?? 0) + weight
     const distance = this.#stack.distance(key)
@@ -105,23 +122,20 @@ export class HitRateCurve {
     if (distance < Infinity) bins[binOf(distance)] = (bins[binOf(distance)] ?? 0) + weight
   }
 
-  /**
-   * Each group's estimate of the whole. The difference between a group's part and its share is put down to blocks that are
-   * asked for all the time (a system prompt is in the sample or is not), which every cache has (SHARDS-adj).
-   */
-  #byGroup(blocks: number): number[] {
-    if (this.#promptTokens === 0 || blocks < 1) return Array.from({ length: GROUPS }, () => 0)
-    const share = this.#askedTokens / GROUPS
-    return this.#tokens.map((bins, group) => {
-      const hits = tokensWithin(bins, blocks) + share - (this.#followed[group] ?? 0)
-      return (hits * GROUPS) / this.#promptTokens
-    })
+  #rates(blocks: number): number[] {
+    if (blocks < 1) return perGroup(() => 0)
+    const ofPolicy = this.#miniatures?.rates(blocks, this.#totals)
+    if (this.#miniatures && ofPolicy && blocks <= this.#miniatures.largest) return ofPolicy
+    const ofStack = ratesOf(this.#totals, group => tokensWithin(this.#tokens[group] as Float64Array, blocks), this.#followed)
+    // Beyond the capacities that are followed only blocks that were in use long ago are left: there policies differ least.
+    return ofPolicy ? ofStack.map((rate, group) => Math.max(rate, ofPolicy[group] ?? 0)) : ofStack
   }
 
   #halve(): void {
     this.#sinceHalved = 0
-    this.#promptTokens /= 2
-    this.#askedTokens /= 2
+    this.#totals = { prompt: this.#totals.prompt / 2, asked: this.#totals.asked / 2 }
+    for (const tier of TIER_NAMES) this.#reused[tier] /= 2
+    this.#miniatures?.halve()
     for (const values of [this.#followed, ...this.#tokens]) values.forEach((value, i) => (values[i] = value / 2))
   }
 }
@@ -143,10 +157,4 @@ function tokensWithin(bins: Float64Array, blocks: number): number {
   let sum = 0
   for (let bin = 0; bin < whole; bin++) sum += bins[bin] ?? 0
   return sum + (place - whole) * (bins[whole] ?? 0)
-}
-
-function summary(rates: readonly number[]): Estimate {
-  const mean = rates.reduce((sum, rate) => sum + rate, 0) / rates.length
-  const variance = rates.reduce((sum, rate) => sum + (rate - mean) ** 2, 0) / (rates.length - 1)
-  return { hitRate: Math.min(1, Math.max(0, mean)), error: T_95 * Math.sqrt(variance / rates.length) }
 }

@@ -8,6 +8,8 @@ import { streamColour } from '../../tiers.js'
 
 export interface OverviewChart {
   readonly title: string
+  /** For a choice among all. */
+  readonly short: string
   readonly explain: string
   readonly series: readonly ChartSeries[]
   /** Drawn on top of each other, so that the highest line is the sum. */
@@ -26,6 +28,7 @@ const percent = (value: number) => `${formatNumber(value * 100, 0)} %`
 export const CHARTS: readonly OverviewChart[] = [
   {
     title: 'Hit rate by tier',
+    short: 'Hit rate',
     explain: 'Share of prompt tokens that came from each tier; the empty part was computed. Over 8 seconds each.',
     series: TIER_NAMES.map((tier) => ({ label: tier, colour: `--${tier}`, fill: true })),
     isStacked: true,
@@ -36,6 +39,7 @@ export const CHARTS: readonly OverviewChart[] = [
   },
   {
     title: 'Time to first token',
+    short: 'First token',
     explain: 'Time until answers began, over the last minute; dashed: the estimated median without reuse.',
     series: [
       { label: 'median', colour: '--dram' },
@@ -47,6 +51,7 @@ export const CHARTS: readonly OverviewChart[] = [
   },
   {
     title: 'Tokens a second',
+    short: 'Tokens',
     explain: 'Prompt tokens that were reused and that had to be computed, and tokens of answers, all requests together.',
     series: [
       { label: 'reused', colour: '--dram' },
@@ -62,6 +67,7 @@ export const CHARTS: readonly OverviewChart[] = [
   },
   {
     title: 'Queue',
+    short: 'Queue',
     explain: 'Requests that wait for room or for their history, and requests whose answer is being computed.',
     series: [
       { label: 'running', colour: '--hbm' },
@@ -73,6 +79,7 @@ export const CHARTS: readonly OverviewChart[] = [
   },
   {
     title: 'Bytes moved',
+    short: 'Bytes',
     explain: `Between the tiers, a second: ${STREAM_NAMES.map((name) => `${name} ${wayOf(name)}`).join(', ')}.`,
     series: STREAM_NAMES.map((name) => ({ label: name, colour: `--${streamColour(name)}` })),
     isWide: true,

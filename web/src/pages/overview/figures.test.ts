@@ -76,7 +76,23 @@ test('reasons share what was not reused, and sum to it', (t) => {
     ['reasoning left out', '20', '20 %'],
     ['evicted', '30', '30 %'],
   ])
+  t.deepEqual(rows.value.map(({ reason }) => reason).includes('damaged'), false, 'a reason that explains nothing takes no room')
   t.true(Math.abs(segments.value.reduce((sum, { share }) => sum + share, 0) - 1) < 1e-9)
+})
+
+test('a reason comes with its causes and advice, and time lost stands apart', (t) => {
+  const miss = { ...EMPTY.tokens.miss, evicted: 30 }
+  const blocks = { ...EMPTY.blocks, dropped: { evicted: 2 } }
+  const { rows, waits } = under(t, useMisses, { tokens: { ...EMPTY.tokens, miss }, blocks, preemptions: 1 })
+  t.deepEqual(rows.value.find(({ reason }) => reason === 'evicted')?.causes.map(({ id }) => id), ['too-small'])
+  t.deepEqual(waits.value.map(({ id }) => id), ['preempted'])
+})
+
+test('no label needs to be explained: none is short of what it counts', (t) => {
+  const totals = under(t, useTotals, {}).value
+  const labels = [...(totals?.work ?? []), ...(totals?.trouble ?? [])].map(({ label }) => label)
+  for (const cryptic of ['Histories half and half', 'Blocks of another model', 'Fetched ahead in vain', 'Damaged reads']) t.false(labels.includes(cryptic), cryptic)
+  t.is(new Set(labels).size, labels.length)
 })
 
 test('transfers stand against their limit, never beyond it, and say when there were none', (t) => {

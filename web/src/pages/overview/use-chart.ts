@@ -3,18 +3,25 @@
 import { computed, type ComputedRef } from 'vue'
 import type { ChartContent } from '../../components/chart.js'
 import type { Live } from '../../connection/use-connection.js'
+import { formatClock, formatTime } from '../../format.js'
 import type { OverviewChart } from './charts.js'
 import { stacked } from './stack.js'
 
 export interface ChartFeed {
+  /** A time on the axis, seconds since the Unix epoch: on a tick, and in full for the pointer. */
+  readonly formatAcross: (at: number) => string
+  readonly formatPoint: (at: number) => string
   readonly content: () => ChartContent
   readonly summary: ComputedRef<string>
 }
 
 export function useChart(live: Live, { series, read, isStacked, format }: OverviewChart): ChartFeed {
+  const startedAt = () => (live.info.value?.startedAtMs ?? 0) / 1000
   return {
+    formatAcross: (at) => formatTime(at * 1000),
+    formatPoint: (at) => `${formatTime(at * 1000)}, up for ${formatClock(at - startedAt())}`,
     content: () => {
-      const times = live.history.times()
+      const times = live.history.times().map((uptime) => startedAt() + uptime)
       const told = read(live.history)
       return { drawn: [times, ...(isStacked ? stacked(told) : told)], told: [times, ...told] }
     },

@@ -17,15 +17,15 @@ export interface Totals {
 
 /** Blocks that left their last tier, by cause. */
 const TROUBLES: Readonly<Record<string, string>> = {
-  evicted: 'Blocks lost to others',
-  write_queue_full: 'Blocks lost, disk too slow',
-  damaged: 'Blocks lost, damaged',
+  evicted: 'Blocks lost: no room',
+  write_queue_full: 'Blocks lost: disk too slow',
+  damaged: 'Blocks lost: damaged',
 }
 const WISHES: Readonly<Record<string, string>> = {
-  reset: 'Blocks reset by hand',
+  reset: 'Blocks dropped by a reset',
   erased: 'Blocks erased on request',
-  ttl: 'Blocks idle for too long',
-  foreign: 'Blocks of another model',
+  ttl: 'Blocks dropped by --session-ttl',
+  foreign: 'Blocks dropped: written for another model',
 }
 
 const count = (label: string, value: number): Total => ({ label, value: formatNumber(value) })
@@ -39,10 +39,10 @@ export function toTotals(sample: Sample): Totals {
   return {
     work: [
       count('Requests answered', requests.ok),
-      count('Histories read from ssd', history.load),
-      count('Histories computed, as sooner', history.recompute),
-      count('Histories half and half', history.split),
-      count('Blocks fetched ahead', prefetches.fetched),
+      count('Histories read from ssd whole', history.load),
+      count('Histories computed: faster than reading', history.recompute),
+      count('Histories read in part, rest computed', history.split),
+      count('Blocks read from ssd ahead of their turn', prefetches.fetched),
       { label: 'Written to ssd', value: formatBytes(transfers.write.bytes) },
       { label: 'Memory of the process', value: formatBytes(residentBytes) },
       ...lost(blocks.dropped, WISHES),
@@ -53,10 +53,10 @@ export function toTotals(sample: Sample): Totals {
       count('Requests cancelled', requests.cancelled),
       count('Requests preempted', preemptions),
       count('Tokens computed twice', tokens.recomputed),
-      { label: 'Waited for loads', value: formatMs(steps.loadStallMs) },
-      count('Fetched ahead in vain', prefetches.wasted),
-      count('Damaged reads', damagedReads),
-      count('Failed transfers', failedTransfers.reduce((sum, failed) => sum + failed.count, 0)),
+      { label: 'Steps waited for loads', value: formatMs(steps.loadStallMs) },
+      count('Blocks read ahead in vain', prefetches.wasted),
+      count('Reads of damaged blocks', damagedReads),
+      count('Transfers that failed', failedTransfers.reduce((sum, failed) => sum + failed.count, 0)),
       ...lost(blocks.dropped, TROUBLES),
     ],
   }

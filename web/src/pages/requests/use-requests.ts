@@ -11,8 +11,8 @@ import { MAX_REQUESTS, RequestStore } from './request-store.js'
 export interface Requests {
   /** Newest first; stands still while `isHeld`. */
   readonly shown: Readonly<ShallowRef<readonly RequestRecord[]>>
-  /** Requests that came since the list stands still. */
-  readonly unseen: ComputedRef<number>
+  /** Requests that came since the list stands still, newest first. */
+  readonly unseen: ComputedRef<readonly RequestRecord[]>
   readonly failure: Readonly<ShallowRef<string>>
   readonly isLoading: Readonly<ShallowRef<boolean>>
   /** Rows do not move under someone who reads them. */
@@ -22,14 +22,14 @@ export interface Requests {
 export function useRequests(live: Live, http: HttpClient): Requests {
   const store = new RequestStore()
   const shown = shallowRef<readonly RequestRecord[]>([])
-  const newest = shallowRef(-1)
+  const latest = shallowRef<readonly RequestRecord[]>([])
   const failure = shallowRef('')
   const isLoading = shallowRef(true)
   let isHeld = false
 
   const show = () => {
     const list = store.list()
-    newest.value = list[0]?.seq ?? -1
+    latest.value = list
     if (!isHeld) shown.value = list
   }
   const load = async () => {
@@ -64,7 +64,10 @@ export function useRequests(live: Live, http: HttpClient): Requests {
 
   return {
     shown,
-    unseen: computed(() => Math.max(0, newest.value - (shown.value[0]?.seq ?? newest.value))),
+    unseen: computed(() => {
+      const top = shown.value[0]?.seq ?? Infinity
+      return latest.value.filter(({ seq }) => seq > top)
+    }),
     failure,
     isLoading,
     hold: (held) => {

@@ -6,7 +6,7 @@ const curve: TierCurve = {
   name: 'dram',
   capacityBytes: 100,
   current: { bytes: 100, hitRate: 0.5, error: 0.02 },
-  measuredHitRate: 0.51,
+  modelledHitRate: 0.48,
   points: [
     { bytes: 0, hitRate: 0, error: 0 },
     { bytes: 50, hitRate: 0.4, error: 0.01 },
