@@ -26,8 +26,7 @@ export const completions: SurfaceRoute['handler'] = async ({ body, caller, reque
   const fields = validate(CompletionRequest, body)
   const model = checkModel(fields.model, context.models)
   const { info, text } = context.engine
-  const specials = { addSpecialTokens: fields.add_special_tokens ?? true, parseSpecial: fields.parse_special ?? false }
-  const prompts = promptsOf(fields.prompt, specials, info)
+  const prompts = promptsOf(fields.prompt, specialsOf(fields), info)
   const maxTokens = fields.max_tokens ?? DEFAULT_MAX_TOKENS
   checkTogether(fields, maxTokens)
   const echoes = fields.echo ? await Promise.all(prompts.map((prompt) => echoed(prompt, maxTokens, text))) : null
@@ -64,6 +63,11 @@ function checkTogether({ echo, truncate_prompt_tokens: kept }: z.output<typeof C
   }
   if (maxTokens > 0 || echo) return
   throw new ApiError('invalid_value', 'max_tokens: 0 is for prompts alone, with "echo": true; an answer has at least 1 token.', 'max_tokens')
+}
+
+/** Those that are not as they are by default. */
+function specialsOf({ add_special_tokens: adds, parse_special: parses }: z.output<typeof CompletionRequest>): TextSpecials {
+  return { ...(adds === false ? { addSpecialTokens: false } : {}), ...(parses ? { parseSpecial: true } : {}) }
 }
 
 type Prompt = z.output<typeof CompletionRequest>['prompt']
