@@ -1,7 +1,7 @@
 // How many answers a body asks for.
 
 import { ApiError } from '../../protocol/errors.js'
-import type { GenerationFields } from './turn-request.js'
+import type { GenerationFields } from './schemas/generation.js'
 
 /** Most answers to one request, to all its prompts together. */
 export const MAX_ANSWERS = 128
