@@ -138,18 +138,6 @@ test('the tokens of log probabilities join to the answer, whole and in a stream,
   }
 })
 
-test('a prompt that is too long is the client’s error before a stream begins, and says both lengths', async (t) => {
-  const api = await openSimulatedApi(t, { maxContext: 256 })
-  for (const stream of [false, true]) {
-    const response = await api.post(CHAT, { messages: Array.from({ length: 50 }, () => BOOK).flat(), stream })
-    t.is(response.status, 400)
-    t.false((response.headers.get('content-type') ?? '').includes('event-stream'))
-    const { error } = (await response.json()) as { error: { code: string; message: string } }
-    t.is(error.code, 'context_length_exceeded')
-    t.regex(error.message, /^The prompt has .* tokens; the context limit, prompt and answer, is 256/)
-  }
-})
-
 const tool = (name: string, key: string) => ({
   type: 'function',
   function: { name, description: '', parameters: { type: 'object', properties: { [key]: { type: 'string' } }, required: [key] } },
