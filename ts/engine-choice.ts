@@ -34,7 +34,7 @@ export interface OpenListeners {
 export interface OpenedEngine {
   readonly engine: Engine
   readonly tiers: TierBytes
-  /** What is known of the model besides its files. */
+  /** Facts of the model besides its files. */
   readonly known?: KnownModel | undefined
   close(): Promise<void>
 }

@@ -8,7 +8,7 @@ import { browserTest, setStage } from './stage.js'
 const stage = setStage()
 
 // Before anything is asked.
-browserTest.serial('a server that was never asked shows its base URL, curl and the chat instead of empty charts, until it is asked', async (t) => {
+browserTest('a server that was never asked shows its base URL, curl and the chat instead of empty charts, until it is asked', async (t) => {
   const { page, complaints } = await openLive(stage.browser, stage.server.url)
   const steps = page.locator('section', { hasText: 'Ask it something' })
   t.is(await steps.getByLabel('Base URL', { exact: true }).innerText(), `${stage.server.url}/v1`)

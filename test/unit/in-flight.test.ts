@@ -3,6 +3,7 @@
 import test from 'ava'
 import { ChildIndex } from '../../ts/directory/children.js'
 import { VirtualClock } from '../../ts/engine/simulated/virtual-clock.js'
+import { Counters } from '../../ts/scheduler/accounts/counters.js'
 import type { Core } from '../../ts/scheduler/core/core.js'
 import { EventBus } from '../../ts/scheduler/core/events.js'
 import type { ServiceOptions } from '../../ts/scheduler/core/options.js'
@@ -174,6 +175,7 @@ function followersOf(leader: Sequence, msEach: number | null, there = 0) {
     clock,
     events: new EventBus(),
     tiers: { keeps: true },
+    counters: new Counters(),
     options: { maxBatchTokens: 256 },
     directory: { blocks, children: new ChildIndex() },
     costs: { isPromptMeasured: msEach !== null, promptStepMs: STEP_MS, rowsMs: (rows: number) => rows * (msEach ?? 0) },

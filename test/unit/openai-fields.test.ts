@@ -115,8 +115,7 @@ test('values of served and accepted fields that the server does not have are ref
     ['tools.0.type', { tools: [{ type: 'web_search' }] }],
     ['tools.1.type', { tools: [{ type: 'function', function: { name: 'a' } }, { type: 'custom', custom: { name: 'b' } }] }],
     ['tool_choice.type', { tools: [{ type: 'function', function: { name: 'a' } }], tool_choice: { type: 'file_search' } }],
-    ['n', { n: 2 }],
-    ['n', { n: 0 }],
+    ['best_of', { n: 2, best_of: 3 }],
     ['echo', { echo: true }],
   ]
   for (const [param, body] of cases) {

@@ -58,9 +58,9 @@ test('the deltas of a stream add up to the message of the whole body, and both e
     fc.asyncProperty(events, forms, finishes, async (yielded, form, finish) => {
       const all = [...yielded, done({ finish })]
       const chatForm = { ...form, logprobs: false }
-      const body = chatBody(HEAD, await readAnswer(turnOf(all)), chatForm, fakeText)
+      const body = chatBody(HEAD, [await readAnswer(turnOf(all))], chatForm, fakeText)
       const chunks: ChatChunk[] = []
-      for await (const chunk of chatChunks(HEAD, turnOf(all), { ...chatForm, includeUsage: true }, fakeText)) chunks.push(chunk)
+      for await (const chunk of chatChunks(HEAD, [turnOf(all)], { ...chatForm, includeUsage: true }, fakeText)) chunks.push(chunk)
       const [choice] = body.choices
       const message = assembled(chunks)
       t.deepEqual({ ...message, content: message.content || null }, { ...choice?.message, content: choice?.message.content || null })

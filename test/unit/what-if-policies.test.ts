@@ -78,13 +78,13 @@ async function compare(t: ExecutionContext, trace: Trace, policy: PolicyName, hb
 }
 
 const sessions = traceFile('sharegpt8k_sessions.jsonl.xz')
-const onSessions = sessions === null ? test.skip : test
+const onSessions = sessions === null ? test.serial.skip : test.serial
 const HBM_BLOCKS = 256
 const REQUESTS = 900
 const DRAM_BLOCKS = 1000
 
 for (const policy of ['lru', 'scheduler-aware', 'adaptive'] as const) {
-  onSessions.serial(`${policy} on conversations: the curve predicts half and double the capacity within its band`, async t => {
+  onSessions(`${policy} on conversations: the curve predicts half and double the capacity within its band`, async t => {
     t.timeout(900_000)
     const trace = promptsOf(shortened(await readTrace(sessions ?? ''), REQUESTS))
     await compare(t, trace, policy, HBM_BLOCKS, DRAM_BLOCKS)

@@ -9,6 +9,7 @@ import { chatCommand } from './chat/command.js'
 import { evalCommand } from './eval.js'
 import { exitCodeOf } from './exit.js'
 import { keysCommand } from './keys.js'
+import { pullCommand } from './pull.js'
 import { serveCommand } from './serve.js'
 import { simulateCommand } from './simulate/command.js'
 import { processTerminal, surviveClosedPipes, type Terminal } from './terminal.js'
@@ -29,7 +30,7 @@ export async function main(args: readonly string[], terminal: Terminal = process
     .version(VERSION)
     .exitOverride()
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.err })
-  for (const create of [serveCommand, chatCommand, benchCommand, simulateCommand, keysCommand, evalCommand]) {
+  for (const create of [serveCommand, chatCommand, benchCommand, simulateCommand, keysCommand, pullCommand, evalCommand]) {
     program.addCommand(inheriting(create(terminal, (code) => (exitCode = code), open), program))
   }
   try {

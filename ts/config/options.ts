@@ -35,7 +35,7 @@ const MIB = 2 ** 20
 export const SERVE_OPTIONS = {
   model: option({
     argument: '<path|name>',
-    help: 'a GGUF file or a Hugging Face directory',
+    help: 'a GGUF file, a Hugging Face directory, or ORG/MODEL[:QUANT][@REV] of the Hub',
     parse: text,
     default: null,
     defaultText: 'SmolLM2-135M-Instruct, downloaded once',

@@ -5,7 +5,7 @@ import { chainOf, chainStart, saltName, type ChainHash, type ChainMessage, type 
 import type { PageQuery } from './query.js'
 import { AnswerRecords, type AnswerRecord, type TokenRecord } from './records.js'
 import { ConversationRegistry, conversationKey, type Conversation, type Page } from './registry.js'
-import { forkStrand, strandOf, useStrand } from './strand.js'
+import { addToStrand, advanceStrand, chooseInStrand, forkStrand, goesOnFrom, openStrand, strandOf, useStrand } from './strand.js'
 import type { Tables } from './table.js'
 
 export interface ConversationOptions {
@@ -34,6 +34,8 @@ export interface ConversationQuery {
   readonly messages: readonly ChainMessage[] | null
   /** The tools that the prompt names, as a text; turns with different ones find nothing of one another. @default none */
   readonly tools?: string
+  /** How many answers the request asks for. @default 1 */
+  readonly choices?: number
   /** The answer goes on with the last message, and both are one. @default false */
   readonly isOpen?: boolean
   /** The source of a template in the place of the model's own; turns with different ones find nothing of one another. */
@@ -53,6 +55,8 @@ export interface Resolution {
   readonly continues: ChainHash | null
   /** For each message, the record of the answer it repeats. */
   readonly stored: ReadonlyArray<AnswerRecord | undefined>
+  /** How many answers there will be. Of several none is a tip of the conversation before it is continued. */
+  readonly choices: number
 }
 
 /** A finished answer, as far as it is remembered. */
@@ -73,6 +77,8 @@ export class Conversations {
   readonly #options: ConversationOptions
   readonly #records: AnswerRecords
   readonly #registry: ConversationRegistry
+  /** Of those with several answers: one at least is complete, so the turn is counted. */
+  readonly #begun = new WeakSet<Resolution>()
 
   constructor(options: ConversationOptions) {
     this.#options = options
@@ -90,11 +96,11 @@ export class Conversations {
 
   /**
    * With an id, the id names the conversation, and messages that continue none of its tips make a branch of it.
-   * Without, the longest chain of messages that ends in a stored answer is the match: at a tip it continues that
-   * conversation, elsewhere it forks it. Answers of another tenant or another cache salt are not found.
+   * Without, the longest chain of messages that ends in a stored answer is the match: at a tip, or at one of several answers
+   * of which none is continued yet, it continues that conversation, elsewhere it forks it. Answers of another tenant or another cache salt are not found.
    */
   resolve(query: ConversationQuery): Resolution {
-    const { tenant, messages, cacheSalt = '', tools = '', isOpen = false, template = '' } = query
+    const { tenant, messages, cacheSalt = '', tools = '', isOpen = false, template = '', choices = 1 } = query
     const { secret, textFingerprint, now } = this.#options
     const start = chainStart(secret, tenant, textFingerprint, tools, cacheSalt, template)
     const salt = saltName(secret, tenant, cacheSalt)
@@ -104,31 +110,41 @@ export class Conversations {
     const continues = last < 0 ? null : (chain[last] as ChainHash)
     const matched = last < 0 ? undefined : this.#registry.byKey(stored[last]?.conversation ?? '')
     const matchedStrand = matched && strandOf(matched, salt)
-    const isAtTip = continues !== null && (matchedStrand?.tips.includes(continues) ?? false)
+    const isAtTip = continues !== null && matchedStrand !== undefined && goesOnFrom(matchedStrand, continues)
     const { id, forkedFrom } = this.#name(query, matched, isAtTip)
     const known = this.#registry.get(tenant, id)
     const date = (known && strandOf(known, salt))?.date ?? matchedStrand?.date ?? isoDay(now())
-    return { tenant, id, salt, date, forkedFrom, parent: messages ? (chain.at(isOpen ? -2 : -1) ?? start) : null, continues, stored }
+    return { tenant, id, salt, date, forkedFrom, parent: messages ? (chain.at(isOpen ? -2 : -1) ?? start) : null, continues, stored, choices }
   }
 
   /** The request was taken: its conversation exists from now on. */
   accept(resolution: Resolution): void {
-    this.#registry.touch(this.#use(resolution))
+    const { parent, continues, choices } = resolution
+    const conversation = this.#use(resolution)
+    if (continues !== null) chooseInStrand(conversation, continues)
+    if (choices > 1 && parent !== null) openStrand(conversation, { question: parent, before: continues })
+    this.#registry.touch(conversation)
   }
 
-  /** The answer is complete. */
+  /** An answer is complete: the request's only one, or one of several. */
   answered(resolution: Resolution, { hash, record, length, leftOut, leaf }: Answer): void {
+    const { tenant, id, parent: question, continues: before, choices } = resolution
     const conversation = this.#use(resolution)
-    conversation.tokens = length
-    conversation.leftOut = leftOut
-    conversation.leaf = leaf
-    if (hash === null) {
-      conversation.turns++
-      this.#registry.touch(conversation)
-      return
+    const isFirst = !this.#begun.has(resolution)
+    // The longest of several answers stands for the turn.
+    if (isFirst || length > conversation.tokens) {
+      conversation.tokens = length
+      conversation.leftOut = leftOut
+      conversation.leaf = leaf
     }
-    this.#records.put(hash, { conversation: conversationKey(resolution.tenant, resolution.id), ...record })
-    this.#registry.advance(conversation, resolution.continues, hash, this.#options.now())
+    if (isFirst) conversation.turns++
+    this.#begun.add(resolution)
+    if (hash !== null && question !== null) {
+      this.#records.put(hash, { conversation: conversationKey(tenant, id), ...record })
+      if (choices > 1) addToStrand(conversation, { question, before }, hash)
+      else advanceStrand(conversation, { question, before }, hash)
+    }
+    this.#registry.touch(conversation)
   }
 
   /** Forgets a conversation and the token records of its answers; answers how many, or null if there is none. */

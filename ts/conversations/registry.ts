@@ -2,9 +2,10 @@
 
 import type { BlockKey } from '../engine/types.js'
 import type { ChainHash, SaltName } from './chain.js'
+import type { OpenTurn } from './open-turns.js'
 import type { PageQuery } from './query.js'
 import { RecencyList } from './recency.js'
-import { advanceStrand, type Strand, type Stranded } from './strand.js'
+import type { Strand, Stranded } from './strand.js'
 import type { Table } from './table.js'
 
 export interface Conversation extends Stranded {
@@ -105,14 +106,6 @@ export class ConversationRegistry {
     this.#trim()
   }
 
-  /** The last turn's answer ends at `tip`; it continued `before`, if that was a tip. */
-  advance(conversation: Conversation, before: ChainHash | null, tip: ChainHash, now: number): void {
-    advanceStrand(conversation, before, tip)
-    conversation.turns++
-    conversation.lastUse = now
-    this.touch(conversation)
-  }
-
   erase(tenant: string, id: string): boolean {
     const key = conversationKey(tenant, id)
     this.#table?.remove(Buffer.from(key, 'utf8'))
@@ -163,9 +156,9 @@ interface Stored extends Omit<Conversation, 'tips' | 'leaf' | 'salted'> {
   readonly salted?: ReadonlyArray<readonly [SaltName, Strand]>
 }
 
-function encode({ tips, leaf, salted, ...rest }: Conversation): Buffer {
-  const stored: Stored = { ...rest, tips: tips.map(inBase64), leaf: leaf === null ? null : inBase64(leaf) }
-  const strands = [...(salted ?? [])].map(([salt, strand]) => [salt, { date: strand.date, tips: strand.tips.map(inBase64) }] as const)
+function encode({ tips, leaf, salted, date, open, ...rest }: Conversation): Buffer {
+  const stored: Stored = { ...rest, ...recoded({ date, tips, ...(open ? { open } : {}) }, inBase64), leaf: leaf === null ? null : inBase64(leaf) }
+  const strands = [...(salted ?? [])].map(([salt, strand]) => [salt, recoded(strand, inBase64)] as const)
   return Buffer.from(JSON.stringify(strands.length === 0 ? stored : { ...stored, salted: strands }))
 }
 
@@ -174,15 +167,24 @@ function decode(value: Uint8Array): Conversation | null {
   try {
     const { salted, ...stored } = JSON.parse(Buffer.from(value).toString('utf8')) as Stored
     if (typeof stored.id !== 'string' || stored.date === undefined || !Array.isArray(stored.tips)) return null
-    const tips = stored.tips.map(fromBase64)
     // Records of before there was a leaf have none.
     const leaf = typeof stored.leaf === 'string' ? fromBase64(stored.leaf) : null
-    const conversation: Conversation = { ...stored, tokens: stored.tokens ?? 0, leftOut: stored.leftOut ?? 0, tips, leaf }
-    if (salted) conversation.salted = new Map(salted.map(([salt, strand]) => [salt, { date: strand.date, tips: strand.tips.map(fromBase64) }]))
+    const strand = recoded(stored, fromBase64)
+    const conversation: Conversation = { ...stored, ...strand, tokens: stored.tokens ?? 0, leftOut: stored.leftOut ?? 0, leaf }
+    if (salted) conversation.salted = new Map(salted.map(([salt, other]) => [salt, recoded(other, fromBase64)]))
     return conversation
   } catch {
     return null
   }
+}
+
+function recoded({ date, tips, open }: Strand, code: (hash: string) => string): Strand {
+  const recodeTurn = ({ question, before, answers }: OpenTurn): OpenTurn => ({
+    question: code(question),
+    before: before === null ? null : code(before),
+    answers: answers.map(code),
+  })
+  return { date, tips: tips.map(code), ...(open ? { open: open.map(recodeTurn) } : {}) }
 }
 
 function inBase64(hash: ChainHash | BlockKey): string {

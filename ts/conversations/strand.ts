@@ -2,6 +2,7 @@
 // neither where the conversation can go on nor the day since which it is held.
 
 import type { ChainHash, SaltName } from './chain.js'
+import { addAnswer, closeTurns, openTurn, openTurnOf, type OpenBounds, type OpenTurn, type Spot } from './open-turns.js'
 
 /** What the turns with one cache salt made of a conversation. */
 export interface Strand {
@@ -9,6 +10,8 @@ export interface Strand {
   date: string | null
   /** Chain hashes of the answers that no further turn continues, oldest first. */
   tips: ChainHash[]
+  /** Turns with several answers of which none is continued yet, oldest first. None: there is no such turn. */
+  open?: readonly OpenTurn[]
 }
 
 /** The strand of the turns without a salt, and those of the others by salt, the longest unused first. */
@@ -22,6 +25,9 @@ export interface Stranded extends Strand {
 /** Branches that are remembered, without a salt and of each salt; the oldest is forgotten first. */
 const MOST_TIPS = 64
 const MOST_SALTED_TIPS = 8
+/** The same of turns with several answers: no request has more answers than the fewest that are remembered. */
+const MOST_OPEN: OpenBounds = { turns: 8, answers: 64 }
+const MOST_SALTED_OPEN: OpenBounds = { turns: 2, answers: 16 }
 /** Salts of one conversation that are remembered; the longest unused is forgotten first. A turn writes all of them. */
 const MOST_SALTS = 16
 
@@ -48,14 +54,57 @@ export function useStrand(conversation: Stranded, salt: SaltName, date: string):
   }
 }
 
-/** An answer of the last turn ends at `tip`; it continued `before`, if that was a tip. */
-export function advanceStrand(conversation: Stranded, before: ChainHash | null, tip: ChainHash): void {
-  const salt = conversation.lastSalt ?? ''
-  const strand = strandOf(conversation, salt)
+/** An answer of the last turn ends at `tip`; it stands at `spot`, and continues the tip before it, if that was one. */
+export function advanceStrand(conversation: Stranded, spot: Spot, tip: ChainHash): void {
+  const strand = lastStrand(conversation)
   if (!strand) return
+  replaceTip(strand, spot.before, tip, conversation.lastSalt ?? '')
+  setOpen(strand, closeTurns(strand.open ?? [], spot))
+}
+
+/** The last turn is to have several answers. None of them is a tip before it is continued, so its own tip stays one. */
+export function openStrand(conversation: Stranded, spot: Spot): void {
+  const strand = lastStrand(conversation)
+  if (strand) setOpen(strand, openTurn(strand.open ?? [], spot, mostOpen(conversation)))
+}
+
+/** One of the answers of a turn with several, as long as none of them is continued. */
+export function addToStrand(conversation: Stranded, spot: Spot, answer: ChainHash): void {
+  const strand = lastStrand(conversation)
+  if (strand?.open) setOpen(strand, addAnswer(strand.open, spot, answer, mostOpen(conversation)))
+}
+
+/** The last turn continues this answer. If it is one of several, it is the one that counts: it is a tip from now on. */
+export function chooseInStrand(conversation: Stranded, answer: ChainHash): void {
+  const strand = lastStrand(conversation)
+  const chosen = openTurnOf(strand?.open ?? [], answer)
+  if (!strand || !chosen) return
+  replaceTip(strand, chosen.before, answer, conversation.lastSalt ?? '')
+  setOpen(strand, closeTurns(strand.open ?? [], chosen))
+}
+
+/** Whether the conversation may go on after this answer: it is a tip, or one of several that may become one. */
+export function goesOnFrom({ tips, open = [] }: Strand, answer: ChainHash): boolean {
+  return tips.includes(answer) || openTurnOf(open, answer) !== undefined
+}
+
+function lastStrand(conversation: Stranded): Strand | undefined {
+  return strandOf(conversation, conversation.lastSalt ?? '')
+}
+
+function replaceTip(strand: Strand, before: ChainHash | null, tip: ChainHash, salt: SaltName): void {
   strand.tips = strand.tips.filter(hash => hash !== before && hash !== tip)
   strand.tips.push(tip)
   strand.tips.splice(0, strand.tips.length - (salt === '' ? MOST_TIPS : MOST_SALTED_TIPS))
+}
+
+function mostOpen({ lastSalt = '' }: Stranded): OpenBounds {
+  return lastSalt === '' ? MOST_OPEN : MOST_SALTED_OPEN
+}
+
+function setOpen(strand: Strand, open: readonly OpenTurn[]): void {
+  if (open.length > 0) strand.open = open
+  else delete strand.open
 }
 
 /** Of a conversation that goes on where the last turn of `origin` ended: that turn's strand, with its last tip. */

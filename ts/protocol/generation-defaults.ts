@@ -1,7 +1,7 @@
 // Names of the defaults of an answer's sampling, and of the places that they come from.
 
 /**
- * What requests get that leave fields of sampling out. `model`: the model's own, else OpenAI's; `openai`: OpenAI's; `chat`: the
+ * The sampling of requests that leave fields of it out. `model`: the model's own, else OpenAI's; `openai`: OpenAI's; `chat`: the
  * model's own, else the set for chats.
  */
 export const GENERATION_CHOICES = ['model', 'openai', 'chat'] as const

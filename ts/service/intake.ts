@@ -16,7 +16,7 @@ import { mostTokens, refusalOf, tooLong } from './refusals.js'
 import { callIds } from './call-ids.js'
 import { callableTools, compileConstraint } from './constraint.js'
 import { TurnOutput } from './turn.js'
-import type { TurnRequest } from './types.js'
+import type { Choice, TurnRequest } from './types.js'
 
 export interface Intake {
   readonly sequence: Sequence
@@ -27,6 +27,12 @@ export interface Intake {
   readonly prefill: number
   /** Key of the last block that was kept when it left hbm. */
   leaf: BlockKey | null
+}
+
+/** A request that came in: one conversation, one prompt, an intake for each answer. */
+export interface Arrival {
+  readonly resolution: Resolution
+  readonly intakes: readonly Intake[]
 }
 
 export class IntakeDesk {
@@ -42,29 +48,36 @@ export class IntakeDesk {
   }
 
   /** Rejects with `context_length_exceeded` or `invalid_value`. Nothing is stored or enqueued yet. */
-  async take(request: TurnRequest, onCancel: (sequence: Sequence) => void): Promise<Intake> {
+  async take(request: TurnRequest, choices: readonly Choice[], onCancel: (sequence: Sequence) => void): Promise<Arrival> {
     const acceptedAt = this.#core.clock.now()
-    const ticket = this.#nextTicket++
+    const firstTicket = this.#nextTicket
+    this.#nextTicket += choices.length
     const messages = chatTexts(request)
-    const resolution = this.#resolve(request, messages)
+    const resolution = this.#resolve(request, messages, choices.length)
     // Side by side: neither waits for the other.
     const [prompt, constraint, badWords] = await Promise.all([
       this.#prompt(request, messages, resolution),
       compileConstraint(this.#core.engine.text, request),
       badWordTokens(this.#core.engine.text, request.badWords ?? []),
     ])
-    const spec = { ...this.#specOf(request, prompt, ticket), badWords, ...(constraint === undefined ? {} : { constraint }) }
+    const spec = { ...this.#specOf(request, prompt), badWords, ...(constraint === undefined ? {} : { constraint }) }
     const starts = await this.#starts.find(spec)
-    const newCallId = callIds(this.#core.engine.info.outputFormat, callsIn(request))
-    const turn = new TurnOutput(resolution.id, () => onCancel(sequence), newCallId, prompt.tokens.length, request.promptLogprobs ? prompt.tokens : null)
-    const answer = resolution.parent === null ? null : new AnswerHash(resolution.parent)
-    const { prefill } = prompt
-    // The hash is of the whole message. Its reasoning is no part of it, wherever the client wrote it.
-    if (answer && prefill && !prefill.inReasoning) answer.add(messages?.at(-1)?.content ?? '')
-    const { systemTokens, withoutReasoning } = prompt
+    const { prefill, systemTokens, withoutReasoning } = prompt
     const wishes = { retention: request.retention ?? 'none', systemTokens, withoutReasoning }
-    const sequence: Sequence = new Sequence(spec, ticket, starts, turn, answer, request.tenant, request.requestId, acceptedAt, wishes)
-    return { sequence, resolution, turn, prefill: prefill?.tokens ?? 0, leaf: null }
+    const family = choices.length > 1 ? Symbol('choices') : null
+    const intakes = choices.map(({ requestId, seed }, index): Intake => {
+      const ticket = firstTicket + index
+      // Unique among the living: the queue and the running ones are far fewer than 2^32.
+      const own: SequenceSpec = { ...spec, sequence: ticket >>> 0, sampling: { ...spec.sampling, seed } }
+      const newCallId = callIds(this.#core.engine.info.outputFormat, callsIn(request))
+      const turn = new TurnOutput(resolution.id, () => onCancel(sequence), newCallId, prompt.tokens.length, request.promptLogprobs ? prompt.tokens : null)
+      const answer = resolution.parent === null ? null : new AnswerHash(resolution.parent)
+      // The hash is of the whole message. Its reasoning is no part of it, wherever the client wrote it.
+      if (answer && prefill && !prefill.inReasoning) answer.add(messages?.at(-1)?.content ?? '')
+      const sequence: Sequence = new Sequence(own, ticket, starts, turn, answer, request.tenant, requestId, acceptedAt, wishes, family)
+      return { sequence, resolution, turn, prefill: prefill?.tokens ?? 0, leaf: null }
+    })
+    return { resolution, intakes }
   }
 
   /** Tokens of the prompt that `take` would make, or of one that is too long for the context. Nothing is stored. */
@@ -74,11 +87,11 @@ export class IntakeDesk {
     return (await this.#prompt(bounded, messages, this.#resolve(bounded, messages))).tokens.length
   }
 
-  #resolve(request: TurnRequest, messages: readonly ChatMessageText[] | null): Resolution {
+  #resolve(request: TurnRequest, messages: readonly ChatMessageText[] | null, choices = 1): Resolution {
     const { tenant, cacheSalt, conversation, conversationHint: hint, chatTemplate: template, prompt } = request
     const isOpen = prompt.kind === 'chat' && prompt.ending === 'open'
     const tools = toolsText(request.tools?.definitions)
-    return this.#conversations.resolve({ tenant, cacheSalt, conversation, hint, messages, tools, isOpen, ...(template === undefined ? {} : { template }) })
+    return this.#conversations.resolve({ tenant, cacheSalt, conversation, hint, messages, tools, isOpen, choices, ...(template === undefined ? {} : { template }) })
   }
 
   async #prompt(request: TurnRequest, texts: readonly ChatMessageText[] | null, resolution: Resolution): Promise<EncodedPrompt> {
@@ -119,7 +132,7 @@ export class IntakeDesk {
     return rawPrompt(prompt.tokens, prompt.systemTokens ?? 0)
   }
 
-  #specOf(request: TurnRequest, { tokens, systemTokens, startsInReasoning, prefill }: EncodedPrompt, ticket: number): SequenceSpec {
+  #specOf(request: TurnRequest, { tokens, systemTokens, startsInReasoning, prefill }: EncodedPrompt): Omit<SequenceSpec, 'sequence'> {
     const { engine, options } = this.#core
     if (tokens.length === 0) throw new ApiError('invalid_value', 'The prompt has no tokens.', 'prompt')
     const view = request.truncation === 'auto' ? this.#viewOf(systemTokens) : null
@@ -127,8 +140,6 @@ export class IntakeDesk {
     // With truncation an answer does not end with the context, but is as long as one at most.
     const room = options.maxContext - (view === null ? tokens.length : 0)
     return {
-      // Unique among the living: the queue and the running ones are far fewer than 2^32.
-      sequence: ticket >>> 0,
       tokens,
       root: engine.text.root(request.tenant, request.cacheSalt),
       view,

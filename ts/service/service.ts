@@ -15,7 +15,7 @@ import { Changes } from './changes.js'
 import { CacheControls } from './controls.js'
 import { ConversationControls } from './conversation-controls.js'
 import { createCore, type Core } from '../scheduler/core/core.js'
-import { IntakeDesk, type Intake } from './intake.js'
+import { IntakeDesk, type Arrival, type Intake } from './intake.js'
 import { chatText, messageTexts } from './messages.js'
 import { IntegrityWatch } from './integrity-watch.js'
 import { restoreKept, type Kept } from './kept.js'
@@ -28,7 +28,7 @@ import { Scheduler } from '../scheduler/loop/scheduler.js'
 import type { Sequence } from '../scheduler/sequence/sequence.js'
 import { StartFinder } from '../scheduler/sequence/start-finder.js'
 import { cacheStatus, serviceCounters } from './status.js'
-import type { CacheStatus, ChatPrompt, DemoteReceipt, InferenceService, ResetReceipt, ServiceCounters, Turn, TurnRequest } from './types.js'
+import type { CacheStatus, ChatPrompt, Choice, DemoteReceipt, InferenceService, ResetReceipt, ServiceCounters, Turn, TurnRequest } from './types.js'
 import { whatIf } from './what-if.js'
 
 /** Milliseconds between rounds of housekeeping. */
@@ -148,18 +148,27 @@ class Service implements InferenceService {
   }
 
   async start(request: TurnRequest): Promise<Turn> {
+    const { requestId, sampling } = request
+    const [turn] = await this.startChoices(request, [{ requestId, seed: sampling.seed }])
+    if (turn === undefined) throw new Error('one choice, no turn')
+    return turn
+  }
+
+  async startChoices(request: TurnRequest, choices: readonly Choice[]): Promise<readonly Turn[]> {
     try {
       this.#checkOpen()
-      this.#checkQueue()
-      const intake = await this.#arrive(request)
+      this.#checkQueue(choices.length)
+      const { resolution, intakes } = await this.#arrive(request, choices)
       this.#checkOpen()
-      this.#kept.conversations.accept(intake.resolution)
-      this.#intakes.set(intake.sequence, intake)
-      this.#accounts.queued(intake.sequence)
-      this.#scheduler.enqueue(intake.sequence)
-      return intake.turn
+      this.#kept.conversations.accept(resolution)
+      for (const intake of intakes) {
+        this.#intakes.set(intake.sequence, intake)
+        this.#accounts.queued(intake.sequence)
+      }
+      this.#scheduler.enqueue(intakes.map(({ sequence }) => sequence))
+      return intakes.map(({ turn }) => turn)
     } catch (error) {
-      this.#core.counters.requests.rejected++
+      this.#core.counters.requests.rejected += choices.length
       throw error
     }
   }
@@ -217,12 +226,12 @@ class Service implements InferenceService {
     return this.#closed
   }
 
-  async #arrive(request: TurnRequest): Promise<Intake> {
-    this.#arriving++
+  async #arrive(request: TurnRequest, choices: readonly Choice[]): Promise<Arrival> {
+    this.#arriving += choices.length
     try {
-      return await this.#intake.take(request, sequence => this.#cancelled(sequence))
+      return await this.#intake.take(request, choices, sequence => this.#cancelled(sequence))
     } finally {
-      this.#arriving--
+      this.#arriving -= choices.length
     }
   }
 
@@ -231,11 +240,17 @@ class Service implements InferenceService {
     if (this.#state === 'draining') throw new ApiError('draining', 'The server is shutting down.')
   }
 
-  #checkQueue(): void {
+  /** @param choices Places that are needed. */
+  #checkQueue(choices: number): void {
+    const { maxQueue } = this.#core.options
+    if (choices > maxQueue) {
+      const message = `n: The request asks for ${choices} answers; the queue has room for ${maxQueue} (--max-queue).`
+      throw new ApiError('invalid_value', message, 'n', { choices, max_queue: maxQueue })
+    }
     const queued = this.#scheduler.waiting.length + this.#arriving
-    if (queued < this.#core.options.maxQueue) return
-    const message = `The queue is full: ${queued} requests are waiting (limit ${this.#core.options.maxQueue}).`
-    throw new ApiError('queue_full', message, null, { queued, max_queue: this.#core.options.maxQueue, retry_after: this.#retryAfter() })
+    if (queued + choices <= maxQueue) return
+    const message = `The queue is full: ${queued} requests are waiting (limit ${maxQueue}).`
+    throw new ApiError('queue_full', message, null, { queued, max_queue: maxQueue, retry_after: this.#retryAfter() })
   }
 
   /** Seconds until the queue is likely shorter: what waits before a newcomer at the pace of the running ones. */

@@ -124,6 +124,13 @@ export interface TurnRequest {
   readonly messagesField?: string
 }
 
+/** One of the answers that a turn asks for. */
+export interface Choice {
+  /** In the place of the turn's. */
+  readonly requestId: string
+  readonly seed: SamplingParams['seed']
+}
+
 /** A chat to be tokenised, as a turn has it. */
 export interface ChatPrompt extends Pick<TurnRequest, 'tools' | 'templateArguments' | 'chatTemplate'> {
   readonly messages: readonly TurnMessage[]
@@ -268,6 +275,8 @@ export interface ServiceCounters {
   /** Estimated tokens a second of computing a prompt of 1,024 tokens; null: not measured yet. */
   readonly prefillTokensPerS: number | null
   readonly preemptions: number
+  /** Requests that waited for a prompt that was being computed, and the tokens that they waited for. */
+  readonly followed: Readonly<Record<'requests' | 'tokens', number>>
   /** Transfers that failed, by kind (of `Transfer`) and code, in the order in which they first did. */
   readonly failedTransfers: ReadonlyArray<{ readonly kind: string; readonly code: string; readonly count: number }>
   /** Blocks given up, by cause: `evicted`, `write_queue_full`, `damaged`, `reset`, `ttl`, `foreign`. */
@@ -432,6 +441,11 @@ export interface InferenceService {
   readonly modelContext: number
   /** Resolves, tokenises and enqueues. Rejects with an ApiError (queue_full, context_length_exceeded, draining, …). */
   start(request: TurnRequest): Promise<Turn>
+  /**
+   * The same for several answers to one request, one turn each, in the order of `choices`: all are enqueued, or none. Their
+   * prompt is tokenised once, and computed once where anything is kept.
+   */
+  startChoices(request: TurnRequest, choices: readonly Choice[]): Promise<readonly Turn[]>
   /** The tokens that a chat has today. Rejects with `PromptTooLong` where they are more than `mostTokens`. */
   tokenizeChat(chat: ChatPrompt, mostTokens: number): Promise<Uint32Array>
   /**

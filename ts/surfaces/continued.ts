@@ -5,13 +5,14 @@ import type { ChatEnding, TurnMessage } from '../service/types.js'
 /** The messages of a prompt, and how it ends. */
 export interface EndedMessages {
   readonly messages: readonly TurnMessage[]
-  readonly ending: ChatEnding
+  /** @default 'answer' */
+  readonly ending?: ChatEnding
 }
 
 /** The prompt that ends inside of the last message. One that says nothing is left out: the answer begins it. */
 export function continued(messages: readonly TurnMessage[]): EndedMessages {
   const last = messages.at(-1)
-  return last && says(last) ? { messages, ending: 'open' } : { messages: messages.slice(0, -1), ending: 'answer' }
+  return last && says(last) ? { messages, ending: 'open' } : { messages: messages.slice(0, -1) }
 }
 
 function says({ content, reasoning = '' }: TurnMessage): boolean {

@@ -9,7 +9,7 @@ import type { GenerationDefaults } from './generation-defaults.js'
 
 /** The parts of the server that a surface uses: turns, tokens, and the names of the model. */
 export interface SurfaceContext {
-  readonly service: Pick<InferenceService, 'start' | 'countPrompt' | 'tokenizeChat' | 'responses' | 'modelContext'>
+  readonly service: Pick<InferenceService, 'startChoices' | 'countPrompt' | 'tokenizeChat' | 'responses' | 'modelContext'>
   readonly engine: Pick<Engine, 'info' | 'text'>
   readonly telemetry: TurnObserver
   /** Of sampling. The engine's `info.defaults` are `api` of it. */

@@ -1,6 +1,7 @@
 // Running turns: started together, read together, cancelled when the client goes.
 
 import type { ToolCall, Turn, TurnEvent, TurnRequest } from '../service/types.js'
+import { choicesOf } from './choices.js'
 import type { SurfaceContext } from './surface.js'
 
 /** The request's client has gone: no one is left to answer. */
@@ -12,16 +13,20 @@ export type DoneEvent = Extract<TurnEvent, { type: 'done' }>
 export type DeltaEvent = Extract<TurnEvent, { type: 'delta' }>
 
 /**
- * Starts one turn a request. If one is refused, the others are cancelled and its error is thrown.
+ * Starts one turn for each answer: `choices` of them a request, next to each other. If one request is refused, the turns of
+ * the others are cancelled and its error is thrown.
  */
 export async function startTurns(
   requests: readonly TurnRequest[],
   signal: AbortSignal,
   { service, telemetry }: SurfaceContext,
+  choices = 1,
 ): Promise<Turn[]> {
   const startedAt = performance.now()
-  const outcomes = await Promise.allSettled(requests.map((request) => service.start(request)))
-  const turns = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
+  const isAlone = requests.length * choices === 1
+  const start = (request: TurnRequest, index: number) => service.startChoices(request, choicesOf(request, choices, isAlone ? null : index * choices))
+  const outcomes = await Promise.allSettled(requests.map(start))
+  const turns = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? outcome.value : []))
   const cancelAll = (): void => turns.forEach((turn) => turn.cancel())
   const refused = outcomes.find((outcome) => outcome.status === 'rejected')
   if (refused) {

@@ -63,6 +63,8 @@ const METRICS: readonly Metric[] = [
   gauge('prefill_tokens_per_second', 'Measured speed of computing a prompt of 1024 tokens; 0 before it is measured', ({ prefillTokensPerS }) =>
     prefillTokensPerS ?? 0,
   ),
+  counter('followed_requests_total', 'Requests that waited for a prompt in flight which begins like theirs', ({ followed }) => followed.requests),
+  counter('followed_tokens_total', 'Prompt tokens in flight that requests waited for, each once a request', ({ followed }) => followed.tokens),
   counter('preemptions_total', 'Requests put back to the queue', ({ preemptions }) => preemptions),
   counter('blocks_moved_total', 'Blocks copied between tiers', ({ blocks: { saved, loaded, promoted, demoted } }) =>
     by('move', { saved, loaded, promoted, demoted }),

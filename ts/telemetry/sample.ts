@@ -50,6 +50,7 @@ export function takeSample({ service, stats }: SampleSources, limits: BandwidthL
     },
     history: counters.historyChoices,
     preemptions: counters.preemptions,
+    followed: counters.followed,
     constraints: {
       sources: { compiled: engine.grammarsCompiled, cached: engine.grammarsCached, refused: engine.grammarsRefused },
       masks: engine.masks,

@@ -180,6 +180,21 @@ fn an_included_stop_string_ends_the_text_and_none_counts_within_the_first_tokens
 }
 
 #[test]
+fn tokens_that_an_answer_goes_on_from_are_not_among_the_first_in_which_no_stop_string_counts() {
+    let model = family("gpt2");
+    let (begun, tokens) = (byte_ids(&model, b"was"), byte_ids(&model, b"a.b.c"));
+    let rule = StopRule { after: 2, included: false };
+    let strings = Arc::new(StopStrings::new(&["."]).unwrap().ruled(rule));
+    let mut answer = AnswerText::new(model.tokenizer.clone(), strings);
+    answer.go_on_from(&begun);
+    let deltas: Vec<_> = tokens.iter().map(|token| answer.push(*token)).collect();
+    let text: String = deltas.iter().map(|delta| content(&delta.parts)).collect();
+    assert_eq!(text, "a.b");
+    assert_eq!(deltas[3].stopped.as_deref(), Some("."));
+    assert_eq!(deltas[1].stopped, None);
+}
+
+#[test]
 fn answers_of_random_tokens_are_cut_where_the_definition_says() {
     for (name, _) in FAMILIES {
         let model = family(name);

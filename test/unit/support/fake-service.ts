@@ -8,6 +8,7 @@ import { RequestRecords } from '../../../ts/service/records/records.js'
 import type {
   CacheStatus,
   ChatPrompt,
+  Choice,
   ConversationAdmin,
   ConversationInfo,
   InferenceService,
@@ -246,6 +247,11 @@ export class FakeService implements InferenceService {
   demoted: Array<'dram' | 'ssd'> = []
   #onStarted: Array<(turn: FakeTurn) => void> = []
 
+  async startChoices(request: TurnRequest, choices: readonly Choice[]): Promise<readonly Turn[]> {
+    const requests = choices.map(({ requestId, seed }) => ({ ...request, requestId, sampling: { ...request.sampling, seed } }))
+    return Promise.all(requests.map((choice) => this.start(choice)))
+  }
+
   async start(request: TurnRequest): Promise<Turn> {
     if (!this.ready) throw new ApiError('draining', 'The server is shutting down.')
     const answer = this.answer(request)
@@ -302,6 +308,7 @@ export class FakeService implements InferenceService {
       savedMs: 2500,
       prefillTokensPerS: 1234,
       preemptions: 15,
+      followed: { requests: 31, tokens: 32 },
       failedTransfers: [{ kind: 'load', code: 'kv_io', count: 29 }],
       droppedBlocks: { evicted: 16, reset: 17 },
       abandonedBlocks: { save: 29, write: 30 },

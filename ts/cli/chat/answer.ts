@@ -17,7 +17,7 @@ export interface AnswerRequest {
   readonly messages: readonly Message[]
   /** Of the request, besides its messages. */
   readonly fields: Readonly<Record<string, number | string>>
-  /** Ends the answer; what has come of it stays. */
+  /** Ends the answer; the part that came stays. */
   readonly signal: AbortSignal
 }
 

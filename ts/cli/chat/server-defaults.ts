@@ -25,7 +25,7 @@ export async function servedModel(url: string, apiKey: string | null, signal: Ab
     const reason = cause instanceof Error ? (cause.cause ?? cause) : cause
     throw new RequestFailed(`${url} cannot be reached: ${reason instanceof Error ? reason.message : String(reason)}`, null)
   })
-  // What is wrong with a key or a path, the first turn says.
+  // The first turn says it where a key or a path is wrong.
   const body: unknown = await response.json().catch(() => null)
   const row = (body as { data?: Array<Partial<ModelRow>> } | null)?.data?.[0]
   if (!response.ok || row === undefined) return SILENT

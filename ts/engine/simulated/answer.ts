@@ -105,7 +105,7 @@ export class Answer {
 
   /** The longest stop string that the text ends with; all of it is behind what was shown. None while the answer is short. */
   #findStop(): string | null {
-    if (this.#tokens.length <= (this.#spec.minTokens ?? 0)) return null
+    if (this.#tokens.length - this.#prefill <= (this.#spec.minTokens ?? 0)) return null
     const ends = this.#spec.stop.filter(stop => this.#text.endsWith(stop) && this.#text.length - stop.length >= this.#shown)
     return ends.toSorted((a, b) => b.length - a.length)[0] ?? null
   }

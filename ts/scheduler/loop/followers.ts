@@ -1,7 +1,7 @@
 // Prompts that begin alike, in flight at the same time, are computed once: a request that waits follows one that runs, its
 // leader, as long as the leader computes tokens that both prompts begin with, and that is predicted to be sooner than
-// computing them twice. Only a waiting request follows and only one that prepares or runs leads, so that no two wait for
-// each other.
+// computing them twice. The answers to one request have one prompt: they follow the one of them that computes it, whatever
+// is predicted. Only a waiting request follows and only one that prepares or runs leads, so that no two wait for each other.
 
 import { BLOCK_TOKENS } from '../../engine/types.js'
 import type { Core } from '../core/core.js'
@@ -21,6 +21,8 @@ interface Following {
   readonly leader: Sequence
   /** Leading tokens of both prompts. */
   readonly length: number
+  /** Of these, those that are in no tier yet. */
+  readonly awaited: number
 }
 
 export class Followers {
@@ -32,6 +34,8 @@ export class Followers {
   readonly #bounds = new WeakMap<Sequence, number>()
   /** Each runs when a bound is reached; what it returned cancels it. */
   readonly #timers = new Map<Sequence, () => void>()
+  /** Requests that have followed: they are counted. */
+  readonly #counted = new WeakSet<Sequence>()
   /** The roster at which a request found none to follow. */
   readonly #foundNone = new WeakMap<Sequence, number>()
   #roster = 0
@@ -71,7 +75,9 @@ export class Followers {
     const found = this.#find(sequence)
     if (found) {
       this.#following.set(sequence, found)
-      return this.#isComing(sequence, found)
+      if (!this.#isComing(sequence, found)) return false
+      this.#count(sequence, found)
+      return true
     }
     this.#foundNone.set(sequence, this.#roster)
     return false
@@ -79,11 +85,12 @@ export class Followers {
 
   /** The shared tokens, or the copy that others may use of the last of them, are still being made. */
   #isComing(sequence: Sequence, { leader, length }: Following): boolean {
-    if (!mayLead(leader) || this.#isOverdue(sequence)) return false
+    const isSibling = sequence.isSiblingOf(leader)
+    if (!mayLead(leader) || (!isSibling && this.#isOverdue(sequence))) return false
     // Whole blocks enter the directory as they are filled; of the prompt's last one a copy does.
     const end = Math.min(Math.ceil(length / BLOCK_TOKENS) * BLOCK_TOKENS, leader.promptLength)
     if (leader.progress.computed < end) return true
-    const isWorthACopy = end % BLOCK_TOKENS > 0 && length % BLOCK_TOKENS >= LEAST_SHARED
+    const isWorthACopy = end % BLOCK_TOKENS > 0 && length % BLOCK_TOKENS >= (isSibling ? 1 : LEAST_SHARED)
     return isWorthACopy && this.#moves.publishTail(leader, () => this.#published(leader)) === 'coming'
   }
 
@@ -100,8 +107,21 @@ export class Followers {
     }
   }
 
-  /** The leader that shares the most, if waiting for it is sooner; of equal ones the oldest. */
   #find(sequence: Sequence): Following | null {
+    return this.#findSibling(sequence) ?? this.#findLeader(sequence)
+  }
+
+  /** The oldest of the answers to the same request that computes what the sequence has to. It begins where the sequence will. */
+  #findSibling(sequence: Sequence): Following | null {
+    const leader = this.#active().find(other => sequence.isSiblingOf(other) && mayLead(other))
+    if (!leader) return null
+    const length = leader.promptLength - 1
+    const awaited = length - this.#tokensThere(leader)
+    return awaited > 0 ? { leader, length, awaited } : null
+  }
+
+  /** The leader that shares the most, if waiting for it is sooner; of equal ones the oldest. */
+  #findLeader(sequence: Sequence): Following | null {
     // A request that comes back after preemption has waited enough.
     if (sequence.isAdded || this.#isOverdue(sequence)) return null
     const there = this.#tokensThere(sequence)
@@ -110,7 +130,7 @@ export class Followers {
       if (!mayLead(leader) || !areAlike(leader, sequence)) continue
       const length = sharedTokens(leader, sequence)
       if (length - there < LEAST_SHARED || length <= (best?.length ?? 0)) continue
-      best = { leader, length }
+      best = { leader, length, awaited: length - there }
     }
     return best && this.#isSooner(sequence, best, there) ? best : null
   }
@@ -151,6 +171,14 @@ export class Followers {
     const { costs, engine } = this.#core
     if (loading.pending === 0 && loading.pendingReads === 0) return 0
     return loading.pendingReads * costs.readMs + costs.loadMs(loading.pending * engine.info.blockBytes)
+  }
+
+  #count(sequence: Sequence, { awaited }: Following): void {
+    if (this.#counted.has(sequence)) return
+    this.#counted.add(sequence)
+    const { followed } = this.#core.counters
+    followed.requests++
+    followed.tokens += awaited
   }
 
   /** One bound for all leaders of a request. */

@@ -107,13 +107,16 @@ export class Scheduler {
     this.#followers.close()
   }
 
-  enqueue(sequence: Sequence): void {
+  /** The sequences of one request: they arrive together. */
+  enqueue(sequences: readonly Sequence[]): void {
     this.#guard(() => {
-      this.moves.noteWants(sequence)
-      this.moves.seek(sequence)
-      this.#lookAhead.queued(sequence.wants.blocks.length)
       this.#traffic.arrives()
-      this.waiting.add(sequence)
+      for (const sequence of sequences) {
+        this.moves.noteWants(sequence)
+        this.moves.seek(sequence)
+        this.#lookAhead.queued(sequence.wants.blocks.length)
+        this.waiting.add(sequence)
+      }
       this.pump()
     })
   }

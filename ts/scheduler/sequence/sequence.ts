@@ -81,6 +81,8 @@ export class Sequence {
     readonly requestId: string,
     acceptedAt: number,
     readonly wishes: Wishes = NO_WISHES,
+    /** The same for all answers to one request, which have one prompt; null: it has one answer. */
+    readonly family: symbol | null = null,
   ) {
     const [start] = starts
     this.history = spec.tokens
@@ -152,6 +154,11 @@ export class Sequence {
   /** Blocks it wants while it waits. */
   get wants(): Wants {
     return this.#wants
+  }
+
+  /** It is another answer to the same request. */
+  isSiblingOf({ family }: Sequence): boolean {
+    return this.family !== null && this.family === family
   }
 
   /** Tokens of the answer so far. */

@@ -10,7 +10,7 @@ import type { CountTokensRequest } from './schemas/messages.js'
 export function endedMessages(fields: CountTokensRequest): EndedMessages {
   const messages = turnMessages(fields)
   const last = fields.messages.at(-1)
-  if (last?.role !== 'assistant') return { messages, ending: 'answer' }
+  if (last?.role !== 'assistant') return { messages }
   checkContent(last, `messages.${fields.messages.length - 1}.content`)
   if (fields.thinking && fields.thinking.type !== 'disabled') {
     throw invalid('thinking', 'With thinking an answer is not begun by the client: the last message is the assistant\'s.')

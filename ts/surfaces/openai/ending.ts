@@ -23,7 +23,7 @@ export function endedMessages({ messages, add_generation_prompt: begins, continu
   const mark = markedMessage(messages)
   if (continues && begins !== false) throw invalid('continue_final_message', 'The field needs "add_generation_prompt": false.')
   const all = turnMessages(messages)
-  if (!continues && mark === null) return { messages: all, ending: (begins ?? true) ? 'answer' : 'closed' }
+  if (!continues && mark === null) return (begins ?? true) ? { messages: all } : { messages: all, ending: 'closed' }
   checkLast(messages, mark ?? 'continue_final_message')
   return continued(all)
 }

@@ -55,6 +55,8 @@ pub struct AnswerText {
     decoded: usize,
     /// For every token, the length of the text after it, or `None` where the text does not end with the token.
     ends: Vec<Option<usize>>,
+    /// Of these tokens, those of the message that the answer goes on with.
+    begun: usize,
     /// No token counts as inside from here on: one without text came.
     broken: bool,
     stopped: Option<String>,
@@ -77,6 +79,7 @@ impl AnswerText {
             given: 0,
             decoded: 0,
             ends: Vec::new(),
+            begun: 0,
             broken: false,
             stopped: None,
             leading: true,
@@ -106,6 +109,7 @@ impl AnswerText {
         for token in tokens {
             self.push(*token);
         }
+        self.begun = self.ends.len();
         self.stops = stops;
         self.watch = StopWatch::new(&self.stops);
         if let Some((_, parser)) = &mut self.reader {
@@ -204,7 +208,7 @@ impl AnswerText {
     /// string, unless it is included.
     fn find_stop(&mut self, known: usize) -> bool {
         let StopRule { after, included } = self.stops.rule();
-        let counts = self.ends.len() > after as usize;
+        let counts = self.ends.len() - self.begun > after as usize;
         let Some((end, length)) = self.watch.push(&self.stops, &self.held[known..], counts) else {
             return false;
         };

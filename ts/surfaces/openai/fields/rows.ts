@@ -38,7 +38,7 @@ const ONLY_FUNCTIONS = 'The server runs no tools: tools are functions that the c
 const SERVED = [
   ...rows('served', 'both', `
     model stream stream_options stream_options.include_usage max_tokens temperature top_p top_k min_p repetition_penalty
-    presence_penalty frequency_penalty logit_bias seed stop stop_token_ids ignore_eos min_tokens min_new_tokens bad_words
+    presence_penalty frequency_penalty logit_bias seed n best_of stop stop_token_ids ignore_eos min_tokens min_new_tokens bad_words
     include_stop_str_in_output no_stop_trim logprobs prompt_logprobs cache_salt conversation session_id
     prompt_cache_key prompt_cache_retention truncation truncate_prompt_tokens
     response_format response_format.schema response_format.json_schema response_format.json_schema.name
@@ -93,8 +93,7 @@ const SAMPLING = 'The server does not sample this way.'
 const SEPARATE = 'Reasoning is always told apart from the content.'
 
 const REFUSED = [
-  ...rows('refused', 'both', 'n best_of', { passes: is(1), reason: 'The server gives one answer a prompt.' }),
-  ...rows('refused', 'both', 'use_beam_search', { reason: 'The server gives one answer a prompt.' }),
+  ...rows('refused', 'both', 'use_beam_search', { reason: 'Every answer is sampled by itself: use n.' }),
   ...rows('refused', 'both', 'skip_special_tokens', { passes: is(true), reason: 'Special tokens are no part of the text of an answer.' }),
   ...rows('refused', 'chat', 'echo', { reason: 'The prompt is not repeated before the answer.' }),
   ...rows('refused', 'both', 'suffix', { reason: 'The server continues a prompt, and fills in no middle.' }),

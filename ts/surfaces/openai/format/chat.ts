@@ -1,9 +1,9 @@
 // Bodies of chat completions: whole, and in chunks.
 
 import type { ChatChunk, ChatResponse } from '../../../protocol/index.js'
-import type { Turn } from '../../../service/types.js'
+import type { Turn, TurnEvent, TurnUsage } from '../../../service/types.js'
 import type { SurfaceContext } from '../../surface.js'
-import type { Answer } from '../../turns.js'
+import { mergeTurns, type Answer } from '../../turns.js'
 import { CallDeltas } from './call-deltas.js'
 import { chatFinishReason } from './finish.js'
 import { chatLogprobs } from './logprobs.js'
@@ -32,23 +32,22 @@ export interface ChatStreamForm extends ChatForm {
 type Text = SurfaceContext['engine']['text']
 type Message = ChatResponse['choices'][number]['message']
 
-export function chatBody(head: ResponseHead, answer: Answer, form: ChatForm, text: Text): ChatResponse {
+/** One choice an answer; all are answers to one prompt. */
+export function chatBody(head: ResponseHead, answers: readonly Answer[], form: ChatForm, text: Text): ChatResponse {
+  const choices = answers.map((answer, index) => choiceOf(answer, index, form, text))
+  return { ...head, object: 'chat.completion', choices, usage: usageBody(answers.map(({ done }) => done.usage), answers.length) }
+}
+
+function choiceOf(answer: Answer, index: number, form: ChatForm, text: Text): ChatResponse['choices'][number] {
   const { done, deltas, calls } = answer
   const tokens = deltas.flatMap((delta) => delta.logprobs)
   const told = form.asFunctions ? 'function_call' : 'tool_calls'
   return {
-    ...head,
-    object: 'chat.completion',
-    choices: [
-      {
-        index: 0,
-        message: message(answer, form),
-        logprobs: form.logprobs ? chatLogprobs(tokens, text) : null,
-        finish_reason: chatFinishReason(done.finish, calls.length > 0 ? told : null),
-        stop_reason: done.stopReason,
-      },
-    ],
-    usage: usageBody([done.usage]),
+    index,
+    message: message(answer, form),
+    logprobs: form.logprobs ? chatLogprobs(tokens, text) : null,
+    finish_reason: chatFinishReason(done.finish, calls.length > 0 ? told : null),
+    stop_reason: done.stopReason,
   }
 }
 
@@ -76,37 +75,42 @@ function callFields(calls: Answer['calls'], asFunctions: boolean): Pick<Message,
 }
 
 type ChunkChoice = ChatChunk['choices'][number]
+type ChunkPart = Partial<Omit<ChunkChoice, 'index'>> & Pick<ChunkChoice, 'delta'>
 
-/** The role, the deltas, the finish, and then the usage if asked for. */
-export async function* chatChunks(head: ResponseHead, turn: Turn, form: ChatStreamForm, text: Text): AsyncGenerator<ChatChunk> {
+/** The roles, the deltas and finishes of all answers as they come, and then the usage if asked for. */
+export async function* chatChunks(head: ResponseHead, turns: readonly Turn[], form: ChatStreamForm, text: Text): AsyncGenerator<ChatChunk> {
   const usageField = form.includeUsage ? { usage: null } : {}
-  const chunk = ({ delta, logprobs = null, finish_reason = null, ...more }: Partial<ChunkChoice> & Pick<ChunkChoice, 'delta'>): ChatChunk => ({
+  const chunk = (index: number, { delta, logprobs = null, finish_reason = null, ...more }: ChunkPart): ChatChunk => ({
     ...head,
     object: 'chat.completion.chunk',
-    choices: [{ index: 0, delta, logprobs, finish_reason, ...more }],
+    choices: [{ index, delta, logprobs, finish_reason, ...more }],
     ...usageField,
   })
-  const calls = new CallDeltas(form.asFunctions)
-  yield chunk({ delta: { role: 'assistant', ...(form.mayCall ? {} : { content: '' }) } })
-  for await (const event of turn) {
-    switch (event.type) {
-      case 'delta':
-        if (event.text === '' && !form.logprobs) break
-        yield chunk({ delta: { content: event.text }, logprobs: form.logprobs ? chatLogprobs(event.logprobs, text) : null })
-        break
-      case 'reasoning':
-        if (form.reasoning && event.text !== '') yield chunk({ delta: reasoningFields(event.text) })
-        break
-      case 'call':
-      case 'arguments': {
-        const delta = calls.next(event)
-        if (delta !== null) yield chunk({ delta })
-        break
-      }
-      case 'done':
-        yield chunk({ delta: {}, finish_reason: chatFinishReason(event.finish, calls.form), stop_reason: event.stopReason })
-        if (form.includeUsage) yield { ...head, object: 'chat.completion.chunk', choices: [], usage: usageBody([event.usage]) }
-        return
+  const usages: TurnUsage[] = []
+  const calls = turns.map(() => new CallDeltas(form.asFunctions))
+  for (const index of turns.keys()) yield chunk(index, { delta: { role: 'assistant', ...(form.mayCall ? {} : { content: '' }) } })
+  for await (const [index, event] of mergeTurns(turns)) {
+    const part = chunkPart(event, calls[index] as CallDeltas, form, text)
+    if (part !== null) yield chunk(index, part)
+    if (event.type === 'done') usages[index] = event.usage
+  }
+  if (form.includeUsage) yield { ...head, object: 'chat.completion.chunk', choices: [], usage: usageBody(usages, turns.length) }
+}
+
+/** null: nothing is told of the event. */
+function chunkPart(event: TurnEvent, calls: CallDeltas, form: ChatForm, text: Text): ChunkPart | null {
+  switch (event.type) {
+    case 'delta':
+      if (event.text === '' && !form.logprobs) return null
+      return { delta: { content: event.text }, logprobs: form.logprobs ? chatLogprobs(event.logprobs, text) : null }
+    case 'reasoning':
+      return form.reasoning && event.text !== '' ? { delta: reasoningFields(event.text) } : null
+    case 'call':
+    case 'arguments': {
+      const delta = calls.next(event)
+      return delta === null ? null : { delta }
     }
+    case 'done':
+      return { delta: {}, finish_reason: chatFinishReason(event.finish, calls.form), stop_reason: event.stopReason }
   }
 }

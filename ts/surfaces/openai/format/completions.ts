@@ -1,4 +1,4 @@
-// Bodies of completions: whole, and in chunks, one choice a prompt.
+// Bodies of completions: whole, and in chunks, one choice an answer: all answers to the first prompt, then to the next.
 
 import type { CompletionChunk, CompletionResponse } from '../../../protocol/index.js'
 import type { Turn, TurnUsage } from '../../../service/types.js'
@@ -17,6 +17,8 @@ export interface CompletionForm {
   readonly promptLogprobs: number | null
   /** Of each prompt; null: none is repeated. */
   readonly echoes: readonly Echo[] | null
+  /** Answers to each prompt. */
+  readonly choices: number
 }
 
 export interface ChunkOptions extends CompletionForm {
@@ -29,12 +31,12 @@ export function completionBody(
   head: ResponseHead,
   answers: readonly Answer[],
   turns: ReadonlyArray<Pick<Turn, 'scoredPrompt'>>,
-  { logprobs, promptLogprobs: top, echoes }: CompletionForm,
+  { logprobs, promptLogprobs: top, echoes, choices: each }: CompletionForm,
   text: Text,
 ): CompletionResponse {
-  const ends = answers.map(({ done }, index) => endOf(done, echoes?.[index]))
+  const ends = answers.map(({ done }, index) => endOf(done, echoOf(echoes, index, each)))
   const choices = answers.map((answer, index) => {
-    const [echo, scored, end] = [echoes?.[index], turns[index]?.scoredPrompt, ends[index] ?? answer.done]
+    const [echo, scored, end] = [echoOf(echoes, index, each), turns[index]?.scoredPrompt, ends[index] ?? answer.done]
     const tokens = new CompletionTokens(text)
     const before = echo && logprobs !== null ? echoedRows(echo, scored, logprobs, tokens) : null
     const told = echo?.isAlone ? [] : answer.deltas.flatMap((delta) => delta.logprobs)
@@ -47,12 +49,17 @@ export function completionBody(
       ...(top !== null && scored ? { prompt_logprobs: promptLogprobs(scored, top, text) } : {}),
     }
   })
-  return { ...head, object: 'text_completion', choices, usage: usageBody(ends.map(({ usage }) => usage)) }
+  return { ...head, object: 'text_completion', choices, usage: usageBody(ends.map(({ usage }) => usage), each) }
+}
+
+/** Of the prompt that the choice at `index` answers. */
+function echoOf(echoes: readonly Echo[] | null, index: number, choices: number): Echo | undefined {
+  return echoes?.[Math.floor(index / choices)]
 }
 
 type ChunkChoice = CompletionChunk['choices'][number]
 
-/** Deltas and finishes of all prompts as they come, and then the usage if asked for. */
+/** Deltas and finishes of all answers as they come, and then the usage if asked for. */
 export async function* completionChunks(
   head: ResponseHead,
   turns: readonly Turn[],
@@ -81,7 +88,7 @@ export async function* completionChunks(
   // A prompt comes with the first event of its turn, when its log probabilities are known.
   const echoed = new Set<number>()
   for await (const [index, event] of mergeTurns(turns)) {
-    const echo = echoes?.[index]
+    const echo = echoOf(echoes, index, options.choices)
     if (echo && !echoed.has(index)) {
       echoed.add(index)
       yield chunk(echoChoice(index, echo))
@@ -95,5 +102,5 @@ export async function* completionChunks(
     usages[index] = end.usage
     yield chunk({ index, text: '', logprobs: null, finish_reason: finishReason(end.finish), stop_reason: end.stopReason })
   }
-  if (options.includeUsage) yield { ...head, object: 'text_completion', choices: [], usage: usageBody(usages) }
+  if (options.includeUsage) yield { ...head, object: 'text_completion', choices: [], usage: usageBody(usages, options.choices) }
 }

@@ -8,6 +8,7 @@ import { checkModel } from '../../turn-fields.js'
 import { readAnswer, startTurns } from '../../turns.js'
 import { validate } from '../../validate.js'
 import { checkLengths } from '../bounds.js'
+import { answersEach } from '../answers.js'
 import { endedMessages } from '../ending.js'
 import { chatFields } from '../fields/tables.js'
 import { chatBody, chatChunks } from '../format/chat.js'
@@ -30,21 +31,21 @@ export const chatCompletions: SurfaceRoute['handler'] = async (request, context)
   const model = checkModel(fields.model, context.models)
   checkTogether(fields)
   const tools = askedTools(fields)
-  const [turn] = await startTurns([chatTurn(fields, tools, request, context)], signal, context)
-  if (turn === undefined) throw new Error('one request, no turn')
+  const turns = await startTurns([chatTurn(fields, tools, request, context)], signal, context, answersEach(fields, 1))
   const head = responseHead('chatcmpl', model, context)
-  const headers = { 'x-conversation-id': turn.conversation, ...ignoredFieldsHeader(ignored) }
+  const headers = { 'x-conversation-id': turns[0]?.conversation ?? '', ...ignoredFieldsHeader(ignored) }
   const form = { logprobs: fields.logprobs ?? false, reasoning: fields.include_reasoning ?? true, asFunctions: tools.asFunctions }
   const { text } = context.engine
   if (!fields.stream) {
-    const answer = await readAnswer(turn)
-    const { scoredPrompt } = turn
+    const answers = await Promise.all(turns.map(readAnswer))
+    // The answers have one prompt.
+    const scoredPrompt = turns[0]?.scoredPrompt
     const scores = scoredPrompt ? { prompt_logprobs: promptLogprobs(scoredPrompt, fields.prompt_logprobs ?? 0, text) } : {}
-    return json({ ...chatBody(head, answer, form, text), ...scores }, headers)
+    return json({ ...chatBody(head, answers, form, text), ...scores }, headers)
   }
   const includeUsage = fields.stream_options?.include_usage ?? false
   const mayCall = tools.tools !== undefined && tools.tools.choice !== 'none'
-  return { kind: 'stream', headers, events: chatChunks(head, turn, { ...form, includeUsage, mayCall }, text) }
+  return { kind: 'stream', headers, events: chatChunks(head, turns, { ...form, includeUsage, mayCall }, text) }
 }
 
 /** @throws ApiError for fields that need something which is not there. */

@@ -8,6 +8,7 @@ import { checkModel, inVocabulary, wellFormed } from '../../turn-fields.js'
 import { readAnswer, startTurns } from '../../turns.js'
 import { validate } from '../../validate.js'
 import { checkLengths } from '../bounds.js'
+import { answersEach } from '../answers.js'
 import { completionFields } from '../fields/tables.js'
 import { echoed } from '../format/echo.js'
 import { completionBody, completionChunks } from '../format/completions.js'
@@ -26,15 +27,15 @@ export const completions: SurfaceRoute['handler'] = async ({ body, caller, reque
   const fields = validate(CompletionRequest, body)
   const model = checkModel(fields.model, context.models)
   const { info, text } = context.engine
-  const specials = { addSpecialTokens: fields.add_special_tokens ?? true, parseSpecial: fields.parse_special ?? false }
-  const prompts = promptsOf(fields.prompt, specials, info)
+  const prompts = promptsOf(fields.prompt, specialsOf(fields), info)
   const maxTokens = fields.max_tokens ?? DEFAULT_MAX_TOKENS
   checkTogether(fields, maxTokens)
   const echoes = fields.echo ? await Promise.all(prompts.map((prompt) => echoed(prompt, maxTokens, text))) : null
+  const choices = answersEach(fields, prompts.length)
   const promptLogprobs = askedScores({ ...fields, echoed: fields.echo ? (fields.logprobs ?? null) : null })
-  const requests = prompts.map((prompt, index) =>
+  const requests = prompts.map((prompt) =>
     turnRequest(fields, info, {
-      requestId: prompts.length === 1 ? requestId : `${requestId}-${index}`,
+      requestId,
       tenant: caller.tenant,
       conversation,
       prompt,
@@ -44,11 +45,11 @@ export const completions: SurfaceRoute['handler'] = async ({ body, caller, reque
       promptLogprobs,
     }),
   )
-  const turns = await startTurns(requests, signal, context)
+  const turns = await startTurns(requests, signal, context, choices)
   checkScored(turns, promptLogprobs)
   const head = responseHead('cmpl', model, context)
   const headers = { 'x-conversation-id': turns[0]?.conversation ?? '', ...ignoredFieldsHeader(ignored) }
-  const form = { logprobs: fields.logprobs ?? null, promptLogprobs: fields.prompt_logprobs ?? null, echoes }
+  const form = { logprobs: fields.logprobs ?? null, promptLogprobs: fields.prompt_logprobs ?? null, echoes, choices }
   if (!fields.stream) {
     const answers = await Promise.all(turns.map(readAnswer))
     return json(completionBody(head, answers, turns, form, text), headers)
@@ -64,6 +65,11 @@ function checkTogether({ echo, truncate_prompt_tokens: kept }: z.output<typeof C
   }
   if (maxTokens > 0 || echo) return
   throw new ApiError('invalid_value', 'max_tokens: 0 is for prompts alone, with "echo": true; an answer has at least 1 token.', 'max_tokens')
+}
+
+/** Those that are not as they are by default. */
+function specialsOf({ add_special_tokens: adds, parse_special: parses }: z.output<typeof CompletionRequest>): TextSpecials {
+  return { ...(adds === false ? { addSpecialTokens: false } : {}), ...(parses ? { parseSpecial: true } : {}) }
 }
 
 type Prompt = z.output<typeof CompletionRequest>['prompt']

@@ -47,7 +47,7 @@ async function chatTokens(body: unknown, context: SurfaceContext): Promise<Token
   const wishes = { given: fields.chat_template_kwargs, effort: fields.reasoning_effort, thinking: fields.enable_thinking }
   const own = templateArguments(wishes, 'chat_template_kwargs')
   const asked = { ...(tools ? { tools } : {}), ...(own ? { templateArguments: own } : {}) }
-  const chat = { ...asked, ...template, ...endedMessages(fields) }
+  const chat = { ending: 'answer' as const, ...asked, ...template, ...endedMessages(fields) }
   const tokens = await within('messages', service.tokenizeChat(chat, mostTokens(service)))
   return [tokens, fields.return_token_strs ?? false]
 }

@@ -7,6 +7,8 @@ import { structureFields } from './structure.js'
 /** Most stop strings of a request, and most UTF-16 units of one. */
 export const MAX_STOPS = 16
 export const MAX_STOP_LENGTH = 1024
+/** Most answers to one prompt. */
+export const MAX_N = 16
 /** Most alternatives a token's log probabilities list. */
 export const MAX_TOP_LOGPROBS = 20
 /** Most words of `bad_words`, and most UTF-16 units of one. */
@@ -38,6 +40,8 @@ export const generationFields = {
     .refine((biases) => Object.keys(biases).length <= MAX_LOGIT_BIASES, `at most ${MAX_LOGIT_BIASES} tokens`)
     .nullish(),
   seed: z.int().nullish(),
+  n: z.int().min(1).max(MAX_N).nullish().meta({ description: 'answers to a prompt; default 1' }),
+  best_of: z.int().min(1).max(MAX_N).nullish().meta({ description: '1, or n' }),
   stop: z.union([stopString, z.array(stopString).max(MAX_STOPS)]).nullish(),
   stop_token_ids: z.array(tokenId).max(MAX_STOPS).nullish(),
   ignore_eos: z.boolean().nullish(),

@@ -36,7 +36,7 @@ export const Model = z
     generation_defaults: z
       .object({
         api: z.object(sampling).meta({ description: 'of requests that leave these fields out' }),
-        chat: z.object({ ...sampling, max_tokens: sourced(z.int().positive()) }).meta({ description: 'what `chat` and the playground send' }),
+        chat: z.object({ ...sampling, max_tokens: sourced(z.int().positive()) }).meta({ description: 'values that `chat` and the playground send' }),
       })
       .meta({ description: 'each value with its source: model, its files or publisher; server, the set for chats; openai' }),
   })

@@ -14,7 +14,6 @@ export interface OverviewChart {
   readonly series: readonly ChartSeries[]
   /** Drawn on top of each other, so that the highest line is the sum. */
   readonly isStacked?: boolean
-  readonly isWide?: boolean
   readonly isWhole?: boolean
   readonly bands?: readonly ChartBand[]
   readonly top?: number
@@ -82,7 +81,6 @@ export const CHARTS: readonly OverviewChart[] = [
     short: 'Bytes',
     explain: `Between the tiers, a second: ${STREAM_NAMES.map((name) => `${name} ${wayOf(name)}`).join(', ')}.`,
     series: STREAM_NAMES.map((name) => ({ label: name, colour: `--${streamColour(name)}` })),
-    isWide: true,
     read: (history) => STREAM_NAMES.map((name) => history.rates(name)),
     format: formatRate,
   },
