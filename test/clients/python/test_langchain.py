@@ -24,6 +24,8 @@ def get_weather(city: str, days: int, hours: list[float] | None = None, why: str
 
 def model_of(family: Family, **options) -> ChatOpenAI:
     given = {"base_url": f"{family.url}/v1", "api_key": SecretStr(family.key), "model": family.name, "max_retries": 0}
+    # Of a server that is not OpenAI's own, LangChain asks for the usage of streams only where it is told to.
+    given["stream_usage"] = True
     return ChatOpenAI(**{**given, **options})
 
 

@@ -27,7 +27,7 @@ EVENTS = events_of_the_specification()
 
 def post(family, body: dict) -> httpx.Response:
     headers = {"authorization": f"Bearer {family.key}"}
-    return httpx.post(f"{family.url}/v1/responses", json={"model": family.name, **body}, headers=headers, timeout=120)
+    return httpx.post(f"{family.url}/v1/responses", json={"model": family.name, **body}, headers=headers, timeout=600)
 
 
 def user(content) -> dict:
