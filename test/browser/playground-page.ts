@@ -15,7 +15,7 @@ export async function openPlayground(stage: Stage, longest: number, options: Ope
   return page
 }
 
-/** What the scripted model streams: pieces of text, or of anything else that a delta has. */
+/** The stream of the scripted model: pieces of text, or of anything else that a delta has. */
 export interface ScriptedAnswer {
   readonly deltas: readonly object[]
   /** @default stop */
