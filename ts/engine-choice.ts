@@ -2,7 +2,7 @@
 
 import { lockDataDir } from './config/data-dir-lock.js'
 import type { TierBytes } from './config/machine.js'
-import { findModel, findShape } from './config/model.js'
+import { findModel, findShape, type KnownModel } from './config/model.js'
 import type { ServeOptions } from './config/options.js'
 import { kernelsDirectory } from './config/paths.js'
 import { invalidOption } from './config/units.js'
@@ -34,6 +34,8 @@ export interface OpenListeners {
 export interface OpenedEngine {
   readonly engine: Engine
   readonly tiers: TierBytes
+  /** What is known of the model besides its files. */
+  readonly known?: KnownModel | undefined
   close(): Promise<void>
 }
 
@@ -73,13 +75,14 @@ async function openOn(device: string, model: ModelChoice, places: EnginePlaces, 
   onProgress?.(1)
   const { slots, blockBytes } = engine.info
   const actual = onGpu ? { ...tiers, hbmBytes: slots.hbm * blockBytes } : tiers
-  return { engine, tiers: actual, close: () => engine.close() }
+  return { engine, tiers: actual, known: model.known, close: () => engine.close() }
 }
 
 interface ModelChoice {
   readonly source: Pick<NativeEngineOptions, 'modelPath' | 'randomWeights'>
   /** Bytes of memory that its weights take. */
   readonly weightBytes: number
+  readonly known?: KnownModel | undefined
 }
 
 async function chooseModel({ options, env }: EnginePlaces, onNotice: (sentence: string) => void): Promise<ModelChoice> {
@@ -87,8 +90,8 @@ async function chooseModel({ options, env }: EnginePlaces, onNotice: (sentence: 
     const randomWeights = findShape(options.randomWeights, env)
     return { source: { randomWeights }, weightBytes: describeRandomWeights(randomWeights).memoryBytes }
   }
-  const { path, weightBytes } = await findModel(options.model, env, onNotice)
-  return { source: { modelPath: path }, weightBytes }
+  const { path, weightBytes, known } = await findModel(options.model, env, onNotice)
+  return { source: { modelPath: path }, weightBytes, known }
 }
 
 function nativeOptions(

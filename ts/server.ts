@@ -9,6 +9,7 @@ import type { AccessControl } from './auth/access-control.js'
 import { fitTiers, readMachine, type TierBytes } from './config/machine.js'
 import type { RawOptions, ServeOptions } from './config/options.js'
 import { absolutePath, dataDirectory } from './config/paths.js'
+import { servableName } from './config/names.js'
 import { checkPlaces } from './config/places.js'
 import { resolveOptions } from './config/resolve.js'
 import { invalidOption } from './config/units.js'
@@ -20,6 +21,7 @@ import type { ServerInfo } from './protocol/events.js'
 import { contextThatFits } from './scheduler/core/options.js'
 import { createInferenceService } from './service/service.js'
 import type { InferenceService } from './service/types.js'
+import { generationDefaults, samplingValues } from './surfaces/generation-defaults.js'
 import { FaultLog } from './telemetry/fault-log.js'
 import { createLogger } from './telemetry/logger.js'
 import { RequestLogFile } from './telemetry/request-log.js'
@@ -79,7 +81,8 @@ export async function startResolvedServer(
     parts.add(async () => requestLog?.close())
     const fit = async (weightBytes: number, onGpu: boolean) => fitTiers(options, await readMachine(ssdDir), weightBytes, onGpu)
     const opened = await open({ options, dataDir, ssdDir, env, fit }, hooks)
-    const { templateError } = opened.engine.info
+    const { templateError, tokenizerGuess } = opened.engine.info
+    if (tokenizerGuess !== undefined) hooks.onNotice?.(tokenizerGuess)
     if (templateError !== undefined) {
       hooks.onNotice?.(`the chat template of the model cannot be used, so messages are refused: ${templateError}`)
     }
@@ -122,6 +125,7 @@ async function serve(options: ServeOptions, opened: OpenedEngine, { auth, dataDi
     sessionTtlMs: options.sessionTtl,
     maxResponseBytes: options.responseBytes,
     responseTtlMs: options.responseTtl,
+    storeResponses: options.storeResponses,
     onRequestLogged: requestLog === null ? null : (record) => requestLog.add(record),
     onFault: (fault) => faults.add(fault),
     ...(options.maxContext === null ? {} : { maxContext: options.maxContext }),
@@ -130,11 +134,13 @@ async function serve(options: ServeOptions, opened: OpenedEngine, { auth, dataDi
   void service.failed.then((failure) => logEngineEnd(log, failure))
   let graceMs = options.drainTimeout
   parts.add(() => service.close(graceMs))
-  const info = serverInfo(options, engine, service)
+  const info = serverInfo(options, opened, service)
   const limits = { read: options.ssdReadLimit, write: options.ssdWriteLimit }
   const telemetry = new Telemetry(info, { service, stats: () => engine.stats() }, { limits })
   parts.add(async () => telemetry.close())
-  const http = await listen(options, { service, engine, telemetry, auth, log }, info)
+  const generation = generationDefaults(options.generationDefaults, engine.info.defaults, opened.known ?? null, service.modelContext)
+  const spoken = { info: { ...engine.info, defaults: samplingValues(generation.api) }, text: engine.text }
+  const http = await listen(options, { service, engine: spoken, telemetry, auth, log, generation }, info)
   parts.add(() => http.close())
   if (service.failure) throw engineEnded(service.failure)
   return {
@@ -169,12 +175,12 @@ async function closeEngine(opened: OpenedEngine, failed: Promise<unknown>): Prom
 
 function listen(
   options: ServeOptions,
-  sources: Pick<Parameters<typeof openHttpApi>[0], 'service' | 'engine' | 'telemetry' | 'auth' | 'log'>,
+  sources: Pick<Parameters<typeof openHttpApi>[0], 'service' | 'engine' | 'telemetry' | 'auth' | 'log' | 'generation'>,
   info: ServerInfo,
 ): Promise<HttpApi> {
   const startedAtS = Math.floor(info.startedAtMs / 1000)
   return openHttpApi(
-    { ...sources, models: info.models, startedAtS, version: VERSION, strictFields: options.strictFields },
+    { ...sources, models: info.models, startedAtS, version: VERSION, strictFields: options.strictFields, trustRequestTemplates: options.trustRequestTemplates },
     {
       host: options.host,
       port: options.port,
@@ -193,10 +199,10 @@ function reloadKeys(auth: AccessControl, log: Logger): void {
   if (failures.length === 0) log.info('the key files were read again')
 }
 
-function serverInfo(options: ServeOptions, { info }: Engine, service: InferenceService): ServerInfo {
+function serverInfo(options: ServeOptions, { engine: { info }, known }: OpenedEngine, service: InferenceService): ServerInfo {
   return {
     version: VERSION,
-    models: options.servedModelName ?? [info.modelName],
+    models: options.servedModelName ?? [known?.id ?? servableName(info.modelName)],
     engine: info.kind,
     device: info.device,
     maxModelLen: service.modelContext,

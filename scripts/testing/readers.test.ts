@@ -20,6 +20,23 @@ test('TAP: passed, failed and skipped tests are told apart, and diagnostics are 
   })
 })
 
+test('TAP of pytest: tests have their file and parameters, and the words of a failure are no test', (t) => {
+  const text = [
+    'ok 1 - test_openai.py::test_a_stream_of_calls[hermes]',
+    'not ok 2 - test_openai.py::test_models',
+    '  E   assert 1 == 2',
+    '  not ok 7 - no test',
+    'ok 3 - test_openresponses.py::test_x (could not import) # SKIP',
+    'ok 4 - the clients of Python (needs clients) # SKIP',
+    '1 failed, 1 passed, 1 skipped in 3.20s',
+  ]
+  t.deepEqual(read(new TapReader(), text.join('\n')), {
+    passed: 1,
+    failed: ['test_openai.py::test_models'],
+    skipped: ['test_openresponses.py::test_x (could not import)', 'the clients of Python (needs clients)'],
+  })
+})
+
 test('libtest: a test that says it skipped is not counted as passed', (t) => {
   const tally = read(
     new LibtestReader(),

@@ -34,13 +34,15 @@ export const SUITES: Readonly<Record<string, Suite>> = {
   unit: ava('unit'),
   contracts: ava('contracts'),
   e2e: ava('e2e'),
+  // AVA and pytest, against servers that both share.
+  clients: { command: process.execPath, args: ['--import=tsx', 'test/clients/run.ts'], reader: () => new TapReader() },
   browser: ava('browser'),
   soak: ava('soak'),
   tidy: ava('tidy'),
 }
 
 /** What `make test` runs when no suite is named. Tidy rules belong to `make check`. */
-export const DEFAULT_SUITES: readonly string[] = ['rust', 'protocol', 'unit', 'contracts', 'e2e', 'browser', 'soak']
+export const DEFAULT_SUITES: readonly string[] = ['rust', 'protocol', 'unit', 'contracts', 'e2e', 'clients', 'browser', 'soak']
 
 /** Suites with tests that need the default model. */
 export const SUITES_WITH_MODEL: ReadonlySet<string> = new Set(['rust', 'contracts', 'e2e', 'soak'])

@@ -17,10 +17,13 @@ export interface OpenedPage {
 }
 
 const HEIGHT = 860
+/** Far beyond what a slow machine needs. */
+const PATIENCE_MS = 120_000
 
 export async function openPage(browser: Browser, url: string, options: OpenOptions = {}): Promise<OpenedPage> {
   const { path = '/', colorScheme = 'light', width = 1280 } = options
   const page = await browser.newPage({ colorScheme, viewport: { width, height: HEIGHT } })
+  page.setDefaultTimeout(PATIENCE_MS)
   const complaints: string[] = []
   page.on('console', (message) => {
     if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())

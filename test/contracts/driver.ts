@@ -94,7 +94,7 @@ export class EngineDriver {
   #receive(event: EngineEvent): void {
     if (event.kind === 'step') take(this.#steps, event.step)?.resolve(event)
     else if (event.kind === 'transfer') take(this.#transfers, event.id)?.resolve(event)
-    else for (const { reject } of [...this.#steps.values(), ...this.#transfers.values()]) reject(new Error(`${event.code}: ${event.message}`))
+    else if (event.kind === 'failed') for (const { reject } of [...this.#steps.values(), ...this.#transfers.values()]) reject(new Error(`${event.code}: ${event.message}`))
   }
 }
 

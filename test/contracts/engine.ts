@@ -4,6 +4,8 @@ import type { ExecutionContext, TestFn } from 'ava'
 import { BLOCK_TOKENS, type Engine, type RowResult, type TierName } from '../../ts/engine/types.js'
 import { greedy } from '../support/sampling.js'
 import { EngineDriver, generate, promptOf, slotsFrom, tablesOf, written } from './driver.js'
+import { promptScoresContract } from './prompt-scores.js'
+import { rulesContract } from './rules.js'
 import { textContract } from './text.js'
 import { viewContract } from './view.js'
 
@@ -35,6 +37,8 @@ export function engineContract(test: TestFn, factory: EngineFactory): void {
   protocol(withEngine)
   moving(withEngine)
   ending(withEngine)
+  rulesContract(withEngine)
+  promptScoresContract(withEngine)
 }
 
 export type EngineTest = (title: string, run: (t: ExecutionContext, driver: EngineDriver) => Promise<void>) => void
@@ -303,6 +307,23 @@ function ending(test: EngineTest): void {
       t.is(rows.at(-1)?.reasoningTokens ?? 0, 0)
     }
     t.not(driver.engine.info.outputFormat, '')
+  })
+
+  test('the beginning of a message that the client wrote is counted with the answer, and not told', async (t, driver) => {
+    const prompt = await promptOf(driver, 1)
+    const answer = await answerTo(driver, prompt, 6)
+    const reading = { tools: [], calls: false, startsInReasoning: false }
+    const spec = driver.add(Uint32Array.from([...prompt, ...answer.slice(0, 3)]), { prefill: 3, output: reading, maxTokens: 3 })
+    const length = spec.tokens.length
+    const { rows, tokens, text } = await generate(driver, spec, 3, { tables: tablesOf(spec.sequence, slotsFrom(0, length + 3)) })
+    t.deepEqual(tokens, answer.slice(3), 'the prompt is what it is without')
+    const last = rows.at(-1)
+    t.is(last?.finish, 'length')
+    t.is(last?.insideTokens, 6)
+    const whole = Buffer.concat(answer.map(token => driver.engine.text.tokenBytes(token)))
+    t.is(last?.insideBytes, whole.length)
+    t.true(whole.toString('utf8').endsWith(text))
+    t.true(Buffer.byteLength(text) < whole.length)
   })
 
   test('log probabilities come with as many alternatives as asked for', async (t, driver) => {

@@ -31,10 +31,10 @@ async function engineOf(t: ExecutionContext, modelPath: string): Promise<Engine>
   return engine
 }
 
-async function apiOf(t: ExecutionContext, chatTemplate: string): Promise<OpenedApi> {
+async function apiOf(t: ExecutionContext, chatTemplate: string, options: Parameters<typeof openApiOver>[2] = {}): Promise<OpenedApi> {
   const engine = await engineOf(t, modelWith({ 'tokenizer_config.json': { chat_template: chatTemplate } }))
   const service = createInferenceService(engine, { noReuse: true })
-  const api = await openApiOver(service, engine)
+  const api = await openApiOver(service, engine, options)
   t.teardown(async () => {
     await api.close()
     await service.close(0)
@@ -101,4 +101,36 @@ test('a template that does not parse is named in what the engine says of itself,
   t.false(engine.info.hasChatTemplate)
   t.regex(engine.info.templateError ?? '', /template/)
   t.is((await engineOf(t, modelWith({}))).info.templateError, undefined)
+})
+
+const PLAIN = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+
+test('a template that comes with a request is bounded as the model’s own, and named where it is at fault', async (t) => {
+  const api = await apiOf(t, PLAIN, { trustRequestTemplates: true })
+  const faults = ['{% if %}', "{{ messages[7]['content'] + 1 }}", "{{ raise_exception('never') }}", '{% for a in range(90000) %}{% for b in range(90000) %}x{% endfor %}{% endfor %}']
+  for (const chat_template of faults) {
+    t.like(await chatError(api, HELLO, { chat_template }), { status: 400, param: 'chat_template' }, chat_template)
+    const tokenized = await api.post('/tokenize', { messages: HELLO, chat_template })
+    t.like(await tokenized.json(), { error: { param: 'chat_template' } }, chat_template)
+  }
+  const told = async (body: object) => ((await (await api.post('/tokenize', { messages: HELLO, ...body })).json()) as { tokens: number[] }).tokens
+  const detokenized = await api.post('/detokenize', { tokens: await told({ chat_template: "Q: {{ messages[0]['content'] }}" }) })
+  t.deepEqual(await detokenized.json(), { prompt: 'Q: Hi' })
+  t.is((await api.post('/v1/chat/completions', { messages: HELLO, max_tokens: 1, chat_template: PLAIN })).status, 200)
+})
+
+test('a template that does not write the last message as it is cannot leave it open', async (t) => {
+  const api = await apiOf(t, "{% for m in messages %}{{ m['content'] | upper }}{% endfor %}")
+  const begun = [...HELLO, { role: 'assistant', content: 'Once' }]
+  const fault = await chatError(api, begun, { add_generation_prompt: false, continue_final_message: true })
+  t.like(fault, { status: 400, param: 'messages' })
+  t.regex(fault.message, /cannot continue it/)
+})
+
+test('what the template refuses is told of the field that has the messages', async (t) => {
+  const api = await apiOf(t, "{{ raise_exception('no messages please') }}")
+  const response = await api.post('/v1/responses', { input: 'Hi', max_output_tokens: 16 })
+  const { error } = (await response.json()) as { error: { param: string; message: string } }
+  t.deepEqual([response.status, error.param], [400, 'input'])
+  t.regex(error.message, /^input: .*no messages please$/)
 })

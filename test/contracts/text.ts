@@ -45,6 +45,32 @@ export function textContract(test: EngineTest): void {
     t.is(await engine.text.decode(chat.tokens), await engine.text.decode(canonical.tokens))
   })
 
+  test('an open prompt ends with the message that the answer goes on with, and says which tokens are its', async (t, { engine }) => {
+    const user = { role: 'user', content: 'Hi' }
+    const before = await engine.text.encodeChat({ messages: [user] }, DATE)
+    const open = await engine.text.encodeChat({ messages: [user, { role: 'assistant', content: 'the other' }], ending: 'open' }, DATE)
+    const { tokens = 0, inReasoning } = open.prefill ?? {}
+    t.deepEqual(open.tokens.slice(0, -tokens), before.tokens, 'the message begins where an answer would')
+    t.is(await engine.text.decode(open.tokens.slice(-tokens)), 'the other')
+    t.false(inReasoning)
+    t.is(before.prefill, undefined)
+    const closed = await engine.text.encodeChat({ messages: [user], ending: 'closed' }, DATE)
+    t.true(closed.tokens.length < before.tokens.length)
+    t.is(closed.prefill, undefined)
+  })
+
+  test('a name of a special token is that token only where it is asked for', async (t, { engine }) => {
+    const name = '<|im_end|>'
+    const parsed = await engine.text.tokenize(`a${name}b`, false, undefined, true)
+    const [end, ...more] = await engine.text.tokenize(name, false, undefined, true)
+    t.deepEqual(more, [])
+    t.true(parsed.includes(end as number))
+    t.false((await engine.text.tokenize(`a${name}b`, false)).includes(end as number))
+    t.is(await engine.text.decode(parsed), `a${name}b`)
+    const plain = await engine.text.tokenize('ab', true, undefined, true)
+    t.deepEqual(plain, await engine.text.encodePrompt('ab'))
+  })
+
   test('a text with more tokens than were asked for is refused with the fewest it has, and one with as many is not', async (t, { engine }) => {
     const { text } = engine
     const word = 'one more word '

@@ -70,6 +70,27 @@ modelTest('a stop string that cuts inside a token ends the text before it, and t
   t.is(first.finish, 'stop')
 })
 
+modelTest('a stop string that is included ends the text, and its whole tokens are reused', async (t) => {
+  const whole = await playPair(computing, 0, GREEDY)
+  const { stop, before } = cutInside(whole.first)
+  const kept = { ...GREEDY, stop: [stop], include_stop_str_in_output: true }
+  const { first } = await sameAndReused(t, 0, kept)
+  t.is(first.text, before + stop)
+  t.is(first.finish, 'stop')
+  // The stop ends its token here, so the record covers all of the answer.
+  t.is(first.inside.tokens, first.tokens.length)
+})
+
+modelTest('bad words and ends that come too early are not in the answer, with the model’s own tokens', async (t) => {
+  const messages = [{ role: 'user' as const, content: 'Say hello.' }]
+  const free = await ask(reusing, messages, { temperature: 0, max_tokens: 40 })
+  const [word = ''] = /[A-Za-z]{4,}/.exec(free.text) ?? []
+  const without = await ask(reusing, messages, { temperature: 0, max_tokens: 40, bad_words: [word] })
+  t.true(free.text.includes(word) && !new RegExp(`\\b${word}\\b`).test(without.text), `${word}: ${without.text}`)
+  const long = await ask(reusing, messages, { temperature: 0, max_tokens: 90, min_tokens: 80 })
+  t.true(free.usage.completion_tokens < 80 && long.usage.completion_tokens >= 80)
+})
+
 modelTest('an answer cut by max_tokens is continued to the token', async (t) => {
   const { first } = await sameAndReused(t, 1, { temperature: 0, max_tokens: 5 })
   t.is(first.finish, 'length')

@@ -39,8 +39,8 @@ async function computeScripts(): Promise<SoakScript[]> {
 
 interface Look {
   readonly residentBytes: number
-  /** Arena bytes that no block has touched yet: memory may still grow by these. */
-  readonly untouchedBytes: number
+  /** Bytes of the arenas that were not taken from the system yet: memory may still grow by these. */
+  readonly untakenBytes: number
 }
 
 class Watch {
@@ -56,8 +56,8 @@ class Watch {
     const status = await cacheStatus(this.server)
     this.broken.push(...brokenBounds(status))
     const inMemory = status.tiers.filter(({ name }) => name !== 'ssd')
-    const untouchedBytes = inMemory.reduce((sum, tier) => sum + tier.capacity_bytes - tier.used_bytes, 0)
-    this.looks.push({ residentBytes: residentBytes(this.server.pid), untouchedBytes })
+    const untakenBytes = inMemory.reduce((sum, tier) => sum + tier.capacity_bytes - tier.committed_bytes, 0)
+    this.looks.push({ residentBytes: residentBytes(this.server.pid), untakenBytes })
   }
 
   /** Bytes by which memory grew beyond what it may, after the first third of the looks; ≤ 0 is right. */
@@ -65,7 +65,7 @@ class Watch {
     const first = this.looks[Math.floor(this.looks.length / 3)]
     const last = this.looks.at(-1)
     if (!first || !last) return 0
-    return last.residentBytes - first.residentBytes - first.untouchedBytes - SLACK_BYTES
+    return last.residentBytes - first.residentBytes - first.untakenBytes - SLACK_BYTES
   }
 }
 

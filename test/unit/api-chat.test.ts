@@ -27,7 +27,7 @@ test('an answer has the text, the finish reason and the usage', async (t) => {
     computed_tokens: 12,
     recomputed_tokens: 0,
     outside_view_tokens: 0,
-    miss: { never_seen: 6, reasoning_dropped: 0, evicted: 3, damaged: 2, outside_view: 0, unknown: 1 },
+    miss: { never_seen: 6, reasoning_dropped: 0, prompt_scored: 0, evicted: 3, damaged: 2, outside_view: 0, unknown: 1 },
     queue_ms: 1,
     load_ms: 2,
     prefill_ms: 3,

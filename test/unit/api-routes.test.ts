@@ -13,12 +13,23 @@ async function openJson(t: { teardown: (close: () => Promise<void>) => void }) {
   return { api, get, post }
 }
 
+const SAMPLING = {
+  temperature: { value: 0.6, source: 'model' },
+  top_p: { value: 0.95, source: 'model' },
+  top_k: { value: 0, source: 'openai' },
+  min_p: { value: 0, source: 'openai' },
+  repetition_penalty: { value: 1, source: 'openai' },
+  presence_penalty: { value: 0, source: 'openai' },
+  frequency_penalty: { value: 0, source: 'openai' },
+}
+
 const MODEL = {
   object: 'model',
   created: 1,
   owned_by: 'attentionstore',
   max_model_len: 2048,
   default_sampling: { temperature: 0.6, top_p: 0.95, top_k: 0, min_p: 0, repetition_penalty: 1, presence_penalty: 0, frequency_penalty: 0 },
+  generation_defaults: { api: SAMPLING, chat: { ...SAMPLING, max_tokens: { value: 1024, source: 'server' } } },
 }
 
 test('the model is listed under each name with its longest context and the sampling of requests that ask for none', async (t) => {
@@ -83,7 +94,8 @@ test('messages are tokenised with the tools, template arguments and ending that 
     messages: [{ role: 'user', content: 'x' }, { role: 'assistant', content: '', reasoning: 'r', toolCalls: [{ id: 'c', name: 'f', arguments: '{"city": 1}' }] }, { role: 'tool', content: 'y', toolCallId: 'c' }],
   })
   await api.post('/tokenize', { messages, add_generation_prompt: false })
-  await api.post('/tokenize', { messages, add_generation_prompt: false, continue_final_message: true })
+  const begun = messages.slice(0, 1).concat({ role: 'assistant', content: 'Once' })
+  await api.post('/tokenize', { messages: begun, add_generation_prompt: false, continue_final_message: true })
   t.deepEqual(chats.slice(1).map(({ ending }) => ending), ['closed', 'open'])
   const refused = await api.post('/tokenize', { messages, continue_final_message: true })
   t.like(await refused.json(), { error: { code: 'invalid_value', param: 'continue_final_message' } })

@@ -163,6 +163,20 @@ test('a chat template that cannot be used is named at the start', async (t) => {
   t.is(await ended, 0)
 })
 
+test('a tokenizer that was guessed is told at the start', async (t) => {
+  const open: OpenEngine = async (places, listeners) => {
+    const opened = await openEngine(places, listeners)
+    Object.assign(opened.engine, { info: { ...opened.engine.info, tokenizerGuess: 'the file has no tokenizer.ggml.pre; it is read as X' } })
+    return opened
+  }
+  const terminal = new FakeTerminal({ XDG_DATA_HOME: temporaryFolder() }, open)
+  const ended = terminal.run(...SIMULATED)
+  await terminal.shows(/listening/)
+  t.regex(terminal.stdout, /the file has no tokenizer\.ggml\.pre; it is read as X\n/)
+  terminal.stop()
+  t.is(await ended, 0)
+})
+
 test('a server whose npx is killed stops as by a signal', async (t) => {
   const env = { ...environment(), npm_lifecycle_event: 'npx', npm_lifecycle_script: "'attentionstore'" }
   // As npx does: behind a shell that waits for the command.

@@ -53,6 +53,12 @@ test('a wrong value names what the user wrote, and the limit', (t) => {
   refused(t, { flags: { servedModelName: ['two words'] } }, '--served-model-name')
 })
 
+test('responses are stored where the server opens its data directory and keeps responses at all', (t) => {
+  t.is(resolveOptions({ flags: { storeResponses: true } }).storeResponses, true)
+  refused(t, { flags: { storeResponses: true, noReuse: true } }, '--store-responses', '--no-reuse', '--data-dir')
+  refused(t, { flags: { storeResponses: true, responseBytes: '0' } }, '--store-responses', '--response-bytes')
+})
+
 test('template arguments are a JSON object, or a table, without names of the server’s own', (t) => {
   const table = { enable_thinking: false, style: { tone: 'plain' } }
   t.deepEqual(resolveOptions({ flags: { chatTemplateKwargs: JSON.stringify(table) } }).chatTemplateKwargs, table)

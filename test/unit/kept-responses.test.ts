@@ -81,6 +81,27 @@ test('at the bound the least recently used go, and one that is larger than the b
   t.is(none.size, 0)
 })
 
+test('a tenant that has no more than an equal share of the bytes loses nothing to others, and one alone may have all', (t) => {
+  const { responses } = open(12_000)
+  const texts = (tenant: string, count: number, from = 0) => {
+    for (let at = from; at < from + count; at++) responses.keep(response(`r${at}`, { tenant, conversation: tenant }), null)
+  }
+  const left = (tenant: string) => Array.from({ length: 40 }, (_, at) => `r${at}`).filter((id) => responses.find(tenant, id)).length
+  texts('loud', 30)
+  const all = left('loud')
+  t.true(all >= 10, `${all} of one tenant alone`)
+  texts('quiet', 4)
+  t.is(left('quiet'), 4)
+  texts('loud', 10, 30)
+  t.deepEqual([left('quiet'), left('loud')], [4, all - 4])
+  t.truthy(responses.find('loud', 'r39'))
+  texts('third', 3)
+  t.deepEqual([left('quiet'), left('third')], [4, 3])
+  texts('quiet', 20, 4)
+  t.is(left('third'), 3)
+  t.true(Math.abs(left('quiet') - left('loud')) <= 1)
+})
+
 test('erasing a conversation forgets its responses, and nothing goes on from one that a running turn still holds', (t) => {
   const { responses } = open()
   responses.keep(response('a'), null)

@@ -22,9 +22,9 @@ const ids = (count: number, salt = 0): number[] => Array.from({ length: count },
 test('a prompt that is new was never seen; sent again, only the token that the answer is sampled from is computed', async t => {
   const served = simulatedService()
   const first = await send(served, ids(200))
-  t.deepEqual(first.usage.missedTokens, { neverSeen: 200, reasoningDropped: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 })
+  t.deepEqual(first.usage.missedTokens, { neverSeen: 200, reasoningDropped: 0, promptScored: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 })
   const again = await send(served, ids(200))
-  t.deepEqual(again.usage.missedTokens, { neverSeen: 1, reasoningDropped: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 })
+  t.deepEqual(again.usage.missedTokens, { neverSeen: 1, reasoningDropped: 0, promptScored: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 })
   t.is(reusedTokens(again.usage), 199)
   await served.close()
 })
@@ -35,7 +35,7 @@ test('what was dropped is told as evicted, to the token, the last partly filled 
   await served.service.reset()
   const { usage } = await send(served, [...all, ...ids(50, 3)])
   // The last sampled token's KV was never computed.
-  t.deepEqual(usage.missedTokens, { neverSeen: 51, reasoningDropped: 0, evicted: 209, damaged: 0, outsideView: 0, unknown: 0 })
+  t.deepEqual(usage.missedTokens, { neverSeen: 51, reasoningDropped: 0, promptScored: 0, evicted: 209, damaged: 0, outsideView: 0, unknown: 0 })
   await served.close()
 })
 
@@ -53,7 +53,7 @@ test('blocks that do not read back are told as damaged', async t => {
 
 test("another tenant's blocks are never seen, whether they are there or have been evicted", async t => {
   const served = simulatedService()
-  const nothingTold = { neverSeen: 200, reasoningDropped: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 }
+  const nothingTold = { neverSeen: 200, reasoningDropped: 0, promptScored: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 }
   await send(served, ids(200), 'one')
   t.deepEqual((await send(served, ids(200), 'two')).usage.missedTokens, nothingTold)
   await served.service.reset()

@@ -117,9 +117,7 @@ test('values of served and accepted fields that the server does not have are ref
     ['tool_choice.type', { tools: [{ type: 'function', function: { name: 'a' } }], tool_choice: { type: 'file_search' } }],
     ['n', { n: 2 }],
     ['n', { n: 0 }],
-    ['min_tokens', { min_tokens: 1 }],
-    ['prompt_logprobs', { prompt_logprobs: 0 }],
-    ['add_generation_prompt', { add_generation_prompt: false }],
+    ['echo', { echo: true }],
   ]
   for (const [param, body] of cases) {
     const response = await api.post(PATHS.chat, { ...PROMPTS.chat, ...body })

@@ -43,18 +43,18 @@ test('each form of tool_choice is understood', async (t) => {
   const tools = [tool('a'), tool('b'), tool('c')]
   const choiceOf = async (choice: unknown) => {
     const asked = await toolsOf(api, { tools, tool_choice: choice })
-    return [asked?.choice, asked?.definitions.map(({ name }) => name).join('')]
+    return [asked?.choice, (asked?.allowed ?? asked?.definitions.map(({ name }) => name))?.join(''), asked?.definitions.length]
   }
-  for (const choice of ['none', 'auto', 'required']) t.deepEqual(await choiceOf(choice), [choice, 'abc'])
-  t.deepEqual(await choiceOf(null), ['auto', 'abc'])
-  t.deepEqual(await choiceOf({ type: 'function', function: { name: 'b' } }), [{ name: 'b' }, 'abc'])
+  for (const choice of ['none', 'auto', 'required']) t.deepEqual(await choiceOf(choice), [choice, 'abc', 3])
+  t.deepEqual(await choiceOf(null), ['auto', 'abc', 3])
+  t.deepEqual(await choiceOf({ type: 'function', function: { name: 'b' } }), [{ name: 'b' }, 'abc', 3])
   const allowing = (mode: string, ...names: string[]) => ({
     type: 'allowed_tools',
     allowed_tools: { mode, tools: names.map((name) => ({ type: 'function', function: { name } })) },
   })
-  t.deepEqual(await choiceOf(allowing('auto', 'a', 'c')), ['auto', 'ac'])
-  t.deepEqual(await choiceOf(allowing('required', 'b')), ['required', 'b'])
-  t.deepEqual(await choiceOf(allowing('auto')), ['none', 'abc'], 'a list that allows none')
+  t.deepEqual(await choiceOf(allowing('auto', 'a', 'c')), ['auto', 'ac', 3])
+  t.deepEqual(await choiceOf(allowing('required', 'b')), ['required', 'b', 3])
+  t.deepEqual(await choiceOf(allowing('auto')), ['none', 'abc', 3], 'a list that allows none')
 })
 
 test('a request without tools has none, however its client says so', async (t) => {

@@ -7,7 +7,7 @@ const at = (day: number, hour: number): number => new Date(2026, 6, day, hour).g
 
 function counted(prompt: number, tokens: number, ms: number): Parameters<Today['of']>[1] {
   const reused = { hbm: tokens, dram: 0, ssd: 0 }
-  const miss = { neverSeen: 0, reasoningDropped: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 }
+  const miss = { neverSeen: 0, reasoningDropped: 0, promptScored: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 }
   return { tokens: { prompt, completion: 0, computed: 0, recomputed: 0, reused, miss }, saved: { tokens, ms } }
 }
 

@@ -91,3 +91,29 @@ test('one whose client leaves reasoning out reuses the prompt of the turn before
     t.true(dropped > 0 && dropped < before.answered, `turn ${i + 1}: ${dropped}`)
   })
 })
+
+test('turns that allow other tools share the prompt, and those that allow some only are held to them', async (t) => {
+  const served = simulatedService({ recorded: scripted(() => 'Step.') })
+  const compiled = () => served.engine.stats().grammarsCompiled
+  const messages: TurnMessage[] = [{ role: 'user', content: 'What is the weather like, and what time is it? '.repeat(10) }]
+  let before = await take(served, chat(messages, { tools, maxTokens: 400 }), [], false)
+  t.is(compiled(), 0)
+  for (const [allowed, grammars] of [[['now'], 1], [['now', 'get_weather'], 1], [['get_weather'], 2]] as const) {
+    messages.push(before.message, { role: 'user', content: 'And now?' })
+    const heard = await take(served, chat(messages, { tools: { ...tools, allowed }, maxTokens: 400 }), [], false)
+    t.true(heard.reused >= before.prompt + before.answered - 2, `${heard.reused} of ${before.prompt} + ${before.answered}`)
+    t.is(compiled(), grammars, 'a list of all tools asks for nothing')
+    before = heard
+  }
+  await served.close()
+})
+
+test('a call that must be made is one of an allowed tool', async (t) => {
+  const served = simulatedService()
+  for (const allowed of [['now'], ['get_weather']]) {
+    const asked = chat([{ role: 'user', content: 'You must.' }], { tools: { ...tools, choice: 'required', parallel: false, allowed }, maxTokens: 400 })
+    const { message } = await take(served, asked, ['{}'], false)
+    t.deepEqual(message.toolCalls?.map(({ name }) => name), allowed)
+  }
+  await served.close()
+})

@@ -78,7 +78,7 @@ async function compare(t: ExecutionContext, trace: Trace, policy: PolicyName, hb
 }
 
 const sessions = traceFile('sharegpt8k_sessions.jsonl.xz')
-const onSessions = sessions === null ? test.skip : test
+const onSessions = sessions === null ? test.serial.skip : test.serial
 const HBM_BLOCKS = 256
 const REQUESTS = 900
 const DRAM_BLOCKS = 1000

@@ -68,7 +68,7 @@ function told(event: packed.EngineEvent): EngineEvent | undefined {
 /** The row of a step that ends its answer for a reason. */
 function ended(reason: packed.Finish): StepReply['rows'][number] | undefined {
   const finished = { reason, insideTokens: 11, insideBytes: 12, reasoningTokens: 4, computedTokens: 13, tailKey: undefined }
-  const row = { sequence: 3, status: 'ok' as const, sampled: undefined, parts: [], filled: [], finished }
+  const row = { sequence: 3, status: 'ok' as const, sampled: undefined, parts: [], scored: [], filled: [], finished }
   const step = told({ kind: 'step', step: 7, stepMs: 0, loadStallMs: 0, stalledLayers: 0, rows: [row] })
   return (step as StepReply).rows[0]
 }
@@ -89,11 +89,19 @@ test('each reason to end has its word, and only what stopped the answer is named
 })
 
 test('a sampled token comes with its log probability where one was asked for', (t) => {
-  const row = { sequence: 3, status: 'ok' as const, parts: [], filled: [], finished: undefined }
+  const row = { sequence: 3, status: 'ok' as const, parts: [], scored: [], filled: [], finished: undefined }
   const rows = [undefined, -0.5].map((logprob) => ({ ...row, sampled: { token: 9, logprob, top: [[9, -0.5] as const] } }))
   const step = told({ kind: 'step', step: 7, stepMs: 0, loadStallMs: 0, stalledLayers: 0, rows }) as StepReply
   t.deepEqual(step.rows.map(({ token }) => token), [9, 9])
   t.deepEqual(step.rows.map(({ logprob }) => logprob), [undefined, { token: 9, logprob: -0.5, top: [[9, -0.5]] }])
+})
+
+test('scores of a prompt come with the row that has some', (t) => {
+  const scored = [{ logprob: -0.5, rank: 2, top: [[7, -0.25] as const, [9, -0.5] as const] }]
+  const row = { sequence: 3, status: 'ok' as const, parts: [], sampled: undefined, filled: [], finished: undefined }
+  const rows = [{ ...row, scored }, { ...row, scored: [] }]
+  const step = told({ kind: 'step', step: 7, stepMs: 0, loadStallMs: 0, stalledLayers: 0, rows }) as StepReply
+  t.deepEqual(step.rows.map((result) => result.scored), [scored, undefined])
 })
 
 test('the parts of an answer come in order', (t) => {
@@ -103,7 +111,7 @@ test('the parts of an answer come in order', (t) => {
     { kind: 'call', name: 'f' },
     { kind: 'arguments', value: '{}' },
   ]
-  const row = { sequence: 3, status: 'ok' as const, parts, sampled: undefined, filled: [], finished: undefined }
+  const row = { sequence: 3, status: 'ok' as const, parts, scored: [], sampled: undefined, filled: [], finished: undefined }
   const step = told({ kind: 'step', step: 7, stepMs: 0, loadStallMs: 0, stalledLayers: 0, rows: [row] }) as StepReply
   const [reasoning, content, call, args] = [{ kind: 'reasoning', text: 'hm' }, { kind: 'content', text: 'Größe' }, { kind: 'call', name: 'f' }, { kind: 'arguments', text: '{}' }]
   t.deepEqual(step.rows[0]?.parts, [reasoning, content, call, args] as StepReply['rows'][number]['parts'])

@@ -23,10 +23,11 @@ const STATUSES: Readonly<Record<ApiErrorCode, number>> = {
   engine_error: 500,
   engine_stopped: 503,
   draining: 503,
+  out_of_memory: 503,
 }
 
 /** Seconds after which a client may try again, where the error itself does not say. */
-const RETRY_AFTER_S: Partial<Record<ApiErrorCode, number>> = { queue_full: 1, draining: 10 }
+const RETRY_AFTER_S: Partial<Record<ApiErrorCode, number>> = { queue_full: 1, draining: 10, out_of_memory: 10 }
 
 export function statusOf(error: ApiError): number {
   return STATUSES[error.code]

@@ -11,6 +11,8 @@ export interface Terminal {
   readonly isInteractive: boolean
   /** Standard error is a screen: one line can show progress. */
   readonly showsProgress: boolean
+  /** Characters in a line of the screen. */
+  readonly columns: () => number
   readonly env: Readonly<Record<string, string | undefined>>
   /** Calls `listener` for SIGINT and SIGTERM until the returned function is called. */
   onStop(listener: (signal: NodeJS.Signals) => void): () => void
@@ -33,6 +35,7 @@ export const processTerminal: Terminal = {
   input: process.stdin,
   isInteractive: process.stdin.isTTY && process.stdout.isTTY,
   showsProgress: process.stderr.isTTY,
+  columns: () => process.stdout.columns ?? 80,
   env: process.env,
   onStop(listener) {
     for (const signal of STOP_SIGNALS) process.on(signal, listener)

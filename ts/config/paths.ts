@@ -26,6 +26,11 @@ export function dataDirectory(env: Environment): string {
   return join(base(env, 'XDG_DATA_HOME', '.local/share'), 'attentionstore')
 }
 
+/** Lines that were typed into `chat`. */
+export function inputHistoryFile(env: Environment): string {
+  return join(base(env, 'XDG_STATE_HOME', '.local/state'), 'attentionstore', 'chat-history')
+}
+
 /** An absolute path; `~/` is the home directory, also where no shell has expanded it. */
 export function absolutePath(path: string, env: Environment): string {
   if (path === '~' || path.startsWith('~/')) return join(env['HOME'] ?? homedir(), path.slice(1))

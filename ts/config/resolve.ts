@@ -89,6 +89,12 @@ function checkTogether(options: ServeOptions): void {
   if (options.noPreload && options.preloadLayers !== null) {
     throw invalidOption('--preload-layers', 'contradicts --no-preload; give one of them')
   }
+  if (options.storeResponses) checkStoredResponses(options)
+}
+
+function checkStoredResponses({ noReuse, responseBytes }: ServeOptions): void {
+  if (noReuse) throw invalidOption('--store-responses', 'needs --data-dir, and with --no-reuse the server opens no file of it')
+  if (responseBytes === 0) throw invalidOption('--store-responses', 'contradicts --response-bytes 0, which keeps no response')
 }
 
 /**

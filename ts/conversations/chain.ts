@@ -27,9 +27,10 @@ export type SaltName = string
 /**
  * The start of every chain of one tenant and one cache salt: keyed with a secret, so that the store does not tell who said
  * what, and over everything besides the messages that decides how they are rendered and tokenised, and who may find them.
+ * `template`: the source of one that is not the model's own.
  */
-export function chainStart(secret: Uint8Array, tenant: string, textFingerprint: string, tools: string, cacheSalt = ''): ChainHash {
-  return keyed(secret, [tenant, textFingerprint, tools, cacheSalt])
+export function chainStart(secret: Uint8Array, tenant: string, textFingerprint: string, tools: string, cacheSalt = '', template = ''): ChainHash {
+  return keyed(secret, [tenant, textFingerprint, tools, cacheSalt, ...(template === '' ? [] : [template])])
 }
 
 /** The name of a tenant's cache salt: keyed as the chains are, so that a salt cannot be guessed from the store. */

@@ -34,6 +34,10 @@ export interface ConversationQuery {
   readonly messages: readonly ChainMessage[] | null
   /** The tools that the prompt names, as a text; turns with different ones find nothing of one another. @default none */
   readonly tools?: string
+  /** The answer goes on with the last message, and both are one. @default false */
+  readonly isOpen?: boolean
+  /** The source of a template in the place of the model's own; turns with different ones find nothing of one another. */
+  readonly template?: string
 }
 
 /** What a request turned out to be. Nothing is stored before `accept`. */
@@ -43,7 +47,7 @@ export interface Resolution {
   readonly salt: SaltName
   readonly date: string
   readonly forkedFrom: string | null
-  /** Chain hash after the request's messages; null for a raw prompt. */
+  /** Chain hash after the messages that the answer follows; null for a raw prompt. */
   readonly parent: ChainHash | null
   /** The stored answer that the messages continue. */
   readonly continues: ChainHash | null
@@ -90,9 +94,9 @@ export class Conversations {
    * conversation, elsewhere it forks it. Answers of another tenant or another cache salt are not found.
    */
   resolve(query: ConversationQuery): Resolution {
-    const { tenant, messages, cacheSalt = '', tools = '' } = query
+    const { tenant, messages, cacheSalt = '', tools = '', isOpen = false, template = '' } = query
     const { secret, textFingerprint, now } = this.#options
-    const start = chainStart(secret, tenant, textFingerprint, tools, cacheSalt)
+    const start = chainStart(secret, tenant, textFingerprint, tools, cacheSalt, template)
     const salt = saltName(secret, tenant, cacheSalt)
     const chain = messages ? chainOf(start, messages) : []
     const stored = chain.map((hash, i) => (messages?.[i]?.role === 'assistant' ? this.#records.get(hash) : undefined))
@@ -104,7 +108,7 @@ export class Conversations {
     const { id, forkedFrom } = this.#name(query, matched, isAtTip)
     const known = this.#registry.get(tenant, id)
     const date = (known && strandOf(known, salt))?.date ?? matchedStrand?.date ?? isoDay(now())
-    return { tenant, id, salt, date, forkedFrom, parent: messages ? (chain.at(-1) ?? start) : null, continues, stored }
+    return { tenant, id, salt, date, forkedFrom, parent: messages ? (chain.at(isOpen ? -2 : -1) ?? start) : null, continues, stored }
   }
 
   /** The request was taken: its conversation exists from now on. */

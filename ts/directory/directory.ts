@@ -20,6 +20,8 @@ import { BlockUsers } from './users.js'
 import type { View } from './view.js'
 
 export interface DirectoryOptions {
+  /** Slots whose memory is there, of the tiers where not all have it. @default all of them */
+  readonly committed: Readonly<Partial<Record<SlotTierName, number>>>
   /** Which blocks go first. @default lru */
   readonly policy: PlacementPolicy<Experienced>
   /** Milliseconds. @default the machine's clock */
@@ -65,13 +67,13 @@ export class Directory implements SlotKeeper {
   #born = 0
 
   constructor(slots: Readonly<Record<SlotTierName, number>>, options: Partial<DirectoryOptions> = {}) {
-    const { policy = lru, now = () => systemClock.now(), onSsdSlotLeft = () => {}, onBlockLeaving = () => {}, lastUserOf = () => null } = options
+    const { committed = {}, policy = lru, now = () => systemClock.now(), onSsdSlotLeft = () => {}, onBlockLeaving = () => {}, lastUserOf = () => null } = options
     this.policy = policy
     this.now = now
     this.#onSsdSlotLeft = onSsdSlotLeft
     this.#onBlockLeaving = onBlockLeaving
     this.#lastUserOf = lastUserOf
-    this.pools = perSlotTier(tier => new SlotPool(slots[tier]))
+    this.pools = perSlotTier(tier => new SlotPool(slots[tier], committed[tier]))
     this.orders = perSlotTier(tier => new LeafOrder(tier, policy))
     this.ghosts = new Ghosts({ capacity: ghostCapacity(slots), policy: policy.name, now })
   }

@@ -37,7 +37,7 @@ export function* checkDirectory(directory: Tables): Iterable<void> {
   yield* directory.users.check(directory.blocks, pace)
 }
 
-/** free + cooling + reserved + copies = total, and every used slot has one owner. */
+/** free + cooling + reserved + copies = committed, and every used slot has one owner. */
 function* checkTier(directory: Tables, tier: SlotTierName, pace: Pace): Iterable<void> {
   const pool = directory.pools[tier]
   const owned = new Set<number>(directory.reserved[tier])
@@ -54,8 +54,8 @@ function* checkTier(directory: Tables, tier: SlotTierName, pace: Pace): Iterable
     if (pace.isOver) yield
   }
   const sum = pool.free + pool.cooling + owned.size
-  if (sum !== pool.total) {
-    throw new Error(`${tier}: ${pool.free} free + ${pool.cooling} cooling + ${owned.size} owned ≠ ${pool.total}`)
+  if (sum !== pool.committed) {
+    throw new Error(`${tier}: ${pool.free} free + ${pool.cooling} cooling + ${owned.size} owned ≠ ${pool.committed}`)
   }
 }
 

@@ -9,7 +9,10 @@ const COOLING = 2
  * counted two ways: `pin`/`unpin` for transfers, `nameInStep` for steps (a step number that must be answered first).
  */
 export class SlotPool {
-  readonly total: number
+  /** Slots that the tier has where there is memory for all. */
+  readonly most: number
+  #committed = 0
+  #isShort = false
   /** Grows whenever a slot may have become available. */
   version = 0
   readonly #state: Uint8Array
@@ -19,12 +22,43 @@ export class SlotPool {
   readonly #cooling = new Set<number>()
   #answered = -1
 
-  constructor(total: number) {
-    this.total = total
-    this.#state = new Uint8Array(total)
-    this.#pins = new Uint16Array(total)
-    this.#lastStep = new Int32Array(total).fill(-1)
-    for (let slot = total - 1; slot >= 0; slot--) this.#free.push(slot)
+  /** @param committed Slots from the first on whose memory is there. Only these are handed out. */
+  constructor(most: number, committed = most) {
+    this.most = most
+    this.#state = new Uint8Array(most)
+    this.#pins = new Uint16Array(most)
+    this.#lastStep = new Int32Array(most).fill(-1)
+    this.commit(committed)
+  }
+
+  /** Slots that the tier has, also those whose memory comes only when it is needed. */
+  get total(): number {
+    return this.#isShort ? this.#committed : this.most
+  }
+
+  /** Of these, the slots whose memory is there. */
+  get committed(): number {
+    return this.#committed
+  }
+
+  /** The system has no memory for more slots than are committed: the tier has only these. */
+  get isShort(): boolean {
+    return this.#isShort
+  }
+
+  set isShort(isShort: boolean) {
+    if (isShort !== this.#isShort) this.version++
+    this.#isShort = isShort
+  }
+
+  /** The memory of the first `slots` is there. Slots that were there before are used before them. */
+  commit(slots: number): void {
+    const to = Math.min(slots, this.most)
+    if (to <= this.#committed) return
+    const more = Array.from({ length: to - this.#committed }, (_, i) => to - 1 - i)
+    this.#free = more.concat(this.#free)
+    this.#committed = to
+    this.version++
   }
 
   get free(): number {
@@ -36,7 +70,7 @@ export class SlotPool {
   }
 
   get used(): number {
-    return this.total - this.free - this.cooling
+    return this.#committed - this.free - this.cooling
   }
 
   /** A free slot, or -1. */

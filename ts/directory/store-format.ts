@@ -41,7 +41,7 @@ export function prepareStore(dataDir: string, seal: Seal): PreparedStore {
 
 /** Of one format, opened as every environment is. */
 export function openEnvironment(path: string): RootDatabase {
-  return open({ path, maxDbs: 8, keyEncoding: 'binary', encoding: 'binary', noSubdir: false, overlappingSync: false })
+  return open({ path, maxDbs: 16, keyEncoding: 'binary', encoding: 'binary', noSubdir: false, overlappingSync: false })
 }
 
 export function openTable(root: RootDatabase, name: string) {

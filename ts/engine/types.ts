@@ -2,9 +2,9 @@
 // contract suite. TypeScript decides which block goes where; the engine moves it and says when it is done.
 
 import type { EndsOf, StreamName } from '../protocol/lanes.js'
-import type { LowerTierName, SlotTierName, TierName } from '../protocol/tiers.js'
+import type { LowerTierName, MemoryTierName, SlotTierName, TierName } from '../protocol/tiers.js'
 
-export type { LowerTierName, SlotTierName, TierName }
+export type { LowerTierName, MemoryTierName, SlotTierName, TierName }
 
 /** Tokens in a full block. */
 export const BLOCK_TOKENS = 64
@@ -28,6 +28,8 @@ export interface EngineInfo {
   /** Slots of each tier. `dram` may hold staging slots even when the tier is off; see `dramStagingOnly`. */
   readonly slots: Readonly<Record<SlotTierName, number>>
   readonly dramStagingOnly: boolean
+  /** Of these, the slots from the first on whose memory is there; others may be used once `grow` has brought them. */
+  readonly committed: Readonly<Record<MemoryTierName, number>>
   /** e.g. `io_uring (registered, O_DIRECT)`; `none` without an ssd tier. */
   readonly ioEngine: string
   readonly maxBatchTokens: number
@@ -41,6 +43,8 @@ export interface EngineInfo {
   readonly hasChatTemplate: boolean
   /** Why there is no chat template although the model brings one. */
   readonly templateError?: string
+  /** What was taken for granted of the tokenizer, because the model's file does not say. */
+  readonly tokenizerGuess?: string
   /** The form in which the model writes calls, e.g. `hermes`; found from its template and tokens. */
   readonly outputFormat: string
 }
@@ -124,10 +128,26 @@ export interface SequenceSpec {
   /** Token ids that end the answer besides the model's end tokens. */
   readonly stopTokens: readonly number[]
   readonly ignoreEos: boolean
+  /**
+   * Before the answer has so many tokens, neither an end token nor a stop token comes, and no stop string that is complete
+   * within them ends it. A constraint that leaves only an end ends the answer all the same. @default 0
+   */
+  readonly minTokens?: number
+  /** Token sequences that the answer must not contain: the last token of one does not come behind the others. @default none */
+  readonly badWords?: ReadonlyArray<readonly number[]>
+  /** A stop string is the end of the answer's text; else the text ends before it. @default false */
+  readonly includeStop?: boolean
   /** Most tokens to sample. */
   readonly maxTokens: number
+  /** The prompt's tokens get log probabilities, each with so many of the likeliest ones. Absent: they get none. */
+  readonly promptLogprobs?: number
   /** Absent: all of the answer is content, as after a raw prompt. */
   readonly output?: OutputReading
+  /**
+   * The last so many tokens are the beginning of the message that the answer goes on with. They are read before the answer,
+   * so that reasoning and calls that begin in them are known, and are not told again. @default 0
+   */
+  readonly prefill?: number
   /** The answer is held to it, from the end of its reasoning on. Absent: any token may come. */
   readonly constraint?: CompiledConstraint
 }
@@ -232,6 +252,15 @@ export interface TokenLogprob {
   readonly top: ReadonlyArray<readonly [token: number, logprob: number]>
 }
 
+/** What the tokens before it say of a known token: of the raw logits, natural. */
+export interface ScoredToken {
+  readonly logprob: number
+  /** 1 + the number of likelier tokens. */
+  readonly rank: number
+  /** The likeliest ones, in order. */
+  readonly top: ReadonlyArray<readonly [token: number, logprob: number]>
+}
+
 /** A part of an answer. Joined by kind, in order, the parts are the answer as its client sees it. */
 export type OutputPart =
   | { readonly kind: 'content' | 'reasoning'; readonly text: string }
@@ -254,13 +283,18 @@ export interface RowResult {
   readonly logprob?: TokenLogprob
   /** Parts that can be shown now; text is held back while it might be the beginning of a stop string or of a marker. */
   readonly parts: readonly OutputPart[]
+  /** Where the request asks about its prompt: the scores of the prompt tokens behind these rows, one a row, in order. */
+  readonly scored?: readonly ScoredToken[]
   readonly finish?: FinishReason
   /** With `finish`: what the stop was, for `stop_reason`: a stop string, a token, or null. */
   readonly stopped?: string | number | null
-  /** With `finish`: answer tokens that lie wholly inside the returned answer, markers included, and the UTF-8 bytes of their text. */
+  /**
+   * With `finish`: answer tokens that lie wholly inside the returned answer, markers and the tokens of a prefill included, and
+   * the UTF-8 bytes of their text.
+   */
   readonly insideTokens?: number
   readonly insideBytes?: number
-  /** With `finish`: leading answer tokens that are its reasoning, with its markers. @default 0 */
+  /** With `finish`: of those tokens, the leading ones that are reasoning, with its markers. @default 0 */
   readonly reasoningTokens?: number
   /** Keys of the blocks that were filled by these rows, in order of index. */
   readonly filled: ReadonlyArray<{ readonly index: number; readonly key: BlockKey }>
@@ -291,6 +325,17 @@ export interface TransferDone {
   readonly ms: number
 }
 
+/** How far the memory of a tier has come, in slots from the first on; never fewer than before. */
+export interface MemoryCommitted {
+  readonly kind: 'memory'
+  readonly tier: MemoryTierName
+  readonly slots: number
+  /** There are fewer than were asked for, and will be no more until they are asked for again. `memory_low`: the system has too little left. */
+  readonly error?: string
+  /** With `error`: the sentence that says why. */
+  readonly detail?: string
+}
+
 /** The engine can do no more: nothing under way is reported any more, and every call throws. */
 export interface EngineFailed {
   readonly kind: 'failed'
@@ -298,7 +343,7 @@ export interface EngineFailed {
   readonly message: string
 }
 
-export type EngineEvent = StepReply | TransferDone | EngineFailed
+export type EngineEvent = StepReply | TransferDone | MemoryCommitted | EngineFailed
 
 /** The tokens that an answer was generated with. */
 export interface StoredTokens {
@@ -350,6 +395,8 @@ export interface ChatText {
    * the answer goes on with; `closed`: with the last message as the template ends it. @default 'answer'
    */
   readonly ending?: 'answer' | 'open' | 'closed'
+  /** The source of a template in the place of the model's own. */
+  readonly template?: string
 }
 
 /** Tokens [from, to). */
@@ -363,6 +410,11 @@ export interface EncodedPrompt {
   readonly startsInReasoning: boolean
   /** Tokens of answers that were generated behind reasoning which the prompt does not have. */
   readonly withoutReasoning: readonly TokenRange[]
+  /**
+   * Of an open prompt: its last so many tokens are the message that the answer goes on with, from where an answer would
+   * begin; `inReasoning`: they end inside of its reasoning. `startsInReasoning` is then of that message.
+   */
+  readonly prefill?: { readonly tokens: number; readonly inReasoning: boolean }
 }
 
 /**
@@ -374,8 +426,11 @@ export interface EngineText {
   encodeChat(chat: ChatText, date: string, mostTokens?: number): Promise<EncodedPrompt>
   /** A raw prompt, with the tokenizer's own beginning token. User text never becomes special tokens. */
   encodePrompt(text: string, mostTokens?: number): Promise<Uint32Array>
-  /** As vLLM's /tokenize. */
-  tokenize(text: string, addSpecialTokens: boolean, mostTokens?: number): Promise<Uint32Array>
+  /**
+   * As vLLM's /tokenize. `addSpecialTokens`: with the tokenizer's own beginning token. `parseSpecial`: names of special tokens
+   * in the text are these tokens. @default parseSpecial false
+   */
+  tokenize(text: string, addSpecialTokens: boolean, mostTokens?: number, parseSpecial?: boolean): Promise<Uint32Array>
   decode(tokens: Uint32Array): Promise<string>
   /**
    * Never on the event loop, nor on the threads that texts wait for. Rejects with an `EngineError` whose code begins with
@@ -427,6 +482,11 @@ export interface Engine {
   submit(plan: StepPlan): void
   /** Takes transfers and returns at once. Loads run in the order given. */
   transfer(transfers: readonly Transfer[]): void
+  /**
+   * Asks for the memory of the first `slots` of a tier and returns at once. `MemoryCommitted` events tell of it, until all
+   * are there or one tells why not. No event comes where as many are there already.
+   */
+  grow(tier: MemoryTierName, slots: number): void
   stats(): EngineStats
   /** Waits for the work in flight and releases everything. May be called twice. */
   close(): Promise<void>

@@ -16,6 +16,7 @@ export const NATIVE_CODES = {
   protocol: 'engine',
   invalid_option: 'configuration',
   engine_closed: 'engine',
+  memory_low: 'configuration',
   grammars_busy: 'engine',
   // crates/grammar; the surface says which of its fields asked for the constraint
   grammar_too_large: constraint,

@@ -22,6 +22,7 @@ export type ApiErrorCode =
   | 'engine_error'
   | 'engine_stopped'
   | 'draining'
+  | 'out_of_memory'
 
 /** An error with a stable code, a sentence that names the thing and the limit, and named context. */
 export class AttentionStoreError extends Error {

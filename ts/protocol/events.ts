@@ -46,6 +46,8 @@ export interface TierSample {
   readonly name: TierName
   readonly medium: string
   readonly capacityBytes: number
+  /** Of these, the bytes that were taken from the system. */
+  readonly committedBytes: number
   readonly usedBytes: number
   readonly capacityBlocks: number
   /** total = running + waiting + cached. waiting: a queued request wants it, and no running one holds it. */
@@ -73,7 +75,7 @@ export interface TtftSample {
 }
 
 /** Counts from start: why prompt tokens were not reused. */
-export type MissSample = Readonly<Record<'neverSeen' | 'reasoningDropped' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
+export type MissSample = Readonly<Record<'neverSeen' | 'reasoningDropped' | 'promptScored' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
 
 /** What reuse saved on the day that it is now. */
 export interface TodaySample {

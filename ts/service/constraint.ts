@@ -1,6 +1,6 @@
 // The constraint of a request, compiled; what the engine refuses is told to the client.
 
-import type { CompiledConstraint, ConstraintSource, EngineText } from '../engine/types.js'
+import type { CompiledConstraint, ConstraintSource, EngineText, ToolDefinition } from '../engine/types.js'
 import { ApiError, EngineError } from '../protocol/errors.js'
 import type { Constraint, TurnRequest, TurnTools } from './types.js'
 
@@ -24,12 +24,19 @@ export async function compileConstraint(text: EngineText, { constraint, constrai
   }
 }
 
-/** Calls that an answer is held to: where one is forced, or a tool's arguments must satisfy its schema. */
+/** The tools that the answer may call. */
+export function callableTools({ definitions, allowed }: TurnTools): readonly ToolDefinition[] {
+  return allowed === undefined ? definitions : definitions.filter(({ name }) => allowed.includes(name))
+}
+
+/** Calls that an answer is held to: where one is forced, some tools are not allowed, or a tool's arguments must satisfy its schema. */
 function callsOf(tools: TurnTools | undefined): ConstraintSource | undefined {
   if (tools === undefined || tools.choice === 'none') return undefined
-  if (tools.choice === 'auto' && !tools.definitions.some(({ strict }) => strict)) return undefined
+  const callable = callableTools(tools)
+  const isFree = callable.length === tools.definitions.length && !callable.some(({ strict }) => strict)
+  if (tools.choice === 'auto' && isFree) return undefined
   // A tool that the client names is called once, as OpenAI's API does.
-  return { kind: 'calls', tools: tools.definitions, choice: tools.choice, parallel: tools.parallel && typeof tools.choice !== 'object' }
+  return { kind: 'calls', tools: callable, choice: tools.choice, parallel: tools.parallel && typeof tools.choice !== 'object' }
 }
 
 function refusal(error: unknown, field: string): unknown {

@@ -2,17 +2,19 @@
 
 import { AnswerHash } from '../conversations/chain.js'
 import type { Conversations, Resolution } from '../conversations/conversations.js'
-import { PromptTooLong } from '../engine/too-long.js'
 import type { BlockKey, ChatMessageText, EncodedPrompt, OutputReading, SequenceSpec, ViewParameters } from '../engine/types.js'
 import { MIN_WINDOW, viewParameters } from '../engine/view.js'
 import { ApiError } from '../protocol/errors.js'
-import { MAX_TRUNCATED } from '../protocol/limits.js'
 import type { Core } from '../scheduler/core/core.js'
 import { Sequence } from '../scheduler/sequence/sequence.js'
 import type { StartFinder } from '../scheduler/sequence/start-finder.js'
+import { lastTokens, lastTokensOf } from './last-tokens.js'
+import { badWordTokens } from './bad-words.js'
+import { scoredTop } from './scored-prompts.js'
 import { chatText, messageTexts, toolsText } from './messages.js'
+import { mostTokens, refusalOf, tooLong } from './refusals.js'
 import { callIds } from './call-ids.js'
-import { compileConstraint } from './constraint.js'
+import { callableTools, compileConstraint } from './constraint.js'
 import { TurnOutput } from './turn.js'
 import type { TurnRequest } from './types.js'
 
@@ -21,6 +23,8 @@ export interface Intake {
   readonly resolution: Resolution
   /** What its client reads. */
   readonly turn: TurnOutput
+  /** The last so many tokens of the prompt are the message that the answer goes on with. */
+  readonly prefill: number
   /** Key of the last block that was kept when it left hbm. */
   leaf: BlockKey | null
 }
@@ -44,57 +48,66 @@ export class IntakeDesk {
     const messages = chatTexts(request)
     const resolution = this.#resolve(request, messages)
     // Side by side: neither waits for the other.
-    const [prompt, constraint] = await Promise.all([
-      this.#encode(request, messages, resolution).catch((error: unknown) => {
-        throw this.#refusalOf(request, error)
-      }),
+    const [prompt, constraint, badWords] = await Promise.all([
+      this.#prompt(request, messages, resolution),
       compileConstraint(this.#core.engine.text, request),
+      badWordTokens(this.#core.engine.text, request.badWords ?? []),
     ])
-    const spec = { ...this.#specOf(request, prompt, ticket), ...(constraint === undefined ? {} : { constraint }) }
+    const spec = { ...this.#specOf(request, prompt, ticket), badWords, ...(constraint === undefined ? {} : { constraint }) }
     const starts = await this.#starts.find(spec)
     const newCallId = callIds(this.#core.engine.info.outputFormat, callsIn(request))
-    const turn = new TurnOutput(resolution.id, () => onCancel(sequence), newCallId, prompt.tokens.length)
+    const turn = new TurnOutput(resolution.id, () => onCancel(sequence), newCallId, prompt.tokens.length, request.promptLogprobs ? prompt.tokens : null)
     const answer = resolution.parent === null ? null : new AnswerHash(resolution.parent)
+    const { prefill } = prompt
+    // The hash is of the whole message. Its reasoning is no part of it, wherever the client wrote it.
+    if (answer && prefill && !prefill.inReasoning) answer.add(messages?.at(-1)?.content ?? '')
     const { systemTokens, withoutReasoning } = prompt
     const wishes = { retention: request.retention ?? 'none', systemTokens, withoutReasoning }
     const sequence: Sequence = new Sequence(spec, ticket, starts, turn, answer, request.tenant, request.requestId, acceptedAt, wishes)
-    return { sequence, resolution, turn, leaf: null }
+    return { sequence, resolution, turn, prefill: prefill?.tokens ?? 0, leaf: null }
   }
 
   /** Tokens of the prompt that `take` would make, or of one that is too long for the context. Nothing is stored. */
   async count(request: TurnRequest): Promise<number> {
     const bounded: TurnRequest = { ...request, truncation: 'auto' }
     const messages = chatTexts(bounded)
-    try {
-      return (await this.#encode(bounded, messages, this.#resolve(bounded, messages))).tokens.length
-    } catch (error) {
-      throw this.#refusalOf(bounded, error)
-    }
+    return (await this.#prompt(bounded, messages, this.#resolve(bounded, messages))).tokens.length
   }
 
   #resolve(request: TurnRequest, messages: readonly ChatMessageText[] | null): Resolution {
-    const { tenant, cacheSalt, conversation, conversationHint: hint } = request
-    return this.#conversations.resolve({ tenant, cacheSalt, conversation, hint, messages, tools: toolsText(request.tools?.definitions) })
+    const { tenant, cacheSalt, conversation, conversationHint: hint, chatTemplate: template, prompt } = request
+    const isOpen = prompt.kind === 'chat' && prompt.ending === 'open'
+    const tools = toolsText(request.tools?.definitions)
+    return this.#conversations.resolve({ tenant, cacheSalt, conversation, hint, messages, tools, isOpen, ...(template === undefined ? {} : { template }) })
   }
 
-  /** An error of the encoding as the client is told it: a prompt that is too long was refused before all of it was tokenised. */
-  #refusalOf(request: TurnRequest, error: unknown): unknown {
-    return error instanceof PromptTooLong ? this.#tooLong(request, `at least ${error.atLeast}`, error.atLeast) : error
+  async #prompt(request: TurnRequest, texts: readonly ChatMessageText[] | null, resolution: Resolution): Promise<EncodedPrompt> {
+    const { maxContext } = this.#core.options
+    const most = lastTokensOf(request, maxContext)
+    try {
+      return lastTokens(await this.#encode(request, texts, resolution), most)
+    } catch (error) {
+      throw refusalOf(request, maxContext, error)
+    }
   }
 
   /** `texts`: the messages of a chat. */
   async #encode(request: TurnRequest, texts: readonly ChatMessageText[] | null, resolution: Resolution): Promise<EncodedPrompt> {
     const { prompt } = request
-    const mostTokens = this.#mostTokens(request)
+    const most = mostTokens(request, this.#core.options.maxContext)
     const { text, info } = this.#core.engine
-    if (prompt.kind === 'text') return rawPrompt(await text.encodePrompt(prompt.text, mostTokens), 0)
+    if (prompt.kind === 'text') {
+      const { addSpecialTokens = true, parseSpecial = false } = prompt
+      return rawPrompt(await text.tokenize(prompt.text, addSpecialTokens, most, parseSpecial), 0)
+    }
     if (prompt.kind === 'chat') {
       const messages = (texts ?? []).map((message, i) => {
         const stored = resolution.stored[i]
         return stored ? { ...message, stored } : message
       })
       const { templateArguments } = this.#core.options
-      return text.encodeChat(chatText(request, messages, templateArguments), resolution.date, mostTokens)
+      const { ending = 'answer' } = prompt
+      return text.encodeChat({ ...chatText(request, messages, templateArguments), ending }, resolution.date, most)
     }
     const unknown = prompt.tokens.find(token => token >= info.vocabSize)
     if (unknown !== undefined) {
@@ -106,7 +119,7 @@ export class IntakeDesk {
     return rawPrompt(prompt.tokens, prompt.systemTokens ?? 0)
   }
 
-  #specOf(request: TurnRequest, { tokens, systemTokens, startsInReasoning }: EncodedPrompt, ticket: number): SequenceSpec {
+  #specOf(request: TurnRequest, { tokens, systemTokens, startsInReasoning, prefill }: EncodedPrompt, ticket: number): SequenceSpec {
     const { engine, options } = this.#core
     if (tokens.length === 0) throw new ApiError('invalid_value', 'The prompt has no tokens.', 'prompt')
     const view = request.truncation === 'auto' ? this.#viewOf(systemTokens) : null
@@ -123,8 +136,12 @@ export class IntakeDesk {
       stop: request.stop,
       stopTokens: request.stopTokens,
       ignoreEos: request.ignoreEos,
+      minTokens: request.minTokens ?? 0,
+      includeStop: request.includeStop ?? false,
+      ...(request.promptLogprobs ? { promptLogprobs: scoredTop(request.promptLogprobs, tokens.length) } : {}),
       maxTokens: Math.max(1, Math.min(request.maxTokens ?? room, room)),
       ...(request.prompt.kind === 'chat' ? { output: readingOf(request, startsInReasoning) } : {}),
+      ...(prefill ? { prefill: prefill.tokens } : {}),
     }
   }
 
@@ -136,23 +153,8 @@ export class IntakeDesk {
   }
 
   #checkLength(request: TurnRequest, length: number): void {
-    if (length >= this.#core.options.maxContext) throw this.#tooLong(request, `${length}`, length)
-  }
-
-  #mostTokens({ truncation }: TurnRequest): number {
     const { maxContext } = this.#core.options
-    return truncation === 'auto' ? Math.max(maxContext - 1, MAX_TRUNCATED) : maxContext - 1
-  }
-
-  /** @param counted How many tokens the prompt has, in words; `length` of them are known. */
-  #tooLong(request: TurnRequest, counted: string, length: number): ApiError {
-    const { maxContext } = this.#core.options
-    const isTruncated = request.truncation === 'auto'
-    const limit = isTruncated ? this.#mostTokens(request) : maxContext
-    const advice = isTruncated ? `the limit with truncation "auto" is ${limit}.` : `the context limit, prompt and answer, is ${limit}. Set truncation to "auto" to continue.`
-    const param = request.prompt.kind === 'chat' ? 'messages' : 'prompt'
-    const counts = { prompt_tokens: length, max_model_len: limit }
-    return new ApiError('context_length_exceeded', `The prompt has ${counted} tokens; ${advice}`, param, counts)
+    if (length >= maxContext) throw tooLong(request, maxContext, `${length}`, length)
   }
 }
 
@@ -163,7 +165,7 @@ function rawPrompt(tokens: Uint32Array, systemTokens: number): EncodedPrompt {
 /** How the answer to a chat is read. */
 function readingOf({ tools }: TurnRequest, startsInReasoning: boolean): OutputReading {
   const calls = tools !== undefined && tools.choice !== 'none'
-  return { tools: tools?.definitions ?? [], calls, startsInReasoning }
+  return { tools: tools ? callableTools(tools) : [], calls, startsInReasoning }
 }
 
 /** Calls that the messages of a request repeat. */

@@ -1,12 +1,14 @@
-// What outlives a service: conversations, the records of blocks on ssd, and who refers to them. Each part is made from
-// those before it.
+// What outlives a service: conversations, the records of blocks on ssd, who refers to them, and responses. Each part is made
+// from those before it.
 
 import { Conversations } from '../conversations/conversations.js'
 import { Aliases } from '../directory/aliases.js'
 import type { Database } from '../directory/database.js'
 import { BlockStore } from '../directory/store.js'
 import type { Core } from '../scheduler/core/core.js'
+import { MemoryResponses } from './kept-responses.js'
 import { Referrers } from './referrers.js'
+import { ResponseStore } from './response-store.js'
 
 export interface Kept {
   /** null: it lives in memory only. */
@@ -16,6 +18,7 @@ export interface Kept {
   readonly store: BlockStore | null
   readonly referrers: Referrers
   readonly aliases: Aliases
+  readonly responses: MemoryResponses
 }
 
 /**
@@ -43,7 +46,19 @@ export function restoreKept(core: Core, dataDir: string | null, secret: Uint8Arr
   const remains = database && { left: database.table('remains'), writing: database.table('writing'), committed: () => database.flushed() }
   if (remains) directory.remains.keepIn(remains, { slot: slot => directory.pools.ssd.isFree(slot), conversation: isKnown })
   const aliases = new Aliases(database?.table('aliases') ?? null, () => clock.now())
-  return { database, conversations, store, referrers, aliases }
+  const responses = restoreResponses(core, database, isKnown)
+  return { database, conversations, store, referrers, aliases, responses }
+}
+
+/** Without the option, a store has none: those of a server that had it could not be erased with their conversations. */
+function restoreResponses({ options, clock, events }: Core, database: Database | null, isKnown: (conversation: string) => boolean): MemoryResponses {
+  const stored = database && new ResponseStore(database.table('responses'))
+  const store = options.storeResponses ? stored : null
+  if (store === null) stored?.clear()
+  const { maxResponseBytes: maxBytes, responseTtlMs: ttlMs } = options
+  const responses = new MemoryResponses({ maxBytes, ttlMs, now: () => clock.now(), store, isKnown, flushed: async () => database?.flushed() })
+  events.on('conversationForgotten', key => responses.eraseConversation(key))
+  return responses
 }
 
 const FOREIGN = 'the blocks on the ssd are of another model, setting or format; they are dropped'

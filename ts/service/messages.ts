@@ -17,7 +17,7 @@ function contentText(content: TurnMessage['content']): string {
  * @param defaults template arguments of the server, for those that the turn does not set.
  */
 export function chatText(
-  { tools, templateArguments }: Pick<TurnRequest, 'tools' | 'templateArguments'>,
+  { tools, templateArguments, chatTemplate }: Pick<TurnRequest, 'tools' | 'templateArguments' | 'chatTemplate'>,
   messages: readonly ChatMessageText[],
   defaults: Readonly<Record<string, unknown>>,
 ): ChatText {
@@ -25,6 +25,7 @@ export function chatText(
     messages,
     ...(tools ? { tools: tools.definitions } : {}),
     templateArguments: { ...defaults, ...templateArguments },
+    ...(chatTemplate === undefined ? {} : { template: chatTemplate }),
   }
 }
 

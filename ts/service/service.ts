@@ -3,6 +3,7 @@
 import { isoDay } from '../conversations/conversations.js'
 import { conversationKey } from '../conversations/registry.js'
 import { messageSecret } from '../directory/secret.js'
+import { BLOCK_TOKENS } from '../engine/types.js'
 import type { BlockKey, Engine, FinishReason, RowResult } from '../engine/types.js'
 import { MIN_WINDOW } from '../engine/view.js'
 import type { LowerTierName } from '../protocol/tiers.js'
@@ -18,8 +19,9 @@ import { IntakeDesk, type Intake } from './intake.js'
 import { chatText, messageTexts } from './messages.js'
 import { IntegrityWatch } from './integrity-watch.js'
 import { restoreKept, type Kept } from './kept.js'
-import { MemoryResponses } from './kept-responses.js'
+import type { MemoryResponses } from './kept-responses.js'
 import { contextThatFits, serviceOptions, type ServiceOptions } from '../scheduler/core/options.js'
+import { templateRefusal } from './refusals.js'
 import type { RequestRecords } from './records/records.js'
 import { RequestLog } from './records/request-log.js'
 import { Scheduler } from '../scheduler/loop/scheduler.js'
@@ -44,6 +46,7 @@ export function createInferenceService(engine: Engine, given: Partial<ServiceOpt
     throw new ExitError(2, 'context_does_not_fit', message, { max_context: options.maxContext, fits: mostContext })
   }
   checkWindow(options)
+  checkStore(options)
   return new Service(createCore(engine, options))
 }
 
@@ -52,6 +55,11 @@ function checkWindow({ contextWindow, maxContext, truncationRatio }: ServiceOpti
   if (isWindow && truncationRatio > 0 && truncationRatio <= 1) return
   const message = `the window of ${contextWindow} tokens or the ratio of ${truncationRatio} is out of range: a window has ${MIN_WINDOW} to ${maxContext} tokens, a ratio is above 0 and at most 1`
   throw new ExitError(2, 'window_does_not_fit', message, { context_window: contextWindow, truncation_ratio: truncationRatio })
+}
+
+function checkStore({ storeResponses, dataDir, noReuse }: ServiceOptions): void {
+  if (!storeResponses || (dataDir !== null && !noReuse)) return
+  throw new ExitError(2, 'no_data_directory', 'responses are to be stored, and the service has no data directory', { data_dir: dataDir, no_reuse: noReuse })
 }
 
 class Service implements InferenceService {
@@ -88,14 +96,13 @@ class Service implements InferenceService {
       released: (sequence, keys) => this.#released(sequence, keys),
       finished: (sequence, row) => this.#finished(sequence, row),
       failed: (code, message, cause) => this.#failed(code, message, cause),
+      outOfMemory: sequence => this.#refuse(sequence, outOfMemory(core)),
       settled: () => this.#changes.announce(),
     })
     const starts = new StartFinder(core, kept.aliases)
     const nextChange = () => this.#nextChange()
     const controls = new CacheControls(core, scheduler, nextChange)
-    const { maxResponseBytes: maxBytes, responseTtlMs: ttlMs } = options
-    this.responses = new MemoryResponses({ maxBytes, ttlMs, now: () => core.clock.now() })
-    core.events.on('conversationForgotten', key => this.responses.eraseConversation(key))
+    this.responses = kept.responses
     this.conversations = new ConversationControls(core, {
       scheduler,
       conversations: kept.conversations,
@@ -160,7 +167,11 @@ class Service implements InferenceService {
   async tokenizeChat(chat: ChatPrompt, mostTokens: number): Promise<Uint32Array> {
     const { engine, options, clock } = this.#core
     const text = { ...chatText(chat, messageTexts(chat.messages), options.templateArguments), ending: chat.ending }
-    return (await engine.text.encodeChat(text, isoDay(clock.now()), mostTokens)).tokens
+    try {
+      return (await engine.text.encodeChat(text, isoDay(clock.now()), mostTokens)).tokens
+    } catch (thrown) {
+      throw templateRefusal(chat, thrown)
+    }
   }
 
   async countPrompt(request: TurnRequest): Promise<number> {
@@ -246,15 +257,17 @@ class Service implements InferenceService {
     const intake = this.#intakes.get(sequence)
     if (!intake) return
     this.#intakes.delete(sequence)
-    const inside = sequence.tokens.copy(sequence.promptLength, sequence.promptLength + (row.insideTokens ?? 0))
+    const prefill = Math.min(intake.prefill, sequence.promptLength)
+    const from = sequence.promptLength - prefill
+    const inside = sequence.tokens.copy(from, from + (row.insideTokens ?? 0))
     const hash = sequence.answer?.end() ?? null
     const { leftOut } = sequence.start
     const shape = { length: leftOut + sequence.tokens.length, leftOut, leaf: intake.leaf }
-    const whole = inside.length === sequence.answerLength
+    const whole = inside.length === prefill + sequence.answerLength
     const record = { tokens: inside, bytes: row.insideBytes ?? 0, reasoning: Math.min(inside.length, row.reasoningTokens ?? 0), whole }
     this.#kept.conversations.answered(intake.resolution, { hash, record, ...shape })
     this.#starts.answered(sequence)
-    const usage = { ...this.#accounts.usageOf(sequence), reasoningTokens: row.reasoningTokens ?? 0 }
+    const usage = { ...this.#accounts.usageOf(sequence), reasoningTokens: Math.max(0, (row.reasoningTokens ?? 0) - prefill) }
     const finish = finishOf(row, intake.turn.calls)
     intake.turn.finish({ type: 'done', finish, stopReason: row.stopped ?? null, usage })
     this.#accounts.answered(sequence, usage, finish)
@@ -300,6 +313,7 @@ class Service implements InferenceService {
     try {
       if (sessionTtlMs !== null) this.#controls.dropIdle(this.#core.clock.now() - sessionTtlMs)
       this.responses.expire()
+      this.#core.growth.retry()
       this.#watch.begin()
     } catch (thrown) {
       this.#booksAreWrong(thrown)
@@ -349,6 +363,12 @@ class Service implements InferenceService {
     this.#accounts.failed(sequence, error.code)
     this.#scheduler.cancel(sequence)
   }
+}
+
+function outOfMemory({ directory }: Core): ApiError {
+  const slots = directory.pools.hbm.total
+  const message = `The system has no memory for more than ${slots} blocks of ${BLOCK_TOKENS} tokens, and the request needs more.`
+  return new ApiError('out_of_memory', message, null, { hbm_blocks: slots })
 }
 
 /** An answer that ended by itself, after calls, ended with them. */

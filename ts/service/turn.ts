@@ -1,9 +1,9 @@
 // The consumer's end of one request: parts of the answer and one `done`, or one error.
 
-import type { OutputPart, TokenLogprob } from '../engine/types.js'
+import type { OutputPart, ScoredToken, TokenLogprob } from '../engine/types.js'
 import type { AttentionStoreError } from '../protocol/errors.js'
 import type { TurnSink } from '../scheduler/sequence/turn-sink.js'
-import type { Turn, TurnEvent } from './types.js'
+import type { ScoredPrompt, Turn, TurnEvent } from './types.js'
 
 interface Delta {
   readonly type: 'delta'
@@ -30,6 +30,7 @@ export class TurnOutput implements Turn, TurnSink {
   #error: AttentionStoreError | null = null
   #isClosed = false
   #wake: (() => void) | null = null
+  readonly #scores: ScoredToken[] = []
 
   /** @param newCallId Makes the id of the answer's next call, of this name. */
   constructor(
@@ -37,7 +38,18 @@ export class TurnOutput implements Turn, TurnSink {
     readonly onCancel: () => void,
     readonly newCallId: (name: string) => string,
     readonly promptTokens = 0,
+    /** The prompt, where its request asks about its tokens. */
+    readonly askedAbout: Uint32Array | null = null,
   ) {}
+
+  get scoredPrompt(): ScoredPrompt | undefined {
+    return this.askedAbout === null ? undefined : { tokens: this.askedAbout, scores: this.#scores }
+  }
+
+  /** Those that are known already come again where rows are computed again. */
+  scored(from: number, scores: readonly ScoredToken[]): void {
+    for (const score of scores.slice(Math.max(0, this.#scores.length - from))) this.#scores.push(score)
+  }
 
   /** Calls that the answer has made so far. */
   get calls(): number {

@@ -2,7 +2,7 @@
 
 import type { PageQuery } from '../conversations/query.js'
 import type { Retention } from '../placement/retention.js'
-import type { FinishReason, SamplingParams, TierName, TokenLogprob, ToolChoice, ToolDefinition } from '../engine/types.js'
+import type { FinishReason, SamplingParams, ScoredToken, TierName, TokenLogprob, ToolChoice, ToolDefinition } from '../engine/types.js'
 import type { ApiError, CacheMap, DownLane, LowerTierName, RequestRecord, WhatIf } from '../protocol/index.js'
 
 /** A piece of a message. Templates render text; a further kind joins this union where something reads it. */
@@ -42,6 +42,8 @@ export type { ToolChoice, ToolDefinition }
 export interface TurnTools {
   /** At least one; names are unique. */
   readonly definitions: readonly ToolDefinition[]
+  /** Names of those that the answer may call; the prompt has all. @default all of them */
+  readonly allowed?: readonly string[]
   readonly choice: ToolChoice
   /** Whether one answer may make several calls. */
   readonly parallel: boolean
@@ -60,6 +62,20 @@ export type Constraint =
 export type Truncation = 'auto' | 'disabled'
 
 /**
+ * With the beginning of an answer, with the last message's content, which the answer goes on with, or with the end of that
+ * message. @default answer
+ */
+export type ChatEnding = 'answer' | 'open' | 'closed'
+
+/** Special tokens of a raw prompt. */
+export interface TextSpecials {
+  /** It begins as the tokenizer begins texts. @default true */
+  readonly addSpecialTokens?: boolean
+  /** Names of special tokens in it are these tokens. @default false */
+  readonly parseSpecial?: boolean
+}
+
+/**
  * The neutral turn: a validated request, the same whichever surface it came through. The surface has applied defaults; the
  * service resolves conversation, tokens and reuse.
  */
@@ -74,17 +90,27 @@ export interface TurnRequest {
   /** A wish how long what the turn uses is kept; placement prefers, and never promises. @default none */
   readonly retention?: Retention
   readonly prompt:
-    | { readonly kind: 'chat'; readonly messages: readonly TurnMessage[] }
-    | { readonly kind: 'text'; readonly text: string }
+    | { readonly kind: 'chat'; readonly messages: readonly TurnMessage[]; readonly ending?: ChatEnding }
+    | ({ readonly kind: 'text'; readonly text: string } & TextSpecials)
     | { readonly kind: 'tokens'; readonly tokens: Uint32Array; /** Leading ones that are a system prompt. @default 0 */ readonly systemTokens?: number }
   readonly sampling: SamplingParams
   readonly stop: readonly string[]
   readonly stopTokens: readonly number[]
   readonly ignoreEos: boolean
+  /** Nothing ends the answer before it has so many tokens, but a constraint that leaves only its end. @default 0 */
+  readonly minTokens?: number
+  /** The answer contains none of these. @default none */
+  readonly badWords?: readonly string[]
+  /** A stop string is the end of the answer's text. @default false */
+  readonly includeStop?: boolean
   /** null: what fits in the context. */
   readonly maxTokens: number | null
+  /** The prompt's tokens get log probabilities. Without truncation only. @default none */
+  readonly promptLogprobs?: PromptQuestion | undefined
   /** `auto`: what is longer than the context goes on with a part of it; `disabled`: it is refused. */
   readonly truncation: Truncation
+  /** Of a longer prompt only its last so many tokens are taken; `context`: as many as leave room for the answer. @default all */
+  readonly lastTokens?: number | 'context'
   /** Absent: the prompt names no tools. */
   readonly tools?: TurnTools
   readonly constraint?: Constraint
@@ -92,13 +118,16 @@ export interface TurnRequest {
   readonly constraintField?: string
   /** Variables that the template gets to see besides its own, by name: JSON values. */
   readonly templateArguments?: Readonly<Record<string, unknown>>
+  /** The source of a template in the place of the model's own. */
+  readonly chatTemplate?: string
+  /** Field of the request that has the messages of a chat, for errors. @default messages */
+  readonly messagesField?: string
 }
 
 /** A chat to be tokenised, as a turn has it. */
-export interface ChatPrompt extends Pick<TurnRequest, 'tools' | 'templateArguments'> {
+export interface ChatPrompt extends Pick<TurnRequest, 'tools' | 'templateArguments' | 'chatTemplate'> {
   readonly messages: readonly TurnMessage[]
-  /** With the beginning of an answer, with the last message's content, or with the end of that message. */
-  readonly ending: 'answer' | 'open' | 'closed'
+  readonly ending: ChatEnding
 }
 
 export interface TurnUsage {
@@ -125,7 +154,7 @@ export interface TurnUsage {
   readonly ttftWithoutReuseMs: number | null
 }
 
-export type MissedPrompt = Readonly<Record<'neverSeen' | 'reasoningDropped' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
+export type MissedPrompt = Readonly<Record<'neverSeen' | 'reasoningDropped' | 'promptScored' | 'evicted' | 'damaged' | 'outsideView' | 'unknown', number>>
 
 export type TurnEvent =
   /**
@@ -141,11 +170,26 @@ export type TurnEvent =
   /** `finish`: any word of the engine's; surfaces map those that their format has, and have a word for the others. */
   | { readonly type: 'done'; readonly finish: FinishReason; readonly stopReason: string | number | null; readonly usage: TurnUsage }
 
+/** What is asked about a prompt's tokens: their log probabilities, each with `top` alternatives. `field` of the request asks. */
+export interface PromptQuestion {
+  readonly top: number
+  readonly field: string
+}
+
+/** A prompt whose request asks about its tokens. */
+export interface ScoredPrompt {
+  readonly tokens: Uint32Array
+  /** Of each token but the first. */
+  readonly scores: readonly ScoredToken[]
+}
+
 /** One running turn. Iterating yields parts of the answer and one `done`; a failure throws an ApiError. */
 export interface Turn extends AsyncIterable<TurnEvent> {
   /** Both are known once the request is accepted. */
   readonly conversation: string
   readonly promptTokens: number
+  /** Where the request asks about its prompt; whole once the first event has come. */
+  readonly scoredPrompt?: ScoredPrompt | undefined
   /** Ends the generation within two steps. Idempotent; safe after the end. */
   cancel(): void
 }
@@ -168,7 +212,7 @@ export interface ResponseThread {
   readonly responses: readonly KeptResponse[]
 }
 
-/** Responses by tenant, in memory: bounded in bytes and time. Those of an erased conversation are gone with it. */
+/** Responses by tenant, bounded in bytes and time. Those of an erased conversation are gone with it. */
 export interface KeptResponses {
   /** `before`: the thread that it continues; null: it begins one. */
   keep(response: KeptResponse, before: ResponseThread | null): void
@@ -179,6 +223,8 @@ export interface KeptResponses {
   thread(tenant: string, id: string): ResponseThread | null
   /** False: there was none. */
   forget(tenant: string, id: string): boolean
+  /** Ends when what was forgotten so far is gone for good: where responses are stored, also after a power loss. */
+  flushed(): Promise<void>
 }
 
 export interface TierStatus {
@@ -186,6 +232,8 @@ export interface TierStatus {
   /** `arena`, `gpu`, `host memory`, `disk` */
   readonly medium: string
   readonly capacityBytes: number
+  /** Of these, the bytes that were taken from the system. */
+  readonly committedBytes: number
   readonly usedBytes: number
   readonly capacityBlocks: number
   /**

@@ -5,12 +5,15 @@ import type { z } from 'zod'
 import type { Engine } from '../engine/types.js'
 import type { ApiError } from '../protocol/errors.js'
 import type { InferenceService, Turn } from '../service/types.js'
+import type { GenerationDefaults } from './generation-defaults.js'
 
 /** The parts of the server that a surface uses: turns, tokens, and the names of the model. */
 export interface SurfaceContext {
   readonly service: Pick<InferenceService, 'start' | 'countPrompt' | 'tokenizeChat' | 'responses' | 'modelContext'>
   readonly engine: Pick<Engine, 'info' | 'text'>
   readonly telemetry: TurnObserver
+  /** Of sampling. The engine's `info.defaults` are `api` of it. */
+  readonly generation: GenerationDefaults
   /** Names of the model; the first is the default. */
   readonly models: readonly string[]
   /** Seconds since the Unix epoch: `created` of the model. */
@@ -19,6 +22,8 @@ export interface SurfaceContext {
   readonly version: string
   /** Whether a field that the server does not know is refused. */
   readonly strictFields: boolean
+  /** Whether a request may bring a chat template. */
+  readonly trustRequestTemplates: boolean
 }
 
 export interface TurnObserver {

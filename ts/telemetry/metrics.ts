@@ -50,6 +50,7 @@ const METRICS: readonly Metric[] = [
     by('reason', {
       never_seen: miss.neverSeen,
       reasoning_dropped: miss.reasoningDropped,
+      prompt_scored: miss.promptScored,
       evicted: miss.evicted,
       damaged: miss.damaged,
       outside_view: miss.outsideView,
@@ -96,6 +97,7 @@ const METRICS: readonly Metric[] = [
   counter('stalled_layers_total', 'Layers that waited for a load', ({ steps }) => steps.stalledLayers),
   gauge('schedule_seconds', "The scheduler's own time a step", ({ steps }) => percentiles(steps.scheduleMs)),
   gauge('tier_capacity_bytes', 'Bound of a tier', tiers(({ capacityBytes }) => capacityBytes)),
+  gauge('tier_committed_bytes', 'Bytes of a tier that were taken from the system', tiers(({ committedBytes }) => committedBytes)),
   gauge('tier_used_bytes', 'Bytes used in a tier', tiers(({ usedBytes }) => usedBytes)),
   gauge('tier_capacity_blocks', 'Slots of a tier', tiers(({ capacityBlocks }) => capacityBlocks)),
   gauge('tier_running_blocks', 'Blocks that running requests refer to', tiers(({ blocks }) => blocks.running)),

@@ -41,6 +41,9 @@ export class TurnTimes {
     return {
       conversation: turn.conversation,
       promptTokens: turn.promptTokens,
+      get scoredPrompt() {
+        return turn.scoredPrompt
+      },
       cancel: () => turn.cancel(),
       async *[Symbol.asyncIterator]() {
         let firstAt: number | null = null

@@ -57,6 +57,8 @@ pub struct BindingChat {
     pub ending: String,
     /// Since 1970.
     pub date_seconds: f64,
+    /// In the place of the model's own.
+    pub template: Option<String>,
 }
 
 impl BindingChat {
@@ -64,7 +66,8 @@ impl BindingChat {
     pub fn bytes(&self) -> usize {
         let tools = self.tools.iter().flatten().map(BindingTool::bytes);
         let arguments = self.template_arguments.as_ref().map_or(0, String::len);
-        self.messages.iter().map(BindingMessage::bytes).chain(tools).sum::<usize>() + arguments
+        let template = self.template.as_ref().map_or(0, String::len);
+        self.messages.iter().map(BindingMessage::bytes).chain(tools).sum::<usize>() + arguments + template
     }
 }
 
@@ -92,6 +95,7 @@ pub struct Chat {
     arguments: Option<Map<String, Value>>,
     ending: Ending,
     date: ChatDate,
+    template: Option<String>,
 }
 
 impl Chat {
@@ -109,6 +113,7 @@ impl Chat {
                 _ => Ending::Answer,
             },
             date: ChatDate::from_unix_seconds(chat.date_seconds as i64),
+            template: chat.template,
         })
     }
 
@@ -119,6 +124,7 @@ impl Chat {
             arguments: self.arguments.as_ref(),
             ending: self.ending,
             date: self.date,
+            template: self.template.as_deref(),
         }
     }
 }

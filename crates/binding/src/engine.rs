@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use attentionstore_engine::event::MemoryTier;
 use attentionstore_engine::{Engine, EngineError, EventSource};
 use napi::bindgen_prelude::{AsyncTask, Uint8Array, Uint32Array};
 use napi::{Env, Result, Task};
@@ -69,6 +70,13 @@ impl BindingEngine {
     #[napi(catch_unwind)]
     pub fn transfer(&self, words: &[u32]) -> Result<()> {
         self.open()?.transfer(words).map_err(thrown)
+    }
+
+    /// Asks for the memory of the first `slots` of a tier; answered by events where there are not as many yet.
+    #[napi(catch_unwind, ts_args_type = "tier: 'hbm' | 'dram', slots: number")]
+    pub fn grow(&self, tier: String, slots: u32) -> Result<()> {
+        let tier = if tier == "hbm" { MemoryTier::Hbm } else { MemoryTier::Dram };
+        self.open()?.grow(tier, slots).map_err(thrown)
     }
 
     /// Moves packed events into `into`; returns the length moved, or needed if that is more. Works after `close` too.

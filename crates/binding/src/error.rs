@@ -29,6 +29,9 @@ fn context_of(error: &EngineError) -> Context {
         EngineError::GrammarsBusy { waiting, limit } => {
             named([("waiting", json!(waiting)), ("limit", json!(limit))])
         }
+        EngineError::MemoryLow { bytes, left, reserve } => {
+            named([("bytes", json!(bytes)), ("left", json!(left)), ("reserve", json!(reserve))])
+        }
         EngineError::Protocol { detail } => named([("detail", json!(detail))]),
         EngineError::Option { option, detail } => {
             named([("option", json!(option)), ("detail", json!(detail))])

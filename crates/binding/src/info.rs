@@ -16,6 +16,9 @@ pub struct BindingInfo {
     pub host_slot_bytes: f64,
     pub hbm_slots: u32,
     pub dram_slots: u32,
+    /// Of these slots, those whose memory is there; the others come with `grow`.
+    pub hbm_committed: u32,
+    pub dram_committed: u32,
     pub ssd_slots: u32,
     pub dram_staging_only: bool,
     pub io_engine: String,
@@ -30,6 +33,7 @@ pub struct BindingInfo {
     pub repetition_penalty: Option<f64>,
     pub has_chat_template: bool,
     pub template_error: Option<String>,
+    pub tokenizer_guess: Option<String>,
     pub output_format: String,
 }
 
@@ -47,6 +51,8 @@ impl From<EngineInfo> for BindingInfo {
             host_slot_bytes: info.layout.host_slot_bytes() as f64,
             hbm_slots: info.hbm_slots,
             dram_slots: info.dram_slots,
+            hbm_committed: info.hbm_committed,
+            dram_committed: info.dram_committed,
             ssd_slots: info.ssd_slots,
             dram_staging_only: info.dram_staging_only,
             io_engine: info.io_engine,
@@ -61,6 +67,7 @@ impl From<EngineInfo> for BindingInfo {
             repetition_penalty: info.repetition_penalty.map(f64::from),
             has_chat_template: info.has_chat_template,
             template_error: info.template_error,
+            tokenizer_guess: info.tokenizer_guess,
             output_format: info.output_format.to_owned(),
         }
     }

@@ -20,6 +20,10 @@ pub struct BindingPrompt {
     pub system_tokens: u32,
     /// The answer begins inside of its reasoning.
     pub starts_in_reasoning: bool,
+    /// The last so many tokens are the message that the answer goes on with.
+    pub prefill: u32,
+    /// They end inside of reasoning.
+    pub prefill_in_reasoning: bool,
     /// Begin and end, by turns, of the tokens of answers whose reasoning is not in the prompt.
     pub without_reasoning: Vec<u32>,
     /// Only of a prompt with more tokens than were asked for: it has at least so many.
@@ -70,6 +74,8 @@ fn binding_prompt(prompt: EncodedPrompt, at_least: Option<u32>) -> BindingPrompt
     BindingPrompt {
         system_tokens: prompt.system_tokens as u32,
         starts_in_reasoning: prompt.starts_in_reasoning,
+        prefill: prompt.prefill as u32,
+        prefill_in_reasoning: prompt.prefill_in_reasoning,
         without_reasoning: without_reasoning.map(|token| token as u32).collect(),
         tokens: words(prompt.tokens),
         at_least,

@@ -1,6 +1,6 @@
 //! A request on its way to the engine.
 
-use attentionstore_engine::{EngineError, SamplingParams, SequenceSpec, View};
+use attentionstore_engine::{Bans, EngineError, SamplingParams, SequenceSpec, View};
 use attentionstore_output::Reading;
 use napi::Result;
 use napi::bindgen_prelude::{BigInt, Float32Array, Uint8Array, Uint32Array};
@@ -64,9 +64,18 @@ pub struct BindingSequence {
     pub stop: Vec<String>,
     pub stop_tokens: Vec<u32>,
     pub ignore_eos: bool,
+    pub include_stop: bool,
+    pub min_tokens: u32,
+    /// Tokens of words that must not come, one word after another, and the length of each.
+    pub bad_word_tokens: Uint32Array,
+    pub bad_word_lengths: Uint32Array,
     pub max_tokens: u32,
+    /// Absent: the prompt's tokens get no log probabilities.
+    pub prompt_logprobs: Option<u32>,
     /// Absent: the answer is content.
     pub output: Option<BindingOutput>,
+    /// The last so many tokens are the message that the answer goes on with.
+    pub prefill: u32,
 }
 
 /// A key's 32 bytes.
@@ -76,9 +85,25 @@ pub fn key(bytes: &[u8]) -> Result<[u8; 32]> {
     })
 }
 
+/// Lists of tokens that were sent one after another.
+fn words_of(tokens: &[u32], lengths: &[u32]) -> Result<Vec<Vec<u32>>> {
+    let mut rest = tokens;
+    let mut words = Vec::with_capacity(lengths.len());
+    for &length in lengths {
+        let (word, after) = rest.split_at_checked(length as usize).ok_or_else(|| {
+            let detail = format!("a word of {length} tokens, of which {} were sent", rest.len());
+            thrown(EngineError::Protocol { detail })
+        })?;
+        words.push(word.to_vec());
+        rest = after;
+    }
+    Ok(words)
+}
+
 impl BindingSequence {
     /// The request, and its stop strings.
     pub fn into_spec(self) -> Result<(SequenceSpec, Vec<String>)> {
+        let words = words_of(&self.bad_word_tokens, &self.bad_word_lengths)?;
         let bias = self.logit_bias_tokens.iter().copied().zip(self.logit_bias_values.iter().copied());
         let sampling = SamplingParams {
             temperature: self.temperature as f32,
@@ -99,9 +124,12 @@ impl BindingSequence {
             view: self.view.map(|view| View::new(view.parameters())).transpose().map_err(thrown)?,
             sampling,
             stop_tokens: self.stop_tokens,
-            ignore_eos: self.ignore_eos,
+            include_stop: self.include_stop,
+            bans: Bans { ignore_eos: self.ignore_eos, min_tokens: self.min_tokens, words },
             max_tokens: self.max_tokens,
+            prompt_logprobs: self.prompt_logprobs,
             output: self.output.map(BindingOutput::into_reading).transpose()?,
+            prefill: self.prefill,
             constraint: None,
         };
         Ok((spec, self.stop))

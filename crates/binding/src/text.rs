@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use attentionstore_engine::{EncodedPrompt, Engine, EngineError};
+use attentionstore_model::text::Specials;
 use napi::bindgen_prelude::{AsyncTask, Object, Uint8Array, Uint32Array};
 use napi::{Env, Result, Task};
 use napi_derive::napi;
@@ -88,24 +89,28 @@ impl BindingEngine {
         text: String,
         most_tokens: Option<u32>,
     ) -> Result<Object<'env>> {
-        self.tokenize(env, text, true, most_tokens)
+        self.tokenize(env, text, true, false, most_tokens)
     }
 
-    /// A promise of a `BindingPrompt`. More tokens than `most_tokens` are refused.
+    /// A promise of a `BindingPrompt`. `add_special`: it begins as the tokenizer begins texts; `parse_special`: names of
+    /// special tokens in it are these tokens. More tokens than `most_tokens` are refused.
     #[napi(catch_unwind, ts_return_type = "Promise<BindingPrompt>")]
     pub fn tokenize<'env>(
         &self,
         env: &'env Env,
         text: String,
         add_special: bool,
+        parse_special: bool,
         most_tokens: Option<u32>,
     ) -> Result<Object<'env>> {
         let engine = self.open()?;
+        let specials = if parse_special { Specials::Parse } else { Specials::Plain };
         // What length alone refuses waits for no turn.
-        let checked = engine.check_prompt(&text, most_tokens.map(|most| most as usize));
+        let most = most_tokens.map(|most| most as usize).filter(|_| !parse_special);
+        let checked = engine.check_prompt(&text, most);
         let bytes = if checked.is_ok() { text.len() } else { 0 };
         prompt(env, engine, bytes, most_tokens, move |engine, pace| {
-            let tokens = checked.and_then(|()| engine.tokenize_at(&text, add_special, pace))?;
+            let tokens = checked.and_then(|()| engine.tokenize_at(&text, add_special, specials, pace))?;
             Ok(EncodedPrompt { tokens, ..EncodedPrompt::default() })
         })
     }

@@ -1,4 +1,5 @@
-// Natural log probabilities of the raw logits: of each row's sampled token, and of its likeliest tokens in order.
+// Natural log probabilities of the raw logits: of each row's sampled token, which is told its rank too, and of its likeliest
+// tokens in order.
 // One CTA of 1,024 a request.
 #include "ranking.cuh"
 
@@ -14,6 +15,8 @@ struct Request {
 struct Answer {
     float own;
     u32 known;  // 0: more candidates than are ranked here
+    u32 rank;   // 1 + the number of likelier tokens
+    u32 unused;
     u32 token[MOST_TOP];
     float probability[MOST_TOP];
 };
@@ -33,8 +36,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
     }
     const Row row{{logits_row, nullptr}, vocabulary, finite(best.value), 1.0f};
     const float sum = logf(float(total_weight(row, 0.0f, ranking.parts)) / UNIT);
+    u64 likelier = 0;
+    const float own = finite(logits_row[token]);
+    for (u32 i = threadIdx.x; i < vocabulary; i += THREADS) likelier += finite(logits_row[i]) > own ? 1 : 0;
+    likelier = block_sum<THREADS>(likelier, ranking.parts);
+    __syncthreads();
     if (request.top > 0) rank_row(row, ranking);
     if (threadIdx.x == 0) {
+        answer.rank = u32(likelier) + 1;
         answer.own = -row.distance(token) - sum;
         answer.known = request.top == 0 || ranking.count >= request.top ? 1 : 0;
     }

@@ -5,14 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use attentionstore_kv::lock::DirectoryLock;
-use attentionstore_model::text::{AnswerText, StopStrings};
+use attentionstore_model::text::{AnswerText, StopRule, StopStrings};
 
 use crate::disk::Disk;
 use crate::error::EngineError;
+use crate::event::MemoryTier;
 use crate::grammars::Grammars;
 use crate::identity::Roots;
 use crate::inbox::Inbox;
 use crate::info::{EngineInfo, EngineStats};
+use crate::memory::MemoryKeeper;
 use crate::outbox::Outbox;
 use crate::plan::Transfer;
 use crate::sequence::SequenceSpec;
@@ -40,6 +42,7 @@ pub struct Engine {
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) meters: Arc<Meters>,
     pub(crate) inbox: Arc<Inbox>,
+    pub(crate) memory: MemoryKeeper,
     pub(crate) disk: Option<Disk>,
     pub(crate) thread: Mutex<Option<JoinHandle<()>>>,
     /// Keeps other servers off the data directory. Dropped last.
@@ -57,11 +60,14 @@ impl Engine {
 
     /// Makes a request known. `stop`: strings that end its answer.
     pub fn add_sequence(&self, mut spec: SequenceSpec, stop: Vec<String>) -> Result<(), EngineError> {
-        let (tokenizer, stops) = (self.text.tokenizer(), Arc::new(StopStrings::new(&stop)?));
-        let answer = match spec.output.take() {
+        let rule = StopRule { after: spec.bans.min_tokens, included: spec.include_stop };
+        let (tokenizer, stops) = (self.text.tokenizer(), Arc::new(StopStrings::new(&stop)?.ruled(rule)));
+        let mut answer = match spec.output.take() {
             Some(reading) => AnswerText::of_format(tokenizer, stops, self.text.format().clone(), reading),
             None => AnswerText::new(tokenizer, stops),
         };
+        let from = spec.tokens.len().saturating_sub(spec.prefill as usize);
+        answer.go_on_from(&spec.tokens[from..]);
         self.inbox.add(spec, answer)
     }
 
@@ -89,6 +95,12 @@ impl Engine {
             self.inbox.transfers(device)?;
         }
         Ok(())
+    }
+
+    /// Asks for the memory of the first `slots` of a tier; answered by [`EngineEvent::Memory`](crate::EngineEvent) where
+    /// there are not as many yet.
+    pub fn grow(&self, tier: MemoryTier, slots: u32) -> Result<(), EngineError> {
+        self.memory.wish(tier, slots)
     }
 
     /// Where its events are taken from, also after it was closed.
@@ -134,6 +146,7 @@ impl Engine {
 
     /// Waits for the work in flight and ends the threads. Idempotent.
     pub fn close(&self) {
+        self.memory.close();
         self.inbox.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {

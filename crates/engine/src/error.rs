@@ -22,6 +22,11 @@ pub enum EngineError {
     /// The caller broke the step protocol: a bug above, never a user's doing.
     #[error("step protocol: {detail}")]
     Protocol { detail: String },
+    /// The system, or a control group, has not enough left for more of a tier. All in bytes.
+    #[error(
+        "{left} bytes of memory are left, {bytes} more would leave fewer than the {reserve} that are kept free"
+    )]
+    MemoryLow { bytes: u64, left: u64, reserve: u64 },
     #[error("{option}: {detail}")]
     Option { option: &'static str, detail: String },
     #[error("the engine is closed")]
@@ -38,6 +43,7 @@ impl EngineError {
             EngineError::Grammar(error) => error.code(),
             EngineError::GrammarsBusy { .. } => "grammars_busy",
             EngineError::Protocol { .. } => "protocol",
+            EngineError::MemoryLow { .. } => "memory_low",
             EngineError::Option { .. } => "invalid_option",
             EngineError::Closed => "engine_closed",
         }

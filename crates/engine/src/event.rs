@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 
-use attentionstore_model::sampling::Sampled;
+use attentionstore_model::sampling::{Sampled, Scored};
 pub use attentionstore_output::Part as OutputPart;
 
 use crate::error::EngineError;
@@ -67,6 +67,8 @@ pub struct RowResult {
     pub sampled: Option<Sampled>,
     /// Parts of the answer that can be shown now.
     pub parts: Vec<OutputPart>,
+    /// Where the request asks about its prompt: the scores of the prompt tokens behind these rows, in order.
+    pub scored: Vec<Scored>,
     /// The view blocks that these rows filled.
     pub filled: Vec<FilledBlock>,
     pub finished: Option<Finished>,
@@ -74,7 +76,15 @@ pub struct RowResult {
 
 impl RowResult {
     pub fn without_work(sequence: u32, status: RowStatus) -> Self {
-        Self { sequence, status, sampled: None, parts: Vec::new(), filled: Vec::new(), finished: None }
+        Self {
+            sequence,
+            status,
+            sampled: None,
+            parts: Vec::new(),
+            scored: Vec::new(),
+            filled: Vec::new(),
+            finished: None,
+        }
     }
 }
 
@@ -124,10 +134,28 @@ impl TransferDone {
     }
 }
 
+/// A tier whose slots lie in memory that is taken from the system as it is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryTier {
+    Hbm,
+    Dram,
+}
+
+/// How far the memory of a tier has come.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemoryCommitted {
+    pub tier: MemoryTier,
+    /// Slots that may be used, from the first on; never fewer than before.
+    pub slots: u32,
+    /// Why there are fewer than were asked for.
+    pub refused: Option<Reason>,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum EngineEvent {
     Step(StepReply),
     Transfer(TransferDone),
+    Memory(MemoryCommitted),
     /// The engine can do no more.
     Failed {
         code: String,

@@ -13,6 +13,9 @@ pub struct EngineInfo {
     pub layout: KvLayout,
     pub hbm_slots: u32,
     pub dram_slots: u32,
+    /// Of these slots, those whose memory is there; the others after [`crate::Engine::grow`].
+    pub hbm_committed: u32,
+    pub dram_committed: u32,
     pub ssd_slots: u32,
     /// The dram slots only stage blocks on their way to and from the ssd tier.
     pub dram_staging_only: bool,
@@ -31,6 +34,8 @@ pub struct EngineInfo {
     pub has_chat_template: bool,
     /// Why there is no chat template although the model brings one.
     pub template_error: Option<String>,
+    /// What was taken for granted of the tokenizer because the model's file does not say.
+    pub tokenizer_guess: Option<String>,
     /// Name of the form of answers.
     pub output_format: &'static str,
 }

@@ -2,6 +2,7 @@
 //! Owns the threads. `docs/design/engine.md` says why it is as it is.
 
 mod arrival;
+mod bans;
 mod compile;
 mod constraint;
 mod crew;
@@ -19,11 +20,13 @@ mod late;
 mod loads;
 mod mask_source;
 mod masks;
+mod memory;
 mod open;
 mod options;
 mod outbox;
 mod panics;
 pub mod plan;
+mod prompt_scores;
 #[cfg(all(test, feature = "shuttle"))]
 mod protocol_model;
 mod room;
@@ -44,6 +47,7 @@ pub use attentionstore_model::sampling::{SamplingParams, TokenMask};
 pub use attentionstore_model::text::{
     ChatDate, ChatMessage, ChatRequest, EncodedPrompt, Ending, StoredAnswer, Tool, ToolCall,
 };
+pub use bans::Bans;
 pub use engine::{Engine, EventSource};
 pub use error::EngineError;
 pub use grammars::held_to;

@@ -9,6 +9,7 @@ use attentionstore_kv::disk::{DiskOptions, DiskTier};
 use attentionstore_kv::header::TOKENS_PURPOSE;
 use attentionstore_kv::key::Identity;
 use attentionstore_kv::lock::DirectoryLock;
+use attentionstore_kv::memory_left::MemoryProbe;
 use attentionstore_kv::secret::{Secrets, random_secrets};
 use attentionstore_kv::weights::weights_hash;
 use attentionstore_kv::{KvError, KvLayout};
@@ -28,6 +29,7 @@ use crate::inbox::Inbox;
 use crate::info::EngineInfo;
 use crate::loads::Loads;
 use crate::masks::MaskMakers;
+use crate::memory::{self, DramMemory, HbmMemory, MemoryKeeper};
 use crate::options::EngineOptions;
 use crate::outbox::{Outbox, Wake};
 use crate::panics::posted_to;
@@ -74,10 +76,10 @@ impl Engine {
         let roots = open_roots(&options, &model, backend.as_ref())?;
         let outbox = Arc::new(Outbox::new(wake));
         let tiers = Tiers::open(&options, backend.layout(), &roots, &outbox)?;
-        backend.pin(tiers.host.arena().clone())?;
-        let info = describe(&options, &model, backend.as_ref(), &text, &roots, &tiers);
+        let memory = open_memory(backend.as_mut(), &tiers)?;
+        let info = describe(&options, &model, backend.as_ref(), &text, &roots, (&tiers, &memory));
         progress(1, 1);
-        start(&options, (text, backend, roots, outbox, tiers, lock), info)
+        start(&options, (text, backend, roots, outbox, tiers, memory, lock), info)
     }
 }
 
@@ -168,6 +170,17 @@ impl Tiers {
     }
 }
 
+/// The first slots are there when this returns.
+fn open_memory(backend: &mut dyn Backend, tiers: &Tiers) -> Result<memory::Tiers, EngineError> {
+    let probe = MemoryProbe::default();
+    let pinned = backend.pin(tiers.host.arena().clone());
+    let hbm = backend
+        .slot_memory()
+        .map(|slots| HbmMemory::new(slots, backend.slots() as u32, backend.layout().block_bytes() as u64));
+    let dram = DramMemory::new(tiers.host.clone(), tiers.dram_slots, pinned);
+    memory::Tiers::open(hbm, dram, tiers.staging_only, Arc::new(move || probe.read()))
+}
+
 fn open_disk(
     options: &EngineOptions,
     layout: KvLayout,
@@ -196,7 +209,7 @@ fn describe(
     backend: &dyn Backend,
     text: &TextService,
     roots: &Roots,
-    tiers: &Tiers,
+    (tiers, memory): (&Tiers, &memory::Tiers),
 ) -> EngineInfo {
     let config = backend.config();
     EngineInfo {
@@ -208,6 +221,8 @@ fn describe(
         layout: backend.layout(),
         hbm_slots: backend.slots() as u32,
         dram_slots: tiers.dram_slots,
+        hbm_committed: memory.hbm_committed().unwrap_or(backend.slots() as u32),
+        dram_committed: memory.dram_committed(),
         ssd_slots: tiers.disk.as_ref().map_or(0, |disk| disk.tier().slots()),
         dram_staging_only: tiers.staging_only,
         io_engine: tiers
@@ -225,15 +240,17 @@ fn describe(
         repetition_penalty: model.generation.repetition_penalty,
         has_chat_template: text.has_template(),
         template_error: text.template_error(),
+        tokenizer_guess: text.guessed(),
         output_format: text.format().name(),
     }
 }
 
 /// Everything that was opened, in the order of opening.
-type Opened = (TextService, Box<dyn Backend>, Roots, Arc<Outbox>, Tiers, Option<DirectoryLock>);
+type Opened =
+    (TextService, Box<dyn Backend>, Roots, Arc<Outbox>, Tiers, memory::Tiers, Option<DirectoryLock>);
 
 fn start(options: &EngineOptions, opened: Opened, info: EngineInfo) -> Result<Engine, EngineError> {
-    let (text, backend, roots, outbox, tiers, lock) = opened;
+    let (text, backend, roots, outbox, tiers, memory, lock) = opened;
     let meters = Arc::new(Meters::new());
     let inbox = Arc::new(Inbox::default());
     let ahead = options.preload_layers.unwrap_or(info.layout.layers);
@@ -254,8 +271,22 @@ fn start(options: &EngineOptions, opened: Opened, info: EngineInfo) -> Result<En
         .name("attentionstore-engine".to_owned())
         .spawn(move || worker.run())
         .map_err(|source| KvError::Io { path: Path::new("engine thread").to_owned(), source })?;
+    let memory = MemoryKeeper::start(memory, outbox.clone())
+        .map_err(|source| KvError::Io { path: Path::new("memory thread").to_owned(), source })?;
     let thread = Mutex::new(Some(thread));
     let grammars =
         Grammars::new(text.tokenizer(), text.format().clone(), info.vocab_size, info.end_tokens.clone());
-    Ok(Engine { info, text, grammars, roots, outbox, meters, inbox, disk: tiers.disk, thread, _lock: lock })
+    Ok(Engine {
+        info,
+        text,
+        grammars,
+        roots,
+        outbox,
+        meters,
+        inbox,
+        memory,
+        disk: tiers.disk,
+        thread,
+        _lock: lock,
+    })
 }

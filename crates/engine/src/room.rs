@@ -1,8 +1,6 @@
 //! Whether there is room for a model that does not exist yet.
 
-use std::fs;
-use std::path::Path;
-
+use attentionstore_kv::memory_left::MemoryProbe;
 use attentionstore_model::loader::random::RandomModel;
 
 use crate::error::EngineError;
@@ -56,32 +54,7 @@ fn gibibytes(bytes: u64) -> String {
 
 /// Bytes of memory that a process can still get: what the machine has, and what its control groups allow.
 pub fn available_memory() -> Option<u64> {
-    let machine = available_of(&fs::read_to_string("/proc/meminfo").ok()?)?;
-    Some(control_group_room().map_or(machine, |room| room.min(machine)))
-}
-
-/// `MemAvailable` of `/proc/meminfo`.
-fn available_of(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    kibibytes.checked_mul(1024)
-}
-
-/// What the tightest control group (version 2) around this process has left.
-fn control_group_room() -> Option<u64> {
-    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let path = Path::new(groups.lines().find_map(|line| line.strip_prefix("0::/"))?);
-    path.ancestors().filter_map(|group| room_in(&Path::new("/sys/fs/cgroup").join(group))).min()
-}
-
-/// The limit of one control group, less what it holds and cannot give back at once.
-fn room_in(group: &Path) -> Option<u64> {
-    let read = |file: &str| fs::read_to_string(group.join(file)).ok();
-    let number = |file: &str| read(file)?.trim().parse::<u64>().ok();
-    let cached =
-        read("memory.stat")?.lines().find_map(|line| line.strip_prefix("inactive_file ")?.parse().ok());
-    let held = number("memory.current")?.saturating_sub(cached.unwrap_or(0));
-    Some(number("memory.max")?.saturating_sub(held))
+    MemoryProbe::default().read().map(|memory| memory.left)
 }
 
 #[cfg(test)]
@@ -126,14 +99,6 @@ mod tests {
             ["--random-weights", "random-smollm2-135m", "0.25 GiB", "0.50 GiB", "2.00 GiB", "2.50 GiB"]
         {
             assert!(text.contains(part), "{text} | {part}");
-        }
-    }
-
-    #[test]
-    fn available_memory_is_read_in_bytes_and_nonsense_is_nothing() {
-        assert_eq!(available_of("MemTotal: 9 kB\nMemAvailable:   2048 kB\n"), Some(2 << 20));
-        for text in ["", "MemAvailable: x kB", "MemAvailable: 12", "MemAvailable: 18446744073709551615 kB"] {
-            assert_eq!(available_of(text), None, "{text}");
         }
     }
 }

@@ -6,6 +6,7 @@ use attentionstore_model::sampling::{SampleOutcome, Sampled, SamplingParams, Tok
 use attentionstore_model::text::AnswerText;
 use attentionstore_output::{End, Reading};
 
+use crate::bans::Bans;
 use crate::constraint::{Constraint, Readiness};
 use crate::error::EngineError;
 use crate::event::{FilledBlock, Finish, Finished, RowResult, RowStatus};
@@ -26,11 +27,17 @@ pub struct SequenceSpec {
     pub sampling: SamplingParams,
     /// Token ids that end the answer besides the model's end tokens.
     pub stop_tokens: Vec<u32>,
-    pub ignore_eos: bool,
+    /// Stop strings end an answer that has more tokens than `bans.min_tokens`, and become part of it.
+    pub include_stop: bool,
+    pub bans: Bans,
     /// Most tokens to sample.
     pub max_tokens: u32,
+    /// `Some(n)`: rows of the prompt are told the log probability of the prompt's next token, with the `n` likeliest ones.
+    pub prompt_logprobs: Option<u32>,
     /// How its answer is read; none: all of it is content. Taken when the sequence is added.
     pub output: Option<Reading>,
+    /// The last so many tokens of the prompt are the message that the answer goes on with: they are read before it.
+    pub prefill: u32,
     /// Says which tokens may come; none: any may.
     pub constraint: Option<Box<dyn MaskSource>>,
 }
@@ -130,9 +137,9 @@ impl Sequence {
         &self.counts
     }
 
-    /// Whether the model's end tokens must not be sampled.
-    pub fn ignores_end(&self) -> bool {
-        self.spec.ignore_eos
+    /// Tokens that must not be sampled now.
+    pub fn banned(&self, end_tokens: &[u32]) -> Vec<u32> {
+        self.spec.bans.after(&self.tokens[self.prompt_len..], end_tokens, &self.spec.stop_tokens)
     }
 
     /// Whether the mask for the token to be sampled is ready, where the answer is held to something.
@@ -235,6 +242,14 @@ impl Sequence {
         Err(EngineError::Protocol { detail })
     }
 
+    /// The prompt tokens that the rows of `row` are asked about, each the one behind its row, and how many alternatives
+    /// are told.
+    pub fn asked_about(&self, row: &PlanRow) -> (&[u32], u32) {
+        let Some(top) = self.spec.prompt_logprobs else { return (&[], 0) };
+        let behind = |index: u32| (index as usize + 1).min(self.prompt_len);
+        (&self.tokens[behind(row.from)..behind(row.from + row.count)], top)
+    }
+
     fn view_parameters(&self) -> Option<ViewParameters> {
         self.spec.view.map(|view| view.parameters())
     }
@@ -302,7 +317,7 @@ impl Sequence {
         let token = sampled.token;
         if self.spec.stop_tokens.contains(&token) {
             Some(Finish::StopToken(token))
-        } else if end_tokens.contains(&token) && !self.spec.ignore_eos {
+        } else if end_tokens.contains(&token) && !self.spec.bans.ignore_eos {
             Some(Finish::EndToken)
         } else {
             self.accept(sampled, makers, result)
@@ -343,7 +358,8 @@ impl Sequence {
         result.parts.extend(text.rest);
         // Tokens past a stop string are not part of the answer. Whole blocks that hold some were saved under
         // their own keys and stay; a partly filled one is cut.
-        let accepted = self.prompt_len + text.inside_tokens;
+        let prefill = (self.spec.prefill as usize).min(self.prompt_len);
+        let accepted = self.prompt_len + text.inside_tokens.saturating_sub(prefill);
         let kept = computed.min(accepted.max(computed / BLOCK_TOKENS * BLOCK_TOKENS));
         Finished {
             reason,
@@ -387,9 +403,12 @@ mod tests {
             view: None,
             sampling: SamplingParams::greedy(),
             stop_tokens: Vec::new(),
-            ignore_eos: false,
+            include_stop: false,
+            bans: Bans::default(),
             max_tokens: 100,
+            prompt_logprobs: None,
             output: None,
+            prefill: 0,
             constraint: None,
         };
         let makers = MaskMakers::new(Arc::default());
@@ -418,6 +437,33 @@ mod tests {
         );
         kept.extend(['a', 'b'].map(token));
         assert_eq!(finished.tail_key, Some(keys.block(&ROOT, 0, &kept, None)));
+    }
+
+    #[test]
+    fn rows_are_asked_about_the_prompt_tokens_behind_them_and_rows_of_the_answer_about_none() {
+        let tokenizer = Arc::new(Tokenizer::from_json(Path::new("tokenizer.json"), TOKENIZER).unwrap());
+        let stops = Arc::new(StopStrings::new::<&str>(&[]).unwrap());
+        let spec = SequenceSpec {
+            sequence: 1,
+            tokens: vec![10, 11, 12, 13],
+            root: ROOT,
+            view: None,
+            sampling: SamplingParams::greedy(),
+            stop_tokens: Vec::new(),
+            include_stop: false,
+            bans: Bans::default(),
+            max_tokens: 100,
+            prompt_logprobs: Some(3),
+            output: None,
+            constraint: None,
+        };
+        let makers = MaskMakers::new(Arc::default());
+        let sequence = Sequence::new(spec, AnswerText::new(tokenizer, stops), 256, &makers).unwrap();
+        let row = |from, count| PlanRow { sequence: 1, from, count, sample: false };
+        assert_eq!(sequence.asked_about(&row(0, 2)), (&[11, 12][..], 3));
+        assert_eq!(sequence.asked_about(&row(2, 2)), (&[13][..], 3));
+        assert_eq!(sequence.asked_about(&row(3, 1)), (&[][..], 3));
+        assert_eq!(sequence.asked_about(&row(4, 1)), (&[][..], 3));
     }
 
     #[test]

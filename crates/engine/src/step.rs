@@ -5,14 +5,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use attentionstore_kv::BLOCK_TOKENS;
-use attentionstore_model::backend::{BatchSequence, LogitsWanted, Stream};
-use attentionstore_model::sampling::SampleRequest;
+use attentionstore_model::backend::{BatchSequence, Stream};
+use attentionstore_model::sampling::{SampleRequest, Scored};
 
 use crate::constraint::Readiness;
 use crate::error::EngineError;
 use crate::event::{EngineEvent, RowResult, RowStatus, StepReply};
 use crate::inbox::OrderedPlan;
 use crate::plan::{PlanRow, PlanSave, StepPlan};
+use crate::prompt_scores::logits_wanted;
 use crate::saves::{Save, Saving, not_computed};
 use crate::sequence::{Outcome, Sequence};
 use crate::worker::Worker;
@@ -27,6 +28,15 @@ const LOOK_AGAIN: Duration = Duration::from_micros(100);
 struct Stalls {
     time: Duration,
     layers: u32,
+}
+
+/// What came of the rows of a step.
+#[derive(Default)]
+struct Computed {
+    /// In the order of the rows that asked for a token.
+    outcomes: Vec<Outcome>,
+    /// Of prompt tokens, for each computed row group.
+    scored: Vec<Vec<Scored>>,
 }
 
 impl Worker {
@@ -51,11 +61,12 @@ impl Worker {
             .collect();
         let saves = self.step_saves(&plan, &work);
         let mut stalls = Stalls::default();
-        let sampled = if work.is_empty() { Vec::new() } else { self.compute(&work, saves, &mut stalls)? };
+        let computed =
+            if work.is_empty() { Computed::default() } else { self.compute(&work, saves, &mut stalls)? };
         // A load that failed between two layers makes rows void that were computed.
         let failed = self.loads.failures() != failures;
         let fates = if failed { Some(self.fates(&plan.rows)?) } else { None };
-        let rows = self.results(&plan.rows, (&planned, fates.as_ref().unwrap_or(&planned)), sampled);
+        let rows = self.results(&plan.rows, (&planned, fates.as_ref().unwrap_or(&planned)), computed);
         self.reply(plan.step, rows, started, &stalls);
         Ok(())
     }
@@ -127,13 +138,13 @@ impl Worker {
         saves
     }
 
-    /// The forward pass and sampling. Outcomes are in the order of the rows that asked for a token.
+    /// The forward pass, sampling, and the scores of prompts.
     fn compute(
         &mut self,
         work: &[PlanRow],
         saves: Vec<Saving>,
         stalls: &mut Stalls,
-    ) -> Result<Vec<Outcome>, EngineError> {
+    ) -> Result<Computed, EngineError> {
         let seen: Vec<(u32, Vec<u32>)> =
             work.iter().map(|row| self.sequences[&row.sequence].seen_by(row)).collect();
         let slots = seen.iter().flat_map(|(_, slots)| slots.iter().copied());
@@ -165,10 +176,11 @@ impl Worker {
         if work.iter().map(|row| row.count).sum::<u32>() >= LONG_STEP_ROWS {
             self.transfer_beside();
         }
-        let sampled = self.sample(work)?;
+        let outcomes = self.sample(work)?;
+        let scored = self.score_prompts(work)?;
         self.loads.wait_for(&awaited);
         self.loads.release_others(self.backend.as_mut(), &awaited);
-        Ok(sampled)
+        Ok(Computed { outcomes, scored })
     }
 
     /// Slots of rows whose history failed to load after they were found fit to be computed.
@@ -192,20 +204,24 @@ impl Worker {
 
     /// Outcomes in the order of the rows that asked for a token.
     fn sample(&mut self, work: &[PlanRow]) -> Result<Vec<Outcome>, EngineError> {
-        let sampling: Vec<&PlanRow> = work.iter().filter(|row| row.sample).collect();
+        let (sampling, logit_rows): (Vec<&PlanRow>, Vec<(usize, usize)>) =
+            work.iter().zip(self.logit_rows(work)).filter(|(row, _)| row.sample).unzip();
         let readiness = self.masks_for(&sampling, work.len());
+        let banned: Vec<Vec<u32>> =
+            sampling.iter().map(|row| self.sequences[&row.sequence].banned(&self.end_tokens)).collect();
         let requests: Vec<SampleRequest<'_>> = sampling
             .iter()
             .enumerate()
-            .filter(|(row, _)| readiness[*row] == Readiness::Ready)
-            .map(|(row, planned)| {
+            .filter(|(at, _)| readiness[*at] == Readiness::Ready)
+            .map(|(at, planned)| {
                 let sequence = &self.sequences[&planned.sequence];
+                let (first, rows) = logit_rows[at];
                 SampleRequest {
-                    row,
+                    row: first + rows - 1,
                     params: sequence.params(),
                     counts: sequence.counts(),
                     token_index: sequence.tokens().len() as u64,
-                    banned: if sequence.ignores_end() { &self.end_tokens } else { &[] },
+                    banned: &banned[at],
                     mask: sequence.mask(),
                 }
             })
@@ -226,19 +242,24 @@ impl Worker {
         &mut self,
         rows: &[PlanRow],
         (planned, fates): (&[RowStatus], &[RowStatus]),
-        sampled: Vec<Outcome>,
+        computed: Computed,
     ) -> Vec<RowResult> {
-        let mut sampled = sampled.into_iter();
+        let (mut sampled, mut scored) = (computed.outcomes.into_iter(), computed.scored.into_iter());
         let mut results = Vec::with_capacity(rows.len());
         for ((row, planned), fate) in rows.iter().zip(planned).zip(fates) {
-            let token = if row.sample && *planned == RowStatus::Ok { sampled.next() } else { None };
+            let was_computed = *planned == RowStatus::Ok;
+            let token = if row.sample && was_computed { sampled.next() } else { None };
+            let scored = if was_computed { scored.next() } else { None };
             let sequence = self.sequences.get_mut(&row.sequence);
-            let result = match (fate, sequence) {
+            let mut result = match (fate, sequence) {
                 (RowStatus::Ok, Some(sequence)) => {
                     sequence.advance(row, token, (&self.keys, &self.end_tokens, &self.makers))
                 }
                 _ => RowResult::without_work(row.sequence, *fate),
             };
+            if result.status == RowStatus::Ok {
+                result.scored = scored.unwrap_or_default();
+            }
             if result.status == RowStatus::Late {
                 self.meters.mask.late_rows.fetch_add(1, Relaxed);
             }
@@ -286,6 +307,6 @@ fn batch_row<'a>(
         tokens: &sequence.tokens()[from..end],
         position,
         slots,
-        logits: if row.sample { LogitsWanted::Last } else { LogitsWanted::None },
+        logits: logits_wanted(sequence, row),
     }
 }

@@ -37,10 +37,10 @@ impl Engine {
         }
     }
 
-    /// As vLLM's `/tokenize`. With `add_special` it is a raw prompt, with the tokenizer's own beginning token. The text never
-    /// becomes special tokens.
+    /// As vLLM's `/tokenize`. With `add_special` it is a raw prompt, with the tokenizer's own beginning token. The text
+    /// becomes no special tokens.
     pub fn tokenize(&self, text: &str, add_special: bool) -> Result<Vec<u32>, EngineError> {
-        self.tokenize_at(text, add_special, &mut Pace::new(None, &mut || ()))
+        self.tokenize_at(text, add_special, Specials::Plain, &mut Pace::new(None, &mut || ()))
     }
 
     /// The same in portions, and not more than `pace` allows.
@@ -48,13 +48,14 @@ impl Engine {
         &self,
         text: &str,
         add_special: bool,
+        specials: Specials,
         pace: &mut Pace<'_>,
     ) -> Result<Vec<u32>, EngineError> {
         let tokenizer = &self.text().model.tokenizer;
         Ok(if add_special {
-            tokenizer.encode_prompt_at(text, Specials::Plain, pace)?
+            tokenizer.encode_prompt_at(text, specials, pace)?
         } else {
-            tokenizer.encode_at(text, Specials::Plain, pace)?
+            tokenizer.encode_at(text, specials, pace)?
         })
     }
 

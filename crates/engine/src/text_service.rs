@@ -43,6 +43,11 @@ impl TextService {
         self.model.template_error.as_ref().map(TextError::to_string)
     }
 
+    /// What was taken for granted because the model's file does not say.
+    pub fn guessed(&self) -> Option<String> {
+        self.model.guessed.clone()
+    }
+
     pub fn fingerprint(&self) -> String {
         hex(&self.model.fingerprint())
     }

@@ -1,4 +1,4 @@
-//! Host memory is registered with a card in pieces of 64 GiB: blocks that lie across a border, and beyond it.
+//! Host memory beyond what a driver registers in one call, 64 GiB.
 
 mod support;
 
@@ -25,6 +25,7 @@ fn a_dram_tier_beyond_64_gib_is_filled_and_read_back() {
     let slot_bytes = subject.block_bytes + attentionstore_kv::HEADER_BYTES as u64;
     let dram_blocks = (DRAM / slot_bytes) as u32;
     let mut driver = Driver::open_with(subject, &Room { hbm_blocks: 16, dram_blocks, ssd: None }, None);
+    driver.grow_whole();
     let prompt: Vec<u32> = (0..BLOCK as u32 + 20).map(|index| 3 + index * 7 % 200).collect();
     driver.add(0, &prompt);
     let expected = driver.step(0, 0, 0, prompt.len() as u32, &[0, 1]).token;

@@ -1,11 +1,8 @@
-//! Host memory for blocks: one anonymous mapping with huge pages, first touched in parallel.
+//! Host memory for blocks: one anonymous mapping with huge pages, whose memory is taken from the system as it is needed.
 
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
 
 use attentionstore_uring::Region;
 use rustix::io::Errno;
@@ -15,23 +12,13 @@ use crate::error::KvError;
 use crate::layout::PAGE_BYTES;
 
 /// Size and alignment of a huge page on x86-64 (and of most on aarch64), in bytes.
-const HUGE_PAGE_BYTES: usize = 2 << 20;
+pub const HUGE_PAGE_BYTES: usize = 2 << 20;
 
 /// Touching is bound by memory bandwidth, which a few threads exhaust.
 const TOUCH_THREADS_MAX: usize = 4;
 
-/// Bytes that are present when an arena is made. A system that gives memory slowly, a virtual machine say, needs a second
-/// a GiB; the rest is touched in the background, so that a server with a large tier answers at once.
-const PRESENT_AT_START_BYTES: usize = 64 << 20;
-
-/// Bytes touched between two looks at whether the arena is going away. Few: what maps memory waits for them. (For the
-/// same reason the thread has no lower priority than others: waiting for a processor, it would hold them up longer.)
-const TOUCH_STEP_BYTES: usize = 4 << 20;
-
-/// The background touching begins after the rest of a start, which needs processor and memory more.
-const TOUCH_AFTER: Duration = Duration::from_secs(3);
-
-/// A page-aligned, zeroed, anonymous mapping. Never moves, never grows.
+/// A page-aligned, zeroed, anonymous mapping. Never moves, never grows: addresses are there from the start, memory comes
+/// with [`HostArena::commit`]. What was not committed may be used too, and comes page by page when it is.
 ///
 /// The arena hands out raw addresses and synchronises nothing: who may read or write which bytes when is
 /// decided by the directory (TypeScript) and kept by the engine's events.
@@ -39,15 +26,9 @@ pub struct HostArena {
     base: NonNull<u8>,
     bytes: usize,
     /// Bytes from the first on that are present.
-    present: Arc<AtomicUsize>,
-    toucher: Option<Toucher>,
-}
-
-/// The thread that touches what was not present at the start.
-struct Toucher {
-    /// Dropped to stop it.
-    going_on: Sender<()>,
-    thread: JoinHandle<()>,
+    present: AtomicUsize,
+    /// One call at a time makes memory present from the first byte on.
+    committing: Mutex<()>,
 }
 
 // SAFETY: the arena is plain memory; see the type's contract on who may touch which bytes.
@@ -56,11 +37,10 @@ unsafe impl Send for HostArena {}
 unsafe impl Sync for HostArena {}
 
 impl HostArena {
-    /// Maps `bytes` (rounded up to a huge page) and touches every page, so that nothing faults later: the first
-    /// 64 MiB before it returns, the rest in the background ([`Region::present`] says how far).
+    /// Maps `bytes` (rounded up to a huge page). No memory is taken yet.
     ///
     /// # Errors
-    /// [`KvError::Invalid`] for 0 bytes, [`KvError::Memory`] with the size if the system has not that much.
+    /// [`KvError::Invalid`] for 0 bytes, [`KvError::Memory`] with the size if the machine has not that much at all.
     pub fn new(bytes: usize) -> Result<Self, KvError> {
         if bytes == 0 {
             return Err(KvError::Invalid { what: "host arena", detail: "0 bytes".into() });
@@ -71,25 +51,50 @@ impl HostArena {
             return Err(refused(Errno::NOMEM));
         }
         let base = map_aligned(rounded).map_err(refused)?;
-        let mut arena = Self { base, bytes: rounded, present: Arc::default(), toucher: None };
+        let arena = Self { base, bytes: rounded, present: AtomicUsize::new(0), committing: Mutex::new(()) };
         arena.advise_huge_pages();
-        let at_start = rounded.min(PRESENT_AT_START_BYTES);
-        arena.touch(at_start).map_err(refused)?;
-        arena.present.store(at_start, Ordering::Release);
-        arena.touch_the_rest();
         Ok(arena)
     }
 
-    /// Makes all of it present now, by several threads: what registers memory with a device does it with one.
+    /// Makes the first `bytes` present (rounded up to a huge page, at most all), by several threads: nothing faults there
+    /// any more. [`Region::present`] says how far it has come.
     ///
     /// # Errors
-    /// [`KvError::Memory`] if the system has not that much.
-    pub fn make_present(&self) -> Result<(), KvError> {
-        self.touch(self.bytes).map_err(|errno| KvError::Memory {
-            what: "host arena",
-            bytes: self.bytes,
-            source: errno.into(),
-        })
+    /// [`KvError::Memory`] if the system has not that much; some of it may be present then.
+    pub fn commit(&self, bytes: usize) -> Result<(), KvError> {
+        let _one = self.committing.lock().unwrap_or_else(PoisonError::into_inner);
+        let from = self.present.load(Ordering::Acquire);
+        let to = bytes.next_multiple_of(HUGE_PAGE_BYTES).min(self.bytes);
+        if to > from {
+            self.touch(from, to).map_err(|errno| refused(to - from, errno))?;
+            self.present.store(to, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Makes the bytes of `range` present, for what does not fill the arena from its beginning. [`Region::present`] does
+    /// not tell of them.
+    ///
+    /// # Errors
+    /// [`KvError::Invalid`] if the range does not lie inside the arena, otherwise as [`HostArena::commit`].
+    pub fn commit_range(&self, range: std::ops::Range<usize>) -> Result<(), KvError> {
+        if range.start > range.end || range.end > self.bytes {
+            let detail = format!("bytes {} to {} of {}", range.start, range.end, self.bytes);
+            return Err(KvError::Invalid { what: "host arena", detail });
+        }
+        let from = range.start / PAGE_BYTES * PAGE_BYTES;
+        let to = range.end.next_multiple_of(PAGE_BYTES);
+        // SAFETY: pages of the mapping, which is a multiple of huge pages long and kept by the borrow.
+        unsafe { touch_span(self.base.as_ptr().expose_provenance() + from, to - from) }
+            .map_err(|errno| refused(to - from, errno))
+    }
+
+    /// Makes all of it present.
+    ///
+    /// # Errors
+    /// As [`HostArena::commit`].
+    pub fn commit_all(&self) -> Result<(), KvError> {
+        self.commit(self.bytes)
     }
 
     /// The first byte, aligned to a huge page.
@@ -143,46 +148,24 @@ impl HostArena {
         let _ = unsafe { madvise(self.base.as_ptr().cast(), self.bytes, Advice::LinuxHugepage) };
     }
 
-    /// Makes the pages of the first `bytes` present, in parallel: one thread needs about a second for 2 GiB.
-    fn touch(&self, bytes: usize) -> Result<(), Errno> {
-        let pages = bytes / HUGE_PAGE_BYTES;
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let share = pages.div_ceil(threads.min(TOUCH_THREADS_MAX)) * HUGE_PAGE_BYTES;
+    /// Makes the pages of bytes `from` to `to`, whole huge pages, present: one thread needs about a second for 2 GiB.
+    fn touch(&self, from: usize, to: usize) -> Result<(), Errno> {
+        let pages = (to - from) / HUGE_PAGE_BYTES;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(TOUCH_THREADS_MAX);
+        let share = pages.div_ceil(threads) * HUGE_PAGE_BYTES;
         let base = self.base.as_ptr().expose_provenance();
         std::thread::scope(|scope| {
-            let spans = (0..bytes).step_by(share).map(|from| (base + from, share.min(bytes - from)));
+            let spans = (from..to).step_by(share).map(|at| (base + at, share.min(to - at)));
             // SAFETY: the spans lie inside the mapping, which the borrow keeps.
             let workers: Vec<_> =
                 spans.map(|(start, len)| scope.spawn(move || unsafe { touch_span(start, len) })).collect();
             workers.into_iter().try_for_each(|worker| worker.join().unwrap_or(Err(Errno::FAULT)))
         })
     }
+}
 
-    /// Starts touching what is not present yet. If it cannot, pages come in when they are first used.
-    fn touch_the_rest(&mut self) {
-        let (base, end) = (self.base.as_ptr().expose_provenance(), self.bytes);
-        let present = self.present.clone();
-        let mut from = present.load(Ordering::Acquire);
-        if from == end {
-            return;
-        }
-        let (going_on, stopped) = channel::<()>();
-        let work = move || {
-            let mut pause = TOUCH_AFTER;
-            while from < end && stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
-                let len = TOUCH_STEP_BYTES.min(end - from);
-                // SAFETY: inside the mapping, which is kept until this thread was joined.
-                if unsafe { touch_span(base + from, len) }.is_err() {
-                    return;
-                }
-                from += len;
-                present.store(from, Ordering::Release);
-                pause = Duration::ZERO;
-            }
-        };
-        let thread = Builder::new().name("attentionstore-touch".to_owned()).spawn(work);
-        self.toucher = thread.ok().map(|thread| Toucher { going_on, thread });
-    }
+fn refused(bytes: usize, errno: Errno) -> KvError {
+    KvError::Memory { what: "host arena", bytes, source: errno.into() }
 }
 
 /// Makes pages present without changing what they hold.
@@ -229,10 +212,6 @@ unsafe impl Region for HostArena {
 
 impl Drop for HostArena {
     fn drop(&mut self) {
-        if let Some(Toucher { going_on, thread }) = self.toucher.take() {
-            drop(going_on);
-            let _ = thread.join();
-        }
         // SAFETY: mapped by `new`; the type's contract says that nobody uses the memory any more.
         let _ = unsafe { munmap(self.base.as_ptr().cast(), self.bytes) };
     }
@@ -272,19 +251,37 @@ mod tests {
     }
 
     #[test]
-    fn memory_beyond_the_first_part_may_be_used_while_it_is_still_being_touched() {
-        let mut arena = HostArena::new(PRESENT_AT_START_BYTES + 3 * HUGE_PAGE_BYTES).unwrap();
-        assert!(arena.present() >= PRESENT_AT_START_BYTES);
-        let stride = HUGE_PAGE_BYTES;
-        let last = arena.slots(stride) - 1;
-        // SAFETY: nobody else uses this arena.
-        unsafe { arena.slot_mut(stride, last).unwrap() }.fill(0xA5);
-        let toucher = arena.toucher.take().unwrap();
-        toucher.thread.join().unwrap();
-        drop(toucher.going_on);
+    fn memory_is_taken_from_the_system_as_it_is_committed() {
+        const MIB: usize = 1 << 20;
+        let resident = || {
+            let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+            pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * PAGE_BYTES
+        };
+        let before = resident();
+        let arena = HostArena::new(256 * MIB).unwrap();
+        assert_eq!(arena.present(), 0);
+        assert!(resident() < before + 64 * MIB);
+        arena.commit(100 * MIB + 1).unwrap();
+        assert_eq!(arena.present(), 102 * MIB);
+        let after = resident();
+        assert!((before + 100 * MIB..before + 164 * MIB).contains(&after), "{before} then {after}");
+        arena.commit(MIB).unwrap();
+        assert_eq!(arena.present(), 102 * MIB, "it never becomes less");
+        arena.commit(usize::MAX - HUGE_PAGE_BYTES).unwrap();
         assert_eq!(arena.present(), arena.len());
+    }
+
+    #[test]
+    fn memory_that_was_not_committed_may_be_used_and_keeps_its_bytes_when_it_is() {
+        let arena = HostArena::new(3 * HUGE_PAGE_BYTES).unwrap();
+        let stride = HUGE_PAGE_BYTES;
+        // SAFETY: nobody else uses this arena.
+        unsafe { arena.slot_mut(stride, 2).unwrap() }.fill(0xA5);
+        arena.commit_range(HUGE_PAGE_BYTES + 5..2 * HUGE_PAGE_BYTES + 5).unwrap();
+        arena.commit_all().unwrap();
         // SAFETY: as above.
-        assert!(unsafe { arena.slot_mut(stride, last).unwrap() }.iter().all(|&byte| byte == 0xA5));
+        assert!(unsafe { arena.slot_mut(stride, 2).unwrap() }.iter().all(|&byte| byte == 0xA5));
+        assert_eq!(arena.commit_range(5..arena.len() + 1).unwrap_err().code(), "kv_invalid");
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod header;
 pub mod key;
 pub mod layout;
 pub mod lock;
+pub mod memory_left;
 pub mod seal;
 pub mod secret;
 pub mod weights;

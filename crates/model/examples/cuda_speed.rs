@@ -83,7 +83,10 @@ impl Bench {
         let blocks = most.min(backend.slots());
         let started = Instant::now();
         let arena = Arc::new(HostArena::new(blocks * layout.host_slot_bytes())?);
-        backend.pin(arena.clone())?;
+        arena.commit_all()?;
+        if let Some(pinned) = backend.pin(arena.clone()) {
+            pinned.register(0..arena.len())?;
+        }
         println!(
             "{:.1} GiB pinned in {:.2} s",
             arena.len() as f64 / f64::from(1 << 30),

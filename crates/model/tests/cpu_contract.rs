@@ -32,6 +32,7 @@ cases! {
     a_batch_that_names_what_does_not_exist_is_an_error,
     a_failed_batch_leaves_the_backend_usable,
     copies_that_name_what_does_not_exist_are_errors,
+    scores_are_those_of_the_raw_logits_of_their_rows,
     samples_come_in_the_order_of_the_requests_whatever_rows_they_name,
     a_mask_holds_for_its_request_alone_and_leaves_the_logits_raw,
     completions_come_in_order_and_tell_of_success,

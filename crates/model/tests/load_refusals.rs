@@ -343,3 +343,12 @@ fn a_file_of_another_kind_is_refused() {
     let (_folder, path) = as_file(b"");
     assert_refused(&path, MALFORMED, "model.gguf", "empty");
 }
+
+#[test]
+fn a_gguf_tokenizer_that_is_not_said_whole_is_refused_naming_the_key() {
+    let file = |key: &str| Gguf::of("llama").without(key);
+    assert_file_refused(&file("tokenizer.ggml.pre"), MALFORMED, "it has no tokenizer.ggml.pre");
+    assert_file_refused(&file("tokenizer.ggml.merges"), MALFORMED, "it has no tokenizer.ggml.merges");
+    let empty = Gguf::of("llama").set("tokenizer.ggml.merges", texts(&[]));
+    assert_file_refused(&empty, MALFORMED, "it has no tokenizer.ggml.merges");
+}

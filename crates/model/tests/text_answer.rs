@@ -4,7 +4,9 @@ mod text_support;
 
 use std::sync::Arc;
 
-use attentionstore_model::text::{AnswerText, FinishedText, StopStrings, TextError, TextModel, Tokenizer};
+use attentionstore_model::text::{
+    AnswerText, FinishedText, StopRule, StopStrings, TextError, TextModel, Tokenizer,
+};
 use attentionstore_output::{End, Format, Part, Reading, Tool};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -122,6 +124,74 @@ fn check_random(model: &TextModel, tokens: &[Index], cuts: &[(Index, usize)], by
         tokens.iter().map(|token| token.index(if bytes_only { 270 } else { size }) as u32).collect();
     check(model, &tokens, &[]);
     check(model, &tokens, &stops_for(&model.tokenizer, &tokens, cuts));
+}
+
+/// As `expected_text`, for an answer that ends with the first stop string that is complete behind its first `after` tokens.
+fn expected_with_stop(
+    tokenizer: &Tokenizer,
+    tokens: &[u32],
+    stops: &[String],
+    after: usize,
+) -> (String, Option<String>) {
+    let (text, _) = expected_text(tokenizer, tokens, &[]);
+    let (early, _) = expected_text(tokenizer, &tokens[..after.min(tokens.len())], &[]);
+    for end in early.len() + 1..=text.len() {
+        let found = stops.iter().filter(|stop| text.as_bytes()[..end].ends_with(stop.as_bytes()));
+        if let Some(length) = found.map(String::len).max() {
+            return (text[..end].to_owned(), Some(text[end - length..end].to_owned()));
+        }
+    }
+    (text, None)
+}
+
+#[test]
+fn an_included_stop_string_ends_the_text_and_none_counts_within_the_first_tokens() {
+    let mut stopped = 0;
+    for (name, _) in FAMILIES {
+        let model = family(name);
+        let words = "The end of one, the end of another: the end. And the end is \u{e9}t\u{e9}, the end";
+        let tokens = model.tokenizer.encode(words, attentionstore_model::text::Specials::Plain).unwrap();
+        for stop in ["end", "the end", "nd of", "\u{e9}t", "e", "never"].map(str::to_owned) {
+            for after in [0, 1, 3, 4, 5, 9, 100] {
+                let stops = vec![stop.clone()];
+                let rule = StopRule { after: after as u32, included: true };
+                let strings = Arc::new(StopStrings::new(&stops).unwrap().ruled(rule));
+                let mut answer = AnswerText::new(model.tokenizer.clone(), strings);
+                let (mut text, mut found) = (String::new(), None);
+                for &token in &tokens {
+                    let delta = answer.push(token);
+                    text += &content(&delta.parts);
+                    found = delta.stopped;
+                    if found.is_some() {
+                        break;
+                    }
+                }
+                stopped += usize::from(found.is_some());
+                let finished = answer.finish(End::Whole);
+                text += &content(&finished.rest);
+                let expected = expected_with_stop(&model.tokenizer, &tokens, &stops, after);
+                assert_eq!((&text, &found), (&expected.0, &expected.1), "{name}: {stop} after {after}");
+                let inside = expected_inside(&model.tokenizer, &tokens, &text);
+                assert_eq!((finished.inside_tokens, finished.inside_bytes), inside, "{name}: {stop}");
+            }
+        }
+    }
+    assert!(stopped > 50, "{stopped} answers were stopped");
+}
+
+#[test]
+fn tokens_that_an_answer_goes_on_from_are_not_among_the_first_in_which_no_stop_string_counts() {
+    let model = family("gpt2");
+    let (begun, tokens) = (byte_ids(&model, b"was"), byte_ids(&model, b"a.b.c"));
+    let rule = StopRule { after: 2, included: false };
+    let strings = Arc::new(StopStrings::new(&["."]).unwrap().ruled(rule));
+    let mut answer = AnswerText::new(model.tokenizer.clone(), strings);
+    answer.go_on_from(&begun);
+    let deltas: Vec<_> = tokens.iter().map(|token| answer.push(*token)).collect();
+    let text: String = deltas.iter().map(|delta| content(&delta.parts)).collect();
+    assert_eq!(text, "a.b");
+    assert_eq!(deltas[3].stopped.as_deref(), Some("."));
+    assert_eq!(deltas[1].stopped, None);
 }
 
 #[test]
@@ -250,6 +320,17 @@ impl Marked {
         stops: &[&str],
         end: End,
     ) -> (Vec<Part>, FinishedText, Vec<u32>, Option<String>) {
+        self.run_ruled(output, stops, StopRule::default(), end)
+    }
+
+    /// As `run`, with stop strings under a rule.
+    fn run_ruled(
+        &self,
+        output: &str,
+        stops: &[&str],
+        rule: StopRule,
+        end: End,
+    ) -> (Vec<Part>, FinishedText, Vec<u32>, Option<String>) {
         let tokens: Vec<u32> = output
             .bytes()
             .map(|byte| match byte {
@@ -259,7 +340,7 @@ impl Marked {
             .collect();
         let tool = Tool { name: "f".into(), description: None, parameters: None, strict: false };
         let reading = Reading { tools: Arc::from([tool]), calls: true, starts_in_reasoning: false };
-        let stops = Arc::new(StopStrings::new(stops).unwrap());
+        let stops = Arc::new(StopStrings::new(stops).unwrap().ruled(rule));
         let mut answer =
             AnswerText::of_format(self.model.tokenizer.clone(), stops, self.format.clone(), reading);
         let (mut parts, mut stopped) = (Vec::new(), None);
@@ -330,6 +411,32 @@ fn stop_strings_count_outside_of_reasoning_only() {
     let texts =
         [Part::Content("xE".into()), Part::Reasoning("a".into()), Part::Content("EN<tool_call>".into())];
     assert_eq!(parts, texts);
+}
+
+#[test]
+fn a_marker_that_ends_an_included_stop_string_is_inside_and_one_that_is_cut_is_not() {
+    let marked = Marked::new();
+    let rule = StopRule { after: 0, included: true };
+    let (parts, finished, _, stopped) = marked.run_ruled("ab2c", &["b<tool_call>"], rule, End::Whole);
+    assert_eq!(parts, [Part::Content("ab<tool_call>".into())]);
+    assert_eq!(stopped.as_deref(), Some("b<tool_call>"));
+    assert_eq!((finished.inside_tokens, finished.inside_bytes), (3, "ab<tool_call>".len()));
+    let (parts, finished, ..) = marked.run_ruled("ab2c", &["b<tool"], rule, End::Whole);
+    assert_eq!(parts, [Part::Content("ab<tool".into())]);
+    assert_eq!((finished.inside_tokens, finished.inside_bytes), (2, 2));
+    let call = "2{\"name\": \"f\", \"arguments\": {}}3";
+    let (parts, finished, tokens, _) = marked.run_ruled(call, &["</tool_call>"], rule, End::Whole);
+    assert_eq!(parts, [Part::Call { name: "f".into() }, Part::Arguments("{}".into())]);
+    assert_eq!(finished.inside_tokens, tokens.len());
+}
+
+#[test]
+fn an_included_stop_string_keeps_the_reasoning_before_it_inside() {
+    let marked = Marked::new();
+    let rule = StopRule { after: 0, included: true };
+    let (parts, finished, tokens, _) = marked.run_ruled("0stop1a stop b", &["stop"], rule, End::Whole);
+    assert_eq!(parts, [Part::Reasoning("stop".into()), Part::Content("a stop".into())]);
+    assert_eq!((finished.inside_tokens, finished.reasoning_tokens), (tokens.len() - 2, 6));
 }
 
 #[test]

@@ -132,6 +132,70 @@ fn kinds_that_cannot_be_done_right_are_refused_by_name() {
     unsupported(no_bytes, "255 byte tokens");
 }
 
+/// A vocabulary of `count` tokens and `merges` merges, with these tokens in their places.
+fn vocabulary(count: usize, merges: usize, known: &[(usize, &str)]) -> GgufTokenizer {
+    let mut tokens: Vec<String> = (0..count).map(|id| format!("t{id}")).collect();
+    known.iter().for_each(|(id, text)| tokens[*id] = (*text).to_owned());
+    let merges = vec!["a b".to_owned(); merges];
+    GgufTokenizer { model: "gpt2".to_owned(), tokens, merges, ..GgufTokenizer::default() }
+}
+
+/// What is completed: the pre-tokenizer, and what the log is told.
+fn completed(mut gguf: GgufTokenizer) -> Result<(Option<String>, Option<String>), String> {
+    gguf.complete(Path::new("model.gguf")).map_err(|error| error.to_string())?;
+    Ok((gguf.pre, gguf.guessed))
+}
+
+#[test]
+fn a_missing_pre_tokenizer_is_guessed_where_the_vocabulary_settles_it_and_told() {
+    let gpt2: &[_] = &[(0, "!"), (50_255, "Ġgazed"), (50_256, "<|endoftext|>")];
+    let smollm: &[_] = &[(0, "<|endoftext|>"), (1, "<|im_start|>"), (2, "<|im_end|>"), (49_151, "ectable")];
+    let llama: &[_] = &[(0, "!"), (128_000, "<|begin_of_text|>"), (128_001, "<|end_of_text|>")];
+    let qwen: &[_] = &[(0, "!"), (151_643, "<|endoftext|>"), (151_644, "<|im_start|>")];
+    let families = [
+        ("gpt-2", "GPT-2", 50_257, 50_000, gpt2),
+        ("smollm", "SmolLM", 49_152, 48_900, smollm),
+        ("llama-bpe", "Llama 3", 128_256, 280_147, llama),
+        ("qwen2", "Qwen2", 151_936, 151_387, qwen),
+    ];
+    for (pre, family, count, merges, known) in families {
+        let (found, guessed) = completed(vocabulary(count, merges, known)).unwrap();
+        assert_eq!(found.as_deref(), Some(pre));
+        let told = guessed.unwrap();
+        assert!(told.contains("tokenizer.ggml.pre") && told.contains(family) && told.contains(pre), "{told}");
+        let named = GgufTokenizer { pre: Some("tekken".into()), ..vocabulary(count, merges, known) };
+        assert_eq!(completed(named), Ok((Some("tekken".to_owned()), None)), "what the file says is taken");
+        // One sign that speaks against the family is enough.
+        let mut other = vec![vocabulary(count, merges - 1, known)];
+        other.extend((0..known.len()).map(|left_out| {
+            let rest: Vec<_> =
+                known.iter().enumerate().filter(|(i, _)| *i != left_out).map(|(_, k)| *k).collect();
+            vocabulary(count, merges, &rest)
+        }));
+        for other in other {
+            let refused = completed(other).unwrap_err();
+            assert!(refused.starts_with("model.gguf: it has no tokenizer.ggml.pre"), "{refused}");
+            assert!(refused.contains("GPT-2, SmolLM, Llama 3, Qwen2"), "{refused}");
+        }
+    }
+}
+
+#[test]
+fn a_vocabulary_without_merges_is_refused_unless_nothing_could_be_merged() {
+    let refused =
+        completed(GgufTokenizer { merges: Vec::new(), ..metadata_of("gpt2", "gpt-2") }).unwrap_err();
+    assert!(refused.contains("it has no tokenizer.ggml.merges"), "{refused}");
+    let mut bytes = metadata_of("gpt2", "gpt-2");
+    bytes.tokens.truncate(5);
+    bytes.token_types.truncate(5);
+    bytes.tokens = vec!["a".into(), "Ġ".into(), "b".into(), "<|end|>".into(), "é".into()];
+    bytes.token_types = vec![1, 1, 1, 3, 1];
+    bytes.merges.clear();
+    assert_eq!(completed(bytes), Ok((Some("gpt-2".to_owned()), None)));
+    let sentencepiece = completed(sentencepiece());
+    assert_eq!(sentencepiece, Ok((None, None)), "its merges follow from the scores");
+}
+
 #[test]
 fn metadata_that_contradicts_itself_is_refused_without_a_panic() {
     let gpt2 = metadata_of("gpt2", "gpt-2");

@@ -206,6 +206,34 @@ fn a_late_system_message_that_a_template_refuses_becomes_a_message_of_the_user_t
 }
 
 #[test]
+fn results_in_a_row_become_one_message_where_a_template_wants_users_and_assistants_by_turns() {
+    let by_turns = "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}\
+                    {{ raise_exception('by turns') }}{% endif %}<|im_start|>{{ m.content }}<|im_end|>{% endfor %}";
+    let model = model_with("qwen2", by_turns, &[], "<|im_end|>");
+    let calls = vec![call("f", "{}"), call("g", "{}")];
+    let messages =
+        [message("user", "Hi"), calling("", calls), result("one"), result("two"), message("user", "So?")];
+    let prompt = encode(&model, &messages, &[]);
+    let told = "<|im_start|><tool_response>\none\n</tool_response>\n\n<tool_response>\ntwo\n</tool_response>\n\nSo?<|im_end|>";
+    assert!(prompt.text.ends_with(told), "{}", prompt.text);
+    // With tools the first message of the user describes them: the template takes no system message.
+    let prompt = encode(&model, &messages, &[weather()]);
+    assert!(
+        prompt.text.starts_with("<|im_start|># Tools\n\n") && prompt.text.ends_with(told),
+        "{}",
+        prompt.text
+    );
+    // A template that takes them as they are gets them as they are.
+    let any = "{% for m in messages %}<|im_start|>{{ m.content }}<|im_end|>{% endfor %}";
+    let prompt = encode(&model_with("qwen2", any, &[], "<|im_end|>"), &messages, &[]);
+    assert!(
+        prompt.text.contains("one\n</tool_response><|im_end|><|im_start|><tool_response>"),
+        "{}",
+        prompt.text
+    );
+}
+
+#[test]
 fn deep_and_many_values_are_refused_with_the_limit() {
     let model = family("hermes").model();
     let many = format!("{{\"a\": [{}0]}}", "0,".repeat(100_000));

@@ -147,6 +147,21 @@ impl Parser {
         self.parts.take()
     }
 
+    /// What has come so far is done with: what may still become a marker is text, a call is over, and none of it is told.
+    pub fn settle(&mut self) {
+        self.drain();
+        let held = self.watch.take();
+        match self.mode {
+            Mode::Content => self.content(&held),
+            Mode::Reasoning => {}
+            Mode::Body(_) => {
+                self.is_start = false;
+                self.enter(Mode::Content, false);
+            }
+        }
+        self.parts = Parts::default();
+    }
+
     /// The output so far ends inside of reasoning.
     pub fn in_reasoning(&self) -> bool {
         matches!(self.mode, Mode::Reasoning)

@@ -53,7 +53,8 @@ const CRATE_ARROWS: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Packages that the page may import besides its own files. */
-const WEB_PACKAGES = /^(attentionstore\/protocol|vue|vue-router|reka-ui|@tanstack\/vue-virtual|uplot(\/.*)?|socket\.io-client|vite|@vitejs\/.*|node:.*)$/
+const WEB_PACKAGES =
+  /^(attentionstore\/protocol|vue|vue-router|reka-ui|@tanstack\/vue-virtual|uplot(\/.*)?|marked|dompurify|highlight\.js\/lib\/.*|idb|socket\.io-client|vite|@vitejs\/.*|node:.*)$/
 
 /** The folder of ts/ that a path lies in; of ts/scheduler the room, of ts/surfaces the surface, where it lies in one. */
 function partOf(path: string): string | undefined {

@@ -2,6 +2,7 @@
 
 import test from 'ava'
 import type { TurnRequest } from '../../../ts/service/types.js'
+import { APPLY_PATCH } from '../../support/apply-patch.js'
 import { call, delta, done, reasoning } from '../support/fake-service.js'
 import { anthropicClient, namedEvents } from '../support/scripts.js'
 import { openSimulatedApi } from '../support/simulated-api.js'
@@ -75,6 +76,19 @@ test('Codex CLI: instructions, items without ids, reasoning that it carries, one
     toolCalls: [{ id: 'call_1', name: 'shell', arguments: '{"command":["ls"]}' }],
   })
   t.is(api.service.responses.size, 0)
+})
+
+test('Codex CLI: the patch tool, with its grammar in Lark, is called with a text', async (t) => {
+  const api = await openStrict(t)
+  const patch = '*** Begin Patch\n*** Delete File: a.ts\n*** End Patch'
+  api.service.answer = () => [...call('call_1', 'apply_patch', JSON.stringify({ input: patch })), done({ finish: 'tool_calls' })]
+  const tool = { type: 'custom', name: 'apply_patch', description: 'Use the `apply_patch` tool to edit files.', format: { type: 'grammar', syntax: 'lark', definition: APPLY_PATCH } }
+  const body = codexBody([said('user', 'Remove a.ts.')])
+  const response = await api.post('/v1/responses', { ...body, tools: [{ type: 'function', ...shell }, tool] })
+  t.is(response.status, 200)
+  t.is(response.headers.get('x-ignored-fields'), null)
+  const events = namedEvents<StreamEvent>(await response.text()).map(({ data }) => data)
+  t.like(events.find(({ type }) => type === 'response.output_item.done')?.item, { type: 'custom_tool_call', name: 'apply_patch', call_id: 'call_1', input: patch })
 })
 
 test('Codex CLI: without stored responses, a conversation that is sent whole reuses its history', async (t) => {

@@ -6,7 +6,9 @@ import { openHttpApi, type ListenOptions } from '../../../ts/api/listen.js'
 import { AccessControl } from '../../../ts/auth/access-control.js'
 import type { Engine } from '../../../ts/engine/types.js'
 import type { ServerInfo } from '../../../ts/protocol/events.js'
+import type { GenerationChoice } from '../../../ts/protocol/generation-defaults.js'
 import type { InferenceService } from '../../../ts/service/types.js'
+import { generationDefaults, samplingValues } from '../../../ts/surfaces/generation-defaults.js'
 import { createLogger } from '../../../ts/telemetry/logger.js'
 import { Telemetry } from '../../../ts/telemetry/telemetry.js'
 import { fakeInfo, FakeService, fakeStats, fakeText } from './fake-service.js'
@@ -45,6 +47,10 @@ export interface TestApi extends OpenedApi {
 export interface TestOptions extends Partial<ListenOptions> {
   /** As `--strict-fields`. */
   readonly strictFields?: boolean
+  /** As `--trust-request-templates`. */
+  readonly trustRequestTemplates?: boolean
+  /** As `--generation-defaults`. */
+  readonly generationChoice?: GenerationChoice
 }
 
 /** As a server without keys. */
@@ -66,22 +72,25 @@ export async function openTestApi(
 export async function openApiOver(
   service: InferenceService,
   engine: Pick<Engine, 'info' | 'text'>,
-  { strictFields = false, ...options }: TestOptions = {},
+  { strictFields = false, trustRequestTemplates = false, generationChoice = 'model', ...options }: TestOptions = {},
   auth: AccessControl = openToAll(),
 ): Promise<OpenedApi> {
   const log: string[] = []
+  const generation = generationDefaults(generationChoice, engine.info.defaults, null, service.modelContext)
   const telemetry = new Telemetry(info, { service, stats: () => fakeStats })
   const http = await openHttpApi(
     {
       service,
       telemetry,
       auth,
-      engine,
+      engine: { info: { ...engine.info, defaults: samplingValues(generation.api) }, text: engine.text },
+      generation,
       log: createLogger('debug', (line) => log.push(line)),
       models: info.models,
       startedAtS: 1,
       version: info.version,
       strictFields,
+      trustRequestTemplates,
     },
     {
       host: '127.0.0.1',

@@ -10,8 +10,9 @@ export async function openSimulatedApi(
   t: { teardown: (close: () => Promise<void>) => void },
   options: Parameters<typeof simulatedService>[1] = {},
   auth?: AccessControl,
+  engineOptions: Parameters<typeof simulatedService>[0] = {},
 ): Promise<SimulatedApi> {
-  const { service, engine, clock, close } = simulatedService({ slots: { hbm: 256, dram: 256, ssd: 512 } }, options)
+  const { service, engine, clock, close } = simulatedService({ slots: { hbm: 256, dram: 256, ssd: 512 }, ...engineOptions }, options)
   const api = await openApiOver(service, engine, { maxBodyBytes: 2 ** 20 }, auth)
   t.teardown(async () => {
     await api.close()

@@ -8,8 +8,8 @@ import type { Terminal } from '../../../ts/cli/terminal.js'
 
 export class FakeTerminal implements Terminal {
   readonly input = new PassThrough()
-  readonly isInteractive = false
   readonly showsProgress = false
+  readonly columns = (): number => 80
   stdout = ''
   stderr = ''
   readonly #events = new EventEmitter()
@@ -18,6 +18,8 @@ export class FakeTerminal implements Terminal {
     readonly env: Readonly<Record<string, string>> = {},
     /** How `serve` comes by its engine. @default as usual */
     readonly open?: OpenEngine,
+    /** A person types, key by key: `input` gets what the keys send. */
+    readonly isInteractive = false,
   ) {}
 
   readonly out = (text: string): void => {

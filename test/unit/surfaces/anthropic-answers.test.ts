@@ -32,7 +32,7 @@ test('a text is a message with one block, an end and a usage whose parts are the
   const body = MessageResponse.parse(await response.json())
   t.regex(body.id, /^msg_[0-9a-f]{32}$/)
   t.like(body, { type: 'message', role: 'assistant', model: 'fake-model', stop_reason: 'end_turn', stop_sequence: null })
-  t.deepEqual(body.content, [{ type: 'text', text: 'Hello you', citations: null }])
+  t.deepEqual(body.content, [{ type: 'text', text: 'Hello you' }])
   t.deepEqual(body.usage, {
     input_tokens: 12,
     cache_creation_input_tokens: 0,
@@ -73,7 +73,7 @@ test('the events of a text come in order: a start with type, role, no content an
   })
   t.deepEqual(start?.type === 'message_start' && start.message.content, [])
   t.is(start?.type === 'message_start' && start.message.usage.input_tokens, 100)
-  t.deepEqual(blockStart, { type: 'content_block_start', index: 0, content_block: { type: 'text', text: '', citations: null } })
+  t.deepEqual(blockStart, { type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } })
   t.deepEqual(first, { type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'Hello' } })
   t.deepEqual(second, { type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: ' you' } })
   t.deepEqual(stop, { type: 'content_block_stop', index: 0 })
@@ -106,7 +106,7 @@ test('thinking, text and calls are blocks of their own, numbered from 0, and one
   const starts = events.flatMap((event) => (event.type === 'content_block_start' ? [[event.index, event.content_block]] : []))
   t.deepEqual(starts as unknown[], [
     [0, { type: 'thinking', thinking: '', signature: '' }],
-    [1, { type: 'text', text: '', citations: null }],
+    [1, { type: 'text', text: '' }],
     [2, { type: 'tool_use', id: 'call_1', name: 'weather', input: {} }],
     [3, { type: 'tool_use', id: 'call_2', name: 'now', input: {} }],
   ])

@@ -237,11 +237,36 @@ test('tools of a server, its containers and connectors are refused by name', asy
   t.regex((await refused(api, { container: 'container_1' })).message, /^container: /)
 })
 
-test('a last message of the assistant is refused by name, not answered as if it were whole', async (t) => {
+test('a last message of the assistant is the beginning of the answer', async (t) => {
   const api = await open(t)
-  const { status, message } = await refused(api, { messages: [USER, { role: 'assistant', content: 'Once upon' }] })
-  t.is(status, 400)
-  t.regex(message, /^messages\.1\.role: .*does not continue a message/)
+  const ended = async (content: unknown) => (await asked(api, { messages: [USER, { role: 'assistant', content }] })).prompt
+  for (const content of ['Once upon', [{ type: 'text', text: 'Once ' }, { type: 'text', text: 'upon' }]]) {
+    t.like(await ended(content), { kind: 'chat', ending: 'open' })
+  }
+  t.like(await ended([{ type: 'thinking', thinking: 'Hm', signature: '' }, { type: 'text', text: 'So' }]), { ending: 'open' })
+  for (const nothing of ['', []]) {
+    const prompt = await ended(nothing)
+    t.deepEqual(prompt.kind === 'chat' && [prompt.messages.length, prompt.ending], [1, undefined])
+  }
+})
+
+test('a beginning that Anthropic refuses is refused in its words', async (t) => {
+  const api = await open(t)
+  const of = (content: unknown, rest: object = {}) => refused(api, { messages: [USER, { role: 'assistant', content }], ...rest })
+  const use = { type: 'tool_use', id: 'a', name: 'f', input: {} }
+  const format = { type: 'json_schema', schema: { type: 'object' } }
+  const cases: ReadonlyArray<readonly [{ status: number; message: string }, RegExp]> = [
+    [await of('Once '), /^messages\.1\.content: Final assistant content cannot end with trailing whitespace/],
+    [await of([{ type: 'text', text: 'Once\n' }]), /^messages\.1\.content: .*trailing whitespace/],
+    [await of([{ type: 'thinking', thinking: 'Hm', signature: '' }]), /^messages\.1\.content: The final block .* cannot be thinking/],
+    [await of([use]), /^messages\.1\.content: .*tool_use/],
+    [await of('Once', { thinking: { type: 'enabled', budget_tokens: 1024 } }), /^thinking: /],
+    [await of('Once', { output_config: { format } }), /^output_config\.format: /],
+  ]
+  for (const [{ status, message }, said] of cases) {
+    t.is(status, 400)
+    t.regex(message, said)
+  }
 })
 
 test('each field has its bounds, and the error names the field', async (t) => {

@@ -127,6 +127,18 @@ test('reasoning, text and calls are items in the order of the answer', async (t)
   t.deepEqual(comparable((last as { response: ResponseBody }).response), comparable(await whole(api)))
 })
 
+test('a reader that knows no delta of reasoning has its text with the part and with the item', async (t) => {
+  const api = await open(t)
+  api.service.answer = () => [reasoning('Which '), reasoning('city?'), delta('Rome.'), done()]
+  const events = await streamed(api)
+  const parts = events.flatMap((event) => (event.type === 'response.content_part.done' ? [event.part.text] : []))
+  t.deepEqual(parts, ['Which city?', 'Rome.'])
+  const [item] = events.flatMap((event) => (event.type === 'response.output_item.done' ? [event.item] : []))
+  t.deepEqual(item?.type === 'reasoning' && item.content, [{ type: 'reasoning_text', text: 'Which city?' }])
+  const told = events.filter(({ type }) => type.startsWith('response.reasoning')).map(({ type }) => type)
+  t.deepEqual([...new Set(told)], ['response.reasoning_text.delta', 'response.reasoning_text.done'], 'one name each: readers of both would show every word twice')
+})
+
 test('an answer that was cut off is incomplete, and so is its last item', async (t) => {
   const api = await open(t)
   api.service.answer = () => [reasoning('Hm.'), delta('Once upon'), done({ finish: 'length' })]

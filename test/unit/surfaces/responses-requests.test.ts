@@ -117,20 +117,49 @@ test('tools and the choice among them', async (t) => {
   const weather = { name: 'weather', description: 'Looks outside.', parameters: { type: 'object' }, strict: true }
   const now = { name: 'now', parameters: null, strict: false }
   const allowed = (mode: string) => ({ type: 'allowed_tools', mode, tools: [{ type: 'function', name: 'now' }] })
-  const cases: ReadonlyArray<readonly [unknown, unknown, readonly unknown[]]> = [
-    [undefined, 'auto', [weather, now]],
-    ['none', 'none', [weather, now]],
-    ['required', 'required', [weather, now]],
-    [{ type: 'function', name: 'now' }, { name: 'now' }, [weather, now]],
-    [allowed('auto'), 'auto', [now]],
-    [allowed('required'), 'required', [now]],
+  const cases: ReadonlyArray<readonly [unknown, unknown, object?]> = [
+    [undefined, 'auto'],
+    ['none', 'none'],
+    ['required', 'required'],
+    [{ type: 'function', name: 'now' }, { name: 'now' }],
+    [allowed('auto'), 'auto', { allowed: ['now'] }],
+    [allowed('required'), 'required', { allowed: ['now'] }],
   ]
-  for (const [tool_choice, choice, definitions] of cases) {
+  for (const [tool_choice, choice, more = {}] of cases) {
     const { tools } = await asked(api, { tools: [TOOL, other], tool_choice })
-    t.deepEqual(tools as unknown, { definitions, choice, parallel: true }, JSON.stringify(tool_choice))
+    t.deepEqual(tools as unknown, { definitions: [weather, now], choice, parallel: true, ...more }, JSON.stringify(tool_choice))
   }
   t.is((await asked(api, { tools: [TOOL], parallel_tool_calls: false })).tools?.parallel, false)
   t.is((await asked(api, { tools: [], tool_choice: 'auto' })).tools, undefined)
+})
+
+test('a custom tool is a strict function of one text, which its grammar holds', async (t) => {
+  const api = await open(t)
+  const inputOf = async (format: unknown) => {
+    const { tools } = await asked(api, { tools: [{ type: 'custom', name: 'edit', description: 'Edits.', format }] })
+    const [definition] = tools?.definitions ?? []
+    t.like(definition, { name: 'edit', description: 'Edits.', strict: true, parameters: { required: ['input'], additionalProperties: false } })
+    return (definition?.parameters as { properties: { input: unknown } }).properties.input
+  }
+  const grammar = (syntax: string, definition: string) => ({ type: 'grammar', syntax, definition })
+  for (const free of [undefined, null, { type: 'text' }]) t.deepEqual(await inputOf(free), { type: 'string' })
+  for (const same of ['a|b\\$', '^a|b\\$$', '\\Aa|b\\$\\z']) t.deepEqual(await inputOf(grammar('regex', same)), { type: 'string', pattern: '^(?:a|b\\$)$' })
+  t.deepEqual(await inputOf(grammar('lark', 'start: "a" | "b"\n')), {
+    type: 'string',
+    description: 'A text of this grammar, in Lark\'s notation:\nstart: "a" | "b"',
+    pattern: '^(?:(?:a|b))$',
+  })
+  for (const [format, param, part] of [
+    [grammar('lark', 'start: "(" start ")"'), 'tools.0.format.definition', 'line 1: "start" comes back to itself'],
+    [grammar('regex', 'a'.repeat(20_000)), 'tools.0.format.definition', 'the limit is 16384'],
+    [grammar('lark', ''), 'tools.0.format.definition', ''],
+    [grammar('gbnf', 'root ::= "a"'), 'tools.0.format.syntax', ''],
+  ] as const) {
+    const response = await api.post(RESPONSES, { ...HELLO, tools: [{ type: 'custom', name: 'edit', format }] })
+    const { error } = (await response.clone().json()) as { error: { message: string } }
+    t.deepEqual(await errorOf(response), { status: 400, code: 'invalid_value', param })
+    t.true(error.message.includes(part), error.message)
+  }
 })
 
 test('a format of the text is a constraint', async (t) => {
@@ -189,7 +218,7 @@ test('what the answer would differ by is refused by name', async (t) => {
     [{ tools: [{ type: 'file_search', vector_store_ids: [] }] }, 'tools.0.type'],
     [{ tools: [{ type: 'mcp', server_label: 'a' }] }, 'tools.0.type'],
     [{ tools: [{ type: 'local_shell' }] }, 'tools.0.type'],
-    [{ tools: [{ type: 'custom', name: 'f', format: { type: 'grammar', syntax: 'lark', definition: 'start: "a"' } }] }, 'tools.0.format.type'],
+    [{ tools: [{ type: 'custom', name: 'f', format: { type: 'music' } }] }, 'tools.0.format.type'],
     [{ tools: [TOOL], tool_choice: { type: 'web_search_preview' } }, 'tool_choice.type'],
     [{ background: true }, 'background'],
     [{ conversation: 'conv_1' }, 'conversation'],

@@ -12,6 +12,7 @@ export const cacheStatus: Handler = (_, { service }) => {
       name: tier.name,
       medium: tier.medium,
       capacity_bytes: tier.capacityBytes,
+      committed_bytes: tier.committedBytes,
       used_bytes: tier.usedBytes,
       capacity_blocks: tier.capacityBlocks,
       blocks: { total: tier.blocks.total, running: tier.blocks.running, cached: tier.blocks.waiting + tier.blocks.resting },

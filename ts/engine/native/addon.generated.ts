@@ -15,6 +15,8 @@ export interface BindingChat {
   ending: 'answer' | 'open' | 'closed'
   /** Since 1970. */
   dateSeconds: number
+  /** In the place of the model's own. */
+  template?: string
 }
 
 /** Opaque: what a source was compiled to. */
@@ -49,6 +51,8 @@ export interface BindingEngine {
   submit(words: Uint32Array): void
   /** Packed transfers. */
   transfer(words: Uint32Array): void
+  /** Asks for the memory of the first `slots` of a tier; answered by events where there are not as many yet. */
+  grow(tier: 'hbm' | 'dram', slots: number): void
   /** Moves packed events into `into`; returns the length moved, or needed if that is more. Works after `close` too. */
   takeEvents(into: Uint8Array): number
   stats(): BindingStats
@@ -58,8 +62,11 @@ export interface BindingEngine {
   encodeChat(chat: BindingChat, mostTokens?: number | undefined | null): Promise<BindingPrompt>
   /** A promise of a `BindingPrompt`. More tokens than `most_tokens` are refused. */
   encodePrompt(text: string, mostTokens?: number | undefined | null): Promise<BindingPrompt>
-  /** A promise of a `BindingPrompt`. More tokens than `most_tokens` are refused. */
-  tokenize(text: string, addSpecial: boolean, mostTokens?: number | undefined | null): Promise<BindingPrompt>
+  /**
+  * A promise of a `BindingPrompt`. `add_special`: it begins as the tokenizer begins texts; `parse_special`: names of
+  * special tokens in it are these tokens. More tokens than `most_tokens` are refused.
+  */
+  tokenize(text: string, addSpecial: boolean, parseSpecial: boolean, mostTokens?: number | undefined | null): Promise<BindingPrompt>
   decode(tokens: Uint32Array): Promise<string>
   tokenBytes(token: number): Uint8Array
   root(tenant: string, cacheSalt: string): Uint8Array
@@ -80,6 +87,9 @@ export interface BindingInfo {
   hostSlotBytes: number
   hbmSlots: number
   dramSlots: number
+  /** Of these slots, those whose memory is there; the others come with `grow`. */
+  hbmCommitted: number
+  dramCommitted: number
   ssdSlots: number
   dramStagingOnly: boolean
   ioEngine: string
@@ -94,6 +104,7 @@ export interface BindingInfo {
   repetitionPenalty?: number
   hasChatTemplate: boolean
   templateError?: string
+  tokenizerGuess?: string
   outputFormat: string
 }
 
@@ -148,6 +159,10 @@ export interface BindingPrompt {
   systemTokens: number
   /** The answer begins inside of its reasoning. */
   startsInReasoning: boolean
+  /** The last so many tokens are the message that the answer goes on with. */
+  prefill: number
+  /** They end inside of reasoning. */
+  prefillInReasoning: boolean
   /** Begin and end, by turns, of the tokens of answers whose reasoning is not in the prompt. */
   withoutReasoning: Array<number>
   /** Only of a prompt with more tokens than were asked for: it has at least so many. */
@@ -191,9 +206,18 @@ export interface BindingSequence {
   stop: Array<string>
   stopTokens: Array<number>
   ignoreEos: boolean
+  includeStop: boolean
+  minTokens: number
+  /** Tokens of words that must not come, one word after another, and the length of each. */
+  badWordTokens: Uint32Array
+  badWordLengths: Uint32Array
   maxTokens: number
+  /** Absent: the prompt's tokens get no log probabilities. */
+  promptLogprobs?: number
   /** Absent: the answer is content. */
   output?: BindingOutput
+  /** The last so many tokens are the message that the answer goes on with. */
+  prefill: number
 }
 
 export interface BindingStats {

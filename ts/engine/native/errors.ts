@@ -37,6 +37,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   kv_no_space: 'give a smaller --ssd-bytes, 0 to turn the tier off, or another disk with --ssd-path',
   kv_io: '--data-dir and --ssd-path say where the server writes',
   kv_memory: 'give a smaller --dram-bytes or --hbm-bytes',
+  memory_low: 'free some, raise the bound of the control group, or give a smaller --model',
   model_memory: 'give a smaller --hbm-bytes or --dram-bytes, or a smaller --model',
   model_io: '--model says where the model is',
 }

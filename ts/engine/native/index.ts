@@ -12,7 +12,7 @@ import type {
   StepReply,
   Transfer,
 } from '../types.js'
-import { perSlotTier } from '../../protocol/tiers.js'
+import { type MemoryTierName, perMemoryTier, perSlotTier } from '../../protocol/tiers.js'
 import { loadAddon } from './addon.js'
 import { usableDefaults } from './defaults.js'
 import type { BindingEngine, BindingInfo, BindingOpenOptions, BindingOutput, BindingSequence } from './addon.generated.js'
@@ -76,6 +76,10 @@ export class NativeEngine implements Engine {
     this.#call(() => this.#binding.transfer(this.#writer.transfers(transfers)))
   }
 
+  grow(tier: MemoryTierName, slots: number): void {
+    this.#call(() => this.#binding.grow(tier, slots))
+  }
+
   stats(): EngineStats {
     return this.#call(() => this.#binding.stats())
   }
@@ -136,12 +140,13 @@ function engineInfo(native: BindingInfo): EngineInfo {
     ...same,
     kind: 'native',
     slots: perSlotTier(tier => native[`${tier}Slots`]),
+    committed: perMemoryTier(tier => native[`${tier}Committed`]),
     defaults: usableDefaults({ temperature, topP, topK, minP, repetitionPenalty }),
   }
 }
 
 function nativeSequence(spec: SequenceSpec): BindingSequence {
-  const { sampling } = spec
+  const { sampling, badWords = [] } = spec
   return {
     sequence: spec.sequence,
     tokens: spec.tokens,
@@ -161,8 +166,14 @@ function nativeSequence(spec: SequenceSpec): BindingSequence {
     stop: [...spec.stop],
     stopTokens: [...spec.stopTokens],
     ignoreEos: spec.ignoreEos,
+    includeStop: spec.includeStop ?? false,
+    minTokens: spec.minTokens ?? 0,
+    badWordTokens: Uint32Array.from(badWords.flat()),
+    badWordLengths: Uint32Array.from(badWords, word => word.length),
     maxTokens: spec.maxTokens,
+    ...(spec.promptLogprobs === undefined ? {} : { promptLogprobs: spec.promptLogprobs }),
     ...(spec.output === undefined ? {} : { output: nativeOutput(spec.output) }),
+    prefill: spec.prefill ?? 0,
   }
 }
 

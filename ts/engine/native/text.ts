@@ -25,13 +25,14 @@ function nativeTool({ name, description, parameters }: ToolText): BindingTool {
   }
 }
 
-function nativeChat({ messages, tools, templateArguments, ending = 'answer' }: ChatText, date: string): BindingChat {
+function nativeChat({ messages, tools, templateArguments, ending = 'answer', template }: ChatText, date: string): BindingChat {
   return {
     messages: messages.map(nativeMessage),
     ...(tools === undefined ? {} : { tools: tools.map(nativeTool) }),
     ...(templateArguments === undefined ? {} : { templateArguments: jsonText(templateArguments) }),
     ending,
     dateSeconds: Date.parse(date) / 1000,
+    ...(template === undefined ? {} : { template }),
   }
 }
 
@@ -51,9 +52,10 @@ async function translated<T>(promise: Promise<T>): Promise<T> {
 }
 
 async function within(mostTokens: number | undefined, promise: Promise<BindingPrompt>): Promise<EncodedPrompt> {
-  const { tokens, systemTokens, startsInReasoning, withoutReasoning, atLeast } = await translated(promise)
+  const { tokens, systemTokens, startsInReasoning, withoutReasoning, prefill, prefillInReasoning, atLeast } = await translated(promise)
   if (atLeast !== undefined) throw new PromptTooLong(atLeast, mostTokens ?? 0)
-  return { tokens, systemTokens, startsInReasoning, withoutReasoning: pairs(withoutReasoning) }
+  const begun = prefill === 0 ? {} : { prefill: { tokens: prefill, inReasoning: prefillInReasoning } }
+  return { tokens, systemTokens, startsInReasoning, withoutReasoning: pairs(withoutReasoning), ...begun }
 }
 
 export class NativeText implements EngineText {
@@ -71,8 +73,8 @@ export class NativeText implements EngineText {
     return (await within(mostTokens, this.#binding.encodePrompt(text, mostTokens))).tokens
   }
 
-  async tokenize(text: string, addSpecialTokens: boolean, mostTokens?: number): Promise<Uint32Array> {
-    return (await within(mostTokens, this.#binding.tokenize(text, addSpecialTokens, mostTokens))).tokens
+  async tokenize(text: string, addSpecialTokens: boolean, mostTokens?: number, parseSpecial = false): Promise<Uint32Array> {
+    return (await within(mostTokens, this.#binding.tokenize(text, addSpecialTokens, parseSpecial, mostTokens))).tokens
   }
 
   decode(tokens: Uint32Array): Promise<string> {

@@ -62,6 +62,16 @@ export type EngineEvent =
   | ({ readonly kind: 'step' } & StepReply)
   | ({ readonly kind: 'transfer' } & TransferDone)
   | { readonly kind: 'failed'; readonly code: string; readonly message: string }
+  | ({ readonly kind: 'memory' } & MemoryCommitted)
+
+export interface MemoryCommitted {
+  readonly tier: MemoryTier
+  readonly slots: number
+  readonly refused: Reason | undefined
+}
+
+const MEMORY_TIER = ['hbm', 'dram'] as const
+export type MemoryTier = (typeof MEMORY_TIER)[number]
 
 export interface StepReply {
   readonly step: number
@@ -76,6 +86,7 @@ export interface RowResult {
   readonly status: RowStatus
   readonly sampled: Sampled | undefined
   readonly parts: ReadonlyArray<OutputPart>
+  readonly scored: ReadonlyArray<Scored>
   readonly filled: ReadonlyArray<FilledBlock>
   readonly finished: Finished | undefined
 }
@@ -92,6 +103,12 @@ export type RowStatus = (typeof ROW_STATUS)[number]
 export interface Sampled {
   readonly token: number
   readonly logprob: number | undefined
+  readonly top: ReadonlyArray<readonly [number, number]>
+}
+
+export interface Scored {
+  readonly logprob: number
+  readonly rank: number
   readonly top: ReadonlyArray<readonly [number, number]>
 }
 
@@ -237,9 +254,23 @@ export function readEngineEvent(from: WordReader): EngineEvent {
       const message = from.text()
       return { kind: 'failed', code, message }
     }
+    case 3:
+      return { kind: 'memory', ...readMemoryCommitted(from) }
     default:
       throw new Error(`The wire has no EngineEvent of number ${kind}.`)
   }
+}
+
+function readMemoryCommitted(from: WordReader): MemoryCommitted {
+  const flags = from.word()
+  const tier = readMemoryTier(from)
+  const slots = from.word()
+  const refused = flags & 1 ? readReason(from) : undefined
+  return { tier, slots, refused }
+}
+
+function readMemoryTier(from: WordReader): MemoryTier {
+  return from.choice(MEMORY_TIER)
 }
 
 function readStepReply(from: WordReader): StepReply {
@@ -257,9 +288,10 @@ function readRowResult(from: WordReader): RowResult {
   const status = readRowStatus(from)
   const sampled = flags & 1 ? readSampled(from) : undefined
   const parts = from.list(readOutputPart)
+  const scored = from.list(readScored)
   const filled = from.list(readFilledBlock)
   const finished = flags & 2 ? readFinished(from) : undefined
-  return { sequence, status, sampled, parts, filled, finished }
+  return { sequence, status, sampled, parts, scored, filled, finished }
 }
 
 function readOutputPart(from: WordReader): OutputPart {
@@ -290,6 +322,13 @@ function readSampled(from: WordReader): Sampled {
   const logprob = flags & 1 ? from.float() : undefined
   const top = from.list((from) => [from.word(), from.float()] as const)
   return { token, logprob, top }
+}
+
+function readScored(from: WordReader): Scored {
+  const logprob = from.float()
+  const rank = from.word()
+  const top = from.list((from) => [from.word(), from.float()] as const)
+  return { logprob, rank, top }
 }
 
 function readFilledBlock(from: WordReader): FilledBlock {

@@ -1,7 +1,7 @@
 // The packed form in which plans and transfers go to Rust and events come back: little-endian 32-bit words.
 // `crates/engine/wire.json` describes it; here is only what it means where the two sides name things in their own way.
 
-import type { EngineEvent, FinishReason, OutputPart, RowResult, StepPlan, Transfer, TransferDone } from '../types.js'
+import type { EngineEvent, FinishReason, MemoryCommitted, OutputPart, RowResult, StepPlan, Transfer, TransferDone } from '../types.js'
 import { readEngineEvent, writeStepPlan, writeTransfer } from './wire.generated.js'
 import type * as packed from './wire.generated.js'
 import { WordReader, WordWriter } from './words.js'
@@ -32,7 +32,13 @@ export function readEvents(bytes: Buffer): EngineEvent[] {
 
 function engineEvent(event: packed.EngineEvent): EngineEvent {
   if (event.kind === 'step') return { ...event, rows: event.rows.map(rowResult) }
+  if (event.kind === 'memory') return memoryCommitted(event)
   return event.kind === 'transfer' ? transferDone(event) : event
+}
+
+function memoryCommitted({ tier, slots, refused }: packed.MemoryCommitted): MemoryCommitted {
+  const committed = { kind: 'memory', tier, slots } as const
+  return refused === undefined ? committed : { ...committed, error: refused.code, detail: refused.detail }
 }
 
 function transferDone({ id, bytes, ms, error }: packed.TransferDone): TransferDone {
@@ -41,13 +47,14 @@ function transferDone({ id, bytes, ms, error }: packed.TransferDone): TransferDo
 }
 
 /** Written field by field: spreading objects would take longer than all the rest. */
-function rowResult({ sequence, status, parts, filled, sampled, finished }: packed.RowResult): RowResult {
+function rowResult({ sequence, status, parts, scored, filled, sampled, finished }: packed.RowResult): RowResult {
   const result: { -readonly [Field in keyof RowResult]: RowResult[Field] } = { sequence, status, parts: parts.length === 0 ? NO_PARTS : parts.map(outputPart), filled }
   if (sampled !== undefined) {
     const { token, logprob, top } = sampled
     result.token = token
     if (logprob !== undefined) result.logprob = { token, logprob, top }
   }
+  if (scored.length > 0) result.scored = scored
   return finished === undefined ? result : Object.assign(result, ending(finished))
 }
 

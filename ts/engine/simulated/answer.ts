@@ -24,6 +24,8 @@ export class Answer {
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true })
   readonly #reader: OutputReader
   readonly #tokens: number[] = []
+  /** Of the tokens, those of the prompt. */
+  readonly #prefill: number
   #text = ''
   #shown = 0
   #reasoningTokens = 0
@@ -33,6 +35,20 @@ export class Answer {
   constructor(spec: SequenceSpec) {
     this.#spec = spec
     this.#reader = new OutputReader(spec.output)
+    const begun = spec.tokens.subarray(spec.tokens.length - (spec.prefill ?? 0))
+    for (const token of begun) this.#goOnFrom(token)
+    if (begun.length > 0) this.#reader.settle()
+    this.#prefill = begun.length
+  }
+
+  /** A token of the message that the answer goes on with: it is read, counted as inside, and not shown. */
+  #goOnFrom(token: number): void {
+    this.#tokens.push(token)
+    const wasReasoning = this.#reader.inReasoning
+    this.#text += this.#decoder.decode(bytesOf(token), { stream: true })
+    const parts: OutputPart[] = []
+    this.#show(this.#text.length, parts)
+    this.#countReasoning(wasReasoning, parts)
   }
 
   add(token: number): AnswerStep {
@@ -45,7 +61,7 @@ export class Answer {
     const stop = this.#take(this.#decoder.decode(bytesOf(token), { stream: true }), parts)
     this.#countReasoning(wasReasoning, parts)
     if (stop !== null) return this.#ended(parts, true, 'stop', stop)
-    if (this.#tokens.length === maxTokens) return this.#ended(parts, true, 'length', null)
+    if (this.#tokens.length - this.#prefill === maxTokens) return this.#ended(parts, true, 'length', null)
     return { parts: merged(parts), isCounted: true, end: null }
   }
 
@@ -59,7 +75,7 @@ export class Answer {
       }
       const stop = this.#findStop()
       if (stop !== null) {
-        this.#text = this.#text.slice(0, this.#text.length - stop.length)
+        if (!this.#spec.includeStop) this.#text = this.#text.slice(0, this.#text.length - stop.length)
         return stop
       }
       this.#show(this.#text.length - this.#heldBack(), parts)
@@ -87,8 +103,9 @@ export class Answer {
     this.#shown = Math.max(this.#shown, to)
   }
 
-  /** The longest stop string that the text ends with; all of it is behind what was shown. */
+  /** The longest stop string that the text ends with; all of it is behind what was shown. None while the answer is short. */
   #findStop(): string | null {
+    if (this.#tokens.length - this.#prefill <= (this.#spec.minTokens ?? 0)) return null
     const ends = this.#spec.stop.filter(stop => this.#text.endsWith(stop) && this.#text.length - stop.length >= this.#shown)
     return ends.toSorted((a, b) => b.length - a.length)[0] ?? null
   }

@@ -8,6 +8,7 @@ import {
   type EngineFailed,
   type EngineInfo,
   type EngineStats,
+  type MemoryTierName,
   type PlanRow,
   type RowResult,
   type SequenceSpec,
@@ -16,10 +17,12 @@ import {
 } from '../types.js'
 import { EngineError } from '../../protocol/errors.js'
 import type { AnswerEnd } from './answer.js'
+import { bannedNow } from './bans.js'
 import { computeRows, type SlotContent } from './content.js'
 import { ContractViolation } from './hazards.js'
+import { committedAtStart, TierMemory } from './memory.js'
 import { simulatedOptions, type SimulatedOptions } from './options.js'
-import { logprobOf, sampleToken } from './sampler.js'
+import { logprobOf, sampleToken, scoresOf } from './sampler.js'
 import { SimulatedSequence } from './sequence.js'
 import { blockSizes } from './slots.js'
 import { SimulatedText } from './text.js'
@@ -40,6 +43,7 @@ export class SimulatedEngine implements Engine {
   #listener: ((events: readonly EngineEvent[]) => void) | null = null
   readonly #options: SimulatedOptions
   readonly #transfers: Transfers
+  readonly #memory: TierMemory
   readonly #sequences = new Map<number, SimulatedSequence>()
   readonly #work: Work[] = []
   #isComputing = false
@@ -54,6 +58,7 @@ export class SimulatedEngine implements Engine {
     this.#options = simulatedOptions(given)
     this.info = infoOf(this.#options)
     this.text = new SimulatedText(this.info.fingerprint, this.#options.recorded !== null)
+    this.#memory = new TierMemory(this.#options.memory, this.info.slots, this.#options.clock, told => this.#emit(told))
     this.#transfers = new Transfers(this.#options, this.info.blockBytes, done => this.#emit(done))
   }
 
@@ -105,7 +110,11 @@ export class SimulatedEngine implements Engine {
     this.#lastStep = plan.step
     this.#unanswered++
     for (const sequence of plan.resets) this.#sequenceOf(sequence).planReset()
-    for (const { sequence, index, slot } of plan.tables) this.#sequenceOf(sequence).plannedTable[index] = slot
+    for (const { sequence, index, slot } of plan.tables) {
+      this.#memory.check('hbm', slot)
+      this.#sequenceOf(sequence).plannedTable[index] = slot
+    }
+    for (const { dramSlot } of plan.saves) this.#memory.check('dram', dramSlot)
     const ends = plan.rows.map(row => this.#announce(row))
     this.#work.push({ plan, ends })
     this.#computeNext()
@@ -115,6 +124,7 @@ export class SimulatedEngine implements Engine {
     this.#checkAlive()
     if (this.#isClosed) throw new ContractViolation('the engine is closed')
     for (const transfer of transfers) {
+      this.#memory.checkNamed(transfer)
       if (transfer.kind !== 'copy') {
         this.#transfers.start(transfer)
         continue
@@ -123,6 +133,11 @@ export class SimulatedEngine implements Engine {
       this.#work.push({ copy: transfer, ends: [use.read(transfer.fromHbmSlot, 'copy'), use.write(transfer.toHbmSlot, 'copy')] })
     }
     this.#computeNext()
+  }
+
+  grow(tier: MemoryTierName, slots: number): void {
+    this.#checkAlive()
+    this.#memory.grow(tier, slots)
   }
 
   stats(): EngineStats {
@@ -280,8 +295,9 @@ export class SimulatedEngine implements Engine {
     const contents = slots.map(slot => this.#transfers.hbm[slot as number] as SlotContent)
     const state = computeRows(contents, from - hidden, to - hidden, position => sequence.tokens[position + hidden] as number)
     const filled = sequence.fill(from, to)
-    if (!sample) return { ...nothing, status: 'ok', filled }
-    return { ...this.#sample(sequence, state, to), status: 'ok', filled, sequence: id }
+    const scored = scoresOf(sequence.spec, from, to)
+    const computed = { ...nothing, status: 'ok', filled, ...(scored.length > 0 ? { scored } : {}) } as const
+    return sample ? { ...computed, ...this.#sample(sequence, state, to) } : computed
   }
 
   #late(sequence: SimulatedSequence, nothing: Omit<RowResult, 'status'>): RowResult {
@@ -293,9 +309,12 @@ export class SimulatedEngine implements Engine {
   #sample(sequence: SimulatedSequence, state: number, computed: number): Pick<RowResult, 'parts'> & Partial<RowResult> {
     const { sampling, ignoreEos } = sequence.spec
     const allowed = sequence.constraint?.allowed(sequence.answered)?.filter(token => !ignoreEos || token !== TURN_END) ?? null
+    const banned = bannedNow(sequence.spec, () => sequence.answered)
     if (sequence.constraint) this.#totals.masks++
-    if (allowed?.length === 0) return { parts: [], ...this.#finish(sequence, sequence.answer.endHere('none_allowed'), computed) }
-    const token = this.#options.recorded?.(sequence.spec, computed) ?? sampleToken(state, sampling, computed, ignoreEos, allowed)
+    const recorded = allowed?.length === 0 ? undefined : this.#options.recorded?.(sequence.spec, computed)
+    const isTaken = recorded !== undefined && !banned.has(recorded)
+    const token = isTaken ? recorded : sampleToken(state, sampling, computed, { ignoreEos, banned, allowed })
+    if (token === null) return { parts: [], ...this.#finish(sequence, sequence.answer.endHere('none_allowed'), computed) }
     const { parts, isCounted, end } = sequence.answer.add(token)
     if (isCounted) sequence.tokens.push(token)
     const logprob = sampling.logprobs === null || !isCounted ? {} : { logprob: logprobOf(token, sampling.logprobs) }
@@ -332,6 +351,7 @@ function infoOf(options: SimulatedOptions): EngineInfo {
     hostSlotBytes,
     slots,
     dramStagingOnly: options.dramStagingOnly,
+    committed: committedAtStart(slots, options.memory),
     ioEngine: slots.ssd > 0 ? 'simulated' : 'none',
     maxBatchTokens: options.maxBatchTokens,
     fingerprint: Buffer.from(`simulated ${disk.id}`).toString('hex'),

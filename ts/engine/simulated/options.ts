@@ -1,7 +1,7 @@
 // How a simulated engine is made.
 
 import { systemClock, type Clock } from '../clock.js'
-import type { SequenceSpec, SlotTierName, Transfer } from '../types.js'
+import type { MemoryTierName, SequenceSpec, SlotTierName, Transfer } from '../types.js'
 import { SimulatedDisk } from './disk.js'
 import { cpu2 } from './profiles/cpu-2.js'
 import type { HardwareProfile } from './profiles/profile.js'
@@ -16,6 +16,16 @@ export interface Faults {
   readonly isLate?: (spec: SequenceSpec, index: number) => boolean
 }
 
+/** Memory of the tiers that comes as it is asked for. */
+export interface SimulatedMemory {
+  /** Slots of each tier that are there at the start, those of a step, and the time that a step takes. */
+  readonly atStart: number
+  readonly stepSlots: number
+  readonly stepMs: number
+  /** Most slots that a tier can have now. */
+  readonly most: (tier: MemoryTierName) => number
+}
+
 /** Tokens that were answered once: of the sequence, the token at this index. undefined: one is sampled. */
 export type Recorded = (spec: SequenceSpec, index: number) => number | undefined
 
@@ -24,6 +34,8 @@ export interface SimulatedOptions {
   readonly clock: Clock
   readonly slots: Readonly<Record<SlotTierName, number>>
   readonly dramStagingOnly: boolean
+  /** null: all of it is there from the start. */
+  readonly memory: SimulatedMemory | null
   readonly maxBatchTokens: number
   readonly modelContext: number
   readonly disk: SimulatedDisk
@@ -41,6 +53,7 @@ export function simulatedOptions(given: Partial<SimulatedOptions>): SimulatedOpt
     clock: systemClock,
     slots: { hbm: 256, dram: 512, ssd: 4096 },
     dramStagingOnly: false,
+    memory: null,
     maxBatchTokens: 256,
     modelContext: profile.modelContext,
     disk: new SimulatedDisk(crypto.randomUUID()),

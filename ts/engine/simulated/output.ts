@@ -42,6 +42,13 @@ export class OutputReader {
     return parts
   }
 
+  /** What has come is done with: what was held back is text, a call is over, and neither is told. */
+  settle(): void {
+    if (this.#mode !== 'reasoning') this.#mode = 'content'
+    this.#name = ''
+    this.#held = ''
+  }
+
   /** What was held back, as the text that it is. */
   finish(): OutputPart[] {
     const parts: OutputPart[] = []

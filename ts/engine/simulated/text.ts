@@ -5,7 +5,7 @@ import { BLOCK_TOKENS, type BlockKey, type ChatText, type CompiledConstraint, ty
 import { PromptTooLong } from '../too-long.js'
 import { keyedView } from '../view.js'
 import { SimulatedConstraint } from './constraint.js'
-import { bytesOf, decodeTokens, encodeChat, encodeText, TEXT_START } from './vocabulary.js'
+import { bytesOf, decodeTokens, encodeChat, encodeText, encodeWithSpecials, TEXT_START } from './vocabulary.js'
 
 function within(mostTokens: number | undefined, tokens: Uint32Array): Uint32Array {
   if (mostTokens !== undefined && tokens.length > mostTokens) throw new PromptTooLong(tokens.length, mostTokens)
@@ -46,8 +46,9 @@ export class SimulatedText implements EngineText {
     return within(mostTokens, Uint32Array.from([TEXT_START].concat(encodeText(text))))
   }
 
-  async tokenize(text: string, addSpecialTokens: boolean, mostTokens?: number): Promise<Uint32Array> {
-    return addSpecialTokens ? this.encodePrompt(text, mostTokens) : within(mostTokens, Uint32Array.from(encodeText(text)))
+  async tokenize(text: string, addSpecialTokens: boolean, mostTokens?: number, parseSpecial = false): Promise<Uint32Array> {
+    const ids = parseSpecial ? encodeWithSpecials(text) : encodeText(text)
+    return within(mostTokens, Uint32Array.from(addSpecialTokens ? [TEXT_START].concat(ids) : ids))
   }
 
   async decode(tokens: Uint32Array): Promise<string> {

@@ -2,6 +2,7 @@
 // real tokenizers), special tokens, and a ChatML-like template.
 
 import type { ChatMessageText, ChatText, EncodedPrompt, TokenRange } from '../types.js'
+import { OutputReader } from './output.js'
 
 export const TURN_START = 256
 export const TURN_END = 257
@@ -30,6 +31,12 @@ export function encodeText(text: string): number[] {
   return encodeBytes(encoder.encode(text))
 }
 
+/** The same, with names of special tokens in the text as these tokens. */
+export function encodeWithSpecials(text: string): number[] {
+  const names = new Map([...specialText].map(([id, name]) => [name, id]))
+  return text.split(/(<\|[a-z_]+\|>)/).flatMap(part => names.get(part) ?? encodeText(part))
+}
+
 function encodeBytes(bytes: Uint8Array): number[] {
   const ids: number[] = []
   for (let at = 0; at < bytes.length; ) {
@@ -55,10 +62,11 @@ export function decodeTokens(tokens: Iterable<number>): string {
 
 /**
  * `<|im_start|>role\ncontent<|im_end|>\n` a message, a date where no system message leads, and the answer's beginning. Tools
- * are a message of their own in front, reasoning and calls stand around the content, in JSON as JavaScript writes it.
+ * are a message of their own in front, and so is a template that came with the request; reasoning and calls stand around the content, in JSON as JavaScript writes it.
  */
-export function encodeChat({ messages, tools = [], templateArguments = {}, ending = 'answer' }: ChatText, date: string): EncodedPrompt {
+export function encodeChat({ messages, tools = [], templateArguments = {}, ending = 'answer', template }: ChatText, date: string): EncodedPrompt {
   const prompt = new SimulatedPrompt()
+  if (template !== undefined) prompt.push({ role: 'template', content: template })
   const isLed = messages[0]?.role === 'system'
   if (tools.length > 0) prompt.push({ role: 'tools', content: JSON.stringify(tools) })
   if (Object.keys(templateArguments).length > 0) prompt.push({ role: 'arguments', content: JSON.stringify(templateArguments) })
@@ -69,12 +77,22 @@ export function encodeChat({ messages, tools = [], templateArguments = {}, endin
     if (isLed && i === 0) systemTokens = prompt.tokens.length
   })
   if (ending === 'answer') prompt.begin('assistant')
-  const { tokens, withoutReasoning } = prompt
-  return { tokens: Uint32Array.from(tokens), systemTokens, startsInReasoning: false, withoutReasoning }
+  const { tokens, withoutReasoning, openFrom } = prompt
+  const begun = openFrom === null ? {} : { prefill: { tokens: tokens.length - openFrom, inReasoning: isThinking(messages.at(-1)) } }
+  return { tokens: Uint32Array.from(tokens), systemTokens, startsInReasoning: false, withoutReasoning, ...begun }
+}
+
+/** The message has come no further than its reasoning. */
+function isThinking({ content = '', reasoning = '' }: Partial<ChatMessageText> = {}): boolean {
+  const reader = new OutputReader({ tools: [], calls: false, startsInReasoning: false })
+  reader.push(reasoning + content)
+  return reader.inReasoning
 }
 
 class SimulatedPrompt {
   readonly tokens: number[] = []
+  /** Where the message begins that the answer goes on with; null: it goes on with none. */
+  openFrom: number | null = null
   readonly withoutReasoning: TokenRange[] = []
 
   begin(role: string): void {
@@ -88,7 +106,10 @@ class SimulatedPrompt {
     const { ids, leavesReasoningOut } = bodyOf(message)
     this.#add(ids)
     if (leavesReasoningOut) this.withoutReasoning.push([from, this.tokens.length])
-    if (isOpen) return
+    if (isOpen) {
+      this.openFrom = from
+      return
+    }
     this.tokens.push(TURN_END)
     this.#add(encodeText('\n'))
   }

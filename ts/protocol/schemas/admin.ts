@@ -10,6 +10,7 @@ export const CacheStatusBody = z
         name: z.enum(TIER_NAMES),
         medium: z.string(),
         capacity_bytes: count,
+        committed_bytes: count,
         used_bytes: count,
         capacity_blocks: count,
         blocks: z.object({ total: count, running: count, cached: count }),

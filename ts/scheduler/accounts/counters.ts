@@ -46,7 +46,7 @@ export class Counters {
   /** Blocks whose save or write failed again and again, and is not tried any more. */
   readonly abandoned: Record<DownLane, number> = { save: 0, write: 0 }
   readonly reused = perTier(() => 0)
-  readonly missed = { neverSeen: 0, reasoningDropped: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 }
+  readonly missed = { neverSeen: 0, reasoningDropped: 0, promptScored: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 }
   readonly failedTransfers = new FailureCounts()
   savedMs = 0
   promptTokens = 0

@@ -11,6 +11,8 @@ export interface MissedTokens {
   readonly neverSeen: number
   /** New because an answer's reasoning, which it was generated behind, is not in the prompt. */
   readonly reasoningDropped: number
+  /** The request asks for log probabilities of its prompt, which only computing gives. */
+  readonly promptScored: number
   readonly evicted: number
   readonly damaged: number
   /** Were here, and left longer ago than is remembered; or a tier did not say in time whether it has them. */
@@ -32,7 +34,7 @@ export interface Misses {
   readonly stranded: number
 }
 
-export const NO_MISSES: Misses = { tokens: { neverSeen: 0, reasoningDropped: 0, evicted: 0, damaged: 0, unknown: 0 }, losses: [], asked: [], stranded: 0 }
+export const NO_MISSES: Misses = { tokens: { neverSeen: 0, reasoningDropped: 0, promptScored: 0, evicted: 0, damaged: 0, unknown: 0 }, losses: [], asked: [], stranded: 0 }
 
 /** A chain of blocks, of which tokens [from, to) were not found. `keys` are those of its full blocks. */
 export interface Missed {
@@ -54,11 +56,17 @@ export function joinMisses(a: Misses, b: Misses): Misses {
   const tokens = {
     neverSeen: a.tokens.neverSeen + b.tokens.neverSeen,
     reasoningDropped: a.tokens.reasoningDropped + b.tokens.reasoningDropped,
+    promptScored: a.tokens.promptScored + b.tokens.promptScored,
     evicted: a.tokens.evicted + b.tokens.evicted,
     damaged: a.tokens.damaged + b.tokens.damaged,
     unknown: a.tokens.unknown + b.tokens.unknown,
   }
   return { tokens, losses: [...a.losses, ...b.losses], asked: [...a.asked, ...b.asked], stranded: a.stranded + b.stranded }
+}
+
+/** Those of a prompt of which every token is computed because the request asks about it. */
+export function scoredPrompt(tokens: number): Misses {
+  return { ...NO_MISSES, tokens: { ...NO_MISSES.tokens, promptScored: tokens } }
 }
 
 type Memory = Pick<Directory, 'blocks' | 'ghosts'>
@@ -115,7 +123,7 @@ class MissCount {
     // Tokens that were here once come first, and new ones behind them.
     const reasoningDropped = wereThere ? 0 : overlap(to - rest, to, withoutReasoning)
     const neverSeen = wereThere ? 0 : rest - reasoningDropped
-    const tokens = { neverSeen, reasoningDropped, evicted, damaged, unknown: unknown + (wereThere ? rest : 0) }
+    const tokens = { neverSeen, reasoningDropped, promptScored: 0, evicted, damaged, unknown: unknown + (wereThere ? rest : 0) }
     return { tokens, losses: this.#losses, asked: this.#asked, stranded: this.stranded }
   }
 }

@@ -11,6 +11,7 @@ import { createPolicy } from '../../placement/registry.js'
 import { Counters } from '../accounts/counters.js'
 import { EventBus } from './events.js'
 import { Flushes } from './flushes.js'
+import { TierGrowth } from './growth.js'
 import { KeyedDesk } from './keyed-desk.js'
 import { TransferDesk } from './transfer-desk.js'
 import { CostModel } from '../costs/cost-model.js'
@@ -42,6 +43,7 @@ export interface Core {
   readonly curve: HitRateCurve
   readonly desk: TransferDesk
   readonly flushes: Flushes
+  readonly growth: TierGrowth
   /** null: there is no key-addressed tier. */
   readonly keyed: KeyedDesk | null
   readonly tiers: Tiers
@@ -56,7 +58,7 @@ const FAILED: Readonly<Partial<Record<Transfer['kind'], string>>> = {
 }
 
 export function createCore(engine: Engine, options: ServiceOptions): Core {
-  const { slots, dramStagingOnly } = engine.info
+  const { slots, committed, dramStagingOnly } = engine.info
   const keeps = !options.noReuse
   const dram = keeps && slots.dram > 0 && !dramStagingOnly
   const ssd = keeps && slots.ssd > 0 && slots.dram > 0
@@ -79,6 +81,7 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
   const { keyedTier: tier } = options
   if (tier && keeps && !dram) throw new ExitError(2, 'keyed_tier_without_dram', 'The key-addressed tier needs a dram tier, and the dram tier is off.')
   const directory = new Directory(slots, {
+    committed,
     policy: createPolicy(options.policy),
     now,
     onSsdSlotLeft: slot => events.emit('ssdSlotLeft', slot),
@@ -99,6 +102,7 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     curve: new HitRateCurve({ policy: options.policy, capacities: reachOf(directory) }),
     desk,
     flushes: new Flushes(desk),
+    growth: new TierGrowth(engine, directory.pools, options.onFault),
     keyed,
     tiers: { keeps, dram, ssd, saves: dram || ssd },
   }

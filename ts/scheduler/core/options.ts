@@ -82,6 +82,8 @@ export interface ServiceOptions {
   /** Bytes of responses that clients may name again, and milliseconds since their last use. @default 64 MiB, a day */
   readonly maxResponseBytes: number
   readonly responseTtlMs: number
+  /** Those responses outlive the service, sealed in `dataDir`, which must not be null then. @default false */
+  readonly storeResponses: boolean
   /** @default the machine's */
   readonly clock: Clock
   /** Makes conversation ids; tests replace it. @default conv_<uuid> */
@@ -135,6 +137,7 @@ export function serviceOptions(info: EngineInfo, given: Partial<ServiceOptions>)
     templateArguments: {},
     maxResponseBytes: DEFAULTS.maxResponseBytes,
     responseTtlMs: DEFAULTS.responseTtlMs,
+    storeResponses: false,
     openDatabase,
     clock: systemClock,
     newConversationId: () => `conv_${crypto.randomUUID()}`,

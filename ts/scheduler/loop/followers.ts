@@ -63,7 +63,7 @@ export class Followers {
 
   /** Whether a waiting request does better to go on waiting than to run now. */
   follows(sequence: Sequence): boolean {
-    if (!this.#core.tiers.keeps) return false
+    if (!this.#core.tiers.keeps || sequence.isScored) return false
     const known = this.#following.get(sequence)
     if (known && this.#isComing(sequence, known)) return true
     this.#following.delete(sequence)
@@ -167,8 +167,8 @@ function rowsMs(costs: CostModel, from: number, to: number): number {
   return costs.rowsMs(to - from, from)
 }
 
-function mayLead({ state, leaving, loading }: Sequence): boolean {
-  return (state === 'preparing' || state === 'running') && leaving === null && !loading.hasFailed
+function mayLead({ state, leaving, loading, isScored }: Sequence): boolean {
+  return !isScored && (state === 'preparing' || state === 'running') && leaving === null && !loading.hasFailed
 }
 
 /** They see their prompts alike, and each has all of its own. The root holds tenant and cache salt. */

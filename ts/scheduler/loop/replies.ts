@@ -42,8 +42,8 @@ export class ReplyReader {
   }
 
   #learnCosts(reply: StepReply, draft: Draft, living: ReadonlyMap<number, Sequence>): void {
-    // A row that is late may have waited, or not have been computed at all.
-    if (reply.rows.some(row => row.status === 'late')) return
+    // A row that is late may have waited, or not have been computed at all; rows that are scored take longer than others.
+    if (reply.rows.some(row => row.status === 'late' || row.scored !== undefined)) return
     let attended = 0
     let promptRows = 0
     let promptAttended = 0
@@ -63,6 +63,7 @@ export class ReplyReader {
     const now = this.#core.clock.now()
     sequence.trail.add(from < sequence.promptLength ? 'prefill' : 'decode', now - stepMs, now)
     const to = from + count
+    if (row.scored !== undefined) sequence.turn.scored(from, row.scored)
     countComputed(this.#core.directory, sequence, from, to)
     sequence.progress.advance(from, to)
     sequence.serving.settle()

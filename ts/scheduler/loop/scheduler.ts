@@ -31,6 +31,8 @@ export interface SchedulerListener extends ReleaseListener {
   finished(sequence: Sequence, row: RowResult): void
   /** The engine can do no more, refused a call, or a round broke off, which `cause` explains. Maybe more than once. */
   failed(code: string, message: string, cause?: unknown): void
+  /** There is no memory for the sequence's blocks, and none will become free. It is to be cancelled. */
+  outOfMemory(sequence: Sequence): void
   /** Something ended: a step, a transfer, a sequence. */
   settled(): void
 }
@@ -95,7 +97,7 @@ export class Scheduler {
 
   /** A step or a transfer is under way: something will be reported. */
   get isMoving(): boolean {
-    return this.#drafts.size > 0 || this.moves.inFlight > 0
+    return this.#drafts.size > 0 || this.moves.inFlight > 0 || this.#core.growth.isGrowing
   }
 
   /** Nothing is planned or read any more. */
@@ -170,6 +172,7 @@ export class Scheduler {
       this.moves.pumpUp(this.waiting)
     } while (this.#submitNext())
     this.#core.desk.flush()
+    this.#core.growth.keepAhead()
   }
 
   /** There is work, and nothing will ever be reported: too much is kept for requests that wait. */
@@ -180,6 +183,14 @@ export class Scheduler {
   #decideAtLast(): void {
     for (const { standing } of this.waiting) standing.retry()
     this.moves.room.asLastResort(() => this.#decide())
+    const { hbm } = this.#core.directory.pools
+    if (this.#isStuck && hbm.isShort) this.#giveUpOne()
+  }
+
+  /** A tier for which there is no memory holds too little for what runs and waits. The youngest gives way for good. */
+  #giveUpOne(): void {
+    const last = this.active.at(-1) ?? this.waiting.at(0)
+    if (last) this.#listener.outOfMemory(last)
   }
 
   /** The eviction window: requests whose conversations fit the tiers below hbm together. */
@@ -203,6 +214,7 @@ export class Scheduler {
       if (event.kind === 'failed') return this.#listener.failed(event.code, event.message)
       if (this.#isStopped) continue
       if (event.kind === 'transfer') this.#core.desk.ended(event)
+      else if (event.kind === 'memory') this.#core.growth.told(event)
       else steps += this.#readReply(event)
     }
     if (this.#isStopped) return

@@ -48,7 +48,8 @@ export class Acquirer {
 
   /** Full blocks that a waiting sequence would want, that no slot holds, and of which it is not known that they are nowhere. */
   elsewhere(sequence: Sequence, existenceOf: ExistenceOf): readonly Sought[] {
-    const { root, spec, starts } = sequence
+    const { root, spec, starts, isScored } = sequence
+    if (isScored) return []
     const view = viewOf(spec.view)
     return starts.flatMap(({ keys, tokens }) => {
       const { elsewhere = [] } = this.#core.directory.match(root, keys, tokens, view, block => this.#isOfView(block, spec.view), existenceOf)
@@ -87,7 +88,7 @@ export class Acquirer {
 
   /** Once the engine knows the sequence, it stays with its start. */
   #match(sequence: Sequence): Match {
-    if (!this.#core.tiers.keeps) return { length: 0, sources: [] }
+    if (!this.#core.tiers.keeps || sequence.isScored) return { length: 0, sources: [] }
     const { directory } = this.#core
     const { root, spec, starts } = sequence
     const view = viewOf(spec.view)

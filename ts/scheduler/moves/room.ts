@@ -4,7 +4,7 @@ import type { Block } from '../../directory/block.js'
 import { Evictor } from '../../directory/evictor.js'
 import type { Reservation } from '../../directory/reservation.js'
 import type { SlotTierName } from '../../engine/types.js'
-import { perSlotTier, SLOT_TIERS } from '../../protocol/tiers.js'
+import { isInMemory, perSlotTier, SLOT_TIERS } from '../../protocol/tiers.js'
 import { isSaved, type Core } from '../core/core.js'
 
 type MayGo = (block: Block) => boolean
@@ -82,6 +82,8 @@ export class Room {
   take(tier: SlotTierName, claim: Claim = NOW): Reservation | null {
     const free = this.#core.directory.reserve(tier)
     if (free) return free
+    // What has its memory only when it is used grows before it gives anything up.
+    if (isInMemory(tier) && this.#core.growth.need(tier, 1)) return null
     const { mayTake } = claim
     for (const rule of this.#rules[tier][claim.for]) {
       const victim = this.#evictors[tier].next(mayTake ? block => mayTake(block) && rule(block) : rule)
@@ -98,6 +100,7 @@ export class Room {
   hasHbm(count: number): boolean {
     let lacking = count - this.#core.directory.pools.hbm.free
     if (lacking <= 0) return true
+    if (this.#core.growth.need('hbm', count)) return false
     for (const block of this.#core.directory.inTier.hbm) {
       const mayGo = this.#isIdle(block, 'hbm') && (this.#isSafeToDrop(block) || this.#mayGoUnsaved(block))
       if (mayGo && --lacking === 0) return true
@@ -108,7 +111,7 @@ export class Room {
   /** A slot of hbm becomes available as soon as something in flight has ended. */
   get isHbmOnItsWay(): boolean {
     const { pools, inTier } = this.#core.directory
-    if (pools.hbm.cooling > 0) return true
+    if (pools.hbm.cooling > 0 || this.#core.growth.isGrowing) return true
     for (const block of inTier.hbm) {
       if (block.refs > 0) continue
       const isBusy = !pools.hbm.isIdle(block.copies.hbm.slot)

@@ -4,7 +4,7 @@ import type { Directory } from '../../directory/directory.js'
 import type { Match } from '../../directory/match.js'
 import { BLOCK_TOKENS, type BlockKey, type TierName, type TokenRange } from '../../engine/types.js'
 import { perTier } from '../../protocol/tiers.js'
-import { explainMisses, joinMisses, type Misses } from '../accounts/misses.js'
+import { explainMisses, joinMisses, scoredPrompt, type Misses } from '../accounts/misses.js'
 import type { Asked } from '../accounts/what-if/turn.js'
 import type { Progress } from './progress.js'
 import type { Start } from './start.js'
@@ -16,6 +16,7 @@ export interface Prompted {
   readonly keys: readonly BlockKey[]
   readonly tokens: TokenList
   readonly promptLength: number
+  readonly isScored: boolean
   readonly start: Pick<Start, 'leftOut'>
   readonly serving: Serving
   readonly progress: Pick<Progress, 'highWater'>
@@ -101,7 +102,7 @@ export function splitOf(directory: Directory, sequence: Prompted, match: Match):
   }
   const { promptLength, start } = sequence
   const { length } = match
-  const misses = missesOf(directory, sequence, length, promptLength, false)
+  const misses = sequence.isScored ? scoredPrompt(promptLength) : missesOf(directory, sequence, length, promptLength, false)
   const found = match.sources.map(({ block, rows }) => ({ key: block.key, tokens: rows, isTail: block.valid < BLOCK_TOKENS }))
   const asked = [...found, ...misses.asked]
   return { reused, computed: promptLength - length, outsideView: start.leftOut + length - inView, misses, asked, length, tiers }

@@ -120,6 +120,11 @@ export class Sequence {
     return this.#spec
   }
 
+  /** Its request asks for log probabilities of its prompt: all of the prompt is computed. */
+  get isScored(): boolean {
+    return this.#spec.promptLogprobs !== undefined
+  }
+
   /** Where it begins. */
   get start(): Start {
     return this.#start

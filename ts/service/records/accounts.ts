@@ -89,9 +89,10 @@ export class Accounts {
     if (!split) return
     counters.computedTokens += split.computed
     for (const tier of TIER_NAMES) counters.reused[tier] += split.reused[tier]
-    const { neverSeen, reasoningDropped, evicted, damaged, unknown } = split.misses.tokens
+    const { neverSeen, reasoningDropped, promptScored, evicted, damaged, unknown } = split.misses.tokens
     counters.missed.neverSeen += neverSeen
     counters.missed.reasoningDropped += reasoningDropped
+    counters.missed.promptScored += promptScored
     counters.missed.evicted += evicted
     counters.missed.damaged += damaged
     counters.missed.unknown += unknown

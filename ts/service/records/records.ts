@@ -100,6 +100,7 @@ function recordOf(seq: number, sequence: Sequence, usage: TurnUsage, { status, f
     miss: {
       never_seen: missed.neverSeen,
       reasoning_dropped: missed.reasoningDropped,
+      prompt_scored: missed.promptScored,
       evicted: missed.evicted,
       damaged: missed.damaged,
       outside_view: missed.outsideView,

@@ -15,7 +15,7 @@ export function usageOf(sequence: Sequence, completionTokens: number, promptMs: 
   const split = sequence.serving.settled
   const reused = split?.reused ?? perTier(() => 0)
   const { tokens: missed, stranded } = split?.misses ?? NO_MISSES
-  const { neverSeen, reasoningDropped, evicted, damaged, unknown } = missed
+  const { neverSeen, reasoningDropped, promptScored, evicted, damaged, unknown } = missed
   const outsideView = split?.outsideView ?? 0
   const loadMs = Math.max(0, times.joined - times.prepared)
   const ttftMs = Math.max(0, times.firstToken - times.accepted)
@@ -27,7 +27,7 @@ export function usageOf(sequence: Sequence, completionTokens: number, promptMs: 
     computedTokens: split?.computed ?? 0,
     recomputedTokens: sequence.progress.recomputed,
     outsideViewTokens: outsideView,
-    missedTokens: { neverSeen, reasoningDropped, evicted, damaged, outsideView, unknown },
+    missedTokens: { neverSeen, reasoningDropped, promptScored, evicted, damaged, outsideView, unknown },
     strandedBlocks: stranded,
     queueMs: Math.max(0, times.prepared - times.accepted),
     loadMs,

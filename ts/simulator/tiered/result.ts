@@ -83,7 +83,7 @@ class Answers {
   readonly ttft: number[] = []
   readonly queue: number[] = []
   readonly reused = perTier(() => 0)
-  readonly missed: Record<keyof MissedPrompt, number> = { neverSeen: 0, reasoningDropped: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 }
+  readonly missed: Record<keyof MissedPrompt, number> = { neverSeen: 0, reasoningDropped: 0, promptScored: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 }
   prompt = 0
   output = 0
   allTokens = 0

@@ -1,6 +1,5 @@
 // Messages of blocks as messages of the neutral turn.
 
-import { ApiError } from '../../protocol/errors.js'
 import { boundedJson, SCHEMA_BOUNDS, type JsonBounds } from '../json-bounds.js'
 import type { ToolCall, TurnMessage, TurnPart } from '../../service/types.js'
 import { readOpaqueReasoning } from '../opaque-reasoning.js'
@@ -19,14 +18,8 @@ type AssistantBlock = Exclude<Extract<Message, { role: 'assistant' }>['content']
 /**
  * The system prompt first. A system message further on stays where it is, so that what changes there changes no token
  * before it.
- * @throws ApiError `unsupported_parameter` for a last message that the answer would have to continue.
  */
 export function turnMessages({ messages, system }: Pick<CountTokensRequest, 'messages' | 'system'>): TurnMessage[] {
-  const last = messages.length - 1
-  if (messages[last]?.role === 'assistant') {
-    const param = `messages.${last}.role`
-    throw new ApiError('unsupported_parameter', `${param}: The last message is the assistant's. The server does not continue a message; end with the user's.`, param)
-  }
   const text = systemText(system)
   const head: TurnMessage[] = text === null ? [] : [{ role: 'system', content: text }]
   return [...head, ...messages.flatMap((message, index) => turnMessagesOf(message, `messages.${index}.content`))]

@@ -7,7 +7,7 @@ import { onlyConstraint, schemaConstraint } from '../constraints.js'
 import { templateArguments } from '../template-arguments.js'
 import { isForced, toolDefinitions, turnTools } from '../tools.js'
 import { samplingParams, wellFormed } from '../turn-fields.js'
-import { turnMessages } from './messages.js'
+import { endedMessages } from './prefill.js'
 import { cacheWish } from './retention.js'
 import type { CountTokensRequest, MessagesRequest } from './schemas/messages.js'
 
@@ -32,7 +32,7 @@ export function turnRequest(fields: CountTokensRequest & Partial<MessagesRequest
     conversation: fields.conversation ?? sender.conversation,
     conversationHint: null,
     retention: cacheWish(fields).retention,
-    prompt: { kind: 'chat', messages: turnMessages(fields) },
+    prompt: { kind: 'chat', ...endedMessages(fields) },
     sampling: samplingParams({ temperature: fields.temperature, topK: fields.top_k, topP: fields.top_p, seed: fields.seed }, info),
     stop: (fields.stop_sequences ?? []).map(wellFormed),
     stopTokens: [],

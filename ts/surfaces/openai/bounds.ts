@@ -6,7 +6,7 @@ import { MAX_TRUNCATED } from '../../protocol/limits.js'
 import { isObject } from '../json-bounds.js'
 import { MAX_CALLS, MAX_CHOICES, MAX_TOOLS } from '../limits.js'
 import { MAX_PROMPTS } from './schemas/completions.js'
-import { MAX_LOGIT_BIASES, MAX_STOPS } from './schemas/generation.js'
+import { MAX_BAD_WORDS, MAX_LOGIT_BIASES, MAX_STOPS } from './schemas/generation.js'
 import { MAX_PARTS } from './schemas/messages.js'
 
 /** Most tokens of one POST /detokenize. */
@@ -16,6 +16,7 @@ const MOST_ITEMS: Readonly<Record<string, number>> = {
   stop: MAX_STOPS,
   stop_token_ids: MAX_STOPS,
   logit_bias: MAX_LOGIT_BIASES,
+  bad_words: MAX_BAD_WORDS,
   tokens: MAX_DETOKENIZED,
   tools: MAX_TOOLS,
   functions: MAX_TOOLS,
@@ -32,7 +33,8 @@ export function checkLengths(body: unknown, maxModelLen: number): void {
   for (const [name, most] of Object.entries(MOST_ITEMS)) {
     if (items(field(name)) > most) throw new ApiError('invalid_value', `${name}: at most ${most} items`, name)
   }
-  const limit = field('truncation') === 'auto' && maxModelLen <= MAX_TRUNCATED ? truncated : untruncated(maxModelLen)
+  const isShortened = field('truncation') === 'auto' || typeof field('truncate_prompt_tokens') === 'number'
+  const limit = isShortened && maxModelLen <= MAX_TRUNCATED ? truncated : untruncated(maxModelLen)
   checkContext(field('messages'), 'messages', limit)
   checkMessages(field('messages'))
   checkPrompt(field('prompt'), limit)

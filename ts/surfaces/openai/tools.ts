@@ -49,11 +49,11 @@ function ofFunctions(functions: NonNullable<Fields['functions']>, choice: ToolCh
   return turnTools(definitions, choice, false, 'function_call')
 }
 
-/** The others are left out of the prompt: a model may call whatever it sees. */
+/** The prompt names all, so that requests which allow others of them share it; a grammar keeps the answer to these. */
 function allowed({ mode, tools }: AllowedTools, definitions: readonly ToolDefinition[], parallel: boolean): TurnTools {
   const names = tools.map((tool) => tool.function.name)
   for (const [index, name] of names.entries()) checkNamed(name, definitions, `tool_choice.allowed_tools.tools.${index}`)
-  if (names.length > 0) return { definitions: definitions.filter(({ name }) => names.includes(name)), choice: mode, parallel }
+  if (names.length > 0) return { definitions, allowed: names, choice: mode, parallel }
   if (mode === 'auto') return { definitions, choice: 'none', parallel }
   const param = 'tool_choice.allowed_tools.tools'
   throw new ApiError('invalid_value', `${param}: A call is required, and the list allows none.`, param)

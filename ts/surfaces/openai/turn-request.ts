@@ -1,16 +1,14 @@
 // From a validated body to what the service is asked for: defaults are applied here, and ids held against the vocabulary.
 
-import type { z } from 'zod'
 import type { EngineInfo, SamplingParams } from '../../engine/types.js'
+import { ApiError } from '../../protocol/errors.js'
 import { CONVERSATION_ID } from '../../protocol/schemas/conversations.js'
 import type { TurnRequest, TurnTools } from '../../service/types.js'
 import { onlyConstraint } from '../constraints.js'
 import { inVocabulary, samplingParams, wellFormed, type SamplingWishes } from '../turn-fields.js'
+import { answerRules } from './answer-rules.js'
 import { askedConstraints } from './structure.js'
-import type { generationFields } from './schemas/generation.js'
-
-/** The fields that chat completions and completions share. */
-export type GenerationFields = z.output<z.ZodObject<typeof generationFields>>
+import type { GenerationFields } from './schemas/generation.js'
 
 export interface TurnParts {
   readonly requestId: string
@@ -20,10 +18,12 @@ export interface TurnParts {
   readonly prompt: TurnRequest['prompt']
   readonly maxTokens: number | null
   readonly logprobs: number | null
+  readonly promptLogprobs?: TurnRequest['promptLogprobs']
   readonly tools?: TurnTools | undefined
   /** The field that says which tool to call. @default tool_choice */
   readonly choiceField?: string
   readonly templateArguments?: TurnRequest['templateArguments'] | undefined
+  readonly chatTemplate?: string | undefined
 }
 
 export function turnRequest(fields: GenerationFields, info: EngineInfo, parts: TurnParts): TurnRequest {
@@ -42,12 +42,23 @@ export function turnRequest(fields: GenerationFields, info: EngineInfo, parts: T
     stop: stopStrings(fields.stop),
     stopTokens: inVocabulary(fields.stop_token_ids ?? [], info, 'stop_token_ids'),
     ignoreEos: fields.ignore_eos ?? false,
+    ...answerRules(fields, parts.maxTokens),
     maxTokens: parts.maxTokens,
-    truncation: fields.truncation ?? 'disabled',
+    ...(parts.promptLogprobs ? { promptLogprobs: parts.promptLogprobs } : {}),
+    ...shortening(fields),
     ...(parts.tools ? { tools: parts.tools } : {}),
     ...(constraint && asked[0] ? { constraint, constraintField: asked[0].param } : {}),
     ...(parts.templateArguments ? { templateArguments: parts.templateArguments } : {}),
+    ...(parts.chatTemplate === undefined ? {} : { chatTemplate: parts.chatTemplate }),
   }
+}
+
+/** The way in which a prompt that is too long is shortened. */
+function shortening({ truncation, truncate_prompt_tokens: last }: GenerationFields): Pick<TurnRequest, 'truncation' | 'lastTokens'> {
+  if (last === undefined || last === null) return { truncation: truncation ?? 'disabled' }
+  if (truncation !== 'auto') return { truncation: 'disabled', lastTokens: last === -1 ? 'context' : last }
+  const param = 'truncate_prompt_tokens'
+  throw new ApiError('invalid_value', `${param}: The field and "truncation": "auto" ask for two ways to shorten the prompt.`, param)
 }
 
 function wishes(fields: GenerationFields, info: EngineInfo, logprobs: number | null): SamplingWishes {

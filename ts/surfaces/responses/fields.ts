@@ -21,7 +21,7 @@ export const FIELDS: readonly FieldRow[] = [
     model input input[].role input[].content input[].content[].text input[].content[].refusal input[].call_id input[].name
     input[].arguments input[].input input[].output input[].output[].text input[].summary input[].summary[].type
     input[].summary[].text input[].encrypted_content input[].id
-    instructions previous_response_id tools tools[].name tools[].description tools[].parameters tools[].strict tools[].format
+    instructions previous_response_id tools tools[].name tools[].description tools[].parameters tools[].strict tools[].format tools[].format.syntax tools[].format.definition
     tool_choice tool_choice.name tool_choice.mode tool_choice.tools tool_choice.tools[].name parallel_tool_calls
     text text.format text.format.type text.format.name text.format.schema text.format.strict
     reasoning reasoning.effort max_output_tokens temperature top_p top_k min_p presence_penalty frequency_penalty seed
@@ -31,7 +31,7 @@ export const FIELDS: readonly FieldRow[] = [
   ...rows('served', 'input[].output[].type', { passes: isKind(...PART_TYPES), reason: ONLY_TEXT }),
   ...rows('served', 'tools[].type tool_choice.tools[].type', { passes: isKind('function', 'custom'), reason: NO_TOOLS }),
   ...rows('served', 'tool_choice.type', { passes: isKind('function', 'custom', 'allowed_tools'), reason: NO_TOOLS }),
-  ...rows('served', 'tools[].format.type', { passes: isKind('text'), reason: 'The input of a custom tool is a text; the server holds it to no grammar.' }),
+  ...rows('served', 'tools[].format.type', { passes: isKind('text', 'grammar'), reason: 'The input of a custom tool is a text, free or of a grammar.' }),
   ...rows('accepted', `
     user safety_identifier max_tool_calls reasoning.summary text.verbosity text.format.description stream_options
     client_metadata input[].status input[].phase input[].content[].annotations input[].content[].logprobs

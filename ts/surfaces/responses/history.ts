@@ -21,7 +21,7 @@ export interface History {
 export function historyOf({ input, previous_response_id: previous }: ResponseRequest, tenant: string, responses: KeptResponses): History {
   const thread = previous === null || previous === undefined ? null : responses.thread(tenant, previous)
   if (thread === null && previous) {
-    const message = 'previous_response_id: The server has no response of this id. It keeps responses in memory, for a time, unless "store" is false.'
+    const message = 'previous_response_id: The server has no response of this id. It keeps responses for a time, unless "store" is false.'
     throw new ApiError('previous_response_not_found', message, 'previous_response_id')
   }
   const kept = thread?.responses ?? []

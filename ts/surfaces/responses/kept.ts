@@ -34,5 +34,5 @@ function keptItem(item: ContentItem): unknown {
 /** @throws ApiError `not_found`. */
 export function foundOrThrow<T>(found: T | null): T {
   if (found !== null) return found
-  throw new ApiError('not_found', 'The server has no response of this id. It keeps responses in memory, for a time, unless "store" is false.', 'id')
+  throw new ApiError('not_found', 'The server has no response of this id. It keeps responses for a time, unless "store" is false.', 'id')
 }

@@ -8,7 +8,7 @@ import { jsonObjectConstraint, onlyConstraint, schemaConstraint } from '../const
 import { templateArguments } from '../template-arguments.js'
 import { checkNamed, isForced, toolDefinitions, turnTools } from '../tools.js'
 import { samplingParams } from '../turn-fields.js'
-import { CUSTOM_PARAMETERS } from './custom-tools.js'
+import { customParameters } from './custom-tools.js'
 import { turnMessages } from './messages.js'
 import type { ContentItem } from './schemas/items.js'
 import { LOGPROBS, type ResponseRequest } from './schemas/request.js'
@@ -37,6 +37,7 @@ export function turnRequest(fields: ResponseRequest, items: readonly ContentItem
     conversationHint: sender.earlierConversation ?? (CONVERSATION_ID.test(key) ? key : null),
     retention: fields.prompt_cache_retention === '24h' ? 'day' : 'none',
     prompt: { kind: 'chat', messages },
+    messagesField: 'input',
     sampling: samplingParams(wishes(fields), info),
     stop: [],
     stopTokens: [],
@@ -78,19 +79,22 @@ function toolsOf({ tools, tool_choice: asked, parallel_tool_calls: parallel }: R
   }
   const definitions = toolDefinitions(
     tools.map((tool, index) => {
-      const head = { param: `tools.${index}`, name: tool.name, description: tool.description }
-      return tool.type === 'custom' ? { ...head, parameters: CUSTOM_PARAMETERS, strict: true } : { ...head, parameters: tool.parameters, strict: tool.strict }
+      const param = `tools.${index}`
+      const head = { param, name: tool.name, description: tool.description }
+      if (tool.type === 'function') return { ...head, parameters: tool.parameters, strict: tool.strict }
+      const definition = `${param}.format.definition`
+      return { ...head, parameters: customParameters(tool.format, definition), parametersParam: definition, strict: true }
     }),
   )
-  return turnTools(allowedOf(definitions, asked), choice, parallel ?? true, 'tool_choice.name')
+  const allowed = allowedOf(definitions, asked)
+  return { ...turnTools(definitions, choice, parallel ?? true, 'tool_choice.name'), ...(allowed ? { allowed } : {}) }
 }
 
-/** Where only some tools are allowed, the prompt names only those: a model may call whatever it sees. */
-function allowedOf(definitions: readonly ToolDefinition[], choice: ResponseRequest['tool_choice']): readonly ToolDefinition[] {
-  if (typeof choice !== 'object' || choice?.type !== 'allowed_tools') return definitions
+/** The prompt names all, so that requests which allow others of them share it; a grammar keeps the answer to these. */
+function allowedOf(definitions: readonly ToolDefinition[], choice: ResponseRequest['tool_choice']): readonly string[] | undefined {
+  if (typeof choice !== 'object' || choice?.type !== 'allowed_tools') return undefined
   for (const [index, { name }] of choice.tools.entries()) checkNamed(name, definitions, `tool_choice.tools.${index}.name`)
-  const allowed = new Set(choice.tools.map(({ name }) => name))
-  return definitions.filter(({ name }) => allowed.has(name))
+  return choice.tools.map(({ name }) => name)
 }
 
 function choiceOf(choice: ResponseRequest['tool_choice']): ToolChoice {

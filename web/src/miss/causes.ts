@@ -120,6 +120,13 @@ export const CAUSES: readonly Cause[] = [
     inSample: ({ tokens: { miss } }) => (miss.reasoningDropped === 0 ? null : { amount: tokens(miss.reasoningDropped), advice: TEMPLATE }),
   },
   {
+    id: 'scored',
+    name: 'Prompt scored',
+    reason: 'prompt_scored',
+    inRequest: ({ miss }) => (miss.prompt_scored === 0 ? null : { amount: tokens(miss.prompt_scored), advice: SCORED }),
+    inSample: ({ tokens: { miss } }) => (miss.promptScored === 0 ? null : { amount: tokens(miss.promptScored), advice: SCORED }),
+  },
+  {
     id: 'window',
     name: 'Window',
     reason: 'outside_view',
@@ -189,6 +196,7 @@ export const CAUSES: readonly Cause[] = [
 const BY_HAND = 'A reset or --session-ttl dropped them. A longer --session-ttl keeps conversations that pause for longer.'
 const TEMPLATE =
   'An earlier answer came back without its reasoning, so all that follows it is new to the cache. Send reasoning_content back with it, or see whether the template takes a variable that keeps it (--chat-template-kwargs).'
+const SCORED = 'Log probabilities of a prompt need all of its rows. Ask with prompt_logprobs, or echo with logprobs, only where they are read.'
 const WINDOW = 'These tokens lie before the window and cost nothing. With a larger --context-window the model would see them again.'
 const DAMAGED = 'Blocks did not read back as written. Look at the disk and its file system; the log names the slots.'
 

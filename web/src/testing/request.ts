@@ -20,7 +20,7 @@ export function requestRecord(seq: number, given: Partial<RequestRecord> = {}): 
     computed_tokens: 0,
     recomputed_tokens: 0,
     outside_view_tokens: 0,
-    miss: { never_seen: 0, reasoning_dropped: 0, evicted: 0, damaged: 0, outside_view: 0, unknown: 0 },
+    miss: { never_seen: 0, reasoning_dropped: 0, prompt_scored: 0, evicted: 0, damaged: 0, outside_view: 0, unknown: 0 },
     evictions: [],
     ttft_ms: null,
     estimated_ttft_ms: null,

@@ -15,7 +15,7 @@ export function emptySample(uptimeMs: number, given: Partial<Sample> = {}): Samp
       computed: 0,
       recomputed: 0,
       reused: perTier(() => 0),
-      miss: { neverSeen: 0, reasoningDropped: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 },
+      miss: { neverSeen: 0, reasoningDropped: 0, promptScored: 0, evicted: 0, damaged: 0, outsideView: 0, unknown: 0 },
     },
     saved: { tokens: 0, ms: 0 },
     today: { sinceMs: 0, promptTokens: 0, reusedTokens: 0, savedMs: 0 },

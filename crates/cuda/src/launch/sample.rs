@@ -75,6 +75,9 @@ pub struct LogProbabilityAnswer {
     pub own: f32,
     /// 0: there are more candidates than are ranked on the card.
     pub known: u32,
+    /// 1 + the number of tokens that are likelier than the sampled one.
+    pub rank: u32,
+    pub unused: u32,
     pub token: [u32; MOST_TOP],
     pub probability: [f32; MOST_TOP],
 }

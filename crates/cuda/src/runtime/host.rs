@@ -49,19 +49,35 @@ impl HostRegistration {
         bytes: usize,
         chunk_bytes: usize,
     ) -> Result<HostRegistration, CudaError> {
-        device.bind()?;
-        let mut registration = HostRegistration { device: device.clone(), chunks: Vec::new() };
+        let mut registration = HostRegistration::none(device);
         for offset in (0..bytes).step_by(chunk_bytes) {
             // SAFETY: the offset lies inside the range that the caller vouches for.
-            let chunk = unsafe { start.add(offset) }.cast::<c_void>();
-            let length = chunk_bytes.min(bytes - offset);
-            // SAFETY: the caller vouches for the range.
-            unsafe { sys::cuMemHostRegister_v2(chunk, length, sys::CU_MEMHOSTREGISTER_PORTABLE) }
-                .result()
-                .asked_to("register host memory")?;
-            registration.chunks.push(chunk);
+            unsafe { registration.add(start.add(offset), chunk_bytes.min(bytes - offset)) }?;
         }
         Ok(registration)
+    }
+
+    /// Nothing is registered yet.
+    pub fn none(device: &Device) -> HostRegistration {
+        HostRegistration { device: device.clone(), chunks: Vec::new() }
+    }
+
+    /// Registers `bytes` from `start` on, in one piece.
+    ///
+    /// # Errors
+    /// The driver refuses them.
+    ///
+    /// # Safety
+    /// As [`HostRegistration::new`].
+    pub unsafe fn add(&mut self, start: *mut u8, bytes: usize) -> Result<(), CudaError> {
+        self.device.bind()?;
+        let chunk = start.cast::<c_void>();
+        // SAFETY: the caller vouches for the range.
+        unsafe { sys::cuMemHostRegister_v2(chunk, bytes, sys::CU_MEMHOSTREGISTER_PORTABLE) }
+            .result()
+            .asked_to("register host memory")?;
+        self.chunks.push(chunk);
+        Ok(())
     }
 }
 

@@ -19,6 +19,7 @@ use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::{Config, Runner, thread};
 
 use self::device::{COMPUTED, Device, Faults, LAYOUT, LOADED, READ_WRONG, SAW_ALL};
+use crate::bans::Bans;
 use crate::event::{EngineEvent, RowStatus};
 use crate::host::HostSlots;
 use crate::inbox::Inbox;
@@ -149,11 +150,14 @@ impl Ground {
             root: [0; 32],
             view: None,
             output: None,
+            prefill: 0,
             constraint: None,
             sampling: SamplingParams::greedy(),
             stop_tokens: Vec::new(),
-            ignore_eos: true,
+            include_stop: false,
+            bans: Bans { ignore_eos: true, ..Bans::default() },
             max_tokens: 8,
+            prompt_logprobs: None,
         }
     }
 

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
-use attentionstore_engine::event::{EngineEvent, Finish, RowResult, RowStatus};
+use attentionstore_engine::event::{EngineEvent, Finish, MemoryTier, RowResult, RowStatus};
 use attentionstore_engine::plan::{PlanRow, PlanSave, StepPlan, TableUpdate, Transfer, TransferKind};
 use attentionstore_engine::wire::{decode_events, encode_plan, encode_transfers};
-use attentionstore_engine::{Engine, EngineOptions, MaskSource, SamplingParams, SequenceSpec};
+use attentionstore_engine::{Bans, Engine, EngineOptions, MaskSource, SamplingParams, SequenceSpec};
 use attentionstore_kv::HEADER_BYTES;
 
 use crate::support::subject::Subject;
@@ -40,6 +40,7 @@ pub struct Room {
 pub enum Told {
     Step { step: u32, rows: Vec<Row> },
     Transfer { id: u32, error: String },
+    Memory { tier: MemoryTier, slots: u32 },
     Failed { code: String, message: String },
 }
 
@@ -61,6 +62,7 @@ impl From<EngineEvent> for Told {
                 id: done.id,
                 error: done.error.map_or_else(String::new, |reason| reason.code),
             },
+            EngineEvent::Memory(committed) => Told::Memory { tier: committed.tier, slots: committed.slots },
             EngineEvent::Failed { code, message } => Told::Failed { code, message },
         }
     }
@@ -159,19 +161,34 @@ impl Driver {
 
     /// As `add`, with an answer that is held to something.
     pub fn add_held_to(&self, sequence: u32, tokens: &[u32], constraint: Option<Box<dyn MaskSource>>) {
+        self.add_ruled(sequence, tokens, constraint, |_| {});
+    }
+
+    /// As `add_held_to`, under rules of its own.
+    pub fn add_ruled(
+        &self,
+        sequence: u32,
+        tokens: &[u32],
+        constraint: Option<Box<dyn MaskSource>>,
+        rule: impl FnOnce(&mut SequenceSpec),
+    ) {
         let sampling = SamplingParams::greedy();
-        let spec = SequenceSpec {
+        let mut spec = SequenceSpec {
             sequence,
             tokens: tokens.to_vec(),
             root: [0; 32],
             view: None,
             sampling,
             stop_tokens: Vec::new(),
-            ignore_eos: true,
+            include_stop: false,
+            bans: Bans { ignore_eos: true, ..Bans::default() },
             max_tokens: 100,
+            prompt_logprobs: None,
             output: None,
+            prefill: 0,
             constraint,
         };
+        rule(&mut spec);
         self.engine.add_sequence(spec, Vec::new()).unwrap();
     }
 
@@ -280,6 +297,25 @@ impl Driver {
         let id = self.new_id();
         self.start(&[(id, kind)]);
         self.ended(id)
+    }
+
+    /// Waits until the memory of all slots has come.
+    pub fn grow_whole(&mut self) {
+        let info = self.engine.info();
+        for (tier, slots, there) in [
+            (MemoryTier::Hbm, info.hbm_slots, info.hbm_committed),
+            (MemoryTier::Dram, info.dram_slots, info.dram_committed),
+        ] {
+            self.engine.grow(tier, slots).unwrap();
+            if there < slots {
+                self.next(|told| *told == Told::Memory { tier, slots });
+            }
+        }
+    }
+
+    /// Whether all slots of a tier were told to be there, as far as events have been taken.
+    pub fn has_grown(&self, tier: MemoryTier, slots: u32) -> bool {
+        self.pending.contains(&Told::Memory { tier, slots })
     }
 
     fn new_id(&mut self) -> u32 {

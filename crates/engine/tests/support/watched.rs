@@ -9,7 +9,7 @@ use attentionstore_kv::KvLayout;
 use attentionstore_kv::arena::HostArena;
 use attentionstore_model::ModelError;
 use attentionstore_model::backend::{
-    Backend, BatchSequence, Completion, Event, LogitsWanted, SliceCopy, Stream,
+    Backend, BatchSequence, Completion, Event, LogitsWanted, PinnedMemory, SliceCopy, SlotMemory, Stream,
 };
 use attentionstore_model::config::ModelConfig;
 use attentionstore_model::sampling::{SampleOutcome, SampleRequest};
@@ -170,7 +170,10 @@ impl Backend for Watched {
         }
         self.inner.copy(stream, copies)
     }
-    fn pin(&mut self, memory: Arc<HostArena>) -> Result<(), ModelError> {
+    fn slot_memory(&self) -> Option<Arc<dyn SlotMemory>> {
+        self.inner.slot_memory()
+    }
+    fn pin(&mut self, memory: Arc<HostArena>) -> Option<Arc<dyn PinnedMemory>> {
         *self.watch.memory.lock().unwrap() = Some(memory.clone());
         self.inner.pin(memory)
     }

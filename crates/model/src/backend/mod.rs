@@ -10,6 +10,7 @@ pub mod cpu;
 pub mod cuda;
 mod step;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use attentionstore_kv::KvLayout;
@@ -17,7 +18,7 @@ use attentionstore_kv::arena::HostArena;
 
 use crate::config::ModelConfig;
 use crate::error::ModelError;
-use crate::sampling::{SampleOutcome, SampleRequest};
+use crate::sampling::{SampleOutcome, SampleRequest, ScoreRequest, Scored, score};
 
 /// The three queues of a device. Work on one stream runs in the order it was enqueued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,6 +76,27 @@ pub enum LogitsWanted {
 /// Told, once, how the work before it ended. It must be short.
 pub type Completion = Box<dyn FnOnce(Result<(), ModelError>) + Send>;
 
+/// Memory of device slots that is taken from the system as it is needed.
+pub trait SlotMemory: Send + Sync {
+    /// Makes the memory of `slots` present in all layers, so that nothing waits for the system when they are used.
+    ///
+    /// # Errors
+    /// [`ModelError::Memory`]: the system has not that much.
+    fn commit(&self, slots: Range<u32>) -> Result<(), ModelError>;
+}
+
+/// Host memory that a device reaches by itself, part by part, until the last of those who keep it lets go.
+pub trait PinnedMemory: Send + Sync {
+    /// Parts begin at multiples of so many bytes.
+    fn part_bytes(&self) -> usize;
+
+    /// Registers bytes of the arena that are present: whole parts, or what is left of the arena.
+    ///
+    /// # Errors
+    /// The device refuses the memory.
+    fn register(&self, bytes: Range<usize>) -> Result<(), ModelError>;
+}
+
 /// A device that computes one model. One engine thread owns it; copies run beside the computation.
 pub trait Backend: Send {
     fn config(&self) -> &ModelConfig;
@@ -84,6 +106,11 @@ pub trait Backend: Send {
 
     /// Device slots (`hbm` tier).
     fn slots(&self) -> usize;
+
+    /// What takes memory for the slots from the system, where that is not done when the backend is made.
+    fn slot_memory(&self) -> Option<Arc<dyn SlotMemory>> {
+        None
+    }
 
     /// Most rows (new tokens of all sequences) of one step.
     fn max_batch_tokens(&self) -> usize;
@@ -111,6 +138,19 @@ pub trait Backend: Send {
     /// A row that is not there; whatever failed in the step.
     fn sample(&mut self, requests: &[SampleRequest<'_>]) -> Result<Vec<SampleOutcome>, ModelError>;
 
+    /// Scores known tokens by the step's logit rows, which the requests name in ascending order. After `sample`.
+    ///
+    /// # Errors
+    /// As [`Backend::sample`].
+    fn score(&mut self, requests: &[ScoreRequest]) -> Result<Vec<Scored>, ModelError> {
+        let mut logits = vec![0.0; self.config().vocab_size];
+        let one = |request: &ScoreRequest| {
+            self.read_logits(request.row, &mut logits)?;
+            Ok(score(&logits, request))
+        };
+        requests.iter().map(one).collect()
+    }
+
     /// The raw logits of the step's logit row `row` (`vocab_size` of f32), for tests and evaluation.
     fn read_logits(&mut self, row: usize, out: &mut [f32]) -> Result<(), ModelError>;
 
@@ -131,13 +171,10 @@ pub trait Backend: Send {
     /// used.
     fn notify(&mut self, stream: Stream, completion: Completion);
 
-    /// Keeps host memory and makes it reachable for copies that run beside the computation, until the backend
-    /// is dropped. The CPU reaches all memory.
-    ///
-    /// # Errors
-    /// The device refuses the memory.
-    fn pin(&mut self, _memory: Arc<HostArena>) -> Result<(), ModelError> {
-        Ok(())
+    /// Keeps host memory, whose bytes copies may name once they were registered with what comes back. `None`: the device
+    /// reaches all memory, as the CPU does.
+    fn pin(&mut self, _memory: Arc<HostArena>) -> Option<Arc<dyn PinnedMemory>> {
+        None
     }
 
     /// Enqueues slice copies on `Load` (host → slot) or `Save` (slot → host).

@@ -63,7 +63,7 @@ fn read_tokenizer(file: &GgufFile, vocab_size: usize) -> Result<GgufTokenizer, M
             )));
         }
     }
-    Ok(GgufTokenizer {
+    let mut tokenizer = GgufTokenizer {
         model,
         pre: file.text("tokenizer.ggml.pre")?.map(str::to_owned),
         tokens,
@@ -79,7 +79,10 @@ fn read_tokenizer(file: &GgufFile, vocab_size: usize) -> Result<GgufTokenizer, M
         add_bos: file.bool("tokenizer.ggml.add_bos_token")?,
         add_space_prefix: file.bool("tokenizer.ggml.add_space_prefix")?,
         chat_template: file.text("tokenizer.chat_template")?.map(str::to_owned),
-    })
+        guessed: None,
+    };
+    tokenizer.complete(file.path())?;
+    Ok(tokenizer)
 }
 
 fn token_types(file: &GgufFile) -> Result<Vec<i32>, ModelError> {

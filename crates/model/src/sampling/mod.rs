@@ -9,6 +9,7 @@ mod choose;
 mod logprobs;
 mod mask;
 mod random;
+mod score;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -17,6 +18,7 @@ pub use choose::greatest;
 pub use logprobs::log_probabilities;
 pub use mask::TokenMask;
 pub(crate) use random::uniform;
+pub use score::{ScoreRequest, Scored, score};
 pub use types::{SampleOutcome, SampleRequest, Sampled, SamplingParams, TokenCounts};
 
 /// Samples one token from a row of raw logits. The same logits and request always give the same token; only

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use attentionstore_output::{End, Format, Parser, Part, Piece, Reading};
 
-use super::stops::{StopStrings, StopWatch};
+use super::stops::{StopRule, StopStrings, StopWatch};
 use super::tokenizer::Tokenizer;
 use super::utf8::Utf8Stream;
 
@@ -13,7 +13,8 @@ use super::utf8::Utf8Stream;
 pub struct Delta {
     /// Parts that are now certain; those of all deltas and of [`FinishedText`], joined, are the answer.
     pub parts: Vec<Part>,
-    /// The stop string that was completed: the answer ends before it, and no further token changes it.
+    /// The stop string that was completed: the answer ends before it, or with it where it is included, and no further
+    /// token changes it.
     pub stopped: Option<String>,
 }
 
@@ -24,16 +25,17 @@ pub struct FinishedText {
     pub rest: Vec<Part>,
     /// Length of the whole answer in bytes, the text of its markers included.
     pub text_bytes: usize,
-    /// The first so many pushed tokens lie wholly inside the answer: their decoding is its beginning. The record
+    /// The first so many tokens, pushed or gone on from, lie wholly inside the answer: their decoding is its beginning. The record
     /// of an answer keeps these and no more.
     pub inside_tokens: usize,
     /// Length in bytes of the decoding of those tokens, the text of markers included.
     pub inside_bytes: usize,
-    /// The first so many pushed tokens are reasoning and its markers.
+    /// The first so many of all tokens are reasoning and its markers.
     pub reasoning_tokens: usize,
 }
 
-/// Turns the tokens of one answer into parts: complete characters only, never a stop string or a part of one.
+/// Turns the tokens of one answer into parts: complete characters only, never a stop string or a part of one, unless the
+/// stop string is included.
 ///
 /// Without a format all of it is content. Special tokens that the format does not know and ids without text add nothing,
 /// and the record of tokens ends before the first of them, because the rendered conversation will not hold it. Markers
@@ -53,6 +55,8 @@ pub struct AnswerText {
     decoded: usize,
     /// For every token, the length of the text after it, or `None` where the text does not end with the token.
     ends: Vec<Option<usize>>,
+    /// Of these tokens, those of the message that the answer goes on with.
+    begun: usize,
     /// No token counts as inside from here on: one without text came.
     broken: bool,
     stopped: Option<String>,
@@ -75,6 +79,7 @@ impl AnswerText {
             given: 0,
             decoded: 0,
             ends: Vec::new(),
+            begun: 0,
             broken: false,
             stopped: None,
             leading: true,
@@ -91,6 +96,25 @@ impl AnswerText {
     ) -> Self {
         let parser = Parser::new(format.clone(), reading);
         Self { reader: Some((format, parser)), ..Self::new(tokenizer, stops) }
+    }
+
+    /// Takes the beginning of the message that the answer goes on with: nothing of it is told, and no stop string is looked
+    /// for in it. What [`FinishedText`] counts includes it.
+    pub fn go_on_from(&mut self, tokens: &[u32]) {
+        if tokens.is_empty() {
+            return;
+        }
+        let stops = std::mem::take(&mut self.stops);
+        self.watch = StopWatch::new(&self.stops);
+        for token in tokens {
+            self.push(*token);
+        }
+        self.begun = self.ends.len();
+        self.stops = stops;
+        self.watch = StopWatch::new(&self.stops);
+        if let Some((_, parser)) = &mut self.reader {
+            parser.settle();
+        }
     }
 
     /// The answer so far ends inside of reasoning.
@@ -141,7 +165,8 @@ impl AnswerText {
         if !self.in_reasoning() {
             let before = self.held.len();
             self.held.push_str(&text);
-            if self.find_stop(before) {
+            // A stop string that is included, and that ends with the marker, leaves it the marker that it is.
+            if self.find_stop(before) && self.held.len() < before + text.len() {
                 return self.release(parts);
             }
             self.held.truncate(before);
@@ -179,12 +204,17 @@ impl AnswerText {
         }
     }
 
-    /// Looks for a stop string that ends in what is held from `known` on; what follows its start is dropped.
+    /// Looks for a stop string that ends in what is held from `known` on; what follows it is dropped, and so is the stop
+    /// string, unless it is included.
     fn find_stop(&mut self, known: usize) -> bool {
-        let Some((end, length)) = self.watch.push(&self.stops, &self.held[known..]) else { return false };
-        let start = known + end - length;
-        self.stopped = Some(self.held[start..known + end].to_owned());
-        self.held.truncate(start);
+        let StopRule { after, included } = self.stops.rule();
+        let counts = self.ends.len() - self.begun > after as usize;
+        let Some((end, length)) = self.watch.push(&self.stops, &self.held[known..], counts) else {
+            return false;
+        };
+        let (start, end) = (known + end - length, known + end);
+        self.stopped = Some(self.held[start..end].to_owned());
+        self.held.truncate(if included { end } else { start });
         true
     }
 

@@ -41,6 +41,8 @@ pub struct GgufTokenizer {
     pub add_space_prefix: Option<bool>,
     /// `tokenizer.chat_template`
     pub chat_template: Option<String>,
+    /// What was taken for granted because the file does not say: a sentence for the log.
+    pub guessed: Option<String>,
 }
 
 /// The kinds of `tokenizer.ggml.token_type` that matter here.
@@ -122,7 +124,10 @@ impl GgufTokenizer {
     }
 
     fn byte_level(&self, path: &Path) -> Result<Value, ModelError> {
-        let name = self.pre.as_deref().unwrap_or("gpt-2");
+        let name = self.pre.as_deref().ok_or_else(|| ModelError::Malformed {
+            path: path.to_owned(),
+            detail: "it has no tokenizer.ggml.pre".to_owned(),
+        })?;
         let pre = pretokenizer::named(name).ok_or_else(|| ModelError::Unsupported {
             path: path.to_owned(),
             detail: format!(

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use attentionstore_output::Format;
 
 use super::model::TextModel;
+use super::request_templates::RequestTemplates;
 use super::template::{ChatTemplate, TemplateTokens};
 use super::tokenizer::Tokenizer;
 use crate::ModelError;
@@ -48,6 +49,10 @@ impl TextModel {
             TokenizerSource::Gguf { path, tokenizer } => Tokenizer::from_gguf(path, tokenizer)?,
         };
         tokenizer.check_fits(rows)?;
+        let guessed = match &source.tokenizer {
+            TokenizerSource::Gguf { tokenizer, .. } => tokenizer.guessed.clone(),
+            TokenizerSource::HuggingFace { .. } => None,
+        };
         let tokens = TemplateTokens {
             bos: source.bos_token.clone(),
             eos: source.eos_token.clone(),
@@ -58,6 +63,7 @@ impl TextModel {
         let format = Arc::new(Format::detect(template_source, |text| tokenizer.added_token_id(text)));
         let end_tokens = end_tokens(&tokenizer, &format, tokens.eos.as_deref(), eos_ids);
         let specials: Vec<&str> = tokenizer.special_texts().collect();
+        let request_templates = RequestTemplates::new(tokens.clone(), &specials);
         let template =
             source.chat_template.as_deref().map(|template| ChatTemplate::new(template, tokens, &specials));
         let (template, template_error) = match template.transpose() {
@@ -65,7 +71,16 @@ impl TextModel {
             Err(error) => (None, Some(error)),
         };
         let turn_ends = turn_ends(&tokenizer, &end_tokens);
-        Ok(Self { tokenizer: Arc::new(tokenizer), template, template_error, format, end_tokens, turn_ends })
+        Ok(Self {
+            tokenizer: Arc::new(tokenizer),
+            guessed,
+            template,
+            template_error,
+            request_templates,
+            format,
+            end_tokens,
+            turn_ends,
+        })
     }
 }
 

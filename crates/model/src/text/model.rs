@@ -2,21 +2,26 @@
 
 use std::sync::Arc;
 
-use attentionstore_output::Format;
+use attentionstore_output::{Format, Reading};
 
+use super::answer::AnswerText;
 use super::chat::{ChatRequest, EncodedPrompt, Encoder};
 use super::error::TextError;
 use super::pace::Pace;
+use super::request_templates::RequestTemplates;
 use super::template::ChatTemplate;
 use super::tokenizer::Tokenizer;
 
 /// The text side of one loaded model. Immutable and shared between threads.
 pub struct TextModel {
     pub tokenizer: Arc<Tokenizer>,
+    /// What was taken for granted because the model's file does not say: a sentence for the log.
+    pub guessed: Option<String>,
     pub template: Option<ChatTemplate>,
     /// Why there is no template although the model brings one.
     pub template_error: Option<TextError>,
-    /// How answers are written.
+    pub request_templates: RequestTemplates,
+    /// How answers are written, whichever template a request brings.
     pub format: Arc<Format>,
     /// Ids that end an answer, ascending.
     pub end_tokens: Vec<u32>,
@@ -37,9 +42,24 @@ impl TextModel {
         pace: &mut Pace<'_>,
     ) -> Result<EncodedPrompt, TextError> {
         let missing = || self.template_error.clone().unwrap_or(TextError::NoTemplate);
-        let template = self.template.as_ref().ok_or_else(missing)?;
+        let of_request = request.template.map(|source| self.request_templates.get(source)).transpose()?;
+        let template = of_request.as_deref().or(self.template.as_ref()).ok_or_else(missing)?;
         let (tokenizer, turn_ends, format) = (&self.tokenizer, &self.turn_ends, &self.format);
-        Encoder { tokenizer, template, turn_ends, format }.encode(request, pace)
+        let mut prompt = Encoder { tokenizer, template, turn_ends, format }.encode(request, pace)?;
+        prompt.prefill_in_reasoning = self.ends_in_reasoning(&prompt);
+        Ok(prompt)
+    }
+
+    /// Whether the message that the answer goes on with has come no further than its reasoning.
+    fn ends_in_reasoning(&self, prompt: &EncodedPrompt) -> bool {
+        if prompt.prefill == 0 {
+            return false;
+        }
+        let reading = Reading { starts_in_reasoning: prompt.starts_in_reasoning, ..Reading::default() };
+        let (tokenizer, format) = (self.tokenizer.clone(), self.format.clone());
+        let mut answer = AnswerText::of_format(tokenizer, Arc::default(), format, reading);
+        answer.go_on_from(&prompt.tokens[prompt.tokens.len() - prompt.prefill..]);
+        answer.in_reasoning()
     }
 
     /// BLAKE3 of tokenizer and template: equal fingerprints give a conversation equal tokens. Part of the key of

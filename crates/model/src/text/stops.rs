@@ -6,6 +6,16 @@ use super::error::TextError;
 #[derive(Clone, Debug, Default)]
 pub struct StopStrings {
     patterns: Vec<Pattern>,
+    rule: StopRule,
+}
+
+/// What a stop string that is complete does to an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StopRule {
+    /// Stop strings that are complete within the first so many tokens end nothing.
+    pub after: u32,
+    /// The stop string is the end of the answer; else the answer ends before it.
+    pub included: bool,
 }
 
 /// One stop string with its Knuth–Morris–Pratt failure table.
@@ -21,7 +31,16 @@ impl StopStrings {
     pub fn new<S: AsRef<str>>(stops: &[S]) -> Result<Self, TextError> {
         let patterns =
             stops.iter().map(|stop| Pattern::new(stop.as_ref().as_bytes())).collect::<Result<_, _>>()?;
-        Ok(Self { patterns })
+        Ok(Self { patterns, rule: StopRule::default() })
+    }
+
+    /// The same strings under another rule.
+    pub fn ruled(self, rule: StopRule) -> Self {
+        Self { rule, ..self }
+    }
+
+    pub fn rule(&self) -> StopRule {
+        self.rule
     }
 
     pub fn is_empty(&self) -> bool {
@@ -68,8 +87,9 @@ impl StopWatch {
 
     /// Takes `text` up to the first byte at which a stop string is complete; `Some((end, length))` is that place
     /// in `text` and the length of the longest stop string that ends there. Which one is found depends only on
-    /// the text, not on how it was cut into pieces. Nothing may be pushed after a stop was found.
-    pub fn push(&mut self, stops: &StopStrings, text: &str) -> Option<(usize, usize)> {
+    /// the text, not on how it was cut into pieces. Nothing may be pushed after a stop was found. Where the stop strings
+    /// do not `count` yet, none is found, and one may still begin in this text.
+    pub fn push(&mut self, stops: &StopStrings, text: &str, count: bool) -> Option<(usize, usize)> {
         if stops.is_empty() {
             return None;
         }
@@ -79,9 +99,10 @@ impl StopWatch {
                 *matched = pattern.advance(*matched, byte);
                 if *matched == pattern.bytes.len() {
                     found = found.max(*matched);
+                    *matched = if count { *matched } else { pattern.fallback[*matched - 1] };
                 }
             }
-            if found > 0 {
+            if found > 0 && count {
                 return Some((at + 1, found));
             }
         }

@@ -7,7 +7,9 @@ use std::sync::mpsc;
 
 use attentionstore_model::ModelError;
 use attentionstore_model::backend::{Backend, BatchSequence, LogitsWanted, SliceCopy, Stream};
-use attentionstore_model::sampling::{SampleOutcome, SampleRequest, SamplingParams, TokenCounts, TokenMask};
+use attentionstore_model::sampling::{
+    SampleOutcome, SampleRequest, SamplingParams, ScoreRequest, TokenCounts, TokenMask, score,
+};
 
 pub const SLOTS: u32 = 16;
 pub const ROWS: usize = 192;
@@ -74,6 +76,34 @@ pub fn copies_that_name_what_does_not_exist_are_errors(backend: &mut dyn Backend
     backend.copy(Stream::Save, &[good]).unwrap();
     let event = backend.record(Stream::Save);
     backend.synchronize(event);
+}
+
+pub fn scores_are_those_of_the_raw_logits_of_their_rows(backend: &mut dyn Backend) {
+    let tokens: Vec<u32> = (0..90).collect();
+    let (others, slots) = ([7, 8], [3]);
+    let all = BatchSequence { tokens: &tokens, position: 0, slots: &[0, 1], logits: LogitsWanted::All };
+    let last = BatchSequence { tokens: &others, position: 0, slots: &slots, logits: LogitsWanted::Last };
+    backend.begin_step(&[last, all]).unwrap();
+    run_layers(backend);
+    backend.sample(&[]).unwrap();
+    // Not of every row, and the rows of one sequence behind those of another.
+    let request = |row: usize| ScoreRequest { row, token: (row as u32 * 37) % 101, top: row as u32 % 5 };
+    let requests: Vec<ScoreRequest> = (1..91).filter(|row| row % 7 != 3).map(request).collect();
+    let scored = backend.score(&requests).unwrap();
+    assert_eq!(scored.len(), requests.len());
+    let near = |a: f32, b: f32| (a - b).abs() <= 1e-4 * (1.0 + b.abs());
+    for (request, found) in requests.iter().zip(&scored) {
+        let mut logits = [0.0; VOCABULARY];
+        backend.read_logits(request.row, &mut logits).unwrap();
+        let wanted = score(&logits, request);
+        assert!(near(found.logprob, wanted.logprob), "{request:?}: {found:?} {wanted:?}");
+        assert_eq!(found.rank, wanted.rank, "{request:?}");
+        let ids = |top: &[(u32, f32)]| top.iter().map(|(token, _)| *token).collect::<Vec<_>>();
+        assert_eq!(ids(&found.top), ids(&wanted.top), "{request:?}");
+        assert!(found.top.iter().zip(&wanted.top).all(|(a, b)| near(a.1, b.1)), "{found:?} {wanted:?}");
+    }
+    assert!(backend.score(&[]).unwrap().is_empty());
+    assert!(backend.score(&[ScoreRequest { row: 91, token: 0, top: 0 }]).is_err());
 }
 
 pub fn samples_come_in_the_order_of_the_requests_whatever_rows_they_name(backend: &mut dyn Backend) {

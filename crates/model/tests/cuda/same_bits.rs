@@ -44,11 +44,13 @@ fn a_history_from_host_memory_gives_the_bits_of_one_that_never_left_the_card() {
     let weights = weights(&config(), 5, &[WeightDtype::F32]);
     let tokens = Random(12).tokens(HISTORY + 93, config().vocab_size);
     // Not registered, registered at once, and with a border at every page of a slot.
-    for chunk_bytes in [None, Some(1 << 30), Some(4096)] {
+    for part_bytes in [None, Some(1 << 30), Some(4096)] {
         let mut backend = card.backend(&config(), &weights, 16, 192);
         let arena = Arc::new(HostArena::new(4 * backend.layout().host_slot_bytes()).unwrap());
-        if let Some(chunk_bytes) = chunk_bytes {
-            backend.pin_in_chunks(arena.clone(), chunk_bytes).unwrap();
+        if let Some(part_bytes) = part_bytes {
+            arena.commit_all().unwrap();
+            let pinned = backend.pin_in_parts(arena.clone(), part_bytes);
+            pinned.register(0..arena.len()).unwrap();
         }
         let (first, second) = ([9, 2, 14, 0, 5], [1, 12, 3, 8, 10]);
         let mut history = [Sequence::new(&tokens, &first)];

@@ -258,7 +258,14 @@ pub fn encode_with(
     ending: Ending,
 ) -> Result<EncodedPrompt, TextError> {
     let date = ChatDate::from_unix_seconds(0);
-    model.encode_chat(&ChatRequest { messages, tools, arguments: arguments.as_object(), ending, date })
+    model.encode_chat(&ChatRequest {
+        messages,
+        tools,
+        arguments: arguments.as_object(),
+        ending,
+        date,
+        template: None,
+    })
 }
 
 pub fn encode(model: &TextModel, messages: &[ChatMessage], tools: &[Tool]) -> EncodedPrompt {

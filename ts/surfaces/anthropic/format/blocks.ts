@@ -15,7 +15,7 @@ export interface BlockOptions {
 export function emptyBlock(head: PartHead): ContentBlock {
   switch (head.kind) {
     case 'content':
-      return { type: 'text', text: '', citations: null }
+      return { type: 'text', text: '' }
     case 'reasoning':
       return { type: 'thinking', thinking: '', signature: '' }
     case 'call':
@@ -26,7 +26,7 @@ export function emptyBlock(head: PartHead): ContentBlock {
 export function wholeBlock(part: AnswerPart, options: BlockOptions): ContentBlock {
   switch (part.kind) {
     case 'content':
-      return { type: 'text', text: part.text, citations: null }
+      return { type: 'text', text: part.text }
     case 'reasoning':
       return { type: 'thinking', thinking: options.omitsThinking ? '' : part.text, signature: signatureOf(part.text, options) }
     case 'call':

@@ -38,8 +38,9 @@ const ONLY_FUNCTIONS = 'The server runs no tools: tools are functions that the c
 const SERVED = [
   ...rows('served', 'both', `
     model stream stream_options stream_options.include_usage max_tokens temperature top_p top_k min_p repetition_penalty
-    presence_penalty frequency_penalty logit_bias seed stop stop_token_ids ignore_eos logprobs cache_salt conversation session_id
-    prompt_cache_key prompt_cache_retention truncation
+    presence_penalty frequency_penalty logit_bias seed stop stop_token_ids ignore_eos min_tokens min_new_tokens bad_words
+    include_stop_str_in_output no_stop_trim logprobs prompt_logprobs cache_salt conversation session_id
+    prompt_cache_key prompt_cache_retention truncation truncate_prompt_tokens
     response_format response_format.schema response_format.json_schema response_format.json_schema.name
     response_format.json_schema.schema response_format.json_schema.strict
     structured_outputs structured_outputs.json structured_outputs.regex structured_outputs.choice structured_outputs.grammar
@@ -48,7 +49,7 @@ const SERVED = [
     passes: isKind('text', 'json_object', 'json_schema'),
     reason: 'The server knows text, json_object and json_schema.',
   }),
-  ...rows('served', 'completions', 'prompt'),
+  ...rows('served', 'completions', 'prompt echo add_special_tokens parse_special'),
   ...rows('served', 'chat', `
     max_completion_tokens top_logprobs include_reasoning
     messages messages[].role messages[].content messages[].content[].text messages[].content[].refusal
@@ -60,7 +61,8 @@ const SERVED = [
     tool_choice tool_choice.function tool_choice.function.name tool_choice.allowed_tools tool_choice.allowed_tools.mode
     tool_choice.allowed_tools.tools tool_choice.allowed_tools.tools[].function tool_choice.allowed_tools.tools[].function.name
     parallel_tool_calls functions functions[].name functions[].description functions[].parameters function_call
-    function_call.name reasoning_effort enable_thinking chat_template_kwargs`),
+    function_call.name reasoning_effort enable_thinking chat_template_kwargs chat_template
+    add_generation_prompt continue_final_message messages[].prefix messages[].partial`),
   ...rows('served', 'chat', 'messages[].content[].type', { passes: isKind(...TEXT_PARTS), reason: ONLY_TEXT }),
   ...rows('served', 'chat', 'tools[].type messages[].tool_calls[].type tool_choice.allowed_tools.tools[].type', {
     passes: isKind('function'),
@@ -94,13 +96,9 @@ const REFUSED = [
   ...rows('refused', 'both', 'n best_of', { passes: is(1), reason: 'The server gives one answer a prompt.' }),
   ...rows('refused', 'both', 'use_beam_search', { reason: 'The server gives one answer a prompt.' }),
   ...rows('refused', 'both', 'skip_special_tokens', { passes: is(true), reason: 'Special tokens are no part of the text of an answer.' }),
-  ...rows('refused', 'both', 'echo', { reason: 'The prompt is not repeated before the answer.' }),
+  ...rows('refused', 'chat', 'echo', { reason: 'The prompt is not repeated before the answer.' }),
   ...rows('refused', 'both', 'suffix', { reason: 'The server continues a prompt, and fills in no middle.' }),
-  ...rows('refused', 'both', 'min_tokens min_new_tokens', { passes: is(0), reason: 'An answer may end at any token.' }),
-  ...rows('refused', 'both', 'bad_words allowed_token_ids logits_processors logits_processor', { reason: 'Use logit_bias.' }),
-  ...rows('refused', 'both', 'include_stop_str_in_output no_stop_trim', { reason: 'A stop string is not part of an answer.' }),
-  ...rows('refused', 'both', 'prompt_logprobs', { passes: is(false), reason: 'Log probabilities are those of the answer.' }),
-  ...rows('refused', 'both', 'truncate_prompt_tokens', { reason: 'Use "truncation": "auto".' }),
+  ...rows('refused', 'both', 'allowed_token_ids logits_processors logits_processor', { reason: 'Use logit_bias.' }),
   ...rows('refused', 'both', 'return_tokens_as_token_ids return_token_ids return_tokens post_sampling_probs', {
     reason: 'An answer is told as text.',
   }),
@@ -124,15 +122,7 @@ const REFUSED = [
     structured_outputs.structural_tag structured_outputs.whitespace_pattern structured_outputs.disable_any_whitespace
     structured_outputs.disable_additional_properties`, { reason: 'The server does not support this rule of a constraint.' }),
   ...rows('refused', 'completions', 'tools tool_choice functions function_call', { reason: 'Tools are called in chat completions.' }),
-  ...rows('refused', 'completions', 'add_special_tokens', {
-    passes: is(true),
-    reason: 'A prompt that is a text begins as the tokenizer begins texts. Send tokens for another beginning.',
-  }),
-  ...rows('refused', 'chat', 'add_special_tokens', { reason: 'The template writes the special tokens.' }),
-  ...rows('refused', 'chat', 'chat_template', { reason: "The template is the model's own." }),
-  ...rows('refused', 'chat', 'continue_final_message messages[].prefix messages[].partial', {
-    reason: 'An answer is a new message, and continues none.',
-  }),
+  ...rows('refused', 'chat', 'add_special_tokens parse_special', { reason: 'The template writes the special tokens.' }),
   ...rows('refused', 'chat', 'prediction', { reason: 'An answer is not predicted by the client.' }),
   ...rows('refused', 'chat', 'documents web_search_options plugins', { reason: 'The server searches nothing.' }),
   ...rows('refused', 'chat', `
@@ -144,7 +134,6 @@ const REFUSED = [
     reason: ONLY_TEXT,
   }),
   ...rows('refused', 'chat', 'tools[].custom messages[].tool_calls[].custom', { reason: ONLY_FUNCTIONS }),
-  ...rows('refused', 'chat', 'add_generation_prompt', { passes: is(true), reason: 'The server always asks for a new message.' }),
   ...rows('refused', 'chat', 'separate_reasoning', { passes: is(true), reason: SEPARATE }),
   ...rows('refused', 'chat', 'reasoning_format', { passes: is('auto', 'deepseek'), reason: SEPARATE }),
   ...rows('refused', 'chat', 'reasoning', { reason: 'Use reasoning_effort.' }),

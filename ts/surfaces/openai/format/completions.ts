@@ -5,12 +5,21 @@ import type { Turn, TurnUsage } from '../../../service/types.js'
 import type { SurfaceContext } from '../../surface.js'
 import { mergeTurns, type Answer, type DeltaEvent } from '../../turns.js'
 import type { ResponseHead } from './chat.js'
+import { echoedRows, endOf, joinRows, type Echo } from './echo.js'
 import { finishReason } from './finish.js'
 import { CompletionTokens } from './logprobs.js'
+import { promptLogprobs } from './prompt-logprobs.js'
 import { usageBody } from './usage.js'
 
-export interface ChunkOptions {
-  readonly logprobs: boolean
+export interface CompletionForm {
+  /** Alternatives a token; null: no log probabilities. */
+  readonly logprobs: number | null
+  readonly promptLogprobs: number | null
+  /** Of each prompt; null: none is repeated. */
+  readonly echoes: readonly Echo[] | null
+}
+
+export interface ChunkOptions extends CompletionForm {
   readonly includeUsage: boolean
 }
 
@@ -19,17 +28,26 @@ type Text = SurfaceContext['engine']['text']
 export function completionBody(
   head: ResponseHead,
   answers: readonly Answer[],
-  logprobs: boolean,
+  turns: ReadonlyArray<Pick<Turn, 'scoredPrompt'>>,
+  { logprobs, promptLogprobs: top, echoes }: CompletionForm,
   text: Text,
 ): CompletionResponse {
-  const choices = answers.map((answer, index) => ({
-    index,
-    text: answer.text,
-    logprobs: logprobs ? new CompletionTokens(text).next(answer.deltas.flatMap((delta) => delta.logprobs)) : null,
-    finish_reason: finishReason(answer.done.finish),
-    stop_reason: answer.done.stopReason,
-  }))
-  return { ...head, object: 'text_completion', choices, usage: usageBody(answers.map(({ done }) => done.usage)) }
+  const ends = answers.map(({ done }, index) => endOf(done, echoes?.[index]))
+  const choices = answers.map((answer, index) => {
+    const [echo, scored, end] = [echoes?.[index], turns[index]?.scoredPrompt, ends[index] ?? answer.done]
+    const tokens = new CompletionTokens(text)
+    const before = echo && logprobs !== null ? echoedRows(echo, scored, logprobs, tokens) : null
+    const told = echo?.isAlone ? [] : answer.deltas.flatMap((delta) => delta.logprobs)
+    return {
+      index,
+      text: `${echo?.text ?? ''}${echo?.isAlone ? '' : answer.text}`,
+      logprobs: logprobs === null ? null : joinRows(before, tokens.next(told)),
+      finish_reason: finishReason(end.finish),
+      stop_reason: end.stopReason,
+      ...(top !== null && scored ? { prompt_logprobs: promptLogprobs(scored, top, text) } : {}),
+    }
+  })
+  return { ...head, object: 'text_completion', choices, usage: usageBody(ends.map(({ usage }) => usage)) }
 }
 
 type ChunkChoice = CompletionChunk['choices'][number]
@@ -50,18 +68,32 @@ export async function* completionChunks(
     choices: [choice],
     ...usageField,
   })
+  const { echoes, logprobs } = options
   const deltaChoice = (index: number, event: DeltaEvent): ChunkChoice => {
-    const logprobs = options.logprobs ? (tokens[index]?.next(event.logprobs) ?? null) : null
-    return { index, text: event.text, logprobs, finish_reason: null }
+    const rows = logprobs === null ? null : (tokens[index]?.next(event.logprobs) ?? null)
+    return { index, text: event.text, logprobs: rows, finish_reason: null }
   }
+  const echoChoice = (index: number, echo: Echo): ChunkChoice => {
+    const [of, scored] = [tokens[index], turns[index]?.scoredPrompt]
+    const rows = of && logprobs !== null ? echoedRows(echo, scored, logprobs, of) : null
+    return { index, text: echo.text, logprobs: rows, finish_reason: null }
+  }
+  // A prompt comes with the first event of its turn, when its log probabilities are known.
+  const echoed = new Set<number>()
   for await (const [index, event] of mergeTurns(turns)) {
+    const echo = echoes?.[index]
+    if (echo && !echoed.has(index)) {
+      echoed.add(index)
+      yield chunk(echoChoice(index, echo))
+    }
     if (event.type === 'delta') {
-      if (event.text !== '' || options.logprobs) yield chunk(deltaChoice(index, event))
+      if (!echo?.isAlone && (event.text !== '' || logprobs !== null)) yield chunk(deltaChoice(index, event))
       continue
     }
     if (event.type !== 'done') continue
-    usages[index] = event.usage
-    yield chunk({ index, text: '', logprobs: null, finish_reason: finishReason(event.finish), stop_reason: event.stopReason })
+    const end = endOf(event, echo)
+    usages[index] = end.usage
+    yield chunk({ index, text: '', logprobs: null, finish_reason: finishReason(end.finish), stop_reason: end.stopReason })
   }
   if (options.includeUsage) yield { ...head, object: 'text_completion', choices: [], usage: usageBody(usages) }
 }

@@ -3,6 +3,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { z } from 'zod'
 import type { EngineText, TokenLogprob } from '../../../engine/types.js'
+import type { ScoredPrompt } from '../../../service/types.js'
 import type { ChatLogprobs } from '../schemas/chat.js'
 import type { CompletionLogprobs } from '../schemas/completions.js'
 
@@ -11,7 +12,7 @@ type TokenBytes = Pick<EngineText, 'tokenBytes'>
 /** JSON has no infinity; a token that cannot come gets the lowest number that OpenAI uses. */
 const LOWEST_LOGPROB = -9999
 
-function finite(logprob: number): number {
+export function finite(logprob: number): number {
   return Number.isFinite(logprob) ? logprob : LOWEST_LOGPROB
 }
 
@@ -29,6 +30,7 @@ export function chatLogprobs(tokens: readonly TokenLogprob[], text: TokenBytes):
 }
 
 type Row = z.output<typeof CompletionLogprobs>
+export type CompletionRow = Row
 
 /**
  * The log probabilities of one completion, piece by piece. A character may have several tokens: each of them stands at the
@@ -49,6 +51,25 @@ export class CompletionTokens {
       token_logprobs: tokens.map(({ logprob }) => finite(logprob)),
       top_logprobs: tokens.map(({ top }) => this.#alternatives(top)),
       text_offset: tokens.map(({ token }) => this.#advance(token)),
+    }
+  }
+
+  /** Of a prompt whose text comes before the answer's: nothing is known of its first token. */
+  prompt(text: string, { tokens, scores }: ScoredPrompt, top: number): Row {
+    const [first, ...rest] = tokens
+    if (first === undefined) return { tokens: [], token_logprobs: [], top_logprobs: [], text_offset: [] }
+    const told = rest.map((token, i) => ({ token, logprob: scores[i]?.logprob ?? LOWEST_LOGPROB, top: (scores[i]?.top ?? []).slice(0, top) }))
+    const name = this.#name(first)
+    // A beginning token is no part of the text, nor is the space that a tokenizer puts before it.
+    const isThere = text.startsWith(name)
+    if (isThere) this.#advance(first)
+    else if (text.startsWith(name.trimStart())) this.#offset += name.trimStart().length
+    const row = this.next(told)
+    return {
+      tokens: [name, ...row.tokens],
+      token_logprobs: [null, ...row.token_logprobs],
+      top_logprobs: [null, ...(row.top_logprobs ?? [])],
+      text_offset: [0, ...row.text_offset],
     }
   }
 

@@ -26,6 +26,7 @@ export function usageBody(usages: readonly TurnUsage[]): Usage {
       miss: {
         never_seen: sum(({ missedTokens }) => missedTokens.neverSeen),
         reasoning_dropped: sum(({ missedTokens }) => missedTokens.reasoningDropped),
+        prompt_scored: sum(({ missedTokens }) => missedTokens.promptScored),
         evicted: sum(({ missedTokens }) => missedTokens.evicted),
         damaged: sum(({ missedTokens }) => missedTokens.damaged),
         outside_view: sum(({ missedTokens }) => missedTokens.outsideView),

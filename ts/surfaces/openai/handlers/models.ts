@@ -1,4 +1,5 @@
 import type { ModelList, ModelRow } from '../../../protocol/index.js'
+import type { SamplingDefaults, Sourced } from '../../generation-defaults.js'
 import { json, type SurfaceContext, type SurfaceRoute } from '../../surface.js'
 import { checkModel, samplingParams } from '../../turn-fields.js'
 import { validate } from '../../validate.js'
@@ -16,7 +17,7 @@ export const model: SurfaceRoute['handler'] = ({ params }, context) => {
   return json(row(checkModel(id.join('/'), context.models), context))
 }
 
-function row(id: string, { engine, service, startedAtS }: SurfaceContext): ModelRow {
+function row(id: string, { engine, service, startedAtS, generation }: SurfaceContext): ModelRow {
   const defaults = samplingParams({}, engine.info)
   return {
     id,
@@ -33,5 +34,24 @@ function row(id: string, { engine, service, startedAtS }: SurfaceContext): Model
       presence_penalty: defaults.presencePenalty,
       frequency_penalty: defaults.frequencyPenalty,
     },
+    generation_defaults: {
+      api: samplingBody(generation.api),
+      chat: { ...samplingBody(generation.chat), max_tokens: generation.chatMaxTokens },
+    },
+  }
+}
+
+/** No model's files name these two. */
+const UNPENALISED: Sourced = { value: 0, source: 'openai' }
+
+function samplingBody({ temperature, topP, topK, minP, repetitionPenalty }: SamplingDefaults): ModelRow['generation_defaults']['api'] {
+  return {
+    temperature,
+    top_p: topP,
+    top_k: topK,
+    min_p: minP,
+    repetition_penalty: repetitionPenalty,
+    presence_penalty: UNPENALISED,
+    frequency_penalty: UNPENALISED,
   }
 }

@@ -1,14 +1,14 @@
-import type { z } from 'zod'
 import { PromptTooLong } from '../../../engine/too-long.js'
 import { ApiError } from '../../../protocol/errors.js'
 import type { DetokenizeResponse, TokenizeResponse } from '../../../protocol/index.js'
 import { MAX_TRUNCATED } from '../../../protocol/limits.js'
 import { json, type SurfaceContext, type SurfaceRoute } from '../../surface.js'
 import { templateArguments } from '../../template-arguments.js'
-import { checkModel, checkTemplate, inVocabulary, wellFormed } from '../../turn-fields.js'
+import { checkModel, inVocabulary, wellFormed } from '../../turn-fields.js'
 import { validate } from '../../validate.js'
 import { checkLengths } from '../bounds.js'
-import { turnMessages } from '../messages.js'
+import { endedMessages } from '../ending.js'
+import { requestTemplate } from '../request-template.js'
 import { askedTools } from '../tools.js'
 import { DetokenizeRequest, TokenizeChatRequest, TokenizeTextRequest } from '../schemas/tokenize.js'
 
@@ -33,30 +33,23 @@ async function textTokens(body: unknown, { engine, models, service }: SurfaceCon
   const fields = validate(TokenizeTextRequest, body)
   checkModel(fields.model, models)
   const text = wellFormed(fields.prompt)
-  const tokens = await within('prompt', engine.text.tokenize(text, fields.add_special_tokens ?? true, mostTokens(service)))
+  const encoding = engine.text.tokenize(text, fields.add_special_tokens ?? true, mostTokens(service), fields.parse_special ?? false)
+  const tokens = await within('prompt', encoding)
   return [tokens, fields.return_token_strs ?? false]
 }
 
-async function chatTokens(body: unknown, { engine, models, service }: SurfaceContext): Promise<Tokens> {
+async function chatTokens(body: unknown, context: SurfaceContext): Promise<Tokens> {
+  const { models, service } = context
   const fields = validate(TokenizeChatRequest, body)
   checkModel(fields.model, models)
-  checkTemplate(engine.info)
+  const template = requestTemplate(fields.chat_template, context)
   const { tools } = askedTools(fields)
   const wishes = { given: fields.chat_template_kwargs, effort: fields.reasoning_effort, thinking: fields.enable_thinking }
   const own = templateArguments(wishes, 'chat_template_kwargs')
   const asked = { ...(tools ? { tools } : {}), ...(own ? { templateArguments: own } : {}) }
-  const chat = { ...asked, messages: turnMessages(fields.messages), ending: endingOf(fields) }
+  const chat = { ending: 'answer' as const, ...asked, ...template, ...endedMessages(fields) }
   const tokens = await within('messages', service.tokenizeChat(chat, mostTokens(service)))
   return [tokens, fields.return_token_strs ?? false]
-}
-
-type Fields = z.output<typeof TokenizeChatRequest>
-
-function endingOf({ add_generation_prompt: begins, continue_final_message: continues }: Fields): 'answer' | 'open' | 'closed' {
-  if (!continues) return (begins ?? true) ? 'answer' : 'closed'
-  if (begins === false) return 'open'
-  const param = 'continue_final_message'
-  throw new ApiError('invalid_value', `${param}: The field needs "add_generation_prompt": false.`, param)
 }
 
 /** As many as a prompt may have. */

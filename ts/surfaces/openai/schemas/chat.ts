@@ -2,8 +2,28 @@ import { z } from 'zod'
 import { REASONING_EFFORTS } from '../../template-arguments.js'
 import { generationFields, MAX_TOP_LOGPROBS, maxTokens } from './generation.js'
 import { ChatMessage } from './messages.js'
+import { PromptLogprobs } from './prompt-logprobs.js'
 import { toolFields } from './tools.js'
 import { Usage } from './usage.js'
+
+/** How the prompt ends. */
+export const endingFields = {
+  add_generation_prompt: z.boolean().nullish().meta({ description: 'whether the beginning of an answer follows the messages; default true' }),
+  continue_final_message: z
+    .boolean()
+    .nullish()
+    .meta({ description: "true: the answer goes on with the last message, the assistant's; needs add_generation_prompt false" }),
+}
+
+/** Most UTF-16 units of a template. */
+export const MAX_TEMPLATE_LENGTH = 65_536
+
+export const chatTemplate = z
+  .string()
+  .min(1)
+  .max(MAX_TEMPLATE_LENGTH)
+  .nullish()
+  .meta({ description: "in the place of the model's own, where the server has --trust-request-templates" })
 
 export const ChatRequest = z
   .object({
@@ -17,6 +37,8 @@ export const ChatRequest = z
     reasoning_effort: z.enum(REASONING_EFFORTS).nullish().meta({ description: 'a variable of the template; none and minimal also turn thinking off' }),
     enable_thinking: z.boolean().nullish().meta({ description: 'a variable of the template' }),
     chat_template_kwargs: z.unknown().optional().meta({ description: 'variables for the template', type: 'object' }),
+    ...endingFields,
+    chat_template: chatTemplate,
     include_reasoning: z.boolean().nullish().meta({ description: 'false: the answer comes without its reasoning' }),
   })
   .meta({ id: 'ChatCompletionRequest' })
@@ -69,6 +91,7 @@ export const ChatResponse = z
       }),
     ),
     usage: Usage,
+    prompt_logprobs: PromptLogprobs.optional(),
   })
   .meta({ id: 'ChatCompletion' })
 

@@ -26,10 +26,15 @@ const name = z.string().max(64).nullish()
 const called = z.object({ name: calledName, arguments: z.string() })
 const toolCall = z.object({ id: callId, type: z.literal('function').nullish(), function: called })
 
+const begun = {
+  prefix: z.boolean().nullish().meta({ description: "true, of the last message, the assistant's: the answer goes on with it" }),
+  partial: z.boolean().nullish().meta({ description: 'the same as prefix' }),
+}
+
 const reasoning = z.string().nullish().meta({ description: 'of the answer, where the client keeps it' })
 
 export const ChatMessage = z.discriminatedUnion('role', [
-  z.object({ role: z.enum(['system', 'developer', 'user']), content, name }),
+  z.object({ role: z.enum(['system', 'developer', 'user']), content, name, ...begun }),
   z.object({
     role: z.literal('assistant'),
     content: answerContent,
@@ -39,7 +44,8 @@ export const ChatMessage = z.discriminatedUnion('role', [
     reasoning,
     tool_calls: z.array(toolCall).max(MAX_CALLS).nullish(),
     function_call: called.nullish().meta({ deprecated: true }),
+    ...begun,
   }),
-  z.object({ role: z.literal('tool'), content: resultContent, tool_call_id: z.union([callId, z.literal('')]).nullish(), name: z.string().max(256).nullish() }),
-  z.object({ role: z.literal('function'), content: resultContent, name: calledName }).meta({ deprecated: true }),
+  z.object({ role: z.literal('tool'), content: resultContent, tool_call_id: z.union([callId, z.literal('')]).nullish(), name: z.string().max(256).nullish(), ...begun }),
+  z.object({ role: z.literal('function'), content: resultContent, name: calledName, ...begun }).meta({ deprecated: true }),
 ])

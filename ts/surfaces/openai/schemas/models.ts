@@ -1,6 +1,19 @@
 import { z } from 'zod'
+import { GENERATION_SOURCES } from '../../../protocol/generation-defaults.js'
 
 export const ModelParams = z.object({ id: z.array(z.string()).min(1) })
+
+const sourced = (value: z.ZodNumber) => z.object({ value, source: z.enum(GENERATION_SOURCES) })
+
+const sampling = {
+  temperature: sourced(z.number()),
+  top_p: sourced(z.number()),
+  top_k: sourced(z.int()),
+  min_p: sourced(z.number()),
+  repetition_penalty: sourced(z.number()),
+  presence_penalty: sourced(z.number()),
+  frequency_penalty: sourced(z.number()),
+}
 
 export const Model = z
   .object({
@@ -20,6 +33,12 @@ export const Model = z
         frequency_penalty: z.number(),
       })
       .meta({ description: 'of requests that leave these fields out' }),
+    generation_defaults: z
+      .object({
+        api: z.object(sampling).meta({ description: 'of requests that leave these fields out' }),
+        chat: z.object({ ...sampling, max_tokens: sourced(z.int().positive()) }).meta({ description: 'what `chat` and the playground send' }),
+      })
+      .meta({ description: 'each value with its source: model, its files or publisher; server, the set for chats; openai' }),
   })
   .meta({ id: 'Model' })
 

@@ -1,7 +1,8 @@
 // As vLLM's /tokenize and /detokenize.
 
 import { z } from 'zod'
-import { ChatRequest } from './chat.js'
+import { ChatRequest, chatTemplate, endingFields } from './chat.js'
+import { specialFields } from './completions.js'
 import { tokenId } from './generation.js'
 import { ChatMessage } from './messages.js'
 import { toolFields } from './tools.js'
@@ -11,7 +12,7 @@ const model = z.string().min(1).max(512).nullish()
 export const TokenizeTextRequest = z.object({
   model,
   prompt: z.string(),
-  add_special_tokens: z.boolean().nullish().meta({ description: 'default true' }),
+  ...specialFields,
   return_token_strs: z.boolean().nullish(),
 })
 
@@ -22,8 +23,8 @@ export const TokenizeChatRequest = z.object({
   reasoning_effort: ChatRequest.shape.reasoning_effort,
   enable_thinking: ChatRequest.shape.enable_thinking,
   chat_template_kwargs: ChatRequest.shape.chat_template_kwargs,
-  add_generation_prompt: z.boolean().nullish().meta({ description: 'whether the beginning of an answer follows; default true' }),
-  continue_final_message: z.boolean().nullish().meta({ description: "true: the text ends with the last message's content; needs add_generation_prompt false" }),
+  ...endingFields,
+  chat_template: chatTemplate,
   return_token_strs: z.boolean().nullish(),
 })
 

@@ -15,9 +15,10 @@ export const getResponse: SurfaceRoute['handler'] = ({ params, query, caller }, 
 }
 
 /** DELETE /v1/responses/:id */
-export const deleteResponse: SurfaceRoute['handler'] = ({ params, caller }, { service }) => {
+export const deleteResponse: SurfaceRoute['handler'] = async ({ params, caller }, { service }) => {
   const { id } = validate(ResponseParams, params)
   foundOrThrow(service.responses.forget(caller.tenant, id) || null)
+  await service.responses.flushed()
   return json({ id, object: 'response', deleted: true })
 }
 

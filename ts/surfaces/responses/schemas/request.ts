@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { MAX_DESCRIPTION, MAX_TOOLS, toolName } from '../../limits.js'
+import { MAX_DESCRIPTION, MAX_GRAMMAR, MAX_TOOLS, toolName } from '../../limits.js'
 import { REASONING_EFFORTS } from '../../template-arguments.js'
 import { InputItem } from './items.js'
 
@@ -23,8 +23,15 @@ const CustomTool = z.object({
   type: z.literal('custom'),
   name: toolName,
   description: description.nullish(),
-  format: z.object({ type: z.literal('text') }).nullish(),
+  format: z
+    .discriminatedUnion('type', [
+      z.object({ type: z.literal('text') }),
+      z.object({ type: z.literal('grammar'), syntax: z.enum(['lark', 'regex']), definition: z.string().min(1).max(MAX_GRAMMAR) }),
+    ])
+    .nullish(),
 })
+
+export type CustomTool = z.output<typeof CustomTool>
 
 const named = { name: z.string().max(128) }
 

@@ -56,6 +56,7 @@ test('tiers that are off are not shown; the bar’s parts are those of the capac
     name,
     medium: 'arena',
     capacityBytes: capacityBlocks * MIB,
+    committedBytes: capacityBlocks * MIB,
     usedBytes: 4 * MIB,
     capacityBlocks,
     blocks: { total: 4, running: 2, waiting: 1, cached: 1 },
@@ -68,7 +69,7 @@ test('tiers that are off are not shown; the bar’s parts are those of the capac
 })
 
 test('reasons share what was not reused, and sum to it', (t) => {
-  const miss = { neverSeen: 40, reasoningDropped: 20, evicted: 30, damaged: 0, outsideView: 10, unknown: 0 }
+  const miss = { neverSeen: 40, reasoningDropped: 20, promptScored: 0, evicted: 30, damaged: 0, outsideView: 10, unknown: 0 }
   const { rows, segments } = under(t, useMisses, { tokens: { ...EMPTY.tokens, miss } })
   t.deepEqual(rows.value.slice(0, 3).map(({ name, tokens, share }) => [name, tokens, share]), [
     ['never seen', '40', '40 %'],

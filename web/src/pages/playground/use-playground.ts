@@ -1,136 +1,133 @@
-// The playground's conversations, and the one answer that may be under way.
+// The playground: its chats, and the one answer that may be under way.
 
-import { computed, onScopeDispose, reactive, shallowRef, type ComputedRef, type ShallowRef } from 'vue'
+import type { ModelRow } from 'attentionstore/protocol'
+import { computed, onScopeDispose, shallowRef, type ComputedRef, type ShallowRef } from 'vue'
 import type { HttpClient } from '../../http/client.js'
 import { messageOf } from '../../http/failure.js'
-import { savedMs } from './context-source.js'
-import { streamAnswer } from './stream-answer.js'
-import { forkOf, messagesOf, type Answer, type Thread } from './thread.js'
-
-/** Threads kept open; the oldest goes first. */
-const MAX_THREADS = 20
-
-export interface PlaygroundSettings {
-  system: string
-  temperature: number
-  maxTokens: number
-}
+import { AnswerParts } from './answer/answer-parts.js'
+import { onceAFrame } from './answer/once-a-frame.js'
+import { streamAnswer } from './answer/stream-answer.js'
+import { NEW_ANSWER, pathOf, withAnswer, withBranch, withEntry, withoutAnswer, type Chat, type Entry } from './chats/chat.js'
+import { messagesOf } from './chats/messages.js'
+import type { Chats } from './chats/use-chats.js'
+import { savedMs } from './messages/context-source.js'
+import { requestFields, type ChatSettings } from './settings/chat-settings.js'
+import { defaultsOf } from './settings/model-defaults.js'
 
 export interface Playground {
-  readonly settings: PlaygroundSettings
-  readonly threads: Readonly<ShallowRef<readonly Thread[]>>
-  readonly current: ComputedRef<Thread>
-  /** The thread in which an answer is written, or null. */
-  readonly writingIn: Readonly<ShallowRef<number | null>>
-  /** Why the last question got no answer, or ''. */
-  readonly failure: Readonly<ShallowRef<string>>
+  /** The branch of the current chat that is shown. */
+  readonly path: ComputedRef<readonly Entry[]>
+  /** The chat in which an answer is written; null: none is. */
+  readonly writingIn: Readonly<ShallowRef<string | null>>
   send(question: string): Promise<void>
+  /** Another answer in the place of answer `id`, which stays beside it. */
+  regenerate(id: number): Promise<void>
+  /** Another question in the place of question `id`, which stays beside it. */
+  resend(id: number, question: string): Promise<void>
+  /** The results of the calls of the last answer, by the id of the call. */
+  giveResults(results: ReadonlyMap<string, string>): Promise<void>
+  /** Ends the answer under way; its text so far stays. */
   stop(): void
-  clearFailure(): void
-  open(id: number): void
-  begin(): void
-  /** Goes on elsewhere from entry `last` of the current thread. */
-  fork(last: number): void
+  /** Shows the branch through entry `id`. */
+  show(id: number): void
+  configure(settings: ChatSettings): void
+  remove(chat: string): void
+  removeAll(): void
 }
 
-const emptyThread = (id: number): Thread => ({ id, name: `Chat ${id}`, entries: [], conversation: null })
-const newAnswer: Answer = { role: 'assistant', text: '', usage: null, firstTextMs: null, savedMs: null, state: 'writing' }
+export interface PlaygroundOptions {
+  readonly http: HttpClient
+  readonly chats: Chats
+  /** Measured tokens a second; null: none yet. */
+  readonly prefillSpeed: () => number | null
+  /** null: the server has not said yet. */
+  readonly model: () => ModelRow | null
+  /** Milliseconds of the wall clock. */
+  readonly now: () => number
+}
 
-/** @param prefillSpeed Measured tokens a second; null: none yet. */
-export function usePlayground(http: HttpClient, prefillSpeed: () => number | null): Playground {
-  const settings = reactive<PlaygroundSettings>({ system: '', temperature: 0.7, maxTokens: 400 })
-  const threads = shallowRef<readonly Thread[]>([emptyThread(1)])
-  const currentId = shallowRef(1)
-  const writingIn = shallowRef<number | null>(null)
-  const failure = shallowRef('')
-  let nextId = 2
+export function usePlayground({ http, chats, prefillSpeed, model, now }: PlaygroundOptions): Playground {
+  const writingIn = shallowRef<string | null>(null)
   let abort: AbortController | null = null
-  const current = computed(() => threads.value.find(({ id }) => id === currentId.value) ?? emptyThread(0))
+  const path = computed(() => pathOf(chats.current.value))
 
-  const change = (id: number, update: (thread: Thread) => Thread) => {
-    threads.value = threads.value.map((thread) => (thread.id === id ? update(thread) : thread))
-  }
-  const changeAnswer = (id: number, update: Partial<Answer>) =>
-    change(id, (thread) => {
-      const answer = thread.entries.at(-1)
-      if (answer?.role !== 'assistant') return thread
-      const conversation = update.usage?.attentionstore.conversation ?? thread.conversation
-      return { ...thread, conversation, entries: [...thread.entries.slice(0, -1), { ...answer, ...update }] }
-    })
-  const add = (thread: Thread) => {
-    threads.value = [...threads.value, thread].slice(-MAX_THREADS)
-    currentId.value = thread.id
-  }
-
-  async function send(question: string): Promise<void> {
-    const { id } = current.value
-    if (writingIn.value !== null || question.trim() === '') return
-    failure.value = ''
-    change(id, (thread) => ({ ...thread, entries: [...thread.entries, { role: 'user', text: question }, newAnswer] }))
-    const system = settings.system.trim()
-    const messages = messagesOf(current.value.entries)
-    if (system !== '') messages.unshift({ role: 'system', content: system })
-    const { temperature, maxTokens } = settings
-    writingIn.value = id
-    abort = new AbortController()
-    const pieces = new FramePieces((text, firstTextMs) => changeAnswer(id, { text, firstTextMs }))
+  /** Has the end of the current branch answered. */
+  async function answer(): Promise<void> {
+    const { id: chat, settings } = chats.current.value
+    const messages = messagesOf(path.value, settings.system)
+    chats.change(chat, (before) => withEntry(before, before.tip, NEW_ANSWER, now()))
+    const id = chats.current.value.tip ?? 0
+    const change = (update: Parameters<typeof withAnswer>[2], when: 'now' | 'soon') =>
+      chats.change(chat, (before) => withAnswer(before, id, update), when)
+    const parts = new AnswerParts(performance.now())
+    const teller = onceAFrame(() => change(parts.parts, 'soon'))
+    const end = () => {
+      parts.end(performance.now())
+      teller.mark()
+      teller.close()
+    }
+    const { signal } = (abort = new AbortController())
+    writingIn.value = chat
     try {
-      const { usage, isCut } = await streamAnswer(http, { messages, temperature, maxTokens }, abort.signal, (piece) => pieces.add(piece))
-      pieces.flush()
-      changeAnswer(id, { usage, savedMs: usage && savedMs(usage, prefillSpeed()), state: isCut ? 'cut' : 'whole' })
+      const request = { ...requestFields(settings, defaultsOf(model()).sent), messages }
+      const { usage, finish } = await streamAnswer(http, request, signal, (delta) => {
+        if (parts.add(delta, performance.now())) teller.mark()
+      })
+      end()
+      const tokensPerS = usage && parts.tokensPerS(usage.completion_tokens, performance.now())
+      change({ usage, finish, tokensPerS, savedMs: usage && savedMs(usage, prefillSpeed()), state: 'ended' }, 'now')
     } catch (thrown) {
-      pieces.flush()
-      const isStopped = abort.signal.aborted
-      changeAnswer(id, { state: isStopped ? 'stopped' : 'failed' })
-      if (!isStopped) failure.value = messageOf(thrown)
+      end()
+      change(signal.aborted ? { state: 'stopped' } : { state: 'failed', failure: messageOf(thrown) }, 'now')
     } finally {
-      pieces.close()
       writingIn.value = null
     }
   }
 
+  const current = (update: (chat: Chat) => Chat) => chats.change(chats.current.value.id, update)
+  const isFree = () => writingIn.value === null
+
   onScopeDispose(() => abort?.abort())
   return {
-    settings,
-    threads,
-    current,
+    path,
     writingIn,
-    failure,
-    send,
+    async send(question) {
+      if (!isFree() || question.trim() === '') return
+      current((chat) => withEntry(chat, chat.tip, { role: 'user', text: question }, now()))
+      await answer()
+    },
+    async regenerate(id) {
+      const entry = chats.current.value.entries[id]
+      if (!isFree() || entry?.role !== 'assistant') return
+      current((chat) => withoutAnswer(chat, id))
+      await answer()
+    },
+    async resend(id, question) {
+      const entry = chats.current.value.entries[id]
+      if (!isFree() || entry?.role !== 'user' || question.trim() === '') return
+      current((chat) => withEntry(chat, entry.parent, { role: 'user', text: question }, now()))
+      await answer()
+    },
+    async giveResults(results) {
+      const last = path.value.at(-1)
+      if (!isFree() || last?.role !== 'assistant') return
+      for (const { id, name } of last.calls) {
+        current((chat) => withEntry(chat, chat.tip, { role: 'tool', callId: id, name, text: results.get(id) ?? '' }, now()))
+      }
+      await answer()
+    },
     stop: () => abort?.abort(),
-    clearFailure: () => {
-      failure.value = ''
+    show: (id) => {
+      if (isFree()) current((chat) => withBranch(chat, id))
     },
-    open: (id) => {
-      currentId.value = id
+    configure: (settings) => current((chat) => ({ ...chat, settings })),
+    remove(chat) {
+      if (writingIn.value === chat) abort?.abort()
+      chats.remove(chat)
     },
-    begin: () => add(emptyThread(nextId++)),
-    fork: (last) => add(forkOf(current.value, last, nextId++)),
-  }
-}
-
-/** Text that grows faster than screens do: told at most once a frame. */
-class FramePieces {
-  private text = ''
-  private firstTextMs: number | null = null
-  private frame: number | null = null
-  private readonly startedAt = performance.now()
-
-  constructor(private readonly tell: (text: string, firstTextMs: number | null) => void) {}
-
-  add(piece: string): void {
-    this.text += piece
-    this.firstTextMs ??= performance.now() - this.startedAt
-    this.frame ??= requestAnimationFrame(() => this.flush())
-  }
-
-  flush(): void {
-    this.close()
-    this.tell(this.text, this.firstTextMs)
-  }
-
-  close(): void {
-    if (this.frame !== null) cancelAnimationFrame(this.frame)
-    this.frame = null
+    removeAll() {
+      abort?.abort()
+      chats.removeAll()
+    },
   }
 }

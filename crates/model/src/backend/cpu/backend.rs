@@ -20,10 +20,10 @@ use super::streams::Streams;
 use super::weights::CpuWeights;
 use super::workspace::Workspaces;
 use crate::backend::step::{Limits, Step};
-use crate::backend::{Backend, BatchSequence, Completion, Event, SliceCopy, Stream};
+use crate::backend::{Backend, BatchSequence, Completion, Event, SliceCopy, SlotMemory, Stream};
 use crate::config::ModelConfig;
 use crate::error::ModelError;
-use crate::sampling::{SampleOutcome, SampleRequest, sample};
+use crate::sampling::{SampleOutcome, SampleRequest, ScoreRequest, Scored, sample, score};
 use crate::weights::ModelWeights;
 
 /// A model on the CPU. Its results are the same bits whatever else is in the batch, however a prompt was cut into
@@ -128,6 +128,10 @@ impl Backend for CpuBackend {
         self.arena.slots
     }
 
+    fn slot_memory(&self) -> Option<Arc<dyn SlotMemory>> {
+        Some(self.arena.clone())
+    }
+
     fn max_batch_tokens(&self) -> usize {
         self.limits.rows
     }
@@ -190,6 +194,26 @@ impl Backend for CpuBackend {
         // A step whose history a copy thread failed to bring has computed over anything.
         self.streams.check()?;
         Ok(sampled.into_iter().filter_map(OnceLock::into_inner).collect())
+    }
+
+    fn score(&mut self, requests: &[ScoreRequest]) -> Result<Vec<Scored>, ModelError> {
+        let mut scored = Vec::with_capacity(requests.len());
+        let mut left = requests;
+        while let Some(first) = left.first() {
+            self.compute_logits(first.row)?;
+            let present = left.partition_point(|request| self.logits.row(request.row).is_some());
+            let (now, later) = left.split_at(present.max(1));
+            let places: Vec<OnceLock<Scored>> = now.iter().map(|_| OnceLock::new()).collect();
+            let logits = &self.logits;
+            self.compute.pool.run(now.len(), &|task, _| {
+                if let Some(logits) = logits.row(now[task].row) {
+                    places[task].get_or_init(|| score(logits, &now[task]));
+                }
+            })?;
+            scored.extend(places.into_iter().filter_map(OnceLock::into_inner));
+            left = later;
+        }
+        Ok(scored)
     }
 
     fn read_logits(&mut self, row: usize, out: &mut [f32]) -> Result<(), ModelError> {

@@ -1,10 +1,14 @@
 //! The backend's own slots: on the CPU an arena in the place of HBM, laid out `[layer][slot][slice]`.
+//! Memory for them is taken from the system slot by slot, in all layers.
+
+use std::ops::Range;
 
 use attentionstore_kv::arena::HostArena;
 use attentionstore_kv::{BLOCK_TOKENS, KvError, KvLayout};
 use half::bf16;
 
 use super::simd::{LANES, Simd};
+use crate::backend::SlotMemory;
 use crate::error::ModelError;
 
 /// All slots in all layers. Like the host arena it synchronises nothing: the engine's events decide who touches
@@ -21,10 +25,7 @@ impl SlotArena {
     pub fn new(layout: KvLayout, slots: usize) -> Result<SlotArena, ModelError> {
         let bytes = slots.checked_mul(layout.block_bytes());
         let bytes = bytes.ok_or(ModelError::Memory { what: "kv slots", bytes: usize::MAX })?;
-        let memory = HostArena::new(bytes).map_err(|error| match error {
-            KvError::Memory { bytes, .. } => ModelError::Memory { what: "kv slots", bytes },
-            other => ModelError::Invalid { what: "kv slots", detail: other.to_string() },
-        })?;
+        let memory = HostArena::new(bytes).map_err(no_memory)?;
         Ok(SlotArena { memory, layout, slots })
     }
 
@@ -123,6 +124,24 @@ impl SlotArena {
         let slice = self.slice(layer, slot).cast::<E>();
         // SAFETY: K of a slice is `kv_heads` such parts, then comes V, as many.
         unsafe { (slice.add(kv_head * elements), slice.add((self.layout.kv_heads + kv_head) * elements)) }
+    }
+}
+
+impl SlotMemory for SlotArena {
+    fn commit(&self, slots: Range<u32>) -> Result<(), ModelError> {
+        let (from, to) = (slots.start as usize, (slots.end as usize).min(self.slots));
+        for layer in 0..self.layout.layers {
+            let at = |slot: usize| (layer * self.slots + slot) * self.layout.slice_bytes();
+            self.memory.commit_range(at(from)..at(to.max(from))).map_err(no_memory)?;
+        }
+        Ok(())
+    }
+}
+
+fn no_memory(error: KvError) -> ModelError {
+    match error {
+        KvError::Memory { bytes, .. } => ModelError::Memory { what: "kv slots", bytes },
+        other => ModelError::Invalid { what: "kv slots", detail: other.to_string() },
     }
 }
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use attentionstore_cuda::blas::Blas;
 use attentionstore_cuda::launch::{AttentionShape, Embedding};
-use attentionstore_cuda::runtime::{DevicePointer, Graph, REGISTERED_AT_ONCE};
+use attentionstore_cuda::runtime::{DevicePointer, Graph};
 use attentionstore_cuda::{CudaError, Device, Kernels};
+use attentionstore_kv::KvLayout;
 use attentionstore_kv::arena::HostArena;
-use attentionstore_kv::{KvError, KvLayout};
 
 use super::arrange::Arrangement;
 use super::graphs::{GraphCache, Turn, pad};
@@ -16,20 +16,23 @@ use super::layer::LayerPass;
 use super::logits::{HeadPass, Logits};
 use super::memory::{Region, Working};
 use super::options::device_error;
-use super::pinned::PinnedMemory;
+use super::pinned::PinnedArenas;
 use super::plan::{Sizes, layout_of};
 use super::sample::{LogitRows, Sampler, sample_on_host};
 use super::sample_plan::SamplePlan;
 use super::streams::Streams;
 use super::weights::CudaWeights;
 use crate::backend::step::{Limits, Step};
-use crate::backend::{Backend, BatchSequence, Completion, Event, SliceCopy, Stream};
+use crate::backend::{Backend, BatchSequence, Completion, Event, PinnedMemory, SliceCopy, Stream};
 use crate::config::ModelConfig;
 use crate::error::ModelError;
-use crate::sampling::{SampleOutcome, SampleRequest, Sampled};
+use crate::sampling::{SampleOutcome, SampleRequest, Sampled, ScoreRequest, Scored, score};
 
 /// Raised with any change of a kernel that changes bits.
 const KERNEL_GENERATION: u32 = 2;
+
+/// Host memory that is registered in one call. The driver holds up what others ask of it meanwhile, so it is little.
+const REGISTERED_AT_ONCE: usize = 64 << 20;
 
 /// A model on a card. The same plan gives the same bits.
 pub struct CudaBackend {
@@ -58,7 +61,7 @@ pub struct CudaBackend {
     pub(super) slots: Region,
     pub(super) working_region: Region,
     pub(super) kernels: Kernels,
-    pub(super) pinned: PinnedMemory,
+    pub(super) pinned: PinnedArenas,
     pub(super) device: Device,
 }
 
@@ -181,6 +184,24 @@ impl CudaBackend {
     }
 }
 
+impl CudaBackend {
+    /// Scores tokens whose rows are present.
+    fn score_present(&mut self, requests: &[ScoreRequest]) -> Result<Vec<Scored>, ModelError> {
+        let placed: Vec<_> =
+            requests.iter().filter_map(|request| Some((*request, self.logits.place(request.row)?))).collect();
+        let vocabulary = self.config.vocab_size;
+        let rows = LogitRows { logits: self.working.logits, rows: self.logits.rows(), vocabulary };
+        let scored = self.sampler.score(&self.kernels, &self.streams.card.compute, rows, &placed);
+        let scored = scored.map_err(|error| self.failed(error))?;
+        let or_by_host = |((request, place), scored): (&(ScoreRequest, usize), Option<Scored>)| match scored {
+            Some(scored) => Ok(scored),
+            None => Ok(score(&self.row_of_logits(*place)?, request)),
+        };
+        let scored: Result<Vec<Scored>, CudaError> = placed.iter().zip(scored).map(or_by_host).collect();
+        scored.map_err(|error| self.failed(error))
+    }
+}
+
 impl Backend for CudaBackend {
     fn config(&self) -> &ModelConfig {
         &self.config
@@ -253,6 +274,20 @@ impl Backend for CudaBackend {
         Ok(sampled.into_iter().flatten().collect())
     }
 
+    fn score(&mut self, requests: &[ScoreRequest]) -> Result<Vec<Scored>, ModelError> {
+        let mut scored = Vec::with_capacity(requests.len());
+        let mut left = requests;
+        while let Some(first) = left.first() {
+            self.compute_logits(first.row)?;
+            let present = left.partition_point(|request| self.logits.place(request.row).is_some());
+            let (now, later) = left.split_at(present.clamp(1, self.sizes.logit_rows()));
+            scored.extend(self.score_present(now)?);
+            left = later;
+        }
+        self.streams.failure.check()?;
+        Ok(scored)
+    }
+
     fn read_logits(&mut self, row: usize, out: &mut [f32]) -> Result<(), ModelError> {
         if out.len() != self.config.vocab_size {
             let detail = format!("{} numbers for a vocabulary of {}", out.len(), self.config.vocab_size);
@@ -283,8 +318,8 @@ impl Backend for CudaBackend {
         self.streams.notify(stream, completion);
     }
 
-    fn pin(&mut self, memory: Arc<HostArena>) -> Result<(), ModelError> {
-        self.pin_in_chunks(memory, REGISTERED_AT_ONCE)
+    fn pin(&mut self, memory: Arc<HostArena>) -> Option<Arc<dyn PinnedMemory>> {
+        Some(self.pin_in_parts(memory, REGISTERED_AT_ONCE))
     }
 
     fn copy(&mut self, stream: Stream, copies: &[SliceCopy]) -> Result<(), ModelError> {
@@ -297,18 +332,9 @@ impl Backend for CudaBackend {
 }
 
 impl CudaBackend {
-    /// As [`Backend::pin`], registered in chunks of `chunk_bytes`, whole pages: copies are split at their borders.
-    ///
-    /// # Errors
-    /// As [`Backend::pin`].
-    pub fn pin_in_chunks(&mut self, memory: Arc<HostArena>, chunk_bytes: usize) -> Result<(), ModelError> {
-        let refused = |error: KvError| ModelError::Device {
-            device: format!("cuda:{}", self.ordinal),
-            detail: error.to_string(),
-        };
-        memory.make_present().map_err(refused)?;
-        let device = self.device.clone();
-        self.pinned.add(&device, memory, chunk_bytes).map_err(|error| self.failed(error))
+    /// As [`Backend::pin`], registered in parts of `part_bytes`, whole pages: copies are split at their borders.
+    pub fn pin_in_parts(&mut self, memory: Arc<HostArena>, part_bytes: usize) -> Arc<dyn PinnedMemory> {
+        self.pinned.add(&self.device, self.ordinal, memory, part_bytes)
     }
 }
 

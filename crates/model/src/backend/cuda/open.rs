@@ -14,7 +14,7 @@ use super::inputs::Inputs;
 use super::logits::Logits;
 use super::memory::{Region, Working};
 use super::options::{CudaOptions, check_config, device_error};
-use super::pinned::PinnedMemory;
+use super::pinned::PinnedArenas;
 use super::plan::{MemoryPlan, Sizes, layout_of, weight_bytes};
 use super::sample::Sampler;
 use super::streams::Streams;
@@ -143,7 +143,7 @@ impl CudaBackend {
             blas: Blas::new(&device)?,
             slots: Region::new(&device, slots * layout.block_bytes())?,
             working_region: region,
-            pinned: PinnedMemory::default(),
+            pinned: PinnedArenas::default(),
             config,
             sizes,
             streams,

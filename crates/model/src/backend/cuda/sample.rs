@@ -2,8 +2,8 @@
 //! nothing to choose from, or with more changes than a launch takes.
 
 use attentionstore_cuda::launch::{
-    AdjustLogits, Adjustment, LogProbabilities, LogProbabilityAnswer, LogProbabilityRequest, Masks, Sample,
-    SampleChoice,
+    AdjustLogits, Adjustment, LogProbabilities, LogProbabilityAnswer, LogProbabilityRequest, MOST_TOP, Masks,
+    Sample, SampleChoice,
 };
 use attentionstore_cuda::runtime::{DevicePointer, PinnedBuffer, Plain, Stream, bytes_of, values_of};
 use attentionstore_cuda::{CudaError, Device, Kernels};
@@ -11,7 +11,7 @@ use attentionstore_cuda::{CudaError, Device, Kernels};
 use super::plan::{ADJUSTMENTS_MOST, ALIGNMENT, mask_bytes};
 use super::sample_plan::SamplePlan;
 use crate::error::ModelError;
-use crate::sampling::{SampleOutcome, SampleRequest, Sampled, TokenMask, sample};
+use crate::sampling::{SampleOutcome, SampleRequest, Sampled, ScoreRequest, Scored, TokenMask, sample};
 
 /// Copies are of whole pieces of this many bytes.
 const COPIED: usize = 16;
@@ -106,6 +106,56 @@ impl Sampler {
         }
         stream.synchronize()?;
         Ok(self.answers(plan, logits.vocabulary))
+    }
+
+    /// Scores known tokens by rows that are present, at the places beside them, and waits for it. An answer for each
+    /// request; none: the host must score it.
+    ///
+    /// # Errors
+    /// As [`Sampler::run`].
+    pub fn score(
+        &mut self,
+        kernels: &Kernels,
+        stream: &Stream,
+        LogitRows { logits, rows, vocabulary }: LogitRows,
+        requests: &[(ScoreRequest, usize)],
+    ) -> Result<Vec<Option<Scored>>, CudaError> {
+        let tokens: Vec<u32> = requests.iter().map(|(request, _)| request.token).collect();
+        let tops =
+            requests.iter().map(|(request, _)| request.top.min(vocabulary as u32).min(MOST_TOP as u32));
+        let asked: Vec<LogProbabilityRequest> = (0..)
+            .zip(requests.iter().zip(tops))
+            .map(|(sample, ((_, row), top))| LogProbabilityRequest {
+                row: *row as u32,
+                sample,
+                top,
+                unused: 0,
+            })
+            .collect();
+        // The tokens travel in the place of choices: there are none to make.
+        self.place(self.choices, &tokens);
+        self.place(self.log_probabilities, &asked);
+        let start = (self.log_probabilities.address() - self.sent.address()) as usize;
+        // SAFETY: it is written again only after the synchronisation below.
+        unsafe { kernels.send(stream, &self.up, self.sent, start + bytes_of(&asked).len()) }?;
+        let (requests_on_card, tokens, answers) = (self.log_probabilities, self.choices, self.answers);
+        let count = asked.len();
+        let ask =
+            LogProbabilities { requests: requests_on_card, count, logits, rows, vocabulary, tokens, answers };
+        kernels.log_probabilities(stream, &ask)?;
+        let bytes = self.offset(answers) + count * size_of::<LogProbabilityAnswer>();
+        // SAFETY: it is read only after the synchronisation, and lives as long as `self`.
+        unsafe { kernels.receive(stream, self.received, &mut self.down, bytes) }?;
+        stream.synchronize()?;
+        let answers: Vec<LogProbabilityAnswer> =
+            values_of(&self.down.as_slice()[self.offset(self.answers)..], count);
+        let one = |((request, _), answer): (&(ScoreRequest, usize), &LogProbabilityAnswer)| {
+            let wanted = request.top.min(vocabulary as u32) as usize;
+            let pairs = answer.token.iter().copied().zip(answer.probability).take(wanted);
+            let scored = Scored { logprob: answer.own, rank: answer.rank, top: pairs.collect() };
+            (answer.known == 1 && wanted <= MOST_TOP).then_some(scored)
+        };
+        Ok(requests.iter().zip(&answers).map(one).collect())
     }
 
     fn send(&mut self, kernels: &Kernels, stream: &Stream, plan: &SamplePlan) -> Result<(), CudaError> {

@@ -42,6 +42,7 @@ pub(super) fn text_source(config: &ModelConfig) -> TextSource {
     };
     let tokenizer = GgufTokenizer {
         model: "gpt2".to_owned(),
+        pre: Some("gpt-2".to_owned()),
         token_types: (0..tokens.len()).map(kinds).collect(),
         tokens,
         eos: Some(END),

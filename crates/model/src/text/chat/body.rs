@@ -86,7 +86,7 @@ impl<'t, 'a> Bodies<'t, 'a> {
     }
 
     /// Where the body begins: the conversation before it, rendered with a generation prompt, must be how all of it begins.
-    fn start(&mut self, message: usize, pace: &mut Pace<'_>) -> Option<usize> {
+    pub fn start(&mut self, message: usize, pace: &mut Pace<'_>) -> Option<usize> {
         let Traced { text, spans, .. } = self.traced;
         let before = spans.iter().rfind(|span| span.message().is_some_and(|of| of < message));
         let end = before.filter(|span| span.message() == message.checked_sub(1)).map(|span| span.range.end);
@@ -124,6 +124,10 @@ impl<'t, 'a> Bodies<'t, 'a> {
         let (first, last) = (spans.iter().find(is_own), spans.iter().rfind(is_own));
         if first.is_some_and(|span| span.range.start < start) {
             return None;
+        }
+        // The last message has no end where the answer goes on with it.
+        if self.options.ending == Ending::Open && message + 1 == self.chat.messages().len() {
+            return Some(text.len());
         }
         let from = last.map_or(start, |span| span.range.end);
         let limit =

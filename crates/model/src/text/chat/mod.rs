@@ -3,7 +3,8 @@
 
 mod body;
 mod compose;
-mod late_system;
+mod fallback;
+mod open;
 mod parts;
 mod request;
 mod spans;
@@ -14,8 +15,8 @@ use std::ops::Range;
 use super::error::TextError;
 use super::message::{ChatMessage, Ending};
 use super::pace::Pace;
-use super::template::{Conversation, Owner, Part, RenderOptions, Tooling};
-use super::trace::{Span, Traced, trace};
+use super::template::{Conversation, Owner, RenderOptions, Tooling};
+use super::trace::{Traced, trace};
 use body::Bodies;
 use compose::{Placement, compose};
 pub(crate) use parts::Encoder;
@@ -32,8 +33,12 @@ pub struct EncodedPrompt {
     /// Tokens of answers that were generated behind reasoning which is not in this prompt: earlier turns computed them
     /// behind that reasoning.
     pub without_reasoning: Vec<Range<usize>>,
-    /// The answer begins inside of its reasoning.
+    /// The answer begins inside of its reasoning; of an answer that goes on with a message, that message does.
     pub starts_in_reasoning: bool,
+    /// The last so many tokens are the message that the answer goes on with, from where an answer would begin.
+    pub prefill: usize,
+    /// Those tokens end inside of reasoning.
+    pub prefill_in_reasoning: bool,
     /// The text that the tokens decode to: as the template renders it, with the texts of stored answers in their places.
     pub text: String,
 }
@@ -46,7 +51,7 @@ impl Encoder<'_> {
             Err(refused @ TextError::Refused { .. }) => refused,
             encoded => return encoded,
         };
-        for messages in late_system::rewritten(request.messages) {
+        for messages in fallback::rewritten(request.messages, self.format.is_generic()) {
             let request = ChatRequest { messages: &messages, ..*request };
             match self.encode_with_tools(&request, pace) {
                 Err(TextError::Refused { .. }) => {}
@@ -86,7 +91,7 @@ impl Encoder<'_> {
         let mut traced = trace(self.template, &chat, options, pace)?;
         untraced::check(self, &chat, options, &traced)?;
         if request.ending == Ending::Open {
-            cut_open(&mut traced, messages)?;
+            open::cut(&mut traced, messages)?;
         }
         pace.breathe();
         let given = self.given_reasoning(&traced).filter(|_| request.ending == Ending::Answer);
@@ -98,32 +103,45 @@ impl Encoder<'_> {
             })
             .collect();
         placements.sort_by_key(|placement| placement.range.start);
+        let begun = match request.ending {
+            Ending::Open => messages.len().checked_sub(1),
+            _ => None,
+        };
+        let begun = begun.map(|last| (last, open::beginning(&traced, last, bodies.start(last, pace))));
+        if let Some((last, at)) = begun {
+            open::mark_beginning(&mut placements, last, at);
+        }
         let mark = end_of_system(messages, &traced);
         let composed = compose(&traced, placements, mark);
         let encoded = composed.layout().encode(self.tokenizer, pace)?;
         let mut stored_tokens = vec![0; messages.len()];
         let mut without_reasoning = Vec::new();
+        let mut from = encoded.tokens.len();
         for (placement, tokens) in composed.placements.iter().zip(encoded.stored) {
             stored_tokens[placement.message] = placement.ids.len();
+            if begun.is_some_and(|(_, at)| at == placement.range.start) {
+                from = from.min(tokens.start);
+            }
             without_reasoning.extend(placement.without_reasoning.then_some(tokens));
         }
+        let opened = match begun {
+            Some((_, at)) => self.format.starts_in_reasoning(own_before(&traced, at)),
+            None => request.ending == Ending::Answer && self.format.starts_in_reasoning(own_end(&traced)),
+        };
         Ok(EncodedPrompt {
+            prefill: encoded.tokens.len() - from,
+            prefill_in_reasoning: false,
             tokens: encoded.tokens,
             system_tokens: encoded.before_mark,
             stored_tokens,
             without_reasoning,
-            starts_in_reasoning: request.ending == Ending::Answer && self.opens_reasoning(&traced),
+            starts_in_reasoning: opened,
             text: composed.text,
         })
     }
 }
 
 impl Encoder<'_> {
-    /// Whether the generation prompt opens the reasoning.
-    fn opens_reasoning(&self, traced: &Traced) -> bool {
-        self.format.starts_in_reasoning(own_end(traced))
-    }
-
     /// The reasoning that the generation prompt writes itself, from its marker on: it opens it, or says that there is none.
     fn given_reasoning<'t>(&self, traced: &'t Traced) -> Option<&'t str> {
         let (open, _) = self.format.reasoning_tokens()?;
@@ -135,7 +153,13 @@ impl Encoder<'_> {
 
 /// What the template writes behind the last text that was sent.
 fn own_end(traced: &Traced) -> &str {
-    &traced.text[traced.spans.last().map_or(0, |span| span.range.end)..]
+    own_before(traced, traced.text.len())
+}
+
+/// What the template writes between `at` and the text before it that was sent.
+fn own_before(traced: &Traced, at: usize) -> &str {
+    let before = traced.spans.partition_point(|span| span.range.end <= at);
+    &traced.text[before.checked_sub(1).map_or(0, |last| traced.spans[last].range.end)..at]
 }
 
 fn check_roles(messages: &[ChatMessage]) -> Result<(), TextError> {
@@ -146,16 +170,6 @@ fn check_roles(messages: &[ChatMessage]) -> Result<(), TextError> {
         Some(message) => Err(TextError::Role { message, role: messages[message].role.clone() }),
         None => Ok(()),
     }
-}
-
-/// Ends the text with the last message's content.
-fn cut_open(traced: &mut Traced, messages: &[ChatMessage]) -> Result<(), TextError> {
-    let last = messages.len().checked_sub(1).map(Owner::Message);
-    let is_content = |span: &Span| Some(span.source.owner) == last && span.source.part == Part::Content;
-    let end = traced.spans.iter().rfind(|span| is_content(span)).map(|span| span.range.end);
-    traced.text.truncate(end.ok_or(TextError::NotContinuable)?);
-    traced.spans.retain(|span| span.range.end <= traced.text.len());
-    Ok(())
 }
 
 /// Where the first message begins that is no leading system message; 0 where that cannot be said.

@@ -15,11 +15,13 @@ pub struct ChatRequest<'a> {
     pub ending: Ending,
     /// The date that the template gets to see.
     pub date: ChatDate,
+    /// The source of a template in the place of the model's own.
+    pub template: Option<&'a str>,
 }
 
 impl<'a> ChatRequest<'a> {
     /// Messages to be answered, without tools.
     pub fn new(messages: &'a [ChatMessage], date: ChatDate) -> Self {
-        Self { messages, tools: &[], arguments: None, ending: Ending::Answer, date }
+        Self { messages, tools: &[], arguments: None, ending: Ending::Answer, date, template: None }
     }
 }

@@ -34,9 +34,17 @@ pub(super) fn place<'a>(
     let runs = spans.iter().enumerate().filter(|(_, span)| is_own(span)).filter_map(|(index, span)| {
         let room = index.checked_sub(1).map_or(0, |before| spans[before].range.end)
             ..spans.get(index + 1).map_or(traced.text.len(), |after| after.range.start);
+        let room_start = room.start;
         let range = range_of_content(&traced.text, span, &sent.content, room)?;
-        let range = range.start..range.end.min(range.start.saturating_add(bytes));
-        let (count, end) = matching_prefix(tokenizer, ids, &traced.text, range.clone());
+        let until = |start: usize| start..range.end.min(start.saturating_add(bytes));
+        let (count, end) = matching_prefix(tokenizer, ids, &traced.text, until(range.start));
+        // Of a message that was begun by the client, the first token may have white space that the template writes.
+        let early =
+            blank_start(tokenizer, ids, &traced.text, range.start).filter(|early| *early >= room_start);
+        if let Some(early) = early.filter(|_| count == 0) {
+            let (count, end) = matching_prefix(tokenizer, ids, &traced.text, until(early));
+            return (count > 0).then_some((early..end, count)).or(Some((range.start..range.start, 0)));
+        }
         Some((range.start..end, count))
     });
     let mut best: Option<(Range<usize>, usize)> = None;
@@ -76,6 +84,14 @@ fn range_of_content(text: &str, span: &Span, content: &str, room: Range<usize>) 
     }
     let after = &text[span.range.end..room.end];
     Some(start..span.range.end + after.len() - after.trim_start().len())
+}
+
+/// Where the white space with which the first of `ids` begins lies right before `start`; `None` where it does not.
+fn blank_start(tokenizer: &Tokenizer, ids: &[u32], text: &str, start: usize) -> Option<usize> {
+    let bytes = tokenizer.token_bytes(*ids.first()?)?;
+    let blank = &bytes[..bytes.len() - bytes.trim_ascii_start().len()];
+    let is_there = !blank.is_empty() && text.as_bytes()[..start].ends_with(blank);
+    is_there.then_some(start - blank.len())
 }
 
 /// The longest prefix of `ids` whose decoding lies in `range` of the text, and where it ends there.
