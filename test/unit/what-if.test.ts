@@ -160,7 +160,7 @@ test('a tail that was taken over takes no room any more', t => {
 for (const policy of ['fifo', 'scheduler-aware', 'adaptive'] as const) {
   test(`where every block is followed, the miniature of ${policy} is the replay at its own capacity`, t => {
     const trace = generatedTrace(1500, 7)
-    const capacity = 600
+    const capacity = 500
     const { hitRate, error } = curveOf(trace, { policy, capacities: [capacity] }).at(capacity)
     const actual = replayed(trace, capacity, policy)
     t.log(`${policy}: ${(100 * hitRate).toFixed(2)} ± ${(100 * error).toFixed(2)} %, replayed ${(100 * actual).toFixed(2)} %`)

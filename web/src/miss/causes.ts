@@ -53,12 +53,9 @@ function ended(record: RequestRecord, causes: ReadonlyArray<RequestRecord['evict
 }
 
 function tooSmall(tier: TierName, sample: Sample | null): Pick<Finding, 'advice' | 'link'> {
-  const words: Partial<Record<TierName, string>> = {
-    hbm: 'It is the only tier: turn on dram or ssd with --dram-bytes or --ssd-bytes, or raise --hbm-bytes.',
-    dram: 'Nothing lies below it: raise --dram-bytes, or turn on ssd with --ssd-bytes.',
-    ssd: 'Raise --ssd-bytes, if the disk has room.',
-  }
-  return { advice: `${tier} is too small for what comes back. ${words[tier] ?? ''}`, link: tierLink(sample, tier) }
+  const below = TIER_NAMES.slice(TIER_NAMES.indexOf(tier) + 1).map(option)
+  const turnOn = below.length === 0 ? ', if the disk has room' : `, or turn on a tier below it with ${below.join(' or ')}`
+  return { advice: `${tier} is too small for what comes back. Raise ${option(tier)}${turnOn}.`, link: tierLink(sample, tier) }
 }
 
 const QUEUED_FOR: Readonly<Record<NonNullable<RequestRecord['queued_for']>, string>> = {

@@ -14,7 +14,7 @@ const HASH_RANGE = 2 ** 32
 /** Which bits of a key decide whether it is in the sample. */
 const SAMPLE_WORD = 7
 /** Blocks that a miniature holds at most. */
-const MOST_RESIDENTS = 1024
+const MOST_RESIDENTS = 512
 /** Blocks that have left and are remembered, for each that may be there. */
 const GHOSTS_A_RESIDENT = 4
 /** The order is made anew when this share of the blocks that could go has gone: drifting ranks are slow. */

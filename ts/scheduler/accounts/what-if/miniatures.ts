@@ -10,7 +10,7 @@ import type { ServedTurn } from './turn.js'
 import { WantedKeys } from './wanted.js'
 
 /** Capacities that are followed, as parts of each tier's own. */
-const PARTS = [1 / 8, 1 / 4, 1 / 2, 1, 2, 4] as const
+const PARTS = [1 / 4, 1 / 2, 1, 2, 4] as const
 /** Capacities nearer to each other than this ratio are followed as one. */
 const LEAST_RATIO = 1.2
 

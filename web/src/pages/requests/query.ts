@@ -43,7 +43,7 @@ type Address = Readonly<Record<string, unknown>>
 
 const text = (value: unknown): string | null => (typeof value === 'string' ? value : null)
 
-/** What an address asks for; of values that mean nothing the default. */
+/** The choice that an address names; of values that mean nothing the default. */
 export function queryOf(address: Address): RequestQuery {
   return {
     status: STATUSES.find(({ value }) => value === address['status'])?.value ?? EVERYTHING.status,
