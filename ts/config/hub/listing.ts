@@ -42,7 +42,9 @@ export async function listModel(hub: Hub, { repository, revision }: HubReference
     const files: ListedFile[] = []
     for await (const { type, path, size, lfs, oid } of listFiles({ repo: { type: 'model', name: repository }, revision: commit, recursive: true, hubUrl: hub.url, fetch })) {
       if (type !== 'file') continue
-      files.push({ path, bytes: lfs?.size ?? size, digest: lfs ? { kind: 'sha256', hex: lfs.oid } : { kind: 'git-sha1', hex: oid } })
+      const digest: Digest | null = lfs ? { kind: 'sha256', hex: lfs.oid } : oid === undefined ? null : { kind: 'git-sha1', hex: oid }
+      if (digest === null) throw new ExitError(3, 'hub_failed', `${hub.url} names no digest of ${path}`)
+      files.push({ path, bytes: lfs?.size ?? size, digest })
       if (files.length >= MAX_FILES) break
     }
     return { commit, files }
