@@ -12,7 +12,7 @@ use attentionstore_model::text::{
 use attentionstore_output::{End, Part, Reading, Tool};
 use serde_json::{Value, json};
 use text_support::{FAMILIES, family, message};
-use tools_support::{FAMILIES as TOOL_FAMILIES, encode_with, family as tool_family, model_with};
+use tools_support::{encode_with, family as tool_family, model_with};
 
 fn open(model: &TextModel, messages: &[ChatMessage]) -> Result<EncodedPrompt, TextError> {
     encode_with(model, messages, &[], &Value::Null, Ending::Open)
@@ -247,33 +247,4 @@ fn a_prompt_may_bring_a_template_of_its_own() {
         "{endless}"
     );
     assert_eq!(json!(model.encode_chat(&request).unwrap().text), json!(own.text), "the model's own stays");
-}
-
-#[test]
-fn in_every_form_of_answers_the_rest_is_told_as_content_and_the_whole_comes_back_with_its_tokens() {
-    let mut kept = 0;
-    for family in &TOOL_FAMILIES {
-        let (name, model) = (family.name, family.model());
-        let question = message("user", "Tell me.");
-        let prompt = open(&model, &[question.clone(), message("assistant", "Once upon")]).unwrap();
-        let tokens = sampled(&model, " a time");
-        let (parts, stored) = gone_on(&model, &prompt, &tokens, &[]);
-        assert_eq!(content(&parts), " a time", "{name}: {parts:?}");
-        assert!(parts.iter().all(|part| matches!(part, Part::Content(_))), "{name}: {parts:?}");
-        assert!(stored.whole, "{name}");
-        let whole = message("assistant", "Once upon a time");
-        let turns = |second: ChatMessage| [question.clone(), second, message("user", "More?")];
-        let encode =
-            |messages: &[ChatMessage]| encode_with(&model, messages, &[], &Value::Null, Ending::Answer);
-        let plain = encode(&turns(whole.clone())).unwrap();
-        let next = encode(&turns(ChatMessage { stored: Some(stored), ..whole })).unwrap();
-        assert_eq!(next.text, plain.text, "{name}");
-        // A template may leave out of earlier turns what it wrote before the last one.
-        if plain.text.starts_with(&prompt.text) {
-            let history = [prompt.tokens, tokens].concat();
-            assert_eq!(next.tokens[..history.len()], history, "{name}: {:?}", next.text);
-            kept += 1;
-        }
-    }
-    assert!(kept >= 5, "{kept} templates keep everything");
 }
