@@ -4,6 +4,7 @@ import anthropic
 import instructor
 import pytest
 from conftest import ADA
+from instructor.core import InstructorRetryException
 from openai import OpenAI
 from pydantic import BaseModel
 
@@ -54,7 +55,7 @@ def test_a_person_piece_by_piece(thinker, mode):
 
 def test_an_answer_that_does_not_fit_the_model_is_asked_for_again_and_then_told(one):
     messages = [{"role": "user", "content": "Who is Ada?"}]
-    with pytest.raises(instructor.core.InstructorRetryException) as raised:
+    with pytest.raises(InstructorRetryException) as raised:
         client_of(one, instructor.Mode.JSON).chat.completions.create(
             model=one.name, response_model=Weather, messages=messages, max_retries=1
         )
