@@ -1,6 +1,6 @@
 // Messages by Anthropic's client for Node, against each family's own form of output.
 
-import Anthropic, { APIError } from '@anthropic-ai/sdk'
+import Anthropic, { type APIError } from '@anthropic-ai/sdk'
 import test from 'ava'
 import { ADA, anthropic, BERGEN, FAMILIES, FAMILY, HELLO, OSLO, PERSON, THOUGHT, WEATHER } from './support.js'
 

@@ -53,7 +53,7 @@ async function open(name: string, folder: string): Promise<ScriptedFamily & { se
 const folder = temporaryFolder('attentionstore-clients-')
 const names = process.argv.slice(2)
 const opened = await Promise.all((names.length > 0 ? names : Object.keys(FAMILIES)).map(async (name) => [name, await open(name, folder)] as const))
-const told = opened.map(([name, { server: _, ...family }]): [string, ScriptedFamily] => [name, family])
+const told = opened.map(([name, { url, key, format, parallel, reasons }]): [string, ScriptedFamily] => [name, { url, key, format, parallel, reasons }])
 console.log(JSON.stringify(Object.fromEntries(told)))
 
 process.stdin.resume()

@@ -139,7 +139,7 @@ test('a custom tool is a strict function of one text, which its grammar holds', 
     const { tools } = await asked(api, { tools: [{ type: 'custom', name: 'edit', description: 'Edits.', format }] })
     const [definition] = tools?.definitions ?? []
     t.like(definition, { name: 'edit', description: 'Edits.', strict: true, parameters: { required: ['input'], additionalProperties: false } })
-    return (definition?.parameters as { properties: { input: unknown } }).properties.input
+    return (definition?.parameters as { properties: { input: unknown } } | undefined)?.properties.input
   }
   const grammar = (syntax: string, definition: string) => ({ type: 'grammar', syntax, definition })
   for (const free of [undefined, null, { type: 'text' }]) t.deepEqual(await inputOf(free), { type: 'string' })
