@@ -22,6 +22,7 @@ export function emptySample(uptimeMs: number, given: Partial<Sample> = {}): Samp
     prefillTokensPerS: null,
     blocks: { saved: 0, loaded: 0, promoted: 0, demoted: 0, dropped: {}, abandoned: { save: 0, write: 0 } },
     prefetches: { fetched: 0, buffered: 0, used: 0, wasted: 0 },
+    followed: { requests: 0, tokens: 0 },
     history: { load: 0, recompute: 0, split: 0 },
     constraints: { sources: { compiled: 0, cached: 0, refused: 0 }, masks: 0, maskMs: 0, lateRows: 0 },
     preemptions: 0,
