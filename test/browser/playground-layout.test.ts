@@ -41,7 +41,7 @@ browserTest('the form never covers the buttons of the last answer, wide and narr
 })
 
 browserTest('the list follows an answer while its end is in sight, stays under a reader, and jumps back when asked to', async (t) => {
-  const page = await openPlayground(stage, 8000)
+  const page = await openPlayground(stage, 6000)
   await say(page, 'A long story, please. '.repeat(60))
   const text = page.locator('.assistant .markdown')
   await page.waitForFunction(`document.querySelector('.messages').scrollTop > 300`)
