@@ -17,11 +17,16 @@ const scrolled = (page: Page) => page.evaluate<number>(`document.querySelector('
 /** From the end of what is shown to the end of the list. */
 const FROM_END = `(({ scrollHeight, scrollTop, clientHeight }) => scrollHeight - scrollTop - clientHeight)(document.querySelector('.messages'))`
 
+/** Asked through the debugger, frame by frame: the content policy keeps the page from evaluating it by itself. */
+async function until(page: Page, condition: string): Promise<void> {
+  while (!(await page.evaluate<boolean>(condition))) await page.evaluate('new Promise((drawn) => requestAnimationFrame(drawn))')
+}
+
 browserTest('the form never covers the buttons of the last answer, wide and narrow, also while a long question is written', async (t) => {
   for (const width of [1280, 390]) {
     const { page } = await openScripted(stage, [textAnswer(LONG)], { width })
     await sayAndWait(page, 'Go.')
-    await page.waitForFunction(`${FROM_END} < 2`)
+    await until(page, `${FROM_END} < 2`)
     t.true(await page.evaluate(HIT), `${width}`)
     const form = page.getByLabel('Your message')
     const before = (await form.boundingBox())?.height ?? 0
@@ -30,7 +35,7 @@ browserTest('the form never covers the buttons of the last answer, wide and narr
     const after = (await form.boundingBox())?.height ?? 0
     t.true(after > before + 60, `${width}: ${before} to ${after}`)
     t.is(await page.locator('.user').count(), 1)
-    await page.waitForFunction(`${FROM_END} < 2`)
+    await until(page, `${FROM_END} < 2`)
     t.true(await page.evaluate(HIT), `${width}, long question`)
     t.is(await page.evaluate<number>('document.documentElement.scrollHeight - document.documentElement.clientHeight'), 0)
     await form.press('Enter')
@@ -41,17 +46,17 @@ browserTest('the form never covers the buttons of the last answer, wide and narr
 })
 
 browserTest('the list follows an answer while its end is in sight, stays under a reader, and jumps back when asked to', async (t) => {
-  const page = await openPlayground(stage, 8000)
+  const page = await openPlayground(stage, 6000)
   await say(page, 'A long story, please. '.repeat(60))
   const text = page.locator('.assistant .markdown')
-  await page.waitForFunction(`document.querySelector('.messages').scrollTop > 300`)
+  await until(page, `document.querySelector('.messages').scrollTop > 300`)
   await page.locator('.messages').evaluate((list: { scrollTop: number }) => void (list.scrollTop = 0))
   await page.getByRole('button', { name: 'Jump to the latest' }).waitFor()
   const before = (await text.innerText()).length
-  await page.waitForFunction(`document.querySelector('.assistant .markdown').innerText.length > ${before + 200}`)
+  await until(page, `document.querySelector('.assistant .markdown').innerText.length > ${before + 200}`)
   t.is(await scrolled(page), 0)
   await page.getByRole('button', { name: 'Jump to the latest' }).click()
-  await page.waitForFunction(`document.querySelector('.messages').scrollTop > 300`)
+  await until(page, `document.querySelector('.messages').scrollTop > 300`)
   await page.getByRole('button', { name: 'Stop' }).click()
   await page.getByText('Stopped before its end.').waitFor()
   t.is(await page.getByRole('button', { name: 'Jump to the latest' }).count(), 0)
