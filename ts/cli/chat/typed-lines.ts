@@ -9,7 +9,7 @@ const PROMPT = '> '
 
 interface Waiting {
   readonly text: string
-  /** It was typed while an answer was written, so nobody has seen it yet. */
+  /** It was typed while an answer was written, so its writer has not seen it in its place yet. */
   readonly isUnseen: boolean
 }
 

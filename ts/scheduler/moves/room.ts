@@ -82,7 +82,7 @@ export class Room {
   take(tier: SlotTierName, claim: Claim = NOW): Reservation | null {
     const free = this.#core.directory.reserve(tier)
     if (free) return free
-    // What has its memory only when it is used grows before it gives anything up.
+    // A tier whose memory comes with its use grows before it gives anything up.
     if (isInMemory(tier) && this.#core.growth.need(tier, 1)) return null
     const { mayTake } = claim
     for (const rule of this.#rules[tier][claim.for]) {

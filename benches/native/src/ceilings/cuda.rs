@@ -199,6 +199,7 @@ struct Pinned {
 impl Pinned {
     fn new(device: &Device) -> Outcome<Pinned> {
         let host = HostArena::new(HOST_BYTES)?;
+        host.commit_all()?;
         // SAFETY: the arena never moves, and is dropped after the registration.
         let registered = unsafe { HostRegistration::new(device, host.base().as_ptr(), HOST_BYTES) }?;
         Ok(Pinned { _registered: registered, host, memory: DeviceBuffer::new(device, HOST_BYTES)? })

@@ -77,6 +77,7 @@ pub fn measure(recorder: &mut Recorder, directory: &Path) -> Outcome<()> {
     let folder = tempfile::Builder::new().prefix("attentionstore-bench-").tempdir_in(directory);
     let folder = folder.map_err(|error| format!("--dir {}: {error}", directory.display()))?;
     let arena = Arc::new(HostArena::new(plan.largest_block() * plan.deepest())?);
+    arena.commit_all()?;
     for kind in ENGINES {
         match Disk::open(folder.path(), kind, arena.clone(), &plan) {
             Ok(mut disk) => {

@@ -5,10 +5,10 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
-use attentionstore_engine::event::{EngineEvent, RowStatus};
+use attentionstore_engine::event::{EngineEvent, MemoryCommitted, MemoryTier, RowStatus};
 use attentionstore_engine::plan::{PlanRow, PlanSave, StepPlan, TableUpdate, Transfer, TransferKind};
 use attentionstore_engine::wire::{decode_events, encode_plan, encode_transfers};
-use attentionstore_engine::{Engine, EngineInfo, EngineOptions, SamplingParams, SequenceSpec};
+use attentionstore_engine::{Bans, Engine, EngineInfo, EngineOptions, SamplingParams, SequenceSpec};
 use attentionstore_kv::BLOCK_TOKENS;
 
 use crate::Outcome;
@@ -28,6 +28,9 @@ pub struct Driver {
     replies: HashMap<u32, Instant>,
     /// Transfers that were started and are not done.
     moving: HashSet<u32>,
+    /// Slots whose memory has come since the engine was opened.
+    hbm_committed: u32,
+    dram_committed: u32,
 }
 
 /// New tokens of one sequence and where its blocks lie.
@@ -68,7 +71,8 @@ impl Driver {
             }),
         )?;
         let info = engine.info();
-        Ok(Self {
+        let (hbm_committed, dram_committed) = (info.hbm_committed, info.dram_committed);
+        let mut driver = Self {
             engine,
             info,
             woken,
@@ -76,7 +80,22 @@ impl Driver {
             next: 0,
             replies: HashMap::new(),
             moving: HashSet::new(),
-        })
+            hbm_committed,
+            dram_committed,
+        };
+        driver.grow_whole()?;
+        Ok(driver)
+    }
+
+    /// Waits until all slots have their memory: taking it is no part of what is measured.
+    fn grow_whole(&mut self) -> Outcome<()> {
+        let EngineInfo { hbm_slots, dram_slots, .. } = self.info;
+        self.engine.grow(MemoryTier::Hbm, hbm_slots)?;
+        self.engine.grow(MemoryTier::Dram, dram_slots)?;
+        while self.hbm_committed < hbm_slots || self.dram_committed < dram_slots {
+            self.take()?;
+        }
+        Ok(())
     }
 
     pub fn next_number(&mut self) -> u32 {
@@ -96,9 +115,12 @@ impl Driver {
             view: None,
             sampling: SamplingParams::greedy(),
             stop_tokens: Vec::new(),
-            ignore_eos: true,
+            include_stop: false,
+            bans: Bans { ignore_eos: true, ..Bans::default() },
             max_tokens: answers as u32,
+            prompt_logprobs: None,
             output: None,
+            prefill: 0,
             constraint: None,
         };
         self.engine.add_sequence(spec, Vec::new())?;
@@ -225,6 +247,13 @@ impl Driver {
                 EngineEvent::Transfer(done) => match done.error {
                     None => drop(self.moving.remove(&done.id)),
                     Some(reason) => return Err(format!("a transfer failed: {}", reason.detail).into()),
+                },
+                EngineEvent::Memory(MemoryCommitted { refused: Some(reason), .. }) => {
+                    return Err(format!("there is no memory for the tiers: {}", reason.detail).into());
+                }
+                EngineEvent::Memory(MemoryCommitted { tier, slots, .. }) => match tier {
+                    MemoryTier::Hbm => self.hbm_committed = slots,
+                    MemoryTier::Dram => self.dram_committed = slots,
                 },
                 EngineEvent::Failed { message, .. } => return Err(message.into()),
             }

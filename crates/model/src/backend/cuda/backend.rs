@@ -32,7 +32,7 @@ use crate::sampling::{SampleOutcome, SampleRequest, Sampled, ScoreRequest, Score
 const KERNEL_GENERATION: u32 = 2;
 
 /// Host memory that is registered in one call. The driver holds up what others ask of it meanwhile, so it is little.
-const REGISTERED_AT_ONCE: usize = 16 << 20;
+const REGISTERED_AT_ONCE: usize = 8 << 20;
 
 /// A model on a card. The same plan gives the same bits.
 pub struct CudaBackend {
