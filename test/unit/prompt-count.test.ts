@@ -35,6 +35,7 @@ test('a kept response whose time is over leaves memory by itself', async (t) => 
   t.teardown(close)
   const { responses } = service
   if (!(responses instanceof MemoryResponses)) throw new Error('not in memory')
+  await ask(service, chat([{ role: 'user', content: 'hello' }], { conversation: 'c' }))
   responses.keep({ tenant: '', id: 'a', conversation: 'c', input: '[]', body: '{}', items: [] }, null)
   await clock.advance(999)
   t.is(responses.size, 1)

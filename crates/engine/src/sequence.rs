@@ -455,6 +455,7 @@ mod tests {
             max_tokens: 100,
             prompt_logprobs: Some(3),
             output: None,
+            prefill: 0,
             constraint: None,
         };
         let makers = MaskMakers::new(Arc::default());
