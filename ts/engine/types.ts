@@ -43,7 +43,7 @@ export interface EngineInfo {
   readonly hasChatTemplate: boolean
   /** Why there is no chat template although the model brings one. */
   readonly templateError?: string
-  /** What was taken for granted of the tokenizer, because the model's file does not say. */
+  /** The guess about the tokenizer where the model's file does not say. */
   readonly tokenizerGuess?: string
   /** The form in which the model writes calls, e.g. `hermes`; found from its template and tokens. */
   readonly outputFormat: string

@@ -42,7 +42,7 @@ export class ResponseStore {
   }
 
   /**
-   * What is stored, by number. A response that cannot be read is removed, and with it each one that goes on from it: its
+   * The stored responses, by number. A response that cannot be read is removed, and with it each one that goes on from it: its
    * thread is not whole.
    */
   restore(): StoredResponse[] {

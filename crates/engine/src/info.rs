@@ -34,7 +34,7 @@ pub struct EngineInfo {
     pub has_chat_template: bool,
     /// Why there is no chat template although the model brings one.
     pub template_error: Option<String>,
-    /// What was taken for granted of the tokenizer because the model's file does not say.
+    /// The guess about the tokenizer where the model's file does not say.
     pub tokenizer_guess: Option<String>,
     /// Name of the form of answers.
     pub output_format: &'static str,

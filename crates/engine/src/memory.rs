@@ -28,7 +28,7 @@ const RESERVE_SHARE: u64 = 16;
 const RESERVE_MIN: u64 = 64 << 20;
 const RESERVE_MAX: u64 = 1 << 30;
 
-/// What may still be taken. `None`: nobody knows, and nothing is refused.
+/// Asks the system how much memory may still be taken. `None`: the system tells none, and no step is refused.
 pub type AskSystem = Arc<dyn Fn() -> Option<MemoryLeft> + Send + Sync>;
 
 /// One tier's memory.

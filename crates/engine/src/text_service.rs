@@ -43,7 +43,7 @@ impl TextService {
         self.model.template_error.as_ref().map(TextError::to_string)
     }
 
-    /// What was taken for granted because the model's file does not say.
+    /// The guess where the model's file does not say.
     pub fn guessed(&self) -> Option<String> {
         self.model.guessed.clone()
     }

@@ -140,7 +140,7 @@ fn vocabulary(count: usize, merges: usize, known: &[(usize, &str)]) -> GgufToken
     GgufTokenizer { model: "gpt2".to_owned(), tokens, merges, ..GgufTokenizer::default() }
 }
 
-/// What is completed: the pre-tokenizer, and what the log is told.
+/// A completed tokenizer: its pre-tokenizer, and the sentence for the log.
 fn completed(mut gguf: GgufTokenizer) -> Result<(Option<String>, Option<String>), String> {
     gguf.complete(Path::new("model.gguf")).map_err(|error| error.to_string())?;
     Ok((gguf.pre, gguf.guessed))

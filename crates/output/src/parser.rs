@@ -147,7 +147,7 @@ impl Parser {
         self.parts.take()
     }
 
-    /// What has come so far is done with: what may still become a marker is text, a call is over, and none of it is told.
+    /// Ends the text so far: a held beginning of a marker becomes text, an open call is over, and none of it is told.
     pub fn settle(&mut self) {
         self.drain();
         let held = self.watch.take();

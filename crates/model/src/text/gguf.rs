@@ -41,7 +41,7 @@ pub struct GgufTokenizer {
     pub add_space_prefix: Option<bool>,
     /// `tokenizer.chat_template`
     pub chat_template: Option<String>,
-    /// What was taken for granted because the file does not say: a sentence for the log.
+    /// The guess where the file does not say: a sentence for the log.
     pub guessed: Option<String>,
 }
 

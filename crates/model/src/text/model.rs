@@ -15,7 +15,7 @@ use super::tokenizer::Tokenizer;
 /// The text side of one loaded model. Immutable and shared between threads.
 pub struct TextModel {
     pub tokenizer: Arc<Tokenizer>,
-    /// What was taken for granted because the model's file does not say: a sentence for the log.
+    /// The guess where the model's file does not say: a sentence for the log.
     pub guessed: Option<String>,
     pub template: Option<ChatTemplate>,
     /// Why there is no template although the model brings one.
