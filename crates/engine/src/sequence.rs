@@ -390,15 +390,11 @@ mod tests {
         tokenizer.token_id(&character.to_string()).unwrap()
     }
 
-    /// Answers a prompt of `prompt` tokens with the tokens of `answer`, one a step, until the stop string ends it.
-    /// Returns the tokens of the prompt and the end.
-    fn stopped(prompt: u32, answer: &str, stop: &str, keys: &KeyHasher) -> (Vec<u32>, Finished) {
-        let tokenizer = Arc::new(Tokenizer::from_json(Path::new("tokenizer.json"), TOKENIZER).unwrap());
-        let stops = Arc::new(StopStrings::new(&[stop]).unwrap());
-        let tokens: Vec<u32> = (0..prompt).map(|index| 3 + index % 90).collect();
-        let spec = SequenceSpec {
+    /// A greedy request for an answer to `tokens`, without a rule of its own.
+    fn plain(tokens: Vec<u32>) -> SequenceSpec {
+        SequenceSpec {
             sequence: 1,
-            tokens: tokens.clone(),
+            tokens,
             root: ROOT,
             view: None,
             sampling: SamplingParams::greedy(),
@@ -410,7 +406,16 @@ mod tests {
             output: None,
             prefill: 0,
             constraint: None,
-        };
+        }
+    }
+
+    /// Answers a prompt of `prompt` tokens with the tokens of `answer`, one a step, until the stop string ends it.
+    /// Returns the tokens of the prompt and the end.
+    fn stopped(prompt: u32, answer: &str, stop: &str, keys: &KeyHasher) -> (Vec<u32>, Finished) {
+        let tokenizer = Arc::new(Tokenizer::from_json(Path::new("tokenizer.json"), TOKENIZER).unwrap());
+        let stops = Arc::new(StopStrings::new(&[stop]).unwrap());
+        let tokens: Vec<u32> = (0..prompt).map(|index| 3 + index % 90).collect();
+        let spec = plain(tokens.clone());
         let makers = MaskMakers::new(Arc::default());
         let mut sequence = Sequence::new(spec, AnswerText::new(tokenizer, stops), 256, &makers).unwrap();
         let mut row = PlanRow { sequence: 1, from: 0, count: prompt, sample: true };
@@ -443,21 +448,7 @@ mod tests {
     fn rows_are_asked_about_the_prompt_tokens_behind_them_and_rows_of_the_answer_about_none() {
         let tokenizer = Arc::new(Tokenizer::from_json(Path::new("tokenizer.json"), TOKENIZER).unwrap());
         let stops = Arc::new(StopStrings::new::<&str>(&[]).unwrap());
-        let spec = SequenceSpec {
-            sequence: 1,
-            tokens: vec![10, 11, 12, 13],
-            root: ROOT,
-            view: None,
-            sampling: SamplingParams::greedy(),
-            stop_tokens: Vec::new(),
-            include_stop: false,
-            bans: Bans::default(),
-            max_tokens: 100,
-            prompt_logprobs: Some(3),
-            output: None,
-            prefill: 0,
-            constraint: None,
-        };
+        let spec = SequenceSpec { prompt_logprobs: Some(3), ..plain(vec![10, 11, 12, 13]) };
         let makers = MaskMakers::new(Arc::default());
         let sequence = Sequence::new(spec, AnswerText::new(tokenizer, stops), 256, &makers).unwrap();
         let row = |from, count| PlanRow { sequence: 1, from, count, sample: false };
