@@ -10,13 +10,16 @@ interface Exported {
 
 const KINDS: ReadonlySet<string> = new Set(['interface', 'struct', 'impl', 'fn'])
 
-/** The lines of napi's file as one TypeScript module. Functions are the members of `Addon`. */
+/**
+ * The lines of napi's file as one TypeScript module. Functions are the members of `Addon`. Cargo compiles the binding for
+ * itself and for its tests at once, and both append to that file: a line may be there twice, and in any order.
+ */
 export function addonTypes(lines: string): string {
-  const exported = lines.split('\n').filter(Boolean).map((line) => JSON.parse(line) as Exported)
+  const exported = [...new Set(lines.split('\n').filter(Boolean))].map((line) => JSON.parse(line) as Exported)
   const of = (...kinds: string[]): Exported[] => exported.filter(({ kind }) => kinds.includes(kind))
   const objects = of('interface').map(({ name, def, js_doc: doc }) => block(doc, name, def))
   const classes = of('struct').map(({ name, js_doc: doc }) => {
-    return block(doc, name, of('impl').filter((part) => part.name === name).map(({ def }) => def).join('\n'))
+    return block(doc, name, of('impl').filter((part) => part.name === name).map(({ def }) => def).sort().join('\n'))
   })
   const functions = of('fn').map(({ def, js_doc: doc }) => `${doc ?? ''}${def.replace(/^function /, '')}`)
   const strange = exported.find(({ kind }) => !KINDS.has(kind))

@@ -39,11 +39,6 @@ export interface BindingDevice {
 }
 
 export interface BindingEngine {
-  /**
-  * A promise of a `BindingConstraint`. `texts`: the choices, or one text: JSON of a schema, a pattern, a grammar, JSON of
-  * tools with the choice among them.
-  */
-  compile(kind: string, texts: Array<string>): Promise<BindingConstraint>
   info(): BindingInfo
   addSequence(sequence: BindingSequence, constraint?: BindingConstraint | undefined | null): void
   dropSequence(sequence: number): void
@@ -58,6 +53,11 @@ export interface BindingEngine {
   stats(): BindingStats
   /** Waits for the work in flight and releases everything. May be called twice. */
   close(): Promise<void>
+  /**
+  * A promise of a `BindingConstraint`. `texts`: the choices, or one text: JSON of a schema, a pattern, a grammar, JSON of
+  * tools with the choice among them.
+  */
+  compile(kind: string, texts: Array<string>): Promise<BindingConstraint>
   /** A promise of a `BindingPrompt`. More tokens than `most_tokens` are refused. */
   encodeChat(chat: BindingChat, mostTokens?: number | undefined | null): Promise<BindingPrompt>
   /** A promise of a `BindingPrompt`. More tokens than `most_tokens` are refused. */
