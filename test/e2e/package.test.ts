@@ -2,7 +2,7 @@
 // and neither compiler nor Python, the program serves, addon and page inside.
 
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, realpathSync, renameSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, symlinkSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import test from 'ava'
 import { packAll } from '../../scripts/packing/packages.js'
@@ -61,6 +61,8 @@ test.serial('the program is installed without Rust, and beside it the addon of i
   )
   const files = readdirSync(join(installed, 'attentionstore'), { recursive: true, encoding: 'utf8' })
   const own = files.filter((path) => !path.startsWith('node_modules'))
+  const { version, optionalDependencies } = JSON.parse(readFileSync(join(installed, 'attentionstore/package.json'), 'utf8')) as Record<string, unknown>
+  t.deepEqual(optionalDependencies, { 'attentionstore-linux-x64-gnu': version })
   t.deepEqual(own.filter((path) => /\.(rs|toml|map|node|test\.js)$/.test(path)), [])
 })
 

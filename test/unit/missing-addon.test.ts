@@ -7,7 +7,9 @@ import { missingAddon, PREBUILT, readSystem, type System } from '../../ts/engine
 import { VERSION } from '../../ts/version.js'
 import { ROOT } from '../support/paths.js'
 
-const installed: System = { platform: 'linux', arch: 'x64', libc: 'gnu', isClone: false }
+type Description = Readonly<Record<'name' | 'version' | 'main', string> & Record<'os' | 'cpu' | 'libc', readonly string[]>>
+
+const installed: System = { platform: 'linux', arch: 'x64', libc: 'gnu', isClone: false, version: VERSION }
 
 test('each reason for a missing addon has a sentence of its own that says what to do', (t) => {
   const reasons: ReadonlyArray<readonly [system: Partial<System>, found: string | null, sentence: RegExp]> = [
@@ -31,17 +33,16 @@ test('each reason for a missing addon has a sentence of its own that says what t
 
 test('the program knows the prebuilt packages that there are, which name their platform and have its version', (t) => {
   const described = readdirSync(join(ROOT, 'npm')).map((folder) => {
-    const description = JSON.parse(readFileSync(join(ROOT, 'npm', folder, 'package.json'), 'utf8')) as Record<string, string & string[]>
-    t.is(description['name'], `attentionstore-${folder}`)
-    t.is(description['version'], VERSION)
-    t.is(description['main'], `attentionstore.${folder}.node`)
-    t.deepEqual(description['libc'], ['glibc'])
-    return [`${description['os']?.join()}-${description['cpu']?.join()}`, description['name']]
+    const description = JSON.parse(readFileSync(join(ROOT, 'npm', folder, 'package.json'), 'utf8')) as Description
+    const { name, version, main, os, cpu, libc } = description
+    t.deepEqual([name, version, main], [`attentionstore-${folder}`, VERSION, `attentionstore.${folder}.node`])
+    t.deepEqual(libc, ['glibc'])
+    return [`${os.join()}-${cpu.join()}`, name]
   })
   t.deepEqual(Object.fromEntries(described), PREBUILT)
 })
 
 test('the system is that of this process, in a clone', (t) => {
   const { platform, arch } = process
-  t.like(readSystem(), { platform, arch, isClone: true })
+  t.like(readSystem(join(ROOT, 'ts')), { platform, arch, isClone: true, version: VERSION })
 })

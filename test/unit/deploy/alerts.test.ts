@@ -67,6 +67,6 @@ test('the job of the scrape is the one that an alert names', (t) => {
 
 testNeeding('promtool')('promtool takes the rules, and each alert of its test fires when it should', (t) => {
   execFileSync('promtool', ['check', 'config', join(folder, 'prometheus.yaml')], { stdio: ['ignore', 'ignore', 'pipe'] })
-  execFileSync('promtool', ['test', 'rules', join(import.meta.dirname, 'alerts.yaml')], { stdio: ['ignore', 'pipe', 'pipe'] })
+  execFileSync('promtool', ['test', 'rules', ...['alerts.yaml', 'hit-rate.yaml'].map((name) => join(import.meta.dirname, name))], { stdio: ['ignore', 'pipe', 'pipe'] })
   t.pass()
 })

@@ -26,7 +26,8 @@ export function readQuery(text: string): Query {
       const parent = node.node.parent?.name
       if (node.type.isError) throw new Error(`no PromQL at ${node.from}: ${text.slice(Math.max(0, node.from - 20), node.from)}⚠${text.slice(node.from, node.from + 20)}`)
       if (node.name === 'Identifier' && parent === 'VectorSelector') selectors.push({ metric: own, matchers: [] })
-      if (node.name === 'LabelName') parent === 'GroupingLabels' ? grouping.push(own) : (matcher.label = own)
+      if (node.name === 'LabelName' && parent === 'GroupingLabels') grouping.push(own)
+      else if (node.name === 'LabelName') matcher.label = own
       if (node.name === 'MatchOp') matcher.operator = own
       if (node.name === 'StringLiteral' && parent?.endsWith('Matcher')) selectors.at(-1)?.matchers.push({ ...matcher, value: own.slice(1, -1) })
     },

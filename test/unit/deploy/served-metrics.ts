@@ -13,16 +13,16 @@ import { readQuery, type Matcher } from './promql.js'
 export type Metrics = ReadonlyMap<string, ReadonlyMap<string, ReadonlySet<string>>>
 
 /** Labels that Prometheus itself gives to all it scrapes. */
-const SCRAPED = ['job', 'instance']
+const SCRAPED: ReadonlySet<string> = new Set(['job', 'instance'])
 
 /** Names and labels from the text of `/metrics`; of metrics without a sample, the name alone. */
 export function metricsOf(...pages: readonly string[]): Metrics {
   const metrics = new Map<string, Map<string, Set<string>>>()
-  const labelsOf = (name: string) => metrics.get(name) ?? metrics.set(name, new Map()).get(name)!
   for (const line of pages.join('\n').split('\n')) {
     const [, name = '', , labels = ''] = /^(?:# TYPE )?(\w+)( (?:counter|gauge)$|\{(.*)\} )?/.exec(line) ?? []
     if (line === '' || (line.startsWith('#') && !line.startsWith('# TYPE ')) || line.endsWith(' histogram')) continue
-    const known = labelsOf(name)
+    const known = metrics.get(name) ?? new Map<string, Set<string>>()
+    metrics.set(name, known)
     for (const [, label = '', value = ''] of labels.matchAll(/(\w+)="([^"]*)"/g)) {
       known.set(label, (known.get(label) ?? new Set()).add(value))
     }
@@ -57,7 +57,7 @@ export function queryProblems(text: string, metrics: Metrics, recorded: Readonly
   const { selectors, grouping } = readQuery(text)
   const own = selectors.filter(({ metric }) => metric !== 'up' && !recorded.has(metric))
   const labels = own.map(({ metric }) => metrics.get(metric))
-  const isGroup = (label: string) => SCRAPED.includes(label) || labels.some((known) => known?.has(label))
+  const isGroup = (label: string) => SCRAPED.has(label) || labels.some((known) => known?.has(label))
   return [
     ...own.flatMap(({ metric, matchers }) => selectorProblems(metric, matchers, metrics)),
     ...grouping.filter((label) => !isGroup(label)).map((label) => `no metric of ${text} has the label ${label}`),
@@ -68,7 +68,7 @@ function selectorProblems(metric: string, matchers: readonly Matcher[], metrics:
   const known = metrics.get(metric)
   if (!known) return [`no server has the metric ${metric}`]
   return matchers
-    .filter(({ label }) => !SCRAPED.includes(label))
+    .filter(({ label }) => !SCRAPED.has(label))
     .flatMap(({ label, operator, value }) => {
       const values = known.get(label)
       if (!values) return [`${metric} has no label ${label}`]
