@@ -5,8 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startServer } from '../../../ts/index.js'
 import { LANES } from '../../../ts/protocol/lanes.js'
-import { Telemetry } from '../../../ts/telemetry/telemetry.js'
-import { FakeService, fakeStats } from '../support/fake-service.js'
+import { openTestApi } from '../support/api.js'
 import { readQuery, type Matcher } from './promql.js'
 
 /** Values by label, by the name of a sample. */
@@ -30,19 +29,21 @@ export function metricsOf(...pages: readonly string[]): Metrics {
   return metrics
 }
 
+const page = async (url: string): Promise<string> => (await fetch(`${url}/metrics`)).text()
+
 /** Those of a server on the simulated engine, and of one to which everything that is counted has happened. */
 export async function servedMetrics(): Promise<Metrics> {
   const folder = mkdtempSync(join(tmpdir(), 'attentionstore-metrics-'))
   const sizes = { hbmBytes: '32MiB', dramBytes: '64MiB', ssdBytes: '64MiB' }
   const server = await startServer({ device: 'simulated', port: 0, dataDir: folder, logLevel: 'error', ...sizes })
   try {
-    const page = await (await fetch(`${server.url}/metrics`)).text()
-    const eventful = new Telemetry(server.info, { service: new FakeService(), stats: () => fakeStats })
-    const { text } = await eventful.prometheus()
-    eventful.close()
+    const served = await page(server.url)
+    const eventful = await openTestApi()
+    const counted = await page(eventful.url)
+    await eventful.close()
     // Which transfers fail is the machine's choice.
     const failures = Object.keys(LANES).map((kind) => `attentionstore_failed_transfers_total{kind="${kind}",code="kv_io"} 1`)
-    return metricsOf(page, text, ...failures)
+    return metricsOf(served, counted, ...failures)
   } finally {
     await server.close(0)
     rmSync(folder, { recursive: true, force: true })
