@@ -92,6 +92,15 @@ test('a second scrape does not count twice', async (t) => {
   t.is(parse((await own.prometheus()).text).get('attentionstore_preemptions_total'), 15)
 })
 
+test('the metrics tell whether the server takes requests', async (t) => {
+  const api = await openTestApi()
+  t.teardown(() => api.close())
+  const ready = async () => parse(await (await fetch(`${api.url}/metrics`)).text()).get('attentionstore_ready')
+  t.is(await ready(), 1)
+  api.service.ready = false
+  t.is(await ready(), 0)
+})
+
 test('every metric is ours, has help, and a unit or a plain count', async (t) => {
   const api = await openTestApi()
   t.teardown(() => api.close())
