@@ -118,6 +118,7 @@ async function serve(options: ServeOptions, opened: OpenedEngine, { auth, dataDi
     prefetch: !options.noPrefetch,
     history: options.history,
     syncSave: options.syncSave,
+    scrubRate: options.scrubRate,
     templateArguments: options.chatTemplateKwargs,
     truncationRatio: options.truncationRatio,
     reuseAfterTruncation: options.reuseAfterTruncation === 'on',

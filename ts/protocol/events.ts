@@ -144,6 +144,8 @@ export interface Sample {
   /** By lane: `LANES` says from where to where. */
   readonly transfers: Readonly<Record<StreamName, TransferSample>>
   readonly damagedReads: number
+  readonly dramChecked: number
+  readonly dramDamaged: number
   /** By kind of transfer and code of the error. */
   readonly failedTransfers: ReadonlyArray<{ readonly kind: string; readonly code: string; readonly count: number }>
   /** Event-loop delay since the last sample, milliseconds. */

@@ -66,6 +66,8 @@ export function takeSample({ service, stats }: SampleSources, limits: BandwidthL
     },
     transfers: transferSamples(engine, limits),
     damagedReads: engine.damagedReads,
+    dramChecked: engine.dramChecked,
+    dramDamaged: engine.dramDamaged,
     failedTransfers: counters.failedTransfers,
     residentBytes: process.memoryUsage.rss(),
   }

@@ -138,6 +138,7 @@ impl Driver {
             ssd_read_limit: None,
             ssd_write_limit: None,
             preload_layers,
+            load_checks: Some(1.0),
             kv_dtype: "bf16".into(),
             instruction_set: None,
         };
@@ -217,6 +218,15 @@ impl Driver {
         // SAFETY: the arena has the slot, and nothing moves into it while a test looks.
         let slot = unsafe { memory.slot_mut(layout.host_slot_bytes(), slot) }.unwrap();
         slot[HEADER_BYTES..HEADER_BYTES + layout.block_bytes()].to_vec()
+    }
+
+    /// Flips a bit of a dram slot's payload, as memory does.
+    pub fn flip(&self, slot: usize, byte: usize) {
+        let layout = self.engine.info().layout;
+        let memory = self.watch.memory.lock().unwrap().clone().expect("the engine has a dram tier");
+        // SAFETY: as above, and nothing reads it meanwhile.
+        let slot = unsafe { memory.slot_mut(layout.host_slot_bytes(), slot) }.unwrap();
+        slot[HEADER_BYTES + byte] ^= 4;
     }
 
     /// Keeps the logits of all rows from now on, and gives those that were kept.
