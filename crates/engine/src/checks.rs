@@ -146,7 +146,9 @@ impl Checks {
         let slot = match self.host.check(slot) {
             Ok(slot) => slot,
             Err(error) => {
-                return self.outbox.post(&EngineEvent::Transfer(TransferDone::failed(id, Reason::of(&error))));
+                return self
+                    .outbox
+                    .post(&EngineEvent::Transfer(TransferDone::failed(id, Reason::of(&error))));
             }
         };
         let checks = self.clone();
@@ -184,8 +186,13 @@ mod tests {
 
     use super::*;
 
-    const LAYOUT: KvLayout =
-        KvLayout { layers: 2, kv_heads: 1, head_dim: 64, dtype: KvDtype::Bf16, order: SliceOrder::TokensFirst };
+    const LAYOUT: KvLayout = KvLayout {
+        layers: 2,
+        kv_heads: 1,
+        head_dim: 64,
+        dtype: KvDtype::Bf16,
+        order: SliceOrder::TokensFirst,
+    };
 
     fn checks(share: f64) -> Checks {
         let arena = Arc::new(HostArena::new(2 * LAYOUT.host_slot_bytes()).unwrap());

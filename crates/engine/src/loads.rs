@@ -270,7 +270,8 @@ impl Loads {
                 let failure = outcome.err().map(|error| Reason::new(LOAD_FAILED, error));
                 guarded(&outbox, "the end of a load", move || {
                     let ms = end.measure(failure.as_ref());
-                    let compared: Vec<usize> = end.sound(failure.as_ref()).filter(|_| checks.is_due()).collect();
+                    let compared: Vec<usize> =
+                        end.sound(failure.as_ref()).filter(|_| checks.is_due()).collect();
                     if compared.is_empty() {
                         return end.report(failure, ms);
                     }

@@ -79,7 +79,13 @@ impl Engine {
         let mut backend = wrap(open_backend(&options, &model)?);
         let roots = open_roots(&options, &model, backend.as_ref())?;
         let outbox = Arc::new(Outbox::new(wake));
-        let tiers = Tiers::open(&options, backend.layout(), &roots, &outbox, load_checks(&options, backend.as_ref()))?;
+        let tiers = Tiers::open(
+            &options,
+            backend.layout(),
+            &roots,
+            &outbox,
+            load_checks(&options, backend.as_ref()),
+        )?;
         let memory = open_memory(backend.as_mut(), &tiers)?;
         let info = describe(&options, &model, backend.as_ref(), &text, &roots, (&tiers, &memory));
         progress(1, 1);

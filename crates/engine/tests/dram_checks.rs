@@ -41,8 +41,10 @@ fn a_load_of_a_damaged_slot_fails_and_the_rows_over_it_are_void() {
     let mut driver = Driver::open(None);
     let expected = saved(&mut driver);
     let rows = prompt().len() as u32 - BLOCK as u32;
-    for (bit_flips, error, status) in [(0, "", RowStatus::Ok), (1, "dram_damaged", RowStatus::Void), (1, "", RowStatus::Ok)] {
-        (0..bit_flips).for_each(|_| driver.flip(1, 12_345));
+    for (bit_flips, error, status) in
+        [(0, "", RowStatus::Ok), (1, "dram_damaged", RowStatus::Void), (1, "", RowStatus::Ok)]
+    {
+        (0..bit_flips).for_each(|_| driver.flip(1, 4_321));
         driver.start(&[(51, load(1, 8))]);
         driver.add(1, &prompt());
         let row = driver.step(1, 1, BLOCK as u32, rows, &[8, 9]);

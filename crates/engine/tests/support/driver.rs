@@ -120,6 +120,16 @@ impl Driver {
     }
 
     pub fn open_with(subject: Subject, room: &Room, preload_layers: Option<usize>) -> Self {
+        Self::open_checking(subject, room, preload_layers, 1.0)
+    }
+
+    /// As `open_with`; `load_checks`: the share of the loads that are compared with their checksums.
+    pub fn open_checking(
+        subject: Subject,
+        room: &Room,
+        preload_layers: Option<usize>,
+        load_checks: f64,
+    ) -> Self {
         let watch = Arc::new(Watch::default());
         let (wake, woken) = channel();
         let wake = Mutex::new(wake);
@@ -138,7 +148,7 @@ impl Driver {
             ssd_read_limit: None,
             ssd_write_limit: None,
             preload_layers,
-            load_checks: Some(1.0),
+            load_checks: Some(load_checks),
             kv_dtype: "bf16".into(),
             instruction_set: None,
         };
