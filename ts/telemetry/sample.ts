@@ -8,7 +8,7 @@ import type { InferenceService, TierStatus } from '../service/types.js'
 import { transferred, type BandwidthLimits } from './limits.js'
 
 export interface SampleSources {
-  readonly service: Pick<InferenceService, 'cacheStatus' | 'counters' | 'cacheMap' | 'whatIf' | 'records'>
+  readonly service: Pick<InferenceService, 'cacheStatus' | 'counters' | 'cacheMap' | 'whatIf' | 'records' | 'ready'>
   readonly stats: () => EngineStats
 }
 
