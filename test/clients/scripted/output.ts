@@ -23,6 +23,9 @@ function tagged({ content = '', calls = [] }: Said): string {
 
 export const hermes: Writer = tagged
 
+/** As the server tells a model to write calls whose template has no words for them. */
+export const generic: Writer = tagged
+
 export const thinking: Writer = ({ reasoning = '', ...rest }) => `<think>\n${reasoning}\n</think>\n\n${tagged(rest)}`
 
 export const llama: Writer = ({ content = '', calls = [] }) =>
