@@ -98,6 +98,7 @@ export function sampleAt(seconds: number): Sample {
     ttft,
     transfers: { load: transfer(9e7, 9e9), save: transfer(6e7, 9e9), read: transfer(3e7, 8e8), write: transfer(4e7, 8e8) },
     damagedReads: 0,
+    disks: [],
     failedTransfers: [],
     eventLoopDelayMs: { p50: 0.4, p99: 3 },
     residentBytes: 900 * MIB,

@@ -3,6 +3,7 @@
 import type { CacheMap } from './cache-map.js'
 import type { z } from 'zod'
 import type { RequestRecord as RequestRecordSchema } from './schemas/requests.js'
+import type { DiskCondition } from './disk.js'
 import type { DownLane, StreamName } from './lanes.js'
 import type { TierName } from './tiers.js'
 import type { WhatIf } from './what-if.js'
@@ -144,6 +145,8 @@ export interface Sample {
   /** By lane: `LANES` says from where to where. */
   readonly transfers: Readonly<Record<StreamName, TransferSample>>
   readonly damagedReads: number
+  /** The places that the server writes to. */
+  readonly disks: readonly DiskCondition[]
   /** By kind of transfer and code of the error. */
   readonly failedTransfers: ReadonlyArray<{ readonly kind: string; readonly code: string; readonly count: number }>
   /** Event-loop delay since the last sample, milliseconds. */

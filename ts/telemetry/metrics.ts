@@ -1,6 +1,7 @@
 // A sample as Prometheus metrics: names with units, one table. Labels are fixed words, never a user's text.
 
 import { Counter, Gauge, type Registry } from 'prom-client'
+import { DISK_STATES } from '../protocol/disk.js'
 import type { Sample, ServerInfo, TransferSample } from '../protocol/events.js'
 import { STREAM_NAMES } from '../protocol/lanes.js'
 
@@ -81,6 +82,12 @@ const METRICS: readonly Metric[] = [
   counter('failed_transfers_total', 'Transfers that failed, by kind and code', ({ failedTransfers }) =>
     failedTransfers.map(({ kind, code, count }) => ({ labels: { kind, code }, value: count })),
   ),
+  gauge('disk_state', 'A place that the server writes to is in this state: 1, else 0', ({ disks }) =>
+    disks.flatMap(({ place, state }) => DISK_STATES.map((other) => ({ labels: { place, state: other }, value: Number(other === state) }))),
+  ),
+  counter('log_lines_dropped_total', 'Lines of a log that were dropped because its disk or reader had no room', ({ disks }) =>
+    disks.flatMap(({ place, lostLines }) => (lostLines === undefined ? [] : [{ labels: { log: place }, value: lostLines }])),
+  ),
   counter('transfer_bytes_total', 'Bytes moved', transfers(({ bytes }) => bytes)),
   counter('transfer_seconds_total', 'Time in which bytes were moved', transfers(({ ms }) => ms / SECONDS)),
   gauge('transfer_queue_depth', 'Transfers that wait or run', transfers(({ queueDepth }) => queueDepth)),
@@ -128,7 +135,7 @@ export function registerMetrics(registry: Registry, info: ServerInfo, current: (
 }
 
 /** Label names must be known at registration. */
-const LABEL_NAMES = ['outcome', 'state', 'tier', 'move', 'cause', 'kind', 'percentile', 'reason', 'choice', 'code']
+const LABEL_NAMES = ['outcome', 'state', 'tier', 'move', 'cause', 'kind', 'percentile', 'reason', 'choice', 'code', 'place', 'log']
 
 function register(registry: Registry, metric: Metric, current: () => Sample): void {
   const common = { name: `attentionstore_${metric.name}`, help: metric.help, labelNames: LABEL_NAMES, registers: [registry] }

@@ -31,6 +31,7 @@ export function emptySample(uptimeMs: number, given: Partial<Sample> = {}): Samp
     ttft: null,
     transfers: perStream(() => transfer),
     damagedReads: 0,
+    disks: [],
     failedTransfers: [],
     eventLoopDelayMs: { p50: 0, p99: 0 },
     residentBytes: 0,
