@@ -27,6 +27,8 @@ export interface SchedulerEvents {
   keyedNews: [handle: () => void]
   /** The engine threw when it was handed transfers, by any part. */
   engineRefused: [thrown: unknown]
+  /** Work that followed a promise threw: the books may be wrong. */
+  brokeOff: [thrown: unknown]
   /** A conversation is known no longer; by its key. */
   conversationForgotten: [key: string]
 }
@@ -47,6 +49,7 @@ export class EventBus {
     transferFailed: [],
     keyedNews: [],
     engineRefused: [],
+    brokeOff: [],
     conversationForgotten: [],
   }
 
