@@ -92,6 +92,7 @@ export function sampleAt(seconds: number): Sample {
     history: { load: 2200, recompute: 40, split: 130 },
     constraints: { sources: { compiled: 0, cached: 0, refused: 0 }, masks: 0, maskMs: 0, lateRows: 0 },
     preemptions: 2,
+    sharedKeyRequests: 0,
     followed: { requests: 60, tokens: 18_000 },
     steps: { count: Math.floor(seconds * 12), computeMs: seconds * 900, loadStallMs: seconds * 4, stalledLayers: 0, scheduleMs: { p50: 0.2, p99: 0.6 } },
     ttftMs: null,

@@ -67,6 +67,7 @@ test('counters and gauges are scraped with their units', async (t) => {
     attentionstore_prefill_tokens_per_second: 1234,
     'attentionstore_tier_waiting_blocks{tier="hbm"}': 0,
     attentionstore_preemptions_total: 15,
+    attentionstore_shared_key_requests_total: 31,
     'attentionstore_blocks_dropped_total{cause="evicted"}': 16,
     'attentionstore_blocks_moved_total{move="promoted"}': 20,
     'attentionstore_transfer_bytes_total{kind="read"}': 300,

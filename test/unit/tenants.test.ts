@@ -108,3 +108,27 @@ test('no word of a conversation is in the store, the metrics or what an operator
   t.true(files.length > 2)
   for (const { parentPath, name } of files) t.false(readFileSync(join(parentPath, name)).includes('xyzzy'), name)
 })
+
+test('the hit rates of other capacities count the words of another tenant as never seen', async (t) => {
+  const { server, ask } = await locked(t)
+  const rates = (): number[] => server.service.whatIf().tiers.flatMap(({ points, modelledHitRate }) => [modelledHitRate, ...points.map(({ hitRate }) => hitRate)])
+  await ask('acme', 'plan', question)
+  await ask('rival', 'plan', question)
+  t.deepEqual([...new Set(rates())], [0])
+  await ask('rival', 'plan', question)
+  t.true(Math.max(...rates()) > 0)
+})
+
+test('no metric names a tenant, and none of its labels depends on who asks', async (t) => {
+  const { send, ask } = await locked(t)
+  const labels = async (): Promise<string[]> => {
+    const text = await (await send('ops', 'GET', '/metrics')).text()
+    // A lane has a limit as soon as enough was measured on it.
+    return text.split('\n').filter((line) => !line.startsWith('#') && !line.includes('_limit_')).map((line) => line.slice(0, line.lastIndexOf(' '))).toSorted()
+  }
+  await ask('acme', 'plan', question)
+  const before = await labels()
+  await ask('rival', 'other', question)
+  t.deepEqual(await labels(), before)
+  t.false(before.some((name) => /acme|rival|plan/.test(name)))
+})

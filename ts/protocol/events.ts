@@ -122,6 +122,8 @@ export interface Sample {
   /** Requests whose history lay on ssd when their turn came, by what was done about it. */
   readonly history: Readonly<Record<'load' | 'recompute' | 'split', number>>
   readonly preemptions: number
+  /** Requests whose `prompt_cache_key` stands for many unlike histories and named no conversation. */
+  readonly sharedKeyRequests: number
   /** Requests that waited for a prompt that was being computed, and the tokens that they waited for. */
   readonly followed: Readonly<Record<'requests' | 'tokens', number>>
   /** Sources of constraints by what came of them; masks made for constrained answers, and rows that theirs came too late for. */

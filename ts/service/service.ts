@@ -161,6 +161,7 @@ class Service implements InferenceService {
       const { resolution, intakes } = await this.#arrive(request, choices)
       this.#checkOpen()
       this.#kept.conversations.accept(resolution)
+      if (resolution.key?.isShared) this.#core.counters.sharedKeyRequests++
       for (const intake of intakes) {
         this.#intakes.set(intake.sequence, intake)
         this.#accounts.queued(intake.sequence)

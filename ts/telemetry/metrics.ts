@@ -66,6 +66,7 @@ const METRICS: readonly Metric[] = [
   ),
   counter('followed_requests_total', 'Requests that waited for a prompt in flight which begins like theirs', ({ followed }) => followed.requests),
   counter('followed_tokens_total', 'Prompt tokens in flight that requests waited for, each once a request', ({ followed }) => followed.tokens),
+  counter('shared_key_requests_total', 'Requests whose prompt_cache_key stands for many unlike histories and named no conversation', ({ sharedKeyRequests }) => sharedKeyRequests),
   counter('preemptions_total', 'Requests put back to the queue', ({ preemptions }) => preemptions),
   counter('blocks_moved_total', 'Blocks copied between tiers', ({ blocks: { saved, loaded, promoted, demoted } }) =>
     by('move', { saved, loaded, promoted, demoted }),

@@ -52,6 +52,7 @@ export function takeSample({ service, stats, disks }: SampleSources, limits: Ban
     },
     history: counters.historyChoices,
     preemptions: counters.preemptions,
+    sharedKeyRequests: counters.sharedKeyRequests,
     followed: counters.followed,
     constraints: {
       sources: { compiled: engine.grammarsCompiled, cached: engine.grammarsCached, refused: engine.grammarsRefused },

@@ -309,6 +309,7 @@ export class FakeService implements InferenceService {
       savedMs: 2500,
       prefillTokensPerS: 1234,
       preemptions: 15,
+      sharedKeyRequests: 31,
       followed: { requests: 31, tokens: 32 },
       failedTransfers: [{ kind: 'load', code: 'kv_io', count: 29 }],
       droppedBlocks: { evicted: 16, reset: 17 },

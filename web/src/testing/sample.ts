@@ -26,6 +26,7 @@ export function emptySample(uptimeMs: number, given: Partial<Sample> = {}): Samp
     history: { load: 0, recompute: 0, split: 0 },
     constraints: { sources: { compiled: 0, cached: 0, refused: 0 }, masks: 0, maskMs: 0, lateRows: 0 },
     preemptions: 0,
+    sharedKeyRequests: 0,
     steps: { count: 0, computeMs: 0, loadStallMs: 0, stalledLayers: 0, scheduleMs: { p50: 0, p99: 0 } },
     ttftMs: null,
     ttft: null,
