@@ -7,6 +7,7 @@ import test, { type ExecutionContext } from 'ava'
 import { appendKey } from '../../ts/auth/key-file.js'
 import { keyHash, newKey } from '../../ts/auth/keyring.js'
 import { startServer } from '../../ts/index.js'
+import { ask, chat, simulatedService } from '../support/simulated-service.js'
 import type { ChatResponse, ConversationPage, EraseReceipt, Usage } from '../../ts/protocol/index.js'
 
 const WORDS = 'a secret plan, marked xyzzy, that both of them have. '.repeat(20)
@@ -131,4 +132,19 @@ test('no metric names a tenant, and none of its labels depends on who asks', asy
   await ask('rival', 'other', question)
   t.deepEqual(await labels(), before)
   t.false(before.some((name) => /acme|rival|plan/.test(name)))
+})
+
+test('the time to the first token of a prompt that another tenant has cached is that of a prompt that nobody has', async (t) => {
+  const firstTokenAfter = async (others: string, tenant: string): Promise<number> => {
+    const { service, close } = simulatedService()
+    const asked = (content: string, who: string) => ask(service, chat([{ role: 'user', content }], { tenant: who, maxTokens: 8, ignoreEos: true }))
+    await asked(others, 'acme')
+    const { usage } = await asked(WORDS, tenant)
+    await close()
+    return usage.ttftMs
+  }
+  const unseen = WORDS.replaceAll('secret plan', 'public list')
+  t.is(await firstTokenAfter(WORDS, 'rival'), await firstTokenAfter(unseen, 'rival'))
+  // The same measure finds a hit of the tenant's own.
+  t.true((await firstTokenAfter(WORDS, 'acme')) < 0.9 * (await firstTokenAfter(unseen, 'acme')))
 })

@@ -46,3 +46,24 @@ const STATE_BY_CODE: Readonly<Record<string, DiskState>> = {
 export function diskStateOf(code: string | undefined): DiskState {
   return STATE_BY_CODE[code ?? ''] ?? 'failing'
 }
+
+const NAMES: Readonly<Record<DiskPlace, string>> = {
+  ssd: 'the disk of the ssd tier',
+  store: 'the disk of the store',
+  log: 'the log',
+  request_log: 'the request log',
+}
+
+const FARES: Readonly<Record<DiskState, string>> = {
+  ok: 'works again',
+  slow: 'is slow',
+  full: 'has no room',
+  read_only: 'is read-only',
+  failing: 'reports errors',
+  gone: 'is gone',
+}
+
+/** `the disk of the ssd tier has no room` */
+export function diskSentence({ place, state }: Pick<DiskCondition, 'place' | 'state'>): string {
+  return `${NAMES[place]} ${FARES[state]}`
+}

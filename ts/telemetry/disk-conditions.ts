@@ -2,23 +2,7 @@
 
 import type { Logger } from 'pino'
 import type { Clock } from '../engine/clock.js'
-import { DISK_STATES, type DiskCondition, type DiskPlace, type DiskReport, type DiskState } from '../protocol/disk.js'
-
-const NAMES: Readonly<Record<DiskPlace, string>> = {
-  ssd: 'the disk of the ssd tier',
-  store: 'the disk of the store',
-  log: 'the log',
-  request_log: 'the request log',
-}
-
-const SENTENCES: Readonly<Record<DiskState, string>> = {
-  ok: 'works again',
-  slow: 'is slow',
-  full: 'has no room',
-  read_only: 'is read-only',
-  failing: 'reports errors',
-  gone: 'is gone',
-}
+import { DISK_STATES, diskSentence, type DiskCondition, type DiskPlace, type DiskReport, type DiskState } from '../protocol/disk.js'
 
 type PartReport = Pick<DiskReport, 'state' | 'reason'>
 
@@ -50,7 +34,7 @@ export class DiskConditions {
     const worst = [...place.parts.values()].reduce((a, b) => (rank(b.state) > rank(a.state) ? b : a))
     const hasChanged = worst.state !== place.condition.state
     place.condition = { place: name, ...worst, since: hasChanged ? this.#clock.now() : place.condition.since }
-    if (hasChanged) this.#log.warn(contextOf(place), `${NAMES[name]} ${SENTENCES[worst.state]}`)
+    if (hasChanged) this.#log.warn(contextOf(place), diskSentence(place.condition))
   }
 
   /** Those that were watched or reported, in the order of that. */

@@ -35,7 +35,7 @@ function lost(dropped: Sample['blocks']['dropped'], words: Readonly<Record<strin
 }
 
 export function toTotals(sample: Sample): Totals {
-  const { tokens, requests, blocks, steps, preemptions, damagedReads, failedTransfers, residentBytes, transfers, prefetches, history } = sample
+  const { tokens, requests, blocks, steps, preemptions, damagedReads, failedTransfers, residentBytes, transfers, prefetches, history, disks } = sample
   return {
     work: [
       count('Requests answered', requests.ok),
@@ -57,6 +57,7 @@ export function toTotals(sample: Sample): Totals {
       count('Blocks read ahead in vain', prefetches.wasted),
       count('Reads of damaged blocks', damagedReads),
       count('Transfers that failed', failedTransfers.reduce((sum, failed) => sum + failed.count, 0)),
+      count('Lines of logs dropped', disks.reduce((sum, { lostLines = 0 }) => sum + lostLines, 0)),
       ...lost(blocks.dropped, TROUBLES),
     ],
   }
