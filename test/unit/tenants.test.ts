@@ -46,7 +46,7 @@ async function locked(t: ExecutionContext) {
 const question = [{ role: 'user', content: WORDS }]
 const reused = ({ attentionstore: { reused_tokens: tokens } }: Usage) => tokens.hbm + tokens.dram + tokens.ssd
 
-test('the same words of another tenant are computed as if nobody had sent them, and no tier shares a block', async (t) => {
+test('the same words of another tenant are computed as words that were never sent, and no tier shares a block', async (t) => {
   const { server, ask, list } = await locked(t)
   const first = await ask('acme', 'plan', question)
   const alone = (await list()).conversations[0]?.tiers
@@ -134,7 +134,7 @@ test('no metric names a tenant, and none of its labels depends on who asks', asy
   t.false(before.some((name) => /acme|rival|plan/.test(name)))
 })
 
-test('the time to the first token of a prompt that another tenant has cached is that of a prompt that nobody has', async (t) => {
+test('the time to the first token of a prompt that another tenant has cached is that of a new prompt', async (t) => {
   const firstTokenAfter = async (others: string, tenant: string): Promise<number> => {
     const { service, close } = simulatedService()
     const asked = (content: string, who: string) => ask(service, chat([{ role: 'user', content }], { tenant: who, maxTokens: 8, ignoreEos: true }))
