@@ -89,6 +89,11 @@ test-clients: build clients
 test-rust test-protocol test-unit test-contracts test-e2e test-browser test-soak: test-%: build
 	$(BIN)/tsx scripts/test.ts $*
 
+## fuzz-http: 20,000 requests made of the API's own description (`make test` sends 800)
+.PHONY: fuzz-http
+fuzz-http: build
+	FUZZ_REQUESTS=20000 $(BIN)/ava test/unit/http-fuzz.test.ts
+
 ## check: formats, lints, types, unused code, tidy rules
 .PHONY: check
 check: build check-rust check-ts check-kernels
