@@ -19,7 +19,7 @@ async function readAgain(code: string, times: number) {
   const first = await ask(served.service, asked())
   await served.service.demote('ssd')
   const second = await ask(served.service, asked())
-  const { damaged } = served.service.counters().droppedBlocks
+  const { damaged = 0 } = served.service.counters().droppedBlocks
   await served.close()
   return { isSame: second.text === first.text, reused: reusedTokens(second.usage), damaged }
 }
