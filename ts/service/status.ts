@@ -77,6 +77,7 @@ export function serviceCounters(core: Core, scheduler: Scheduler): ServiceCounte
     savedMs: counters.savedMs,
     prefillTokensPerS: prefillSpeed(core),
     preemptions: counters.preemptions,
+    sharedKeyRequests: counters.sharedKeyRequests,
     followed: { ...counters.followed },
     failedTransfers: counters.failedTransfers.list(),
     droppedBlocks: { ...counters.dropped },

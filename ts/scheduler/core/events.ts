@@ -29,6 +29,8 @@ export interface SchedulerEvents {
   keyedNews: [handle: () => void]
   /** The engine threw when it was handed transfers, by any part. */
   engineRefused: [thrown: unknown]
+  /** Work that followed a promise threw: the books may be wrong. */
+  brokeOff: [thrown: unknown]
   /** A conversation is known no longer; by its key. */
   conversationForgotten: [key: string]
 }
@@ -50,6 +52,7 @@ export class EventBus {
     transferFailed: [],
     keyedNews: [],
     engineRefused: [],
+    brokeOff: [],
     conversationForgotten: [],
   }
 

@@ -7,6 +7,7 @@ import { BLOCK_TOKENS, type EngineInfo } from '../../engine/types.js'
 import { MIN_WINDOW } from '../../engine/view.js'
 import type { PolicyName } from '../../placement/types.js'
 import { DEFAULTS } from '../../protocol/defaults.js'
+import type { DiskReport } from '../../protocol/disk.js'
 import type { Fault } from '../../protocol/fault.js'
 import type { HistoryChoice } from '../costs/load-or-recompute.js'
 import type { MachineRecord } from '../costs/machine.js'
@@ -94,6 +95,8 @@ export interface ServiceOptions {
   readonly onRequestLogged: ((record: RequestLogRecord) => void) | null
   /** Told of every fault that was handled where it was met; a listener that writes them down bounds the lines. @default none */
   readonly onFault: (fault: Fault) => void
+  /** Told of every change of a disk that the service writes to. @default none */
+  readonly onDisk: (report: DiskReport) => void
 }
 
 /**
@@ -146,6 +149,7 @@ export function serviceOptions(info: EngineInfo, given: Partial<ServiceOptions>)
     newConversationId: () => `conv_${crypto.randomUUID()}`,
     onRequestLogged: null,
     onFault: () => {},
+    onDisk: () => {},
     ...given,
   }
 }

@@ -113,7 +113,7 @@ export class Writer {
 
   #write(block: Block, ssd: Reservation): void {
     const { slot } = ssd
-    const { directory, desk, engine } = this.#core
+    const { directory, desk, engine, events } = this.#core
     const dramSlot = block.copies.dram.slot
     ssd.become(block, 'filling')
     directory.pools.dram.pin(dramSlot)
@@ -136,7 +136,7 @@ export class Writer {
     }
     if (!announced) return send()
     const refuse = (): void => engine.onEvents([{ kind: 'transfer', id: held.id, error: 'store_failed', bytes: 0, ms: 0 }])
-    void announced.then(send, refuse).then(() => this.#isClosed || desk.flush())
+    announced.then(send, refuse).then(() => this.#isClosed || desk.flush()).catch((thrown: unknown) => events.emit('brokeOff', thrown))
   }
 
   #sendReady(): void {

@@ -35,7 +35,8 @@ function lost(dropped: Sample['blocks']['dropped'], words: Readonly<Record<strin
 }
 
 export function toTotals(sample: Sample): Totals {
-  const { tokens, requests, blocks, steps, preemptions, damagedReads, dramDamaged, failedTransfers, residentBytes, transfers, prefetches, history } = sample
+  const { tokens, requests, blocks, steps, preemptions, damagedReads, dramDamaged, failedTransfers, residentBytes } = sample
+  const { transfers, prefetches, history, disks } = sample
   return {
     work: [
       count('Requests answered', requests.ok),
@@ -58,6 +59,7 @@ export function toTotals(sample: Sample): Totals {
       count('Reads of damaged blocks', damagedReads),
       count('Blocks that memory changed', dramDamaged),
       count('Transfers that failed', failedTransfers.reduce((sum, failed) => sum + failed.count, 0)),
+      count('Lines of logs dropped', disks.reduce((sum, { lostLines = 0 }) => sum + lostLines, 0)),
       ...lost(blocks.dropped, TROUBLES),
     ],
   }
