@@ -114,6 +114,7 @@ check-ts: $(TS_STAMP) $(CLIENTS_NPM)
 	$(BIN)/tsc -p test/clients/tsconfig.json
 	$(BIN)/vue-tsc -p web/tsconfig.json
 	$(BIN)/oxlint --deny-warnings
+	$(BIN)/oxlint --type-aware --deny-warnings --config promises.oxlintrc.json ts
 	$(BIN)/knip
 	CARGO_TARGET_DIR='$(TARGET)' $(BIN)/tsx scripts/generate.ts --check wire addon
 

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import type { Suite } from './suites.js'
-import { SlowestTests } from './slowest.js'
+import type { SlowestTests } from './slowest.js'
 import type { OutputReader, Tally } from './tally.js'
 
 /** Returns the line of the last test that ended, in either runner's words; '' if none did. */

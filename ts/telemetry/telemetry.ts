@@ -2,6 +2,7 @@
 
 import { Counter, Gauge, Registry } from 'prom-client'
 import { systemClock, type Clock } from '../engine/clock.js'
+import type { DiskCondition } from '../protocol/disk.js'
 import type { CacheMap, Sample, ServerInfo, Snapshot, WhatIf } from '../protocol/index.js'
 import type { Turn } from '../service/types.js'
 import { Feed } from './feed.js'
@@ -96,6 +97,11 @@ export class Telemetry {
     }
     const sample = takeSample(this.#sources, this.#limits, own)
     return { ...sample, today: this.#today.of(now, sample) }
+  }
+
+  /** The places that the server writes to. */
+  disks(): readonly DiskCondition[] {
+    return this.#sources.disks()
   }
 
   snapshot(): Snapshot {
