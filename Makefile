@@ -131,6 +131,33 @@ fix: $(NPM_STAMP)
 	cargo fmt --all
 	$(BIN)/oxlint --fix
 
+# The addon that npm users get is linked against an old glibc by zig. Cargo keeps it apart by the target's name, so `make
+# pack` compiles everything a second time, once.
+PORTABLE_TARGET := x86_64-unknown-linux-gnu
+PORTABLE_GLIBC := 2.28
+PORTABLE_ADDON := $(TARGET)/$(PORTABLE_TARGET)/dist/libattentionstore_binding.so
+ZIG := $(TARGET)/zig
+ZIG_STAMP := $(ZIG)/.installed
+ZIG_REQUIREMENTS := scripts/packing/zig-requirements.txt
+
+## pack: both npm packages, which install without a compiler, into target/packages; looks at the glibc that they need
+.PHONY: pack
+pack: $(TS_STAMP) $(WEB_STAMP) $(PORTABLE_ADDON)
+	$(BIN)/tsx scripts/pack.ts --addon $(PORTABLE_ADDON) --into $(TARGET)/packages --glibc $(PORTABLE_GLIBC)
+
+$(PORTABLE_ADDON): $(RUST_SOURCES) $(ZIG_STAMP)
+	PATH="$(abspath $(ZIG))/bin:$$PATH" CARGO_ZIGBUILD_PYTHON_PATH="$(abspath $(ZIG))/bin/python" \
+	  cargo zigbuild --profile dist --locked -p attentionstore-binding --target $(PORTABLE_TARGET).$(PORTABLE_GLIBC)
+	touch $@
+
+$(ZIG_STAMP): $(ZIG_REQUIREMENTS)
+	@command -v python3 >/dev/null || { echo 'make pack needs python3 with pip: it installs zig and cargo-zigbuild ($(ZIG_REQUIREMENTS)) into $(ZIG)' >&2; exit 1; }
+	rm -rf $(ZIG)
+	python3 -m venv --without-pip $(ZIG)
+	python3 -m pip --python $(ZIG)/bin/python install --no-deps --only-binary=:all: --quiet --disable-pip-version-check -r $< || \
+	  { echo 'zig and cargo-zigbuild could not be installed: pip install the lines of $(ZIG_REQUIREMENTS) into a venv at $(ZIG), then touch $@' >&2; exit 1; }
+	touch $@
+
 ## bench: measure on this machine (ONLY=name: one of them; QUICK=1: fewer rounds)
 .PHONY: bench
 bench: build $(BENCH) benches/node_modules/.package-lock.json

@@ -133,6 +133,7 @@ async function serve(options: ServeOptions, opened: OpenedEngine, { auth, dataDi
     prefetch: !options.noPrefetch,
     history: options.history,
     syncSave: options.syncSave,
+    scrubRate: options.scrubRate,
     templateArguments: options.chatTemplateKwargs,
     truncationRatio: options.truncationRatio,
     reuseAfterTruncation: options.reuseAfterTruncation === 'on',

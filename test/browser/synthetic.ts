@@ -99,6 +99,8 @@ export function sampleAt(seconds: number): Sample {
     ttft,
     transfers: { load: transfer(9e7, 9e9), save: transfer(6e7, 9e9), read: transfer(3e7, 8e8), write: transfer(4e7, 8e8) },
     damagedReads: 0,
+    dramChecked: 0,
+    dramDamaged: 0,
     disks: [],
     failedTransfers: [],
     eventLoopDelayMs: { p50: 0.4, p99: 3 },

@@ -147,6 +147,8 @@ export interface Sample {
   /** By lane: `LANES` says from where to where. */
   readonly transfers: Readonly<Record<StreamName, TransferSample>>
   readonly damagedReads: number
+  readonly dramChecked: number
+  readonly dramDamaged: number
   /** The places that the server writes to. */
   readonly disks: readonly DiskCondition[]
   /** By kind of transfer and code of the error. */

@@ -42,10 +42,10 @@ function tierStatus(core: Core, tier: SlotTierName, wanted: ReadonlySet<Block>):
   return {
     name: tier,
     medium: mediumOf(core, tier),
-    capacityBytes: pool.total * slotBytes,
+    capacityBytes: (pool.total - pool.retired) * slotBytes,
     committedBytes: pool.committed * slotBytes,
     usedBytes: (pool.used + pool.cooling) * slotBytes,
-    capacityBlocks: pool.total,
+    capacityBlocks: pool.total - pool.retired,
     blocks: { total, running: running + ownSlots, waiting, resting: total - running - waiting - ownSlots },
     hitTokens: counters.reused[tier],
   }

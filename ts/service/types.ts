@@ -195,7 +195,10 @@ export interface Turn extends AsyncIterable<TurnEvent> {
   /** Both are known once the request is accepted. */
   readonly conversation: string
   readonly promptTokens: number
-  /** Where the request asks about its prompt; whole once the first event has come. */
+  /**
+   * Where the request asks about its prompt; there once the first event has come. All answers to one request have the same;
+   * absent where the answer that scores the prompt was cancelled before the end of it.
+   */
   readonly scoredPrompt?: ScoredPrompt | undefined
   /** Ends the generation within two steps. Idempotent; safe after the end. */
   cancel(): void

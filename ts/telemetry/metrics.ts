@@ -80,6 +80,8 @@ const METRICS: readonly Metric[] = [
     by('kind', blocks.abandoned),
   ),
   counter('damaged_reads_total', 'Blocks read from disk that were not the blocks asked for', ({ damagedReads }) => damagedReads),
+  counter('dram_checked_total', 'Blocks in dram that were compared with their checksum', ({ dramChecked }) => dramChecked),
+  counter('dram_damaged_total', 'Blocks in dram that were not what had been put there', ({ dramDamaged }) => dramDamaged),
   counter('failed_transfers_total', 'Transfers that failed, by kind and code', ({ failedTransfers }) =>
     failedTransfers.map(({ kind, code, count }) => ({ labels: { kind, code }, value: count })),
   ),

@@ -9,7 +9,7 @@ import type { InferenceService, TierStatus } from '../service/types.js'
 import { transferred, type BandwidthLimits } from './limits.js'
 
 export interface SampleSources {
-  readonly service: Pick<InferenceService, 'cacheStatus' | 'counters' | 'cacheMap' | 'whatIf' | 'records'>
+  readonly service: Pick<InferenceService, 'cacheStatus' | 'counters' | 'cacheMap' | 'whatIf' | 'records' | 'ready'>
   readonly stats: () => EngineStats
   readonly disks: () => readonly DiskCondition[]
 }
@@ -69,6 +69,8 @@ export function takeSample({ service, stats, disks }: SampleSources, limits: Ban
     },
     transfers: transferSamples(engine, limits),
     damagedReads: engine.damagedReads,
+    dramChecked: engine.dramChecked,
+    dramDamaged: engine.dramDamaged,
     failedTransfers: counters.failedTransfers,
     disks: disks(),
     residentBytes: process.memoryUsage.rss(),

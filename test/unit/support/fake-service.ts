@@ -77,6 +77,8 @@ export const fakeStats: EngineStats = {
   writeBytes: 400,
   writeMs: 8,
   damagedReads: 1,
+  dramChecked: 0,
+  dramDamaged: 0,
   readQueueDepth: 0,
   writeQueueDepth: 0,
   saveQueueDepth: 0,

@@ -11,6 +11,8 @@ export interface SchedulerEvents {
   dramLetGo: [block: Block]
   /** The block's bytes are in dram, and came from hbm. */
   saved: [block: Block]
+  /** What lay in dram was damaged, and its slot was given up; the block has another copy. */
+  dramLost: [block: Block]
   /** A dram slot for a save was refused. */
   dramRefused: []
   /** A flush of all earlier writes begins. */
@@ -41,6 +43,7 @@ export class EventBus {
     blockTaken: [],
     dramLetGo: [],
     saved: [],
+    dramLost: [],
     dramRefused: [],
     flushing: [],
     ssdSlotLeft: [],

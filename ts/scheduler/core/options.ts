@@ -71,6 +71,8 @@ export interface ServiceOptions {
   readonly history: 'auto' | HistoryChoice
   /** The next step waits until the saves of the last one are done. @default false */
   readonly syncSave: boolean
+  /** Bytes of dram a second that are compared with their checksums in the background; 0: none. @default 0 */
+  readonly scrubRate: number
   /** Blocks that no turn touched for this long are dropped; null: never. @default null */
   readonly sessionTtlMs: number | null
   /** Milliseconds between a finished write and the commit that names it, at most. @default 250 */
@@ -133,6 +135,7 @@ export function serviceOptions(info: EngineInfo, given: Partial<ServiceOptions>)
     prefetch: true,
     history: DEFAULTS.history,
     syncSave: false,
+    scrubRate: 0,
     sessionTtlMs: null,
     commitIntervalMs: 250,
     maxRecordBytes: 64 * 1024 * 1024,

@@ -32,6 +32,8 @@ export function emptySample(uptimeMs: number, given: Partial<Sample> = {}): Samp
     ttft: null,
     transfers: perStream(() => transfer),
     damagedReads: 0,
+    dramChecked: 0,
+    dramDamaged: 0,
     disks: [],
     failedTransfers: [],
     eventLoopDelayMs: { p50: 0, p99: 0 },
