@@ -4,6 +4,8 @@
 import { Conversations } from '../conversations/conversations.js'
 import { Aliases } from '../directory/aliases.js'
 import type { Database } from '../directory/database.js'
+import type { ConditionState } from '../directory/condition.js'
+import type { SlotPool } from '../directory/slots.js'
 import { BlockStore } from '../directory/store.js'
 import type { Core } from '../scheduler/core/core.js'
 import { MemoryResponses } from './kept-responses.js'
@@ -27,7 +29,8 @@ export interface Kept {
  */
 export function restoreKept(core: Core, dataDir: string | null, secret: Uint8Array): Kept {
   const { options, engine, clock, directory, events } = core
-  const database = dataDir === null ? null : options.openDatabase(dataDir)
+  const database = dataDir === null ? null : options.openDatabase(dataDir, { clock, onFault: options.onFault })
+  database?.onCondition(({ state, reason }) => options.onFault({ message: CONDITIONS[state], code: `store_${state}`, context: { reason } }))
   const conversations = new Conversations({
     database,
     secret,
@@ -47,6 +50,17 @@ export function restoreKept(core: Core, dataDir: string | null, secret: Uint8Arr
   if (remains) directory.remains.keepIn(remains, { slot: slot => directory.pools.ssd.isFree(slot), conversation: isKnown })
   const aliases = new Aliases(database?.table('aliases') ?? null, () => clock.now())
   const responses = restoreResponses(core, database, isKnown)
+  const { left, writing } = directory.remains.sources
+  database?.rewriteFrom({
+    ...conversations.sources,
+    blocks: () => store?.records() ?? [],
+    referrers: () => referrers.records(),
+    remains: left,
+    writing,
+    aliases: () => aliases.records(),
+    responses: () => responses.records(),
+  })
+  if (database?.isLost) directory.remains.areAnyones(slotsWithoutBlock(directory.pools.ssd))
   return { database, conversations, store, referrers, aliases, responses }
 }
 
@@ -61,13 +75,24 @@ function restoreResponses({ options, clock, events }: Core, database: Database |
   return responses
 }
 
-const FOREIGN = 'the blocks on the ssd are of another model, setting or format; they are dropped'
+const FOREIGN = 'the blocks on the ssd are of another model or setting; they are dropped'
+
+const CONDITIONS: Readonly<Record<ConditionState, string>> = {
+  ok: 'the store is written again',
+  full: 'the disk of the store has no room; conversations are served, and not saved',
+  read_only: 'the disk of the store is read-only; conversations are served, and not saved',
+  failing: 'the disk of the store reports errors; conversations are served, and not saved',
+}
+
+function* slotsWithoutBlock(ssd: SlotPool): Iterable<number> {
+  for (let slot = 0; slot < ssd.total; slot++) if (ssd.isFree(slot)) yield slot
+}
 
 /** Blocks on ssd from before; what belongs to another model or layout is dropped. */
 function restoreBlocks({ directory, engine, counters, events, options }: Core, database: Database): BlockStore {
   const store = new BlockStore(database.table('blocks'))
   const report = store.restore(directory, engine.info.fingerprint)
-  const foreign = report.foreign + (database.droppedBlocks ?? 0)
+  const { foreign } = report
   if (foreign > 0) options.onFault({ message: FOREIGN, code: 'foreign_blocks', context: { blocks: foreign } })
   counters.dropped.foreign += foreign
   counters.dropped.damaged += report.damaged
