@@ -150,6 +150,12 @@ export class StoreWriter {
     })
   }
 
+  /** From within a run, which is about to end. */
+  #scheduleAgain(): void {
+    this.#isRunning = false
+    this.#schedule()
+  }
+
   /** Never rejects. */
   async #run(): Promise<void> {
     if (this.#isRunning || this.#cancelPause || this.#isClosed) return
@@ -171,8 +177,8 @@ export class StoreWriter {
   }
 
   async #step(): Promise<void> {
-    if (!this.#isOpen) return this.#opened(await this.#file.open())
     if (this.#damage !== null) return this.#beginAnew(this.#damage)
+    if (!this.#isOpen) return this.#reopened(await this.#file.open())
     if (!this.#isWhole && this.#sources) return this.#rewrite(this.#sources)
     await this.#commit()
   }
@@ -190,11 +196,16 @@ export class StoreWriter {
     if (fault) this.#parts.onFault(fault)
   }
 
+  #reopened(found: Found): void {
+    // Files that were there are gone.
+    if (found.kind === 'nothing') this.#isWhole = false
+    this.#opened(found)
+  }
+
   async #beginAnew(damage: string): Promise<void> {
-    const keeps = this.#holdsRecords
     this.#isOpen = false
     this.#isWhole = false
-    this.#opened(await this.#file.beginAnew(damage, keeps))
+    this.#opened(await this.#file.beginAnew(damage, this.#holdsRecords))
   }
 
   async #commit(): Promise<void> {
@@ -261,12 +272,11 @@ export class StoreWriter {
 
   /** A damaged file is begun anew at once, unless it was begun a moment ago. Everything else is tried again later. */
   #failed(error: StoreError): void {
-    const isUntrusted = error.code === 'store_damaged' || error.code === 'store_io'
-    if (isUntrusted && this.#isOpen) this.#damage = error.message
+    const isNews = this.#isOpen && this.#damage === null && (error.code === 'store_damaged' || error.code === 'store_io')
+    if (isNews) this.#damage = error.message
+    if (isNews && this.#holdsRecords) return this.#scheduleAgain()
     // A disk that was read-only may be writable again, and the file is not.
     if (error.code === 'store_read_only') this.#isOpen = false
-    const isNew = isUntrusted && this.#isOpen && this.#holdsRecords
-    if (isNew) return this.#schedule()
     this.#refusal = error
     this.#tell(error)
     this.#parts.watch.set(STATES[error.code] ?? 'failing', error.message)

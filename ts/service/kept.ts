@@ -7,6 +7,8 @@ import type { Database } from '../directory/database.js'
 import type { ConditionState } from '../directory/condition.js'
 import type { SlotPool } from '../directory/slots.js'
 import { BlockStore } from '../directory/store.js'
+import { StoreError } from '../directory/store-error.js'
+import { ApiError } from '../protocol/errors.js'
 import type { Core } from '../scheduler/core/core.js'
 import { MemoryResponses } from './kept-responses.js'
 import { Referrers } from './referrers.js'
@@ -21,6 +23,10 @@ export interface Kept {
   readonly referrers: Referrers
   readonly aliases: Aliases
   readonly responses: MemoryResponses
+  /** Answers whether every write to the store so far is on disk. */
+  readonly flushed: () => Promise<boolean>
+  /** The same, and what is left of a damaged store is gone: it may hold what was erased. */
+  readonly forgotten: () => Promise<boolean>
 }
 
 /**
@@ -61,7 +67,20 @@ export function restoreKept(core: Core, dataDir: string | null, secret: Uint8Arr
     responses: () => responses.records(),
   })
   if (database?.isLost) directory.remains.areAnyones(slotsWithoutBlock(directory.pools.ssd))
-  return { database, conversations, store, referrers, aliases, responses }
+  const flushed = () => succeeds(async () => database?.flushed())
+  const forgotten = () => succeeds(async () => database?.discardDamaged().then(() => database.flushed()))
+  return { database, conversations, store, referrers, aliases, responses, flushed, forgotten }
+}
+
+/** false: the disk refuses, which the condition of the store says. */
+async function succeeds(work: () => Promise<void>): Promise<boolean> {
+  try {
+    await work()
+    return true
+  } catch (thrown) {
+    if (thrown instanceof StoreError) return false
+    throw thrown
+  }
 }
 
 /** Without the option, a store has none: those of a server that had it could not be erased with their conversations. */
@@ -70,9 +89,17 @@ function restoreResponses({ options, clock, events }: Core, database: Database |
   const store = options.storeResponses ? stored : null
   if (store === null) stored?.clear()
   const { maxResponseBytes: maxBytes, responseTtlMs: ttlMs } = options
-  const responses = new MemoryResponses({ maxBytes, ttlMs, now: () => clock.now(), store, isKnown, flushed: async () => database?.flushed() })
+  const responses = new MemoryResponses({ maxBytes, ttlMs, now: () => clock.now(), store, isKnown, flushed: () => flushedOrTold(database) })
   events.on('conversationForgotten', key => responses.eraseConversation(key))
   return responses
+}
+
+/** A client that deletes a response is told where that is not on disk. */
+async function flushedOrTold(database: Database | null): Promise<void> {
+  if (await succeeds(async () => database?.flushed())) return
+  const { state = 'failing' } = database?.condition() ?? {}
+  const message = 'The change is made, and is not on disk yet: the disk of the store takes nothing now. It follows when the disk does.'
+  throw new ApiError('engine_error', message, null, { engine_code: `store_${state}` })
 }
 
 const FOREIGN = 'the blocks on the ssd are of another model or setting; they are dropped'

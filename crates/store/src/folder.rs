@@ -112,6 +112,9 @@ impl Folder {
     /// Where a store that is set aside lies. One that lay there before is deleted.
     fn set_aside(&self) -> Result<Option<PathBuf>, StoreError> {
         let aside = self.aside();
+        if self.is_bare() {
+            return self.delete().map(|()| None);
+        }
         self.remove_aside()?;
         match fs::rename(&self.0, &aside) {
             Ok(()) => Ok(Some(aside)),
@@ -120,6 +123,12 @@ impl Folder {
             Err(error) if matches!(error.kind(), ErrorKind::ResourceBusy | ErrorKind::CrossesDevices) => self.empty(),
             Err(error) => Err(StoreError::io(&self.0)(error)),
         }
+    }
+
+    /// A folder that has no file of a store yet, because beginning one failed.
+    fn is_bare(&self) -> bool {
+        let file = fs::symlink_metadata(self.0.join(FILE));
+        self.0.is_dir() && file.is_err_and(|error| error.kind() == ErrorKind::NotFound)
     }
 
     fn empty(&self) -> Result<Option<PathBuf>, StoreError> {

@@ -111,7 +111,7 @@ fn numbers(store: &Store) -> Vec<u32> {
 fn on_a_disk_that_fills_up_at_any_write_nothing_is_lost_and_the_same_batch_goes_when_there_is_room() {
     let _turn = my_turn();
     let mut refused = 0;
-    for writes in 0..120 {
+    for writes in (0..60).chain([100, 150]) {
         let folder = folder();
         let store = start(folder.path());
         store.open_now().unwrap();
@@ -141,7 +141,7 @@ fn on_a_disk_that_fills_up_at_any_write_nothing_is_lost_and_the_same_batch_goes_
         assert_eq!(again.open_now().unwrap(), Found::Kept { is_whole: true });
         assert_eq!(numbers(&again), (0..=committed).collect::<Vec<_>>(), "{writes} writes");
     }
-    assert!(refused > 50, "{refused} rounds met a full disk");
+    assert!(refused > 40, "{refused} rounds met a full disk");
 }
 
 #[test]
@@ -199,11 +199,14 @@ fn a_disk_that_became_read_only_or_fails_says_so() {
         put(&store, 1).unwrap();
         WRITES.fail_after(0, error);
         assert_eq!(put(&store, 2).unwrap_err().code(), code);
-        assert_eq!(begin_anew(&store, true).unwrap_err().code(), code);
+        for _ in 0..2 {
+            assert_eq!(begin_anew(&store, true).unwrap_err().code(), code);
+        }
         WRITES.mend();
-        begin_anew(&store, false).unwrap();
+        begin_anew(&store, true).unwrap();
         put(&store, 2).unwrap();
         assert_eq!(numbers(&store), [2]);
+        assert!(folder.path().join("store.damaged/records.sqlite").exists(), "trying again does not take what was set aside");
     }
 }
 
