@@ -11,6 +11,8 @@ import type { StoredRecord } from './packed-records.js'
 import type { Reservation } from './reservation.js'
 
 const META = Buffer.from('meta')
+/** The first byte of the other keys: a slot's number follows. */
+const SLOT = 's'.charCodeAt(0)
 const KEY_BYTES = 32
 /** key, parent, slot, index, view (window, head, step; zeros: none), last use (f64), number of tokens and AWAITED. */
 const HEAD_BYTES = 2 * KEY_BYTES + 4 + 4 + 12 + 8 + 2
@@ -82,6 +84,7 @@ export class BlockStore {
 
   /** The entries by slot. The record that says whose they are comes before those of slots. */
   #read(directory: Directory) {
+    const slab = new TokenSlab()
     const entries = new Map<number, Entry>()
     const report = { foreign: 0, damaged: 0 }
     let isForeign = true
@@ -90,7 +93,7 @@ export class BlockStore {
         isForeign = !this.#restored?.mark.equals(value)
         continue
       }
-      const entry = isForeign ? null : decodeEntry(value)
+      const entry = isForeign ? null : decodeEntry(value, slab)
       if (entry && isUsable(entry, key, directory) && !entries.has(entry.slot)) {
         entries.set(entry.slot, entry)
         continue
@@ -119,9 +122,34 @@ export class BlockStore {
   }
 }
 
+/** Words of one slab: the ids of 256 full blocks. */
+const SLAB_WORDS = 256 * BLOCK_TOKENS
+
+/**
+ * Token ids of many blocks in one buffer: a million buffers would cost the start seconds. A slab is kept as long as one of
+ * its blocks is.
+ */
+class TokenSlab {
+  #words = new Uint32Array()
+  #used = 0
+
+  /** Little-endian words, as this machine has them. */
+  take(bytes: Buffer): Uint32Array {
+    const count = bytes.length / 4
+    if (this.#used + count > this.#words.length) {
+      this.#words = new Uint32Array(SLAB_WORDS)
+      this.#used = 0
+    }
+    const tokens = this.#words.subarray(this.#used, this.#used + count)
+    bytes.copy(Buffer.from(tokens.buffer, tokens.byteOffset, tokens.byteLength))
+    this.#used += count
+    return tokens
+  }
+}
+
 function slotKey(slot: number): Buffer {
   const key = Buffer.alloc(5)
-  key.write('s')
+  key[0] = SLOT
   key.writeUInt32BE(slot, 1)
   return key
 }
@@ -180,14 +208,12 @@ function decodeView(bytes: Buffer, at: number): ViewParameters | null {
 }
 
 /** null: not a record of this layout. */
-function decodeEntry(value: Uint8Array): Entry | null {
+function decodeEntry(value: Uint8Array, slab: TokenSlab): Entry | null {
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
   if (bytes.length < HEAD_BYTES) return null
   const countAndHint = bytes.readUInt16LE(HEAD_BYTES - 2)
   const count = countAndHint & ~AWAITED
   if (count < 1 || count > BLOCK_TOKENS || bytes.length !== HEAD_BYTES + 4 * count) return null
-  // A copy of its own, where words are aligned.
-  const tokens = new Uint32Array(bytes.buffer.slice(bytes.byteOffset + HEAD_BYTES, bytes.byteOffset + bytes.length))
   return {
     key: bytes.toString('latin1', 0, KEY_BYTES),
     parent: bytes.toString('latin1', KEY_BYTES, 2 * KEY_BYTES),
@@ -196,6 +222,6 @@ function decodeEntry(value: Uint8Array): Entry | null {
     view: decodeView(bytes, 2 * KEY_BYTES + 8),
     lastUse: bytes.readDoubleLE(2 * KEY_BYTES + 20),
     isAwaited: (countAndHint & AWAITED) !== 0,
-    tokens,
+    tokens: slab.take(bytes.subarray(HEAD_BYTES)),
   }
 }
