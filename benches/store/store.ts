@@ -8,6 +8,7 @@ import { openDatabase, type Database } from '../../ts/directory/database.js'
 import { Directory } from '../../ts/directory/directory.js'
 import { BlockStore } from '../../ts/directory/store.js'
 import { BLOCK_TOKENS } from '../../ts/engine/types.js'
+import { perSlotTier } from '../../ts/protocol/tiers.js'
 import type { Bench, BenchContext, Report } from '../support/bench.js'
 
 const KEY_BYTES = 32
@@ -15,6 +16,7 @@ const KEY_BYTES = 32
 const CHAIN = 64
 const FINGERPRINT = 'the model'
 const BOUND_MS = 3000
+const slotsFor = (blocks: number) => perSlotTier(tier => (tier === 'ssd' ? blocks : 1))
 /** Blocks that are put before a commit is waited for. */
 const SOME = 10_000
 
@@ -53,7 +55,7 @@ async function commits(database: Database, count: number): Promise<number[]> {
 
 /** Puts blocks in chains of 64, as conversations leave them. */
 async function fill(database: Database, blocks: number): Promise<void> {
-  const directory = new Directory({ hbm: 1, dram: 1, ssd: blocks })
+  const directory = new Directory(slotsFor(blocks))
   const store = new BlockStore(database.table('blocks'))
   store.restore(directory, FINGERPRINT)
   let parent = randomBytes(KEY_BYTES).toString('latin1')
@@ -82,7 +84,7 @@ async function measure(blocks: number, dataDir: string): Promise<Measured> {
   await read.close()
   const database = openDatabase(dataDir)
   const restored = await timed(() => {
-    const report = new BlockStore(database.table('blocks')).restore(new Directory({ hbm: 1, dram: 1, ssd: blocks }), FINGERPRINT)
+    const report = new BlockStore(database.table('blocks')).restore(new Directory(slotsFor(blocks)), FINGERPRINT)
     if (report.restored !== blocks) throw new Error(`${report.restored} of ${blocks} blocks came back`)
   })
   await database.close()

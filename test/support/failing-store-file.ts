@@ -9,9 +9,9 @@ const ABSENT = 0xffff_ffff
 type Records = Map<string, Uint8Array>
 
 export class FailingStoreFile implements StoreFile {
-  /** What every call that writes is refused with; null: none is. */
+  /** The code that every call that writes is refused with; null: none is. */
   refusal: StoreErrorCode | null = null
-  /** What reading is refused with. */
+  /** The code that reading is refused with. */
   unreadable: StoreErrorCode | null = null
   found: Found = { kind: 'nothing' }
   /** Calls that did something, in their order. */

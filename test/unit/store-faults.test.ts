@@ -230,6 +230,18 @@ test('records that can be read before the damage are kept', async (t) => {
   t.deepEqual(file.keysOf('table'), ['a'])
 })
 
+test('before it is known what memory has, a damaged store is neither written nor waited for', async (t) => {
+  const file = new FailingStoreFile()
+  file.found = { kind: 'whole' }
+  const store = opened(t, file)
+  file.refusal = 'store_damaged'
+  store.put('a', '1')
+  t.is(await codeOf(store.database.flushed()), 'store_damaged')
+  t.is(await codeOf(store.database.flushed()), 'store_damaged')
+  await store.database.close()
+  t.deepEqual(file.calls, ['change refused', 'close'])
+})
+
 test('a store that cannot be opened does not stop the start, and is written when it can be', async (t) => {
   const file = new FailingStoreFile()
   file.unreadable = 'store_full'

@@ -112,6 +112,8 @@ export class StoreWriter {
     if (this.#isClosed) return Promise.resolve()
     if (!this.#hasWork && this.#committing.length === 0 && !this.#isRunning) return Promise.resolve()
     if (this.#refusal) return Promise.reject(this.#refusal)
+    // Before it is known what memory has, nothing is written to a damaged file.
+    if (!this.#canWork) return Promise.reject(new StoreError('store_damaged', this.#damage ?? 'the store is not open'))
     return new Promise((resolve, reject) => {
       this.#waiting.push(error => (error ? reject(error) : resolve()))
       this.#schedule()
@@ -162,7 +164,7 @@ export class StoreWriter {
     this.#isRunning = true
     try {
       while (this.#hasWork && this.#canWork) await this.#step()
-      this.#working()
+      if (!this.#hasWork) this.#working()
     } catch (thrown) {
       this.#failed(storeErrorOf(thrown))
     } finally {
@@ -274,7 +276,7 @@ export class StoreWriter {
   #failed(error: StoreError): void {
     const isNews = this.#isOpen && this.#damage === null && (error.code === 'store_damaged' || error.code === 'store_io')
     if (isNews) this.#damage = error.message
-    if (isNews && this.#holdsRecords) return this.#scheduleAgain()
+    if (isNews && this.#holdsRecords && this.#sources) return this.#scheduleAgain()
     // A disk that was read-only may be writable again, and the file is not.
     if (error.code === 'store_read_only') this.#isOpen = false
     this.#refusal = error

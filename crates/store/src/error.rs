@@ -57,7 +57,9 @@ impl StoreError {
         match failure.code {
             ErrorCode::DiskFull => StoreError::Full { path: path.to_path_buf(), detail },
             ErrorCode::ReadOnly => StoreError::ReadOnly { path: path.to_path_buf(), detail },
-            ErrorCode::SystemIoFailure if is_reading(failure.extended_code) => StoreError::damaged(path, detail),
+            ErrorCode::SystemIoFailure if is_reading(failure.extended_code) => {
+                StoreError::damaged(path, detail)
+            }
             ErrorCode::SystemIoFailure => of_errno(path, errno, detail),
             ErrorCode::CannotOpen => of_errno(path, errno.or(Some(Errno::ACCESS.raw_os_error())), detail),
             ErrorCode::OutOfMemory | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
@@ -72,7 +74,10 @@ impl StoreError {
 fn is_reading(extended_code: i32) -> bool {
     matches!(
         extended_code,
-        ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ | ffi::SQLITE_IOERR_DATA | ffi::SQLITE_IOERR_CORRUPTFS
+        ffi::SQLITE_IOERR_READ
+            | ffi::SQLITE_IOERR_SHORT_READ
+            | ffi::SQLITE_IOERR_DATA
+            | ffi::SQLITE_IOERR_CORRUPTFS
     )
 }
 
@@ -82,9 +87,15 @@ fn of_errno(path: &Path, errno: Option<i32>, detail: String) -> StoreError {
     match errno.map(Errno::from_raw_os_error) {
         Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => StoreError::Full { path, detail },
         Some(Errno::ROFS) => StoreError::ReadOnly { path, detail },
-        Some(Errno::ACCESS | Errno::PERM | Errno::ISDIR | Errno::NOTDIR | Errno::LOOP | Errno::NXIO | Errno::EXIST) => {
-            StoreError::Damaged { path, detail }
-        }
+        Some(
+            Errno::ACCESS
+            | Errno::PERM
+            | Errno::ISDIR
+            | Errno::NOTDIR
+            | Errno::LOOP
+            | Errno::NXIO
+            | Errno::EXIST,
+        ) => StoreError::Damaged { path, detail },
         _ => StoreError::Io { path, detail },
     }
 }

@@ -89,7 +89,9 @@ impl RecordFile {
         };
         check_head(path, opened.map_err(StoreError::io(path))?)?;
         let file = Self::connect(path)?;
-        let number = |name: &str| file.run(|connection| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0)));
+        let number = |name: &str| {
+            file.run(|connection| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0)))
+        };
         if number("application_id")? != APPLICATION_ID {
             return Err(StoreError::damaged(path, "it is another application's"));
         }
@@ -114,7 +116,8 @@ impl RecordFile {
             // Two statements: an `OR` would not be looked up in the index.
             let mut statement = match after {
                 None => connection.prepare("SELECT key, value FROM records WHERE part = ?1 ORDER BY key")?,
-                Some(_) => connection.prepare("SELECT key, value FROM records WHERE part = ?1 AND key > ?2 ORDER BY key")?,
+                Some(_) => connection
+                    .prepare("SELECT key, value FROM records WHERE part = ?1 AND key > ?2 ORDER BY key")?,
             };
             let mut rows = match after {
                 None => statement.query(params![table.name])?,
@@ -128,7 +131,7 @@ impl RecordFile {
                     return Ok(false);
                 }
                 let mut value = row.get_ref(1)?.as_blob()?.to_vec();
-                push_record(&mut page.bytes, key, table.open(key, &mut value).map(|value| &*value));
+                push_record(&mut page.bytes, key, table.open(key, &mut value));
                 if page.bytes.len() >= PAGE_BYTES {
                     page.last = Some(key.to_vec());
                     break;
@@ -139,7 +142,11 @@ impl RecordFile {
             }
             Ok(true)
         })?;
-        if is_ordered { Ok(page) } else { Err(StoreError::damaged(&self.path, "its records are not in order")) }
+        if is_ordered {
+            Ok(page)
+        } else {
+            Err(StoreError::damaged(&self.path, "its records are not in order"))
+        }
     }
 
     /// Commits a batch: all of it is on disk, or nothing of it is known. Of another error than [`StoreError::Invalid`] it may
@@ -147,7 +154,10 @@ impl RecordFile {
     pub(crate) fn commit(&self, tables: &[Table], batch: &PackedBatch) -> Result<(), StoreError> {
         self.write_back_if_long()?;
         self.begin()?;
-        self.or_roll_back(self.apply(tables, batch).and_then(|()| self.run(|connection| connection.execute_batch("COMMIT"))))
+        self.or_roll_back(
+            self.apply(tables, batch)
+                .and_then(|()| self.run(|connection| connection.execute_batch("COMMIT"))),
+        )
     }
 
     /// Begins to replace all records: until `end_rewrite`, a crash leaves those of before.
@@ -187,7 +197,8 @@ impl RecordFile {
     fn connect(path: &Path) -> Result<Self, StoreError> {
         // Its thread alone has the connection. A path is no URI: SQLite would read parameters out of its name.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(|error| StoreError::of_sqlite(path, &error, 0))?;
+        let connection = Connection::open_with_flags(path, flags)
+            .map_err(|error| StoreError::of_sqlite(path, &error, 0))?;
         let file = Self { connection, path: path.to_path_buf(), log: log_of(path) };
         file.run(|connection| {
             let pragmas = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA mmap_size=0; PRAGMA trusted_schema=OFF; \
@@ -249,8 +260,12 @@ impl RecordFile {
         self.run(|connection| connection.prepare(sql))
     }
 
-    fn run<'a, T>(&'a self, work: impl FnOnce(&'a Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
-        work(&self.connection).map_err(|error| StoreError::of_sqlite(&self.path, &error, system_errno(&self.connection)))
+    fn run<'a, T>(
+        &'a self,
+        work: impl FnOnce(&'a Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        work(&self.connection)
+            .map_err(|error| StoreError::of_sqlite(&self.path, &error, system_errno(&self.connection)))
     }
 }
 
@@ -295,10 +310,16 @@ fn touch(path: &Path) -> Result<(), StoreError> {
 fn check_head(path: &Path, mut file: fs::File) -> Result<(), StoreError> {
     let mut head = [0; 20];
     match file.read_exact(&mut head) {
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(StoreError::damaged(path, "it is cut off")),
-        Err(error) if error.raw_os_error() == Some(Errno::IO.raw_os_error()) => Err(StoreError::damaged(path, error.to_string())),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            Err(StoreError::damaged(path, "it is cut off"))
+        }
+        Err(error) if error.raw_os_error() == Some(Errno::IO.raw_os_error()) => {
+            Err(StoreError::damaged(path, error.to_string()))
+        }
         Err(error) => Err(StoreError::io(path)(error)),
-        Ok(()) if head[..16] != *MAGIC || head[18..] != LOGGED => Err(StoreError::damaged(path, "its head is another one")),
+        Ok(()) if head[..16] != *MAGIC || head[18..] != LOGGED => {
+            Err(StoreError::damaged(path, "its head is another one"))
+        }
         Ok(()) => Ok(()),
     }
 }

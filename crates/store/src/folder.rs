@@ -52,7 +52,9 @@ impl Folder {
                 self.delete()?;
                 Found::OtherFormat
             }
-            Err(Refusal::Failed(StoreError::Damaged { detail, .. })) => Found::Damaged { detail, aside: self.set_aside()? },
+            Err(Refusal::Failed(StoreError::Damaged { detail, .. })) => {
+                Found::Damaged { detail, aside: self.set_aside()? }
+            }
             Err(Refusal::Failed(error)) => return Err(error),
         };
         // A new store lacks nothing where there was none.
@@ -75,12 +77,16 @@ impl Folder {
     fn look(&self) -> Result<Option<Opened>, Refusal> {
         let Self(path) = self;
         match fs::metadata(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => {
+                return Ok(None);
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(StoreError::damaged(path, "it is a link that leads nowhere").into());
             }
             Err(error) => return Err(StoreError::io(path)(error).into()),
-            Ok(metadata) if !metadata.is_dir() => return Err(StoreError::damaged(path, "it is no folder").into()),
+            Ok(metadata) if !metadata.is_dir() => {
+                return Err(StoreError::damaged(path, "it is no folder").into());
+            }
             Ok(_) => {}
         }
         if LMDB.iter().any(|name| path.join(name).symlink_metadata().is_ok()) {
@@ -105,7 +111,9 @@ impl Folder {
         RecordFile::create(&file, is_whole)?;
         match RecordFile::open(&file)? {
             Kind::Ours { file, .. } => Ok(Opened { found, file }),
-            Kind::OtherFormat => Err(StoreError::damaged(&file, "it was made a moment ago, and is another one")),
+            Kind::OtherFormat => {
+                Err(StoreError::damaged(&file, "it was made a moment ago, and is another one"))
+            }
         }
     }
 
@@ -120,7 +128,9 @@ impl Folder {
             Ok(()) => Ok(Some(aside)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             // A mount point, say: its files go, the folder stays.
-            Err(error) if matches!(error.kind(), ErrorKind::ResourceBusy | ErrorKind::CrossesDevices) => self.empty(),
+            Err(error) if matches!(error.kind(), ErrorKind::ResourceBusy | ErrorKind::CrossesDevices) => {
+                self.empty()
+            }
             Err(error) => Err(StoreError::io(&self.0)(error)),
         }
     }

@@ -56,7 +56,7 @@ impl PackedBatch {
 
 fn take_operation(bytes: &[u8]) -> Option<(Operation<'_>, &[u8])> {
     let (table, bytes) = take_word(bytes)?;
-    let (key, value, rest) = take_record(bytes)?;
+    let ((key, value), rest) = take_record(bytes)?;
     Some((Operation { table, key, value }, rest))
 }
 
@@ -75,21 +75,21 @@ pub type PackedRecord<'a> = (&'a [u8], Option<&'a [u8]>);
 pub fn records(page: &[u8]) -> impl Iterator<Item = PackedRecord<'_>> {
     let mut rest = page;
     std::iter::from_fn(move || {
-        let (key, value, after) = take_record(rest)?;
+        let (record, after) = take_record(rest)?;
         rest = after;
-        Some((key, value))
+        Some(record)
     })
 }
 
-fn take_record(bytes: &[u8]) -> Option<(&[u8], Option<&[u8]>, &[u8])> {
+fn take_record(bytes: &[u8]) -> Option<(PackedRecord<'_>, &[u8])> {
     let (key_length, bytes) = take_word(bytes)?;
     let (value_length, bytes) = take_word(bytes)?;
     let (key, bytes) = bytes.split_at_checked(key_length as usize)?;
     if value_length == ABSENT {
-        return Some((key, None, bytes));
+        return Some(((key, None), bytes));
     }
     let (value, rest) = bytes.split_at_checked(value_length as usize)?;
-    Some((key, Some(value), rest))
+    Some(((key, Some(value)), rest))
 }
 
 fn take_word(bytes: &[u8]) -> Option<(u32, &[u8])> {

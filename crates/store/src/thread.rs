@@ -27,13 +27,13 @@ pub enum Part {
     Last,
 }
 
-/// Told once, on the store's thread, how a command ended.
-type Reply<T> = Promise<T>;
-
 /// A reply that is dropped says that the store is closed, so that every command is answered.
-struct Promise<T>(Option<Box<dyn FnOnce(Result<T, StoreError>) + Send>>);
+struct Reply<T>(Option<Tell<T>>);
 
-impl<T> Promise<T> {
+/// Told once, on the store's thread, how a command ended.
+type Tell<T> = Box<dyn FnOnce(Result<T, StoreError>) + Send>;
+
+impl<T> Reply<T> {
     fn new(reply: impl FnOnce(Result<T, StoreError>) + Send + 'static) -> Self {
         Self(Some(Box::new(reply)))
     }
@@ -45,7 +45,7 @@ impl<T> Promise<T> {
     }
 }
 
-impl<T> Drop for Promise<T> {
+impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
         if let Some(reply) = self.0.take() {
             reply(Err(StoreError::Closed));
@@ -90,7 +90,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Full`], [`StoreError::ReadOnly`] or [`StoreError::Io`]: the disk refuses. It may be tried again.
     pub fn open(&self, reply: impl FnOnce(Result<Found, StoreError>) + Send + 'static) {
-        self.send(Command::Open(Promise::new(reply)));
+        self.send(Command::Open(Reply::new(reply)));
     }
 
     /// As [`Self::open`], and waits.
@@ -106,12 +106,12 @@ impl Store {
         keeps: bool,
         reply: impl FnOnce(Result<Found, StoreError>) + Send + 'static,
     ) {
-        self.send(Command::BeginAnew { detail, keeps, reply: Promise::new(reply) });
+        self.send(Command::BeginAnew { detail, keeps, reply: Reply::new(reply) });
     }
 
     /// Deletes the store that was set aside; answers whether there was one.
     pub fn remove_aside(&self, reply: impl FnOnce(Result<bool, StoreError>) + Send + 'static) {
-        self.send(Command::RemoveAside(Promise::new(reply)));
+        self.send(Command::RemoveAside(Reply::new(reply)));
     }
 
     /// The number of the table with this name.
@@ -141,7 +141,7 @@ impl Store {
         part: Part,
         reply: impl FnOnce(Result<(), StoreError>) + Send + 'static,
     ) {
-        self.send(Command::Commit { batch, part, reply: Promise::new(reply) });
+        self.send(Command::Commit { batch, part, reply: Reply::new(reply) });
     }
 
     /// Ends the thread when all commands before are answered, and waits for that. May be called twice.
@@ -155,7 +155,7 @@ impl Store {
 
     fn wait<T: Send + 'static>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, StoreError> {
         let (sender, receiver) = bounded(1);
-        self.send(command(Promise::new(move |outcome| {
+        self.send(command(Reply::new(move |outcome| {
             // The receiver is there as long as this is waited for.
             let _ = sender.send(outcome);
         })));
@@ -253,10 +253,10 @@ impl Desk {
 
     fn read(&self, table: u32, after: Option<&[u8]>) -> Result<Page, StoreError> {
         let file = self.file.as_ref().ok_or(StoreError::Closed)?;
-        let table = self.tables.get(table as usize).ok_or_else(|| StoreError::Invalid {
-            what: "table",
-            detail: format!("{table} is unknown"),
-        })?;
+        let table = self
+            .tables
+            .get(table as usize)
+            .ok_or_else(|| StoreError::Invalid { what: "table", detail: format!("{table} is unknown") })?;
         file.page(table, after)
     }
 

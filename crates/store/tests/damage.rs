@@ -61,7 +61,8 @@ fn commit_some(store: &Store, round: u8, random: &mut Random, mut known: Records
         }
         operations.push((key, value));
     }
-    let packed: Vec<_> = operations.iter().map(|(key, value)| (table, key.as_slice(), value.as_deref())).collect();
+    let packed: Vec<_> =
+        operations.iter().map(|(key, value)| (table, key.as_slice(), value.as_deref())).collect();
     commit(store, batch(&packed), Part::Change).unwrap();
     known
 }
@@ -169,7 +170,9 @@ fn a_log_that_is_cut_anywhere_leaves_whole_batches_up_to_there() {
 }
 
 /// Ways to damage a folder that an operator or a program may find.
-const NAMED: [(&str, fn(&Path)); 12] = [
+type Damage = (&'static str, fn(&Path));
+
+const NAMED: [Damage; 12] = [
     ("cut to 100 bytes", |store| cut(&store.join("records.sqlite"), 100)),
     ("cut to 57,344 bytes", |store| cut(&store.join("records.sqlite"), 57_344)),
     ("one page short", |store| {
@@ -192,7 +195,14 @@ const NAMED: [(&str, fn(&Path)); 12] = [
     ("a pipe in the place of the file", |store| {
         fs::remove_file(store.join("records.sqlite")).unwrap();
         let mode = rustix::fs::Mode::from_raw_mode(0o600);
-        rustix::fs::mknodat(rustix::fs::CWD, store.join("records.sqlite"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            store.join("records.sqlite"),
+            rustix::fs::FileType::Fifo,
+            mode,
+            0,
+        )
+        .unwrap();
     }),
     ("a file in the place of the folder", |store| {
         fs::remove_dir_all(store).unwrap();

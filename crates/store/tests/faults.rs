@@ -174,7 +174,8 @@ fn a_rewrite_that_the_disk_refuses_leaves_the_records_of_before() {
     put(&store, 1).unwrap();
     let table = store.table("records");
     let long: Vec<_> = (10..4000_u32).map(|number| (number.to_be_bytes(), [1; 3000])).collect();
-    let operations: Vec<_> = long.iter().map(|(key, value)| (table, key.as_slice(), Some(value.as_slice()))).collect();
+    let operations: Vec<_> =
+        long.iter().map(|(key, value)| (table, key.as_slice(), Some(value.as_slice()))).collect();
     WRITES.fail_after(0, ENOSPC);
     commit(&store, batch(&[]), Part::First).unwrap();
     // More than the memory that SQLite may take: it has to write before the end.
@@ -206,7 +207,10 @@ fn a_disk_that_became_read_only_or_fails_says_so() {
         begin_anew(&store, true).unwrap();
         put(&store, 2).unwrap();
         assert_eq!(numbers(&store), [2]);
-        assert!(folder.path().join("store.damaged/records.sqlite").exists(), "trying again does not take what was set aside");
+        assert!(
+            folder.path().join("store.damaged/records.sqlite").exists(),
+            "trying again does not take what was set aside"
+        );
     }
 }
 

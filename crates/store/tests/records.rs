@@ -11,9 +11,15 @@ fn records_come_back_from_their_tables_in_the_order_of_their_keys() {
     let store = start(folder.path());
     assert_eq!(store.open_now().unwrap(), Found::Nothing);
     let (one, other) = (store.table("one"), store.table("other"));
-    let put = [(one, &b"b"[..], Some(&b"2"[..])), (one, b"a", Some(b"1")), (other, b"a", Some(b"3")), (one, b"c", Some(b"4"))];
+    let put = [
+        (one, &b"b"[..], Some(&b"2"[..])),
+        (one, b"a", Some(b"1")),
+        (other, b"a", Some(b"3")),
+        (one, b"c", Some(b"4")),
+    ];
     commit(&store, batch(&put), Part::Change).unwrap();
-    commit(&store, batch(&[(one, b"c", None), (one, b"a", Some(b"")), (one, b"absent", None)]), Part::Change).unwrap();
+    commit(&store, batch(&[(one, b"c", None), (one, b"a", Some(b"")), (one, b"absent", None)]), Part::Change)
+        .unwrap();
     store.close();
     let again = start(folder.path());
     assert_eq!(again.open_now().unwrap(), Found::Kept { is_whole: true });
@@ -32,14 +38,16 @@ fn a_table_of_many_pages_is_read_to_its_end_with_commits_in_between() {
     store.open_now().unwrap();
     let table = store.table("many");
     let records: Records = (0..3000_u32).map(|i| (i.to_be_bytes().to_vec(), vec![i as u8; 400])).collect();
-    let operations: Vec<_> = records.iter().map(|(key, value)| (table, key.as_slice(), Some(value.as_slice()))).collect();
+    let operations: Vec<_> =
+        records.iter().map(|(key, value)| (table, key.as_slice(), Some(value.as_slice()))).collect();
     commit(&store, batch(&operations), Part::Change).unwrap();
     let first = store.page(table, None).unwrap();
     assert!(first.len() < 512 << 10, "{} bytes in a page", first.len());
     let last = attentionstore_store::packed::records(&first).last().unwrap().0.to_vec();
     let (gone, next) = (3000_u32.to_be_bytes(), 1 + u32::from_be_bytes(last.as_slice().try_into().unwrap()));
     // The page that was read ahead has the record that goes now.
-    commit(&store, batch(&[(table, &next.to_be_bytes(), None), (table, &gone, Some(b"new"))]), Part::Change).unwrap();
+    commit(&store, batch(&[(table, &next.to_be_bytes(), None), (table, &gone, Some(b"new"))]), Part::Change)
+        .unwrap();
     let second = store.page(table, Some(last)).unwrap();
     assert_eq!(attentionstore_store::packed::records(&second).next().unwrap().0, (next + 1).to_be_bytes());
     let (found, _) = read(&store, table).unwrap();
@@ -155,7 +163,8 @@ fn a_record_that_was_removed_leaves_no_bytes_in_the_files_of_a_closed_store() {
     let table = store.table("a");
     // Keys are not sealed: they can be looked for.
     let key = b"a key that nothing else looks like";
-    commit(&store, batch(&[(table, key, Some(b"value")), (table, b"other", Some(b"value"))]), Part::Change).unwrap();
+    commit(&store, batch(&[(table, key, Some(b"value")), (table, b"other", Some(b"value"))]), Part::Change)
+        .unwrap();
     commit(&store, batch(&[(table, key, None)]), Part::Change).unwrap();
     store.close();
     let bytes = std::fs::read(folder.path().join("store/records.sqlite")).unwrap();

@@ -45,18 +45,21 @@ impl Random {
 pub fn seed() -> u64 {
     let seed = match std::env::var("SEED") {
         Ok(text) => text.parse().expect("SEED is a number"),
-        Err(_) => u64::from_le_bytes(*uuid_bytes()),
+        Err(_) => u64::from_le_bytes(random_bytes()),
     };
     println!("SEED={seed}");
     seed
 }
 
-fn uuid_bytes() -> Box<[u8; 8]> {
+fn random_bytes() -> [u8; 8] {
     let text = std::fs::read("/proc/sys/kernel/random/uuid").expect("random bytes");
-    Box::new(text[..8].try_into().expect("eight of them"))
+    text[..8].try_into().expect("eight of them")
 }
 
-pub fn batch(operations: &[(u32, &[u8], Option<&[u8]>)]) -> PackedBatch {
+/// Table, key, value; None: the record is removed.
+pub type Write<'a> = (u32, &'a [u8], Option<&'a [u8]>);
+
+pub fn batch(operations: &[Write<'_>]) -> PackedBatch {
     let mut batch = PackedBatch::default();
     for &(table, key, value) in operations {
         batch.push(Operation { table, key, value });
@@ -72,7 +75,9 @@ pub fn commit(store: &Store, batch: PackedBatch, part: Part) -> Result<(), Store
 
 pub fn begin_anew(store: &Store, keeps: bool) -> Result<attentionstore_store::Found, StoreError> {
     let (sender, receiver) = mpsc::channel();
-    store.begin_anew("by the test".into(), keeps, move |outcome| sender.send(outcome).expect("it is waited for"));
+    store.begin_anew("by the test".into(), keeps, move |outcome| {
+        sender.send(outcome).expect("it is waited for")
+    });
     receiver.recv().expect("every command is answered")
 }
 
