@@ -19,6 +19,7 @@ import { prefetch } from './prefetch/prefetch.js'
 import { reportPage, type Measured } from './report/page.js'
 import { scheduler } from './scheduler/scheduler.js'
 import { siblings } from './siblings/siblings.js'
+import { store } from './store/store.js'
 import type { Bench, BenchContext, MachinePeaks, Report } from './support/bench.js'
 import { machineName, measurePeaks, peaksOf } from './support/machine.js'
 import type { NativeResult } from './support/native.js'
@@ -58,6 +59,7 @@ const BENCHES: readonly Bench[] = [
   ablations,
   truncation,
   scheduler,
+  store,
   grammar,
   prefetch,
   loadOrRecompute,

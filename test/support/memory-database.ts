@@ -1,5 +1,6 @@
 // A store in memory that says what a crash leaves of it.
 
+import type { Condition } from '../../ts/directory/condition.js'
 import type { Database, Table } from '../../ts/directory/database.js'
 
 type Values = Map<string, Uint8Array>
@@ -8,6 +9,7 @@ type Values = Map<string, Uint8Array>
 export type Commits = 'at once' | 'when asked'
 
 export class MemoryDatabase implements Database {
+  readonly isLost = false
   readonly #commits: Commits
   readonly #committed = new Map<string, Values>()
   #uncommitted: Array<() => void> = []
@@ -29,6 +31,16 @@ export class MemoryDatabase implements Database {
       remove: key => this.#write(() => values.delete(Buffer.from(key).toString('latin1'))),
     }
   }
+
+  rewriteFrom(): void {}
+
+  async discardDamaged(): Promise<void> {}
+
+  condition(): Condition {
+    return { state: 'ok', reason: null, since: 0 }
+  }
+
+  onCondition(): void {}
 
   /** The writes that were asked for are committed later, not within the call. */
   async flushed(): Promise<void> {

@@ -238,7 +238,7 @@ test('conversations are listed and acted on with what path and query say', async
     tiers: { hbm: 1, dram: 2, ssd: 0 },
   })
   t.like(await post('conv_fake/demote', { to: 'ssd' }), { demoted_blocks: 2, skipped_in_use: 1, skipped_shared: 4 })
-  t.deepEqual(await post('conv_fake/fork'), { conversation: 'conv_fork', forked_from: 'conv_fake', tenant: 'acme', shared_blocks: 3 })
+  t.deepEqual(await post('conv_fake/fork'), { conversation: 'conv_fork', forked_from: 'conv_fake', tenant: 'acme', shared_blocks: 3, durable: true })
   const erased = await fetch(`${opened.url}/admin/conversations/conv_fake?tenant=`, { method: 'DELETE', headers: JSON_TYPE })
   t.deepEqual(await erased.json(), {
     conversation: 'conv_fake',
@@ -251,6 +251,7 @@ test('conversations are listed and acted on with what path and query say', async
     responses_erased: 2,
     requests_anonymised: 3,
     kept_shared: [{ key: 'ab', referrers: ['conv_other'] }],
+    durable: true,
   })
   t.deepEqual(calls, ['warm conv_fake acme', 'demote to ssd conv_fake null', 'fork conv_fake null', 'erase conv_fake '])
 })

@@ -166,9 +166,9 @@ test('the cache shows its tiers', async (t) => {
 
 test('copies are demoted and blocks removed, with receipts', async (t) => {
   const { api, post } = await openJson(t)
-  t.deepEqual(await post('/admin/cache/demote', { to: 'dram' }), { demoted_blocks: 4, skipped_in_use: 2 })
+  t.deepEqual(await post('/admin/cache/demote', { to: 'dram' }), { demoted_blocks: 4, skipped_in_use: 2, durable: true })
   t.deepEqual(api.service.demoted, ['dram'])
-  t.deepEqual(await post('/admin/cache/reset', {}), { removed_blocks: 9, skipped_in_use: 1 })
+  t.deepEqual(await post('/admin/cache/reset', {}), { removed_blocks: 9, skipped_in_use: 1, durable: true })
   t.is((await api.post('/admin/cache/demote', { to: 'ssd' })).status, 409)
   t.is((await api.post('/admin/cache/demote', { to: 'hbm' })).status, 400)
 })

@@ -109,7 +109,7 @@ test('a fork shares the blocks of the last turn and goes on from there under its
   const { promptTokens } = await talk.turn(served.service)
   const origin = rowOf(served.service, 'a') as ConversationInfo
   const forked = await served.service.conversations.fork('a', null)
-  t.deepEqual(forked, { conversation: 'the-fork', forkedFrom: 'a', tenant: 'acme', sharedBlocks: origin.tiers.hbm.blocks })
+  t.deepEqual(forked, { conversation: 'the-fork', forkedFrom: 'a', tenant: 'acme', sharedBlocks: origin.tiers.hbm.blocks, durable: true })
   t.like(rowOf(served.service, 'the-fork'), { tenant: 'acme', turns: 1, tokens: origin.tokens, forkedFrom: 'a', tiers: origin.tiers })
   const fork = new Talk('the-fork', 'acme')
   fork.messages.push(...talk.messages)

@@ -1,10 +1,10 @@
 // Responses in the data directory: found after a restart, gone when they were deleted, erased or damaged, and never in the clear.
 
-import { cpSync } from 'node:fs'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { conversationKey } from '../../ts/conversations/registry.js'
-import { openEnvironment, openTable } from '../../ts/directory/store-format.js'
+import { openDatabase } from '../../ts/directory/database.js'
 import { ExitError } from '../../ts/protocol/errors.js'
 import type { ServiceOptions } from '../../ts/scheduler/core/options.js'
 import { MemoryResponses } from '../../ts/service/kept-responses.js'
@@ -134,6 +134,16 @@ test('a response of a conversation that a crash has taken is dropped, and so is 
   t.deepEqual([...database.table('responses').entries()], [])
 })
 
+/** Changes a bit of the sealed value whose first bytes lie behind a key in a file. */
+function flipIn(file: string, key: Uint8Array): void {
+  const bytes = readFileSync(file)
+  const at = bytes.indexOf(key)
+  if (at < 0 || bytes.indexOf(key, at + 1) >= 0) throw new Error('the key is not there once')
+  const inside = at + key.length + 30
+  bytes[inside] = (bytes[inside] as number) ^ 1
+  writeFileSync(file, bytes)
+}
+
 test('a value that is damaged is a response that is not found; so are those that went on from it, and no others', async (t) => {
   const dataDir = temporaryStore(t)
   for (const kind of ['t', 's']) {
@@ -142,13 +152,12 @@ test('a value that is damaged is a response that is not found; so are those that
     const second = await server.answered({ input: 'Two', previous_response_id: first.id })
     const other = await server.answered({ input: 'Three' })
     await server.stop()
-    const root = openEnvironment(join(dataDir, 'store'))
-    const table = openTable(root, 'responses')
-    const key = [...table.getKeys()].filter((name) => String.fromCharCode(name[0] ?? 0) === kind).at(-3) as Uint8Array
-    const value = Buffer.from(table.get(key) as Uint8Array)
-    value[value.length >> 1] = (value[value.length >> 1] as number) ^ 1
-    await table.put(key, value)
-    await root.close()
+    const database = openDatabase(dataDir)
+    const table = database.table('responses')
+    const records = [...table.entries()].filter(({ key }) => String.fromCharCode(key[0] ?? 0) === kind)
+    const { key } = records.at(-3) as { key: Uint8Array }
+    await database.close()
+    flipIn(join(dataDir, 'store/records.sqlite'), key)
     server = await serve(t, { dataDir })
     t.deepEqual(await Promise.all([first, second, other].map(({ id }) => server.statusOf(id))), [404, 404, 200], kind)
     t.is((await server.post(RESPONSES, { input: 'Hi', previous_response_id: second.id })).status, 404)

@@ -6,7 +6,7 @@ import type { PageQuery } from './query.js'
 import { AnswerRecords, type AnswerRecord, type TokenRecord } from './records.js'
 import { ConversationRegistry, conversationKey, type Conversation, type Page } from './registry.js'
 import { addOpening, addToStrand, advanceStrand, chooseInStrand, forkStrand, goesOnFrom, isShared, openStrand, strandOf, useStrand } from './strand.js'
-import type { Tables } from './table.js'
+import type { StoredRecord, Tables } from './table.js'
 
 export interface ConversationOptions {
   /** null: in memory only. */
@@ -90,6 +90,11 @@ export class Conversations {
 
   get size(): number {
     return this.#registry.size
+  }
+
+  /** All records of each table. */
+  get sources(): Readonly<Record<string, () => Iterable<StoredRecord>>> {
+    return { answers: () => this.#records.stored(), conversations: () => this.#registry.records() }
   }
 
   get(tenant: string, id: string): Readonly<Conversation> | undefined {

@@ -1,7 +1,7 @@
 // Token records of answers: the ids an answer was generated with, found by the hash of the chain it ends.
 
 import type { ChainHash } from './chain.js'
-import type { Table } from './table.js'
+import type { StoredRecord, Table } from './table.js'
 
 export interface TokenRecord {
   /** Token ids that lie wholly inside the answer, markers of reasoning and of calls included, and the UTF-8 bytes they cover. */
@@ -53,6 +53,11 @@ export class AnswerRecords {
 
   get bytes(): number {
     return this.#bytes
+  }
+
+  /** All that the table holds, in the order of their last use. */
+  *stored(): Iterable<StoredRecord> {
+    for (const [hash, record] of [...this.#records]) yield { key: Buffer.from(hash, 'latin1'), value: encode(record, ++this.#made) }
   }
 
   /** Finds a record, and counts that as use. */

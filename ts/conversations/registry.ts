@@ -6,7 +6,7 @@ import type { OpenTurn } from './open-turns.js'
 import type { PageQuery } from './query.js'
 import { RecencyList } from './recency.js'
 import type { Strand, Stranded } from './strand.js'
-import type { Table } from './table.js'
+import type { StoredRecord, Table } from './table.js'
 
 export interface Conversation extends Stranded {
   readonly id: string
@@ -124,9 +124,14 @@ export class ConversationRegistry {
     }
   }
 
+  /** All that the table holds. */
+  *records(): Iterable<StoredRecord> {
+    for (const { value } of [...this.#conversations.below()]) yield recordOf(value)
+  }
+
   #store(conversation: Conversation): void {
-    const key = conversationKey(conversation.tenant, conversation.id)
-    this.#table?.put(Buffer.from(key, 'utf8'), encode(conversation))
+    const { key, value } = recordOf(conversation)
+    this.#table?.put(key, value)
   }
 
   #use(conversation: Conversation): void {
@@ -147,6 +152,10 @@ export class ConversationRegistry {
       this.erase(oldest.tenant, oldest.id)
     }
   }
+}
+
+function recordOf(conversation: Conversation): StoredRecord {
+  return { key: Buffer.from(conversationKey(conversation.tenant, conversation.id), 'utf8'), value: encode(conversation) }
 }
 
 /** Hashes and keys in base64. */

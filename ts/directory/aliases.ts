@@ -3,6 +3,7 @@
 
 import type { BlockKey, ViewParameters } from '../engine/types.js'
 import type { Table } from './database.js'
+import type { StoredRecord } from './packed-records.js'
 
 /** Most records; the least recently renewed go first. */
 export const MOST_ALIASES = 65_536
@@ -40,6 +41,11 @@ export class Aliases {
 
   get size(): number {
     return this.#aliases.size
+  }
+
+  /** All that the table holds. */
+  *records(): Iterable<StoredRecord> {
+    for (const [name, alias] of [...this.#aliases]) yield { key: Buffer.from(name, 'latin1'), value: encode(alias) }
   }
 
   /** The epoch in which the conversation with the longest known part of this chain began; null: none is known. */

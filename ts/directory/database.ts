@@ -1,68 +1,90 @@
-// The lmdb environment of one data directory, and the small part of it that its users see. Every value in it is sealed
-// (`seal.ts`), under a key of its table.
+// The store of one data directory, and the small part of it that its users see: tables of binary keys and values, sealed on
+// the disk. All that its users need is in memory, so no fault of the disk ends the service: a damaged store is set aside
+// and made anew of what is in memory, and a disk that takes no more is tried again until it does.
 
-import type { RootDatabase } from 'lmdb'
-import { Sealer } from './seal.js'
+import { systemClock, type Clock } from '../engine/clock.js'
+import type { Fault } from '../protocol/fault.js'
+import { ConditionWatch, type Condition, type ConditionListener } from './condition.js'
+import { recordsIn, type StoredRecord } from './packed-records.js'
 import { serverSecret } from './secret.js'
-import { openEnvironment, openTable, prepareStore } from './store-format.js'
+import { nativeStoreFile, type OpenStoreFile } from './store-file.js'
+import { StoreWriter } from './store-writer.js'
 
 /** A table of binary keys and values. Writes are ordered, batched and committed in the background. */
 export interface Table {
-  /** A value that does not open, because it is damaged or of another secret, is empty. */
-  entries(): Iterable<{ readonly key: Uint8Array; readonly value: Uint8Array }>
+  /**
+   * As they are on disk. A value that does not open, because it is damaged or of another secret, is empty; where the disk gives
+   * no more records, they end.
+   */
+  entries(): Iterable<StoredRecord>
   put(key: Uint8Array, value: Uint8Array): void
   remove(key: Uint8Array): void
 }
 
+/** Names of tables, and where all their records come from when the store is made anew. */
+export type Sources = Readonly<Record<string, () => Iterable<StoredRecord>>>
+
 export interface Database {
-  /** Records of blocks that were dropped at opening, with a store of another format; absent: none. */
-  readonly droppedBlocks?: number
+  /** The store that is there lacks records that servers before knew: it was damaged, of another format, or cannot be read. */
+  readonly isLost: boolean
   table(name: string): Table
-  /** Ends when every write so far is on disk. */
+  /** The tables have been read, and memory has all that they should hold: from now on the store can be made anew of it. */
+  rewriteFrom(sources: Sources): void
+  /** Ends when every write so far is on disk; rejects with a StoreError where the disk does not take them. */
   flushed(): Promise<void>
-  /** As `flushed`; then nothing is written any more. */
+  /** Removes what is left of a damaged store: it is users' text, sealed. Rejects with a StoreError. */
+  discardDamaged(): Promise<void>
+  condition(): Condition
+  /** Told of each change, and at once where the disk is not well already. */
+  onCondition(listener: ConditionListener): void
+  /** Tries to write everything; then nothing is written any more. Never rejects. */
   close(): Promise<void>
 }
 
-/**
- * Opens, or creates, `store/` in the data directory. The caller holds the directory's lock. A commit is on disk before it
- * is reported: with overlapping syncs, closing and opening again in one process races with the sync thread.
- */
-export function openDatabase(dataDir: string): Database {
-  const secret = serverSecret(dataDir)
-  const sealerOf = (table: string): Sealer => new Sealer(secret, `table ${table}`)
-  const { path, droppedBlocks } = prepareStore(dataDir, (table, key, value) => sealerOf(table).seal(key, value))
-  const root = openEnvironment(path)
-  let isClosed = false
-  return {
-    droppedBlocks,
-    table: name => lmdbTable(root, name, sealerOf(name), () => isClosed),
-    flushed: async () => {
-      if (!isClosed) await root.flushed
-    },
-    close: async () => {
-      if (isClosed) return
-      isClosed = true
-      await root.flushed
-      await root.close()
-    },
-  }
+export interface DatabaseOptions {
+  /** @default the machine's */
+  readonly clock: Clock
+  /** Told of a store that was set aside, or is of another format. @default none */
+  readonly onFault: (fault: Fault) => void
+  /** @default the addon's */
+  readonly openFile: OpenStoreFile
 }
 
-const EMPTY = new Uint8Array()
-
-/** Writes after `close` are dropped: lmdb would write to memory that is gone. */
-function lmdbTable(root: RootDatabase, name: string, sealer: Sealer, isClosed: () => boolean): Table {
-  const database = openTable(root, name)
+/** Opens, or creates, `store/` in the data directory, whatever lies there. The caller holds the directory's lock. */
+export function openDatabase(dataDir: string, options: Partial<DatabaseOptions> = {}): Database {
+  const { clock = systemClock, onFault = () => {}, openFile = nativeStoreFile } = options
+  const watch = new ConditionWatch(clock)
+  const file = openFile(dataDir, serverSecret(dataDir))
+  const writer = new StoreWriter(file, { clock, onFault, watch })
   return {
-    *entries() {
-      for (const { key, value } of database.getRange()) yield { key, value: sealer.open(key, value) ?? EMPTY }
+    get isLost() {
+      return writer.isLost
     },
-    put: (key, value) => {
-      if (!isClosed()) void database.put(key, sealer.seal(key, value))
+    table: name => {
+      const table = file.table(name)
+      return {
+        *entries() {
+          let after: Uint8Array | null = null
+          for (;;) {
+            const page = writer.page(table, after)
+            if (page.length === 0) return
+            for (const record of recordsIn(page)) {
+              yield record
+              after = record.key
+            }
+          }
+        },
+        put: (key, value) => writer.write(table, key, value),
+        remove: key => writer.write(table, key, null),
+      }
     },
-    remove: key => {
-      if (!isClosed()) void database.remove(key)
+    rewriteFrom: sources => writer.rewriteFrom(new Map(Object.entries(sources).map(([name, records]) => [file.table(name), records]))),
+    flushed: () => writer.flushed(),
+    discardDamaged: async () => {
+      await file.removeAside()
     },
+    condition: () => watch.now,
+    onCondition: listener => watch.listen(listener),
+    close: () => writer.close(),
   }
 }

@@ -3,6 +3,7 @@
 // forgotten.
 
 import type { Table } from './database.js'
+import type { StoredRecord } from './packed-records.js'
 
 const NONE: ReadonlySet<never> = new Set()
 /** No conversation's name has one. */
@@ -34,8 +35,8 @@ export class Remains {
   readonly #users = new Map<number, ReadonlySet<string>>()
   /** Of these slots, those that were written again, and are not flushed: after a power loss their old bytes may be back. */
   readonly #rewritten = new Set<number>()
-  /** Slots of which the store says that they are being written. */
-  readonly #writing = new Set<number>()
+  /** Slots of which the store says that they are being written, and for whom. */
+  readonly #writing = new Map<number, ReadonlySet<string>>()
   #store: RemainsStore | null = null
 
   /**
@@ -58,6 +59,16 @@ export class Remains {
     }
   }
 
+  /** All that the tables hold: `left` and `writing`. */
+  get sources(): { readonly left: () => Iterable<StoredRecord>; readonly writing: () => Iterable<StoredRecord> } {
+    return { left: () => recordsOf(this.#users), writing: () => recordsOf(this.#writing) }
+  }
+
+  /** The store is lost, and with it whose bytes lie in these slots: they count as anyone's. */
+  areAnyones(slots: Iterable<number>): void {
+    for (const slot of slots) this.left(slot, [ANYONE])
+  }
+
   /** It outlives a restart. */
   get isKept(): boolean {
     return this.#store !== null
@@ -73,8 +84,9 @@ export class Remains {
    */
   writing(slot: number, conversations: readonly string[]): Promise<void> | null {
     if (!this.#store) return null
-    this.#writing.add(slot)
-    this.#store.writing.put(slotKey(slot), encoded(usersOf(conversations)))
+    const users = usersOf(conversations)
+    this.#writing.set(slot, users)
+    this.#store.writing.put(slotKey(slot), encoded(users))
     return this.#store.committed()
   }
 
@@ -131,6 +143,10 @@ export class Remains {
 function usersOf(conversations: Iterable<string>): ReadonlySet<string> {
   const named = new Set(conversations)
   return named.size === 0 || named.size > MOST_USERS || named.has(ANYONE) ? new Set([ANYONE]) : named
+}
+
+function* recordsOf(slots: ReadonlyMap<number, ReadonlySet<string>>): Iterable<StoredRecord> {
+  for (const [slot, users] of [...slots]) yield { key: slotKey(slot), value: encoded(users) }
 }
 
 function encoded(users: ReadonlySet<string>): Buffer {

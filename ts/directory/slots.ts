@@ -93,10 +93,14 @@ export class SlotPool {
 
   /** Takes those of the slots that are free, and answers which these are. */
   takeFree(slots: ReadonlySet<number>): number[] {
-    const taken = this.#free.filter(slot => slots.has(slot))
-    if (taken.length === 0) return taken
+    const taken: number[] = []
+    const left: number[] = []
+    for (const slot of this.#free) {
+      if (slots.has(slot)) taken.push(slot)
+      else left.push(slot)
+    }
     for (const slot of taken) this.#state[slot] = USED
-    this.#free = this.#free.filter(slot => !slots.has(slot))
+    this.#free = left
     return taken
   }
 

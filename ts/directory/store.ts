@@ -1,4 +1,4 @@
-// The ssd tier's entries in lmdb, one record a slot. A record is written after the block's bytes are flushed, and removed
+// The ssd tier's entries in the store, one record a slot. A record is written after the block's bytes are flushed, and removed
 // when the slot is given up. The two can still disagree after a crash: a slot may have been rewritten before the removal
 // of its old record was committed. That is harmless, because every read verifies the header's key, valid length and
 // checksum against the record: such an entry is a counted miss.
@@ -7,9 +7,12 @@ import { BLOCK_TOKENS, type BlockKey, type ViewParameters } from '../engine/type
 import type { Block } from './block.js'
 import type { Table } from './database.js'
 import type { Directory } from './directory.js'
+import type { StoredRecord } from './packed-records.js'
 import type { Reservation } from './reservation.js'
 
 const META = Buffer.from('meta')
+/** The first byte of the other keys: a slot's number follows. */
+const SLOT = 's'.charCodeAt(0)
 const KEY_BYTES = 32
 /** key, parent, slot, index, view (window, head, step; zeros: none), last use (f64), number of tokens and AWAITED. */
 const HEAD_BYTES = 2 * KEY_BYTES + 4 + 4 + 12 + 8 + 2
@@ -40,6 +43,7 @@ export class BlockStore {
   readonly #table: Table
   /** As the records say it. */
   readonly #lastUse = new WeakMap<Block, number>()
+  #restored: { readonly directory: Directory; readonly mark: Buffer } | null = null
 
   constructor(table: Table) {
     this.#table = table
@@ -47,41 +51,58 @@ export class BlockStore {
 
   /** Gives every stored block its ssd slot in an empty directory. Records that cannot serve are removed. */
   restore(directory: Directory, fingerprint: string): RestoreReport {
+    this.#restored = { directory, mark: Buffer.from(fingerprint) }
+    const { entries, report } = this.#read(directory)
     const awaited = new Set<Block>()
-    const records = [...this.#table.entries()]
-    const mark = Buffer.from(fingerprint)
-    const isForeign = !records.some(({ key, value }) => META.equals(key) && mark.equals(value))
-    const slots = new Set<number>()
-    let foreign = 0
-    let damaged = 0
-    for (const { key, value } of records) {
-      if (META.equals(key)) continue
-      const entry = isForeign ? null : decodeEntry(value)
-      if (entry && isUsable(entry, key, directory, slots)) {
-        slots.add(entry.slot)
-        continue
-      }
-      if (isForeign) foreign++
-      else damaged++
-      this.#table.remove(key)
-    }
-    const reserved = new Map(directory.reserveFree('ssd', slots).map(own => [own.slot, own]))
+    const reserved = new Map(directory.reserveFree('ssd', new Set(entries.keys())).map(own => [own.slot, own]))
     let restored = 0
-    for (const { key, value } of records) {
-      const entry = META.equals(key) || isForeign ? null : decodeEntry(value)
-      const own = entry && reserved.get(entry.slot)
+    for (const [slot, entry] of entries) {
+      const own = reserved.get(slot)
       if (!own) continue
       const block = restoreEntry(entry, own, directory)
       if (block) restored++
       else {
-        damaged++
-        this.#table.remove(key)
+        report.damaged++
+        this.#table.remove(slotKey(slot))
       }
       if (block && entry.isAwaited) awaited.add(block)
     }
-    this.#table.put(META, mark)
+    this.#table.put(META, this.#restored.mark)
     recall(directory, awaited)
-    return { restored, foreign, damaged }
+    return { restored, ...report }
+  }
+
+  /** All that the table holds. */
+  *records(): Iterable<StoredRecord> {
+    if (!this.#restored) return
+    const { directory, mark } = this.#restored
+    yield { key: META, value: mark }
+    for (const block of [...directory.inTier.ssd]) {
+      if (block.durable) yield { key: slotKey(block.copies.ssd.slot), value: encodeEntry(block) }
+    }
+  }
+
+  /** The entries by slot. The record that says whose they are comes before those of slots. */
+  #read(directory: Directory) {
+    const slab = new TokenSlab()
+    const entries = new Map<number, Entry>()
+    const report = { foreign: 0, damaged: 0 }
+    let isForeign = true
+    for (const { key, value } of this.#table.entries()) {
+      if (META.equals(key)) {
+        isForeign = !this.#restored?.mark.equals(value)
+        continue
+      }
+      const entry = isForeign ? null : decodeEntry(value, slab)
+      if (entry && isUsable(entry, key, directory) && !entries.has(entry.slot)) {
+        entries.set(entry.slot, entry)
+        continue
+      }
+      if (isForeign) report.foreign++
+      else report.damaged++
+      this.#table.remove(key)
+    }
+    return { entries, report }
   }
 
   /** The block's ssd copy is durable. */
@@ -101,15 +122,40 @@ export class BlockStore {
   }
 }
 
+/** Words of one slab: the ids of 256 full blocks. */
+const SLAB_WORDS = 256 * BLOCK_TOKENS
+
+/**
+ * Token ids of many blocks in one buffer: a million buffers would cost the start seconds. A slab is kept as long as one of
+ * its blocks is.
+ */
+class TokenSlab {
+  #words = new Uint32Array()
+  #used = 0
+
+  /** Little-endian words, as this machine has them. */
+  take(bytes: Buffer): Uint32Array {
+    const count = bytes.length / 4
+    if (this.#used + count > this.#words.length) {
+      this.#words = new Uint32Array(SLAB_WORDS)
+      this.#used = 0
+    }
+    const tokens = this.#words.subarray(this.#used, this.#used + count)
+    bytes.copy(Buffer.from(tokens.buffer, tokens.byteOffset, tokens.byteLength))
+    this.#used += count
+    return tokens
+  }
+}
+
 function slotKey(slot: number): Buffer {
   const key = Buffer.alloc(5)
-  key.write('s')
+  key[0] = SLOT
   key.writeUInt32BE(slot, 1)
   return key
 }
 
-function isUsable(entry: Entry, key: Uint8Array, directory: Directory, slots: ReadonlySet<number>): boolean {
-  return entry.slot < directory.pools.ssd.total && !slots.has(entry.slot) && slotKey(entry.slot).equals(key)
+function isUsable(entry: Entry, key: Uint8Array, directory: Directory): boolean {
+  return entry.slot < directory.pools.ssd.total && slotKey(entry.slot).equals(key)
 }
 
 /** null: another record has the block already. */
@@ -162,14 +208,12 @@ function decodeView(bytes: Buffer, at: number): ViewParameters | null {
 }
 
 /** null: not a record of this layout. */
-function decodeEntry(value: Uint8Array): Entry | null {
+function decodeEntry(value: Uint8Array, slab: TokenSlab): Entry | null {
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
   if (bytes.length < HEAD_BYTES) return null
   const countAndHint = bytes.readUInt16LE(HEAD_BYTES - 2)
   const count = countAndHint & ~AWAITED
   if (count < 1 || count > BLOCK_TOKENS || bytes.length !== HEAD_BYTES + 4 * count) return null
-  const tokens = new Uint32Array(count)
-  for (let i = 0; i < count; i++) tokens[i] = bytes.readUInt32LE(HEAD_BYTES + 4 * i)
   return {
     key: bytes.toString('latin1', 0, KEY_BYTES),
     parent: bytes.toString('latin1', KEY_BYTES, 2 * KEY_BYTES),
@@ -178,6 +222,6 @@ function decodeEntry(value: Uint8Array): Entry | null {
     view: decodeView(bytes, 2 * KEY_BYTES + 8),
     lastUse: bytes.readDoubleLE(2 * KEY_BYTES + 20),
     isAwaited: (countAndHint & AWAITED) !== 0,
-    tokens,
+    tokens: slab.take(bytes.subarray(HEAD_BYTES)),
   }
 }

@@ -8,6 +8,10 @@ import type { Core } from '../scheduler/core/core.js'
 import type { Scheduler } from '../scheduler/loop/scheduler.js'
 import type { DemoteReceipt, ResetReceipt } from './types.js'
 
+/** What was done in memory. */
+type Demoted = Omit<DemoteReceipt, 'durable'>
+type Dropped = Omit<ResetReceipt, 'durable'>
+
 export class CacheControls {
   readonly #core: Core
   readonly #scheduler: Scheduler
@@ -23,7 +27,7 @@ export class CacheControls {
   /**
    * Removes copies above `to`, of some blocks or of all, once they are durable at or below it. Blocks in use are skipped.
    */
-  async demote(to: LowerTierName, blocks: Iterable<Block> = this.#core.directory.blocks.values()): Promise<DemoteReceipt> {
+  async demote(to: LowerTierName, blocks: Iterable<Block> = this.#core.directory.blocks.values()): Promise<Demoted> {
     if (!this.#core.tiers[to]) throw new ApiError('tier_disabled', `The ${to} tier is off.`, 'to', { tier: to })
     const above = tiersAbove(to)
     const pending = new Set<Block>()
@@ -36,7 +40,7 @@ export class CacheControls {
     }
   }
 
-  async #demoteAll(pending: Set<Block>, to: LowerTierName, above: readonly SlotTierName[]): Promise<DemoteReceipt> {
+  async #demoteAll(pending: Set<Block>, to: LowerTierName, above: readonly SlotTierName[]): Promise<Demoted> {
     let demotedBlocks = 0
     let skippedInUse = 0
     for (;;) {
@@ -56,16 +60,16 @@ export class CacheControls {
   }
 
   /** Drops every block that nothing uses, in all tiers. */
-  reset(): ResetReceipt {
+  reset(): Dropped {
     return this.#drop('reset', () => true)
   }
 
   /** Drops the blocks that no turn touched since `before`. */
-  dropIdle(before: number): ResetReceipt {
+  dropIdle(before: number): Dropped {
     return this.#drop('ttl', block => block.lastUse < before)
   }
 
-  #drop(cause: LossCause, isMeant: (block: Block) => boolean): ResetReceipt {
+  #drop(cause: LossCause, isMeant: (block: Block) => boolean): Dropped {
     const { directory, counters } = this.#core
     let removedBlocks = 0
     let skippedInUse = 0

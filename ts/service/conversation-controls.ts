@@ -40,8 +40,9 @@ export interface ConversationParts {
   readonly responses: MemoryResponses
   /** Resolves at the next end of a step or transfer. */
   readonly nextChange: () => Promise<void>
-  /** Ends when every write to the store so far is on disk. */
-  readonly flushed: () => Promise<void>
+  /** Answers whether every write to the store so far is on disk, and whether what was removed is in no file of it any more. */
+  readonly flushed: () => Promise<boolean>
+  readonly forgotten: () => Promise<boolean>
 }
 
 type Known = Readonly<Conversation>
@@ -92,8 +93,8 @@ export class ConversationControls implements ConversationAdmin {
     const blocks = this.#blocksOf(conversation)
     const own = blocks.filter(block => this.#parts.referrers.of(block).size === 1)
     const { demotedBlocks, skippedInUse } = await this.#parts.controls.demote(to, own)
-    await this.#parts.flushed()
-    return { conversation: id, demotedBlocks, skippedInUse, skippedShared: blocks.length - own.length }
+    const durable = await this.#parts.flushed()
+    return { conversation: id, demotedBlocks, skippedInUse, skippedShared: blocks.length - own.length, durable }
   }
 
   /** The fork shares the blocks of the last turn, as far as the chain from its end lies in the cache without a gap. */
@@ -102,8 +103,8 @@ export class ConversationControls implements ConversationAdmin {
     const fork = this.#parts.conversations.fork(origin)
     const key = conversationKey(fork.tenant, fork.id)
     this.#parts.referrers.refer(key, this.#chainTo(origin.leaf))
-    await this.#parts.flushed()
-    return { conversation: fork.id, forkedFrom: id, tenant: fork.tenant, sharedBlocks: this.#parts.referrers.blocksOf(key).size }
+    const durable = await this.#parts.flushed()
+    return { conversation: fork.id, forkedFrom: id, tenant: fork.tenant, sharedBlocks: this.#parts.referrers.blocksOf(key).size, durable }
   }
 
   /**
@@ -127,8 +128,8 @@ export class ConversationControls implements ConversationAdmin {
     const recordsErased = this.#parts.conversations.erase(conversation.tenant, id) ?? 0
     this.#parts.scheduler.pump()
     const erased = await erasing
-    await this.#parts.flushed()
-    return { conversation: id, tenant: conversation.tenant, erased, recordsErased, requestsAnonymised, responsesErased, keptShared }
+    const durable = await this.#parts.forgotten()
+    return { conversation: id, tenant: conversation.tenant, erased, recordsErased, requestsAnonymised, responsesErased, keptShared, durable }
   }
 
   /** @throws ApiError `not_found`, or `invalid_value` where several tenants have one of this id. */

@@ -3,6 +3,7 @@
 // records, or most of their keys are of blocks that are gone, they become one.
 
 import type { Table } from '../directory/database.js'
+import type { StoredRecord } from '../directory/packed-records.js'
 import type { BlockKey } from '../engine/types.js'
 
 const KEY_BYTES = 32
@@ -61,9 +62,18 @@ export class KeptKeys {
     this.#records.delete(conversation)
   }
 
+  /** One record of each conversation, in the place of all that it has. */
+  *rewritten(blocksOf: (conversation: string) => ReadonlySet<{ readonly key: BlockKey }>): Iterable<StoredRecord> {
+    for (const conversation of [...this.#records.keys()]) {
+      const keys = Array.from(blocksOf(conversation), ({ key }) => key)
+      this.#records.set(conversation, { count: 1, keys: keys.length })
+      yield { key: recordKey(conversation, 0), value: valueOf(keys) }
+    }
+  }
+
   #put(conversation: string, keys: readonly BlockKey[]): void {
     const records = this.#recordsOf(conversation)
-    this.#table.put(recordKey(conversation, records.count), Buffer.from(keys.join(''), 'latin1'))
+    this.#table.put(recordKey(conversation, records.count), valueOf(keys))
     records.count++
     records.keys += keys.length
   }
@@ -75,6 +85,10 @@ export class KeptKeys {
     this.#records.set(conversation, none)
     return none
   }
+}
+
+function valueOf(keys: readonly BlockKey[]): Buffer {
+  return Buffer.from(keys.join(''), 'latin1')
 }
 
 /** The first record has the conversation's own name. */

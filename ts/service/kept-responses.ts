@@ -2,6 +2,7 @@
 // and output and points at the one before, so a thread of n turns costs its length once, not n times.
 
 import { conversationKey } from '../conversations/registry.js'
+import type { StoredRecord } from '../directory/packed-records.js'
 import type { ResponseStore, StoredResponse } from './response-store.js'
 import type { KeptResponse, KeptResponses, ResponseThread } from './types.js'
 
@@ -81,6 +82,15 @@ export class MemoryResponses implements KeptResponses {
     let size = 0
     for (const { named } of this.#shares.values()) size += named.size
     return size
+  }
+
+  /** All that the store holds. */
+  *records(): Iterable<StoredRecord> {
+    const stored = new Set<Entry>()
+    for (const named of this.#named()) for (let entry: Entry | null = named; entry !== null; entry = entry.before) stored.add(entry)
+    for (const { number, response, before, lastUse, isNamed } of stored) {
+      if (number !== null) yield* this.#store?.records({ number, response, before: before?.number ?? null, lastUse, isNamed }) ?? []
+    }
   }
 
   keep(response: KeptResponse, before: ResponseThread | null): void {

@@ -4,7 +4,10 @@
 import { Conversations } from '../conversations/conversations.js'
 import { Aliases } from '../directory/aliases.js'
 import type { Database } from '../directory/database.js'
+import type { SlotPool } from '../directory/slots.js'
 import { BlockStore } from '../directory/store.js'
+import { StoreError } from '../directory/store-error.js'
+import { ApiError } from '../protocol/errors.js'
 import type { Core } from '../scheduler/core/core.js'
 import { MemoryResponses } from './kept-responses.js'
 import { Referrers } from './referrers.js'
@@ -19,6 +22,10 @@ export interface Kept {
   readonly referrers: Referrers
   readonly aliases: Aliases
   readonly responses: MemoryResponses
+  /** Answers whether every write to the store so far is on disk. */
+  readonly flushed: () => Promise<boolean>
+  /** The same, and what is left of a damaged store is gone: it may hold what was erased. */
+  readonly forgotten: () => Promise<boolean>
 }
 
 /**
@@ -27,7 +34,8 @@ export interface Kept {
  */
 export function restoreKept(core: Core, dataDir: string | null, secret: Uint8Array): Kept {
   const { options, engine, clock, directory, events } = core
-  const database = dataDir === null ? null : options.openDatabase(dataDir)
+  const database = dataDir === null ? null : options.openDatabase(dataDir, { clock, onFault: options.onFault })
+  database?.onCondition(({ state, reason }) => options.onDisk({ place: 'store', state, reason }))
   const conversations = new Conversations({
     database,
     secret,
@@ -47,7 +55,31 @@ export function restoreKept(core: Core, dataDir: string | null, secret: Uint8Arr
   if (remains) directory.remains.keepIn(remains, { slot: slot => directory.pools.ssd.isFree(slot), conversation: isKnown })
   const aliases = new Aliases(database?.table('aliases') ?? null, () => clock.now())
   const responses = restoreResponses(core, database, isKnown)
-  return { database, conversations, store, referrers, aliases, responses }
+  const { left, writing } = directory.remains.sources
+  database?.rewriteFrom({
+    ...conversations.sources,
+    blocks: () => store?.records() ?? [],
+    referrers: () => referrers.records(),
+    remains: left,
+    writing,
+    aliases: () => aliases.records(),
+    responses: () => responses.records(),
+  })
+  if (database?.isLost) directory.remains.areAnyones(slotsWithoutBlock(directory.pools.ssd))
+  const flushed = () => succeeds(async () => database?.flushed())
+  const forgotten = () => succeeds(async () => database?.discardDamaged().then(() => database.flushed()))
+  return { database, conversations, store, referrers, aliases, responses, flushed, forgotten }
+}
+
+/** false: the disk refuses, which the condition of the store says. */
+async function succeeds(work: () => Promise<void>): Promise<boolean> {
+  try {
+    await work()
+    return true
+  } catch (thrown) {
+    if (thrown instanceof StoreError) return false
+    throw thrown
+  }
 }
 
 /** Without the option, a store has none: those of a server that had it could not be erased with their conversations. */
@@ -56,18 +88,30 @@ function restoreResponses({ options, clock, events }: Core, database: Database |
   const store = options.storeResponses ? stored : null
   if (store === null) stored?.clear()
   const { maxResponseBytes: maxBytes, responseTtlMs: ttlMs } = options
-  const responses = new MemoryResponses({ maxBytes, ttlMs, now: () => clock.now(), store, isKnown, flushed: async () => database?.flushed() })
+  const responses = new MemoryResponses({ maxBytes, ttlMs, now: () => clock.now(), store, isKnown, flushed: () => flushedOrTold(database) })
   events.on('conversationForgotten', key => responses.eraseConversation(key))
   return responses
 }
 
-const FOREIGN = 'the blocks on the ssd are of another model, setting or format; they are dropped'
+/** A client that deletes a response is told where that is not on disk. */
+async function flushedOrTold(database: Database | null): Promise<void> {
+  if (await succeeds(async () => database?.flushed())) return
+  const { state = 'failing' } = database?.condition() ?? {}
+  const message = 'The change is made, and is not on disk yet: the disk of the store takes nothing now. It follows when the disk does.'
+  throw new ApiError('engine_error', message, null, { engine_code: `store_${state}` })
+}
+
+const FOREIGN = 'the blocks on the ssd are of another model or setting; they are dropped'
+
+function* slotsWithoutBlock(ssd: SlotPool): Iterable<number> {
+  for (let slot = 0; slot < ssd.total; slot++) if (ssd.isFree(slot)) yield slot
+}
 
 /** Blocks on ssd from before; what belongs to another model or layout is dropped. */
 function restoreBlocks({ directory, engine, counters, events, options }: Core, database: Database): BlockStore {
   const store = new BlockStore(database.table('blocks'))
   const report = store.restore(directory, engine.info.fingerprint)
-  const foreign = report.foreign + (database.droppedBlocks ?? 0)
+  const { foreign } = report
   if (foreign > 0) options.onFault({ message: FOREIGN, code: 'foreign_blocks', context: { blocks: foreign } })
   counters.dropped.foreign += foreign
   counters.dropped.damaged += report.damaged

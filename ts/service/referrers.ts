@@ -3,6 +3,7 @@
 
 import type { Block } from '../directory/block.js'
 import type { Table } from '../directory/database.js'
+import type { StoredRecord } from '../directory/packed-records.js'
 import type { Directory } from '../directory/directory.js'
 import type { BlockKey } from '../engine/types.js'
 import { KeptKeys } from './kept-keys.js'
@@ -23,6 +24,11 @@ export class Referrers {
   refer(conversation: string, keys: Iterable<BlockKey>): void {
     const added = this.#link(conversation, keys)
     if (added.length > 0) this.#kept?.add(conversation, added, this.blocksOf(conversation))
+  }
+
+  /** All that the table should hold: one record of each conversation. */
+  records(): Iterable<StoredRecord> {
+    return this.#kept?.rewritten(conversation => this.blocksOf(conversation)) ?? []
   }
 
   blocksOf(conversation: string): ReadonlySet<Block> {

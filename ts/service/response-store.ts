@@ -2,6 +2,7 @@
 // standing, which is written with every use. Keys are numbers, so that no file has an id; the values are sealed.
 
 import type { Table } from '../directory/database.js'
+import type { StoredRecord } from '../directory/packed-records.js'
 import type { KeptResponse } from './types.js'
 
 /** What changes about a stored response. */
@@ -72,16 +73,18 @@ export class ResponseStore {
   /** Answers the number of its record. */
   add(response: KeptResponse, before: number | null, standing: Standing): number {
     const number = this.#next++
-    this.#table.put(recordKey(TEXTS, number), encodeTexts(response, before))
-    this.stand(number, standing)
+    for (const { key, value } of this.records({ number, response, before, lastUse: standing.lastUse, isNamed: standing.isNamed })) this.#table.put(key, value)
     return number
   }
 
-  stand(number: number, { lastUse, isNamed }: Standing): void {
-    const value = Buffer.alloc(STANDING_BYTES)
-    value.writeDoubleLE(lastUse)
-    value.writeUInt8(isNamed ? 1 : 0, STANDING_BYTES - 1)
-    this.#table.put(recordKey(STANDING, number), value)
+  stand(number: number, standing: Standing): void {
+    this.#table.put(recordKey(STANDING, number), encodeStanding(standing))
+  }
+
+  /** Those of one response. */
+  *records({ number, response, before, lastUse, isNamed }: StoredResponse): Iterable<StoredRecord> {
+    yield { key: recordKey(TEXTS, number), value: encodeTexts(response, before) }
+    yield { key: recordKey(STANDING, number), value: encodeStanding({ lastUse, isNamed }) }
   }
 
   remove(number: number): void {
@@ -101,6 +104,13 @@ function numberOf(key: Uint8Array): number | null {
   if (key.length !== KEY_BYTES || (key[0] !== TEXTS && key[0] !== STANDING)) return null
   const number = Buffer.from(key).readBigUInt64BE(1)
   return number > 0n && number < BigInt(Number.MAX_SAFE_INTEGER) ? Number(number) : null
+}
+
+function encodeStanding({ lastUse, isNamed }: Standing): Buffer {
+  const value = Buffer.alloc(STANDING_BYTES)
+  value.writeDoubleLE(lastUse)
+  value.writeUInt8(isNamed ? 1 : 0, STANDING_BYTES - 1)
+  return value
 }
 
 /** Bytes of the head and of the input, the head, the input, the body. */

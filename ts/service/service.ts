@@ -112,7 +112,8 @@ class Service implements InferenceService {
       records: accounts.records,
       responses: this.responses,
       nextChange,
-      flushed: async () => kept.database?.flushed(),
+      flushed: kept.flushed,
+      forgotten: kept.forgotten,
     })
     this.#core = core
     this.#accounts = accounts
@@ -207,15 +208,13 @@ class Service implements InferenceService {
 
   /** What was demoted is found again even if the server is killed right after the answer. */
   async demote(to: LowerTierName): Promise<DemoteReceipt> {
-    const receipt = await this.#controls.demote(to)
-    await this.#kept.database?.flushed()
-    return receipt
+    const demoted = await this.#controls.demote(to)
+    return { ...demoted, durable: await this.#kept.flushed() }
   }
 
   async reset(): Promise<ResetReceipt> {
-    const receipt = this.#controls.reset()
-    await this.#kept.database?.flushed()
-    return receipt
+    const dropped = this.#controls.reset()
+    return { ...dropped, durable: await this.#kept.forgotten() }
   }
 
   checkIntegrity(): void {

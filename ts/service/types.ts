@@ -307,11 +307,17 @@ export interface ServiceCounters {
   readonly scheduleMs: { readonly p50: number; readonly p99: number }
 }
 
-export interface DemoteReceipt {
+/** Of a change that outlives the server. */
+interface Receipt {
+  /** It is on disk; false: the disk of the store takes nothing now, and the change follows when it does. */
+  readonly durable: boolean
+}
+
+export interface DemoteReceipt extends Receipt {
   readonly demotedBlocks: number
   readonly skippedInUse: number
 }
-export interface ResetReceipt {
+export interface ResetReceipt extends Receipt {
   readonly removedBlocks: number
   readonly skippedInUse: number
 }
@@ -372,7 +378,7 @@ export interface ConversationDemotion extends DemoteReceipt {
   readonly skippedShared: number
 }
 
-export interface ConversationFork {
+export interface ConversationFork extends Receipt {
   readonly conversation: string
   readonly forkedFrom: string
   readonly tenant: string
@@ -394,7 +400,7 @@ export interface KeptBlock {
   readonly referrers: readonly string[]
 }
 
-export interface ConversationErasure {
+export interface ConversationErasure extends Receipt {
   readonly conversation: string
   readonly tenant: string
   readonly erased: ErasedCopies

@@ -16,5 +16,6 @@ mod random;
 mod score;
 mod sequence;
 mod stats;
+mod store;
 mod text;
 mod tools;

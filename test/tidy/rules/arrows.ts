@@ -46,10 +46,11 @@ const CRATE_ARROWS: Readonly<Record<string, readonly string[]>> = {
   cuda: [],
   output: [],
   kv: ['uring'],
+  store: ['kv'],
   model: ['kv', 'cuda', 'output'],
   grammar: [],
   engine: ['model', 'output', 'grammar', 'kv', 'uring'],
-  binding: ['engine', 'model', 'output', 'kv', 'uring', 'cuda'],
+  binding: ['engine', 'store', 'model', 'output', 'kv', 'uring', 'cuda'],
 }
 
 /** Packages that the page may import besides its own files. */

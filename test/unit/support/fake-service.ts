@@ -203,16 +203,16 @@ function fakeConversations(called: (call: string) => void): ConversationAdmin {
     },
     async demote(id, tenant, to) {
       act(`demote to ${to}`, id, tenant)
-      return { conversation, demotedBlocks: 2, skippedInUse: 1, skippedShared: 4 }
+      return { conversation, demotedBlocks: 2, skippedInUse: 1, skippedShared: 4, durable: true }
     },
     async fork(id, tenant) {
       act('fork', id, tenant)
-      return { conversation: 'conv_fork', forkedFrom: id, tenant: 'acme', sharedBlocks: 3 }
+      return { conversation: 'conv_fork', forkedFrom: id, tenant: 'acme', sharedBlocks: 3, durable: true }
     },
     async erase(id, tenant) {
       act('erase', id, tenant)
       const erased = { blocks: 2, bytes: 512, copies: { hbm: 1, dram: 2, ssd: 2 }, remains: 5 }
-      return { conversation, tenant: 'acme', erased, recordsErased: 1, requestsAnonymised: 3, responsesErased: 2, keptShared: [{ key: 'ab', referrers: ['conv_other'] }] }
+      return { conversation, tenant: 'acme', erased, recordsErased: 1, requestsAnonymised: 3, responsesErased: 2, keptShared: [{ key: 'ab', referrers: ['conv_other'] }], durable: true }
     },
   }
 }
@@ -332,11 +332,11 @@ export class FakeService implements InferenceService {
   async demote(to: 'dram' | 'ssd') {
     if (to === 'ssd') throw new ApiError('tier_disabled', 'there is no ssd tier', 'to')
     this.demoted.push(to)
-    return { demotedBlocks: 4, skippedInUse: 2 }
+    return { demotedBlocks: 4, skippedInUse: 2, durable: true }
   }
 
   async reset() {
-    return { removedBlocks: 9, skippedInUse: 1 }
+    return { removedBlocks: 9, skippedInUse: 1, durable: true }
   }
 
   /** What was asked for, as `verb id tenant`. */

@@ -26,14 +26,14 @@ export const cacheStatus: Handler = (_, { service }) => {
 
 /** POST /admin/cache/demote */
 export const demoteCache: Handler = async ({ body }, { service }) => {
-  const { demotedBlocks, skippedInUse } = await service.demote(validate(DemoteRequest, body).to)
-  const reply: DemoteResponse = { demoted_blocks: demotedBlocks, skipped_in_use: skippedInUse }
+  const { demotedBlocks, skippedInUse, durable } = await service.demote(validate(DemoteRequest, body).to)
+  const reply: DemoteResponse = { demoted_blocks: demotedBlocks, skipped_in_use: skippedInUse, durable }
   return json(reply)
 }
 
 /** POST /admin/cache/reset */
 export const resetCache: Handler = async (_, { service }) => {
-  const { removedBlocks, skippedInUse } = await service.reset()
-  const reply: ResetResponse = { removed_blocks: removedBlocks, skipped_in_use: skippedInUse }
+  const { removedBlocks, skippedInUse, durable } = await service.reset()
+  const reply: ResetResponse = { removed_blocks: removedBlocks, skipped_in_use: skippedInUse, durable }
   return json(reply)
 }

@@ -66,20 +66,21 @@ export const demoteConversation: Handler = async (request, { service }) => {
     demoted_blocks: demoted.demotedBlocks,
     skipped_in_use: demoted.skippedInUse,
     skipped_shared: demoted.skippedShared,
+    durable: demoted.durable,
   }
   return json(body)
 }
 
 /** POST /admin/conversations/:id/fork */
 export const forkConversation: Handler = async (request, { service }) => {
-  const { conversation, forkedFrom, tenant, sharedBlocks } = await service.conversations.fork(...targetOf(request))
-  const body: ForkResponse = { conversation, forked_from: forkedFrom, tenant, shared_blocks: sharedBlocks }
+  const { conversation, forkedFrom, tenant, sharedBlocks, durable } = await service.conversations.fork(...targetOf(request))
+  const body: ForkResponse = { conversation, forked_from: forkedFrom, tenant, shared_blocks: sharedBlocks, durable }
   return json(body)
 }
 
 /** DELETE /admin/conversations/:id */
 export const eraseConversation: Handler = async (request, { service }) => {
-  const { conversation, tenant, erased, recordsErased, requestsAnonymised, responsesErased, keptShared } = await service.conversations.erase(...targetOf(request))
+  const { conversation, tenant, erased, recordsErased, requestsAnonymised, responsesErased, keptShared, durable } = await service.conversations.erase(...targetOf(request))
   const body: EraseReceipt = {
     conversation,
     tenant,
@@ -91,6 +92,7 @@ export const eraseConversation: Handler = async (request, { service }) => {
     responses_erased: responsesErased,
     requests_anonymised: requestsAnonymised,
     kept_shared: keptShared.map(({ key, referrers }) => ({ key, referrers: [...referrers] })),
+    durable,
   }
   return json(body)
 }

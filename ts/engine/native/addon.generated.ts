@@ -75,6 +75,14 @@ export interface BindingEngine {
   blockKey(parent: Uint8Array, index: number, tokens: Uint32Array, view?: BindingView | undefined | null): Uint8Array
 }
 
+/** What lay where the store is. */
+export interface BindingFound {
+  kind: 'whole' | 'partial' | 'nothing' | 'other_format' | 'damaged'
+  /** Of a damaged store: the reason, and where it was set aside. */
+  detail?: string
+  aside?: string
+}
+
 export interface BindingInfo {
   device: string
   modelName: string
@@ -250,6 +258,22 @@ export interface BindingStats {
   grammarsRefused: number
 }
 
+export interface BindingStore {
+  openNow(): BindingFound
+  open(): Promise<BindingFound>
+  /** `keeps`: the store that is there is set aside, not deleted. */
+  beginAnew(detail: string, keeps: boolean): Promise<BindingFound>
+  /** Whether there was a store that had been set aside. */
+  removeAside(): Promise<boolean>
+  table(name: string): number
+  /** Packed records behind a key, or from the first on; empty: there are no more. */
+  page(table: number, after?: Uint8Array | undefined | null): Uint8Array
+  /** A packed batch; when the promise ends, it is on disk. */
+  commit(batch: Uint8Array, part: 'change' | 'first' | 'next' | 'last'): Promise<void>
+  /** Waits for the commits in flight. May be called twice. */
+  close(): Promise<void>
+}
+
 /** The tokens of an earlier answer. */
 export interface BindingStored {
   tokens: Uint32Array
@@ -286,6 +310,8 @@ export interface Addon {
   openScorer(options: BindingOpenOptions): Promise<BindingScorer>
   /** Loads the model, makes the tiers, starts the engine thread. */
   openEngine(options: BindingOpenOptions, onProgress: (done: number, total: number) => void, onWake: () => void): Promise<BindingEngine>
+  /** Starts the thread of the store in `folder`; opens nothing yet. `secret`: the server's, 32 bytes. */
+  startStore(folder: string, secret: Uint8Array): BindingStore
   /** What random weights of a shape (its name, or a directory's path) will take. */
   describeRandomWeights(shape: string): BindingRandom
   detectCuda(): BindingCuda

@@ -14,7 +14,7 @@ function isBody(value: unknown): value is NativeErrorBody {
 }
 
 /** Rust packs `{code, message, context}` into the message of what it throws. */
-function bodyOf(thrown: unknown): NativeErrorBody {
+export function bodyOf(thrown: unknown): NativeErrorBody {
   const message = thrown instanceof Error ? thrown.message : String(thrown)
   try {
     const parsed: unknown = JSON.parse(message)

@@ -23,11 +23,14 @@ export const CacheStatusBody = z
   })
   .meta({ id: 'CacheStatus' })
 
+/** Of receipts. */
+export const durable = z.boolean().meta({ description: 'it is on disk; false: the disk of the store takes nothing now, and the change follows when it does' })
+
 export const DemoteRequest = z.object({ to: z.enum(LOWER_TIERS) }).meta({ id: 'DemoteRequest' })
 
-export const DemoteResponse = z.object({ demoted_blocks: count, skipped_in_use: count }).meta({ id: 'DemoteResponse' })
+export const DemoteResponse = z.object({ demoted_blocks: count, skipped_in_use: count, durable }).meta({ id: 'DemoteResponse' })
 
-export const ResetResponse = z.object({ removed_blocks: count, skipped_in_use: count }).meta({ id: 'ResetResponse' })
+export const ResetResponse = z.object({ removed_blocks: count, skipped_in_use: count, durable }).meta({ id: 'ResetResponse' })
 
 export const HealthResponse = z.object({ status: z.literal('ok') }).meta({ id: 'Health' })
 

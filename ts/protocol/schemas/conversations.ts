@@ -3,6 +3,7 @@
 
 import { z } from 'zod'
 import { perTier, TIER_NAMES } from '../tiers.js'
+import { durable } from './admin.js'
 
 /** Most rows of a page. */
 export const MAX_CONVERSATION_ROWS = 1000
@@ -81,6 +82,7 @@ export const DemoteConversationResponse = z
     demoted_blocks: count,
     skipped_in_use: count,
     skipped_shared: count.meta({ description: 'blocks that other conversations use too: they stay where they are' }),
+    durable,
   })
   .meta({ id: 'DemoteConversationResponse' })
 
@@ -90,6 +92,7 @@ export const ForkResponse = z
     forked_from: id,
     tenant,
     shared_blocks: count.meta({ description: 'blocks that both use from now on' }),
+    durable,
   })
   .meta({ id: 'ForkResponse' })
 
@@ -108,5 +111,6 @@ export const EraseReceipt = z
     kept_shared: z
       .array(z.object({ key: z.string().meta({ description: '64 hex digits' }), referrers: z.array(z.string()) }))
       .meta({ description: 'blocks that stay, and the conversations that use them (up to 100 each)' }),
+    durable,
   })
   .meta({ id: 'EraseReceipt' })

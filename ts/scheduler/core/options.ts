@@ -1,6 +1,6 @@
 // The options of createInferenceService, and the defaults that fit an engine.
 
-import { openDatabase, type Database } from '../../directory/database.js'
+import { openDatabase, type Database, type DatabaseOptions } from '../../directory/database.js'
 import { systemClock, type Clock } from '../../engine/clock.js'
 import type { KeyedTier } from '../../engine/keyed-tier.js'
 import { BLOCK_TOKENS, type EngineInfo } from '../../engine/types.js'
@@ -34,8 +34,8 @@ export interface RequestLogRecord {
 export interface ServiceOptions {
   /** Directory that holds `store/`. null: directory and conversations live in memory only. @default null */
   readonly dataDir: string | null
-  /** Opens the store of a data directory; tests replace it. @default lmdb */
-  readonly openDatabase: (dataDir: string) => Database
+  /** Opens the store of a data directory; tests replace it. @default SQLite */
+  readonly openDatabase: (dataDir: string, options: Partial<DatabaseOptions>) => Database
   /** Longest sequence in tokens; `max_model_len`. At most `contextThatFits(hbm slots)`. @default what fits */
   readonly maxContext: number
   /**

@@ -4,6 +4,9 @@ import type { Block } from '../../directory/block.js'
 import type { DownLane } from '../../protocol/lanes.js'
 import type { Core } from '../core/core.js'
 
+/** The store did not take the note that a write waits for. */
+export const STORE_REFUSED = 'store_failed'
+
 /** A block whose transfer failed this often is not tried again, and may go without a copy below. */
 const MOST_FAILURES = 3
 
@@ -29,6 +32,8 @@ export class Retries {
     block.releasable = true
     if (failures > MOST_FAILURES) return false
     this.#core.counters.abandoned[this.#kind]++
+    // The condition of the store has said so, once for all blocks.
+    if (code === STORE_REFUSED) return false
     const context = { failures, block: block.index, tokens: block.valid, ...where, ...(detail === undefined ? {} : { detail }) }
     this.#core.options.onFault({ message: this.#message, code, context })
     return false

@@ -8,7 +8,7 @@ import type { TransferDone, WrittenBlock } from '../../engine/types.js'
 import { SLOT_TIERS } from '../../protocol/tiers.js'
 import type { Core } from '../core/core.js'
 import { isDramDamage, quarantine } from './dram-damage.js'
-import { Retries } from './retries.js'
+import { Retries, STORE_REFUSED } from './retries.js'
 import type { HeldTransfer } from '../core/transfer-desk.js'
 import type { Room } from './room.js'
 
@@ -135,7 +135,7 @@ export class Writer {
       this.#sendReady()
     }
     if (!announced) return send()
-    const refuse = (): void => engine.onEvents([{ kind: 'transfer', id: held.id, error: 'store_failed', bytes: 0, ms: 0 }])
+    const refuse = (): void => engine.onEvents([{ kind: 'transfer', id: held.id, error: STORE_REFUSED, bytes: 0, ms: 0 }])
     announced.then(send, refuse).then(() => this.#isClosed || desk.flush()).catch((thrown: unknown) => events.emit('brokeOff', thrown))
   }
 

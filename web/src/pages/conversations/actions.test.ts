@@ -12,6 +12,7 @@ const RECEIPT = {
   responses_erased: 1,
   requests_anonymised: 1,
   kept_shared: [],
+  durable: true,
 }
 
 test('a receipt says what is gone, where it was, and that nothing stays', (t) => {
@@ -21,6 +22,10 @@ test('a receipt says what is gone, where it was, and that nothing stays', (t) =>
     '2 token records of answers and 1 kept response erased; 1 request record names it no longer.',
     'No block stays: no other conversation used one.',
   ])
+})
+
+test('a receipt says that the disk still has records', (t) => {
+  t.regex(receiptLines({ ...RECEIPT, durable: false }).at(-1) ?? '', /disk of the store takes nothing now/)
 })
 
 test('a receipt says how many blocks others still use', (t) => {

@@ -46,7 +46,7 @@ export function erase(http: HttpClient, target: Target): Promise<EraseReceipt> {
 
 /** The erased blocks and those that stay, a sentence each. */
 export function receiptLines(receipt: EraseReceipt): readonly string[] {
-  const { blocks_erased, bytes_erased, tiers, remains_overwritten, records_erased, responses_erased, requests_anonymised, kept_shared } = receipt
+  const { blocks_erased, bytes_erased, tiers, remains_overwritten, records_erased, responses_erased, requests_anonymised, kept_shared, durable } = receipt
   const copies = Object.entries(tiers).map(([tier, count]) => `${formatNumber(count)} in ${tier}`)
   return [
     `${formatCount(blocks_erased, 'block')} erased, ${formatBytes(bytes_erased)} of copies: ${copies.join(', ')}.`,
@@ -57,5 +57,6 @@ export function receiptLines(receipt: EraseReceipt): readonly string[] {
       : kept_shared.length === 1
         ? '1 block stays, because other conversations use it.'
         : `${formatCount(kept_shared.length, 'block')} stay, because other conversations use them.`,
+    ...(durable ? [] : ['The disk of the store takes nothing now: records of the conversation leave it when it does.']),
   ]
 }

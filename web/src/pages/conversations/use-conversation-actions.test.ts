@@ -43,7 +43,7 @@ test('one action at a time: what is asked for meanwhile is not done', async (t) 
   const asked = await http.next()
   t.deepEqual(asked.options.body, { to: 'ssd' })
   t.is(http.asked.length, 0)
-  await asked.answer({ conversation: 'a', demoted_blocks: 2, skipped_in_use: 0, skipped_shared: 1 })
+  await asked.answer({ conversation: 'a', demoted_blocks: 2, skipped_in_use: 0, skipped_shared: 1, durable: true })
   await (await http.next()).answer({ conversations: [a], total: 1, next_cursor: null })
   await demoting
   t.regex(actions.notice.value?.text ?? '', /2 blocks moved down to ssd; left where they are: 1 shared/)
@@ -66,7 +66,7 @@ test('what is erased leaves the list, and its receipt stays until it is dismisse
   const asked = await http.next()
   t.is(asked.options.method, 'DELETE')
   const counts = { blocks_erased: 3, bytes_erased: 4096, remains_overwritten: 2, records_erased: 1, responses_erased: 0, requests_anonymised: 4 }
-  await asked.answer({ conversation: 'a', tenant: 'acme', ...counts, tiers, kept_shared: [] })
+  await asked.answer({ conversation: 'a', tenant: 'acme', ...counts, tiers, kept_shared: [], durable: true })
   await erasing
   t.is(actions.receipt.value?.remains_overwritten, 2)
   t.is(actions.chosen.value, null)
