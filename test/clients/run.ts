@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { defaultModelPath } from '../support/model.js'
 
 const HERE = import.meta.dirname
 const PYTHON = join(HERE, 'python/.venv/bin/python')
@@ -65,10 +66,10 @@ async function run({ command, args }: Runner, files: readonly string[], families
   return code ?? 1
 }
 
-/** TAP of clients that are not there; the exit code. */
-function missing({ name }: Runner): number {
-  const isRequired = (process.env['REQUIRE'] ?? '').split(',').includes('clients')
-  console.log(isRequired ? `not ok 1 - ${name} are not installed` : `ok 1 - ${name} (needs clients) # SKIP`)
+/** TAP of what is not there; the exit code. */
+function missing(name: string, need: 'clients' | 'model'): number {
+  const isRequired = (process.env['REQUIRE'] ?? '').split(',').includes(need)
+  console.log(isRequired ? `not ok 1 - ${name}: REQUIRE names ${need}, which is missing` : `ok 1 - ${name} (needs ${need}) # SKIP`)
   return isRequired ? 1 : 0
 }
 
@@ -77,9 +78,10 @@ async function main(given: readonly string[]): Promise<number> {
   const names = given.filter((name) => !files.includes(name))
   const chosen = RUNNERS.filter(({ suffix }) => files.length === 0 || files.some((file) => file.endsWith(suffix)))
   const there = chosen.filter(({ needs }) => existsSync(needs))
-  const codes = chosen.filter((runner) => !there.includes(runner)).map(missing)
+  const codes = chosen.filter((runner) => !there.includes(runner)).map(({ name }) => missing(name, 'clients'))
   // The tokenizers come with the clients of npm.
   if (there.length === 0 || !existsSync(RUNNERS[0]?.needs ?? '')) return Math.max(0, ...codes)
+  if (names.length === 0 && defaultModelPath() === null) codes.push(missing('the generic family', 'model'))
   const servers = await startServers(names)
   for (const runner of there) codes.push(await run(runner, files.filter((file) => file.endsWith(runner.suffix)), servers.families))
   codes.push(await stop(servers))

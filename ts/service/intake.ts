@@ -10,7 +10,7 @@ import { Sequence } from '../scheduler/sequence/sequence.js'
 import type { StartFinder } from '../scheduler/sequence/start-finder.js'
 import { lastTokens, lastTokensOf } from './last-tokens.js'
 import { badWordTokens } from './bad-words.js'
-import { scoredTop } from './scored-prompts.js'
+import { PromptScores } from './prompt-scores.js'
 import { chatText, messageTexts, toolsText } from './messages.js'
 import { mostTokens, refusalOf, tooLong } from './refusals.js'
 import { callIds } from './call-ids.js'
@@ -61,6 +61,7 @@ export class IntakeDesk {
       badWordTokens(this.#core.engine.text, request.badWords ?? []),
     ])
     const spec = { ...this.#specOf(request, prompt), badWords, ...(constraint === undefined ? {} : { constraint }) }
+    const scores = request.promptLogprobs ? new PromptScores(prompt.tokens, request.promptLogprobs) : null
     const starts = await this.#starts.find(spec)
     const { prefill, systemTokens, withoutReasoning } = prompt
     const wishes = { retention: request.retention ?? 'none', systemTokens, withoutReasoning }
@@ -68,9 +69,9 @@ export class IntakeDesk {
     const intakes = choices.map(({ requestId, seed }, index): Intake => {
       const ticket = firstTicket + index
       // Unique among the living: the queue and the running ones are far fewer than 2^32.
-      const own: SequenceSpec = { ...spec, sequence: ticket >>> 0, sampling: { ...spec.sampling, seed } }
+      const own: SequenceSpec = { ...spec, sequence: ticket >>> 0, sampling: { ...spec.sampling, seed }, ...(index === 0 ? scores?.wish : {}) }
       const newCallId = callIds(this.#core.engine.info.outputFormat, callsIn(request))
-      const turn = new TurnOutput(resolution.id, () => onCancel(sequence), newCallId, prompt.tokens.length, request.promptLogprobs ? prompt.tokens : null)
+      const turn = new TurnOutput(resolution.id, () => onCancel(sequence), newCallId, prompt.tokens.length, scores, index === 0)
       const answer = resolution.parent === null ? null : new AnswerHash(resolution.parent)
       // The hash is of the whole message. Its reasoning is no part of it, wherever the client wrote it.
       if (answer && prefill && !prefill.inReasoning) answer.add(messages?.at(-1)?.content ?? '')
@@ -149,7 +150,6 @@ export class IntakeDesk {
       ignoreEos: request.ignoreEos,
       minTokens: request.minTokens ?? 0,
       includeStop: request.includeStop ?? false,
-      ...(request.promptLogprobs ? { promptLogprobs: scoredTop(request.promptLogprobs, tokens.length) } : {}),
       maxTokens: Math.max(1, Math.min(request.maxTokens ?? room, room)),
       ...(request.prompt.kind === 'chat' ? { output: readingOf(request, startsInReasoning) } : {}),
       ...(prefill ? { prefill: prefill.tokens } : {}),

@@ -4,7 +4,6 @@
 import { Conversations } from '../conversations/conversations.js'
 import { Aliases } from '../directory/aliases.js'
 import type { Database } from '../directory/database.js'
-import type { ConditionState } from '../directory/condition.js'
 import type { SlotPool } from '../directory/slots.js'
 import { BlockStore } from '../directory/store.js'
 import { StoreError } from '../directory/store-error.js'
@@ -36,7 +35,7 @@ export interface Kept {
 export function restoreKept(core: Core, dataDir: string | null, secret: Uint8Array): Kept {
   const { options, engine, clock, directory, events } = core
   const database = dataDir === null ? null : options.openDatabase(dataDir, { clock, onFault: options.onFault })
-  database?.onCondition(({ state, reason }) => options.onFault({ message: CONDITIONS[state], code: `store_${state}`, context: { reason } }))
+  database?.onCondition(({ state, reason }) => options.onDisk({ place: 'store', state, reason }))
   const conversations = new Conversations({
     database,
     secret,
@@ -103,13 +102,6 @@ async function flushedOrTold(database: Database | null): Promise<void> {
 }
 
 const FOREIGN = 'the blocks on the ssd are of another model or setting; they are dropped'
-
-const CONDITIONS: Readonly<Record<ConditionState, string>> = {
-  ok: 'the store is written again',
-  full: 'the disk of the store has no room; conversations are served, and not saved',
-  read_only: 'the disk of the store is read-only; conversations are served, and not saved',
-  failing: 'the disk of the store reports errors; conversations are served, and not saved',
-}
 
 function* slotsWithoutBlock(ssd: SlotPool): Iterable<number> {
   for (let slot = 0; slot < ssd.total; slot++) if (ssd.isFree(slot)) yield slot

@@ -3,6 +3,7 @@
 import type { OutputPart, ScoredToken, TokenLogprob } from '../engine/types.js'
 import type { AttentionStoreError } from '../protocol/errors.js'
 import type { TurnSink } from '../scheduler/sequence/turn-sink.js'
+import type { PromptScores } from './prompt-scores.js'
 import type { ScoredPrompt, Turn, TurnEvent } from './types.js'
 
 interface Delta {
@@ -16,7 +17,8 @@ type Pending = Delta | { readonly type: 'reasoning' | 'arguments'; text: string 
 
 /**
  * Events come in the order in which the answer was written. Those that are not read yet are merged with neighbours of
- * their kind, so a slow reader costs one buffer, bounded by max_tokens. Leaving the iteration early cancels the turn.
+ * their kind, so a slow reader costs one buffer, bounded by max_tokens. Leaving the iteration early cancels the turn. Where
+ * the request asks about its prompt, no event comes before all of the prompt's scores are there.
  */
 export class TurnOutput implements Turn, TurnSink {
   readonly #pending: Pending[] = []
@@ -30,25 +32,29 @@ export class TurnOutput implements Turn, TurnSink {
   #error: AttentionStoreError | null = null
   #isClosed = false
   #wake: (() => void) | null = null
-  readonly #scores: ScoredToken[] = []
 
-  /** @param newCallId Makes the id of the answer's next call, of this name. */
+  /**
+   * @param newCallId Makes the id of the answer's next call, of this name.
+   * @param scores Of the prompt, where its request asks about its tokens.
+   * @param isScorer The scores come with this answer; else with another one to the same request.
+   */
   constructor(
     readonly conversation: string,
     readonly onCancel: () => void,
     readonly newCallId: (name: string) => string,
     readonly promptTokens = 0,
-    /** The prompt, where its request asks about its tokens. */
-    readonly askedAbout: Uint32Array | null = null,
-  ) {}
-
-  get scoredPrompt(): ScoredPrompt | undefined {
-    return this.askedAbout === null ? undefined : { tokens: this.askedAbout, scores: this.#scores }
+    readonly scores: PromptScores | null = null,
+    readonly isScorer = true,
+  ) {
+    scores?.onSettled(() => this.#notify())
   }
 
-  /** Those that are known already come again where rows are computed again. */
+  get scoredPrompt(): ScoredPrompt | undefined {
+    return this.scores?.isComplete ? this.scores : undefined
+  }
+
   scored(from: number, scores: readonly ScoredToken[]): void {
-    for (const score of scores.slice(Math.max(0, this.#scores.length - from))) this.#scores.push(score)
+    this.scores?.add(from, scores)
   }
 
   /** Calls that the answer has made so far. */
@@ -58,7 +64,7 @@ export class TurnOutput implements Turn, TurnSink {
 
   cancel(): void {
     if (this.#isClosed) return
-    this.#isClosed = true
+    this.#close()
     this.onCancel()
     this.#notify()
   }
@@ -76,14 +82,14 @@ export class TurnOutput implements Turn, TurnSink {
   finish(done: TurnEvent): void {
     if (this.#isClosed) return
     if (this.#logprobs.length > 0) this.#content('')
-    this.#isClosed = true
+    this.#close()
     this.#done = done
     this.#notify()
   }
 
   fail(error: AttentionStoreError): void {
     if (this.#isClosed) return
-    this.#isClosed = true
+    this.#close()
     this.#error = error
     this.#notify()
   }
@@ -96,7 +102,7 @@ export class TurnOutput implements Turn, TurnSink {
         if (event?.type === 'done') return
         if (event) continue
         if (this.#error) throw this.#error
-        if (this.#isClosed) return
+        if (this.#isClosed && this.#done === null) return
         await new Promise<void>(resolve => (this.#wake = resolve))
       }
     } finally {
@@ -133,7 +139,13 @@ export class TurnOutput implements Turn, TurnSink {
     this.#pending.push({ type: 'call', id: this.newCallId(name), name })
   }
 
+  #close(): void {
+    this.#isClosed = true
+    if (this.isScorer) this.scores?.giveUp()
+  }
+
   #take(): TurnEvent | null {
+    if (this.scores?.isPending) return null
     const event = this.#pending.shift()
     if (event) return event
     const done = this.#done

@@ -195,7 +195,10 @@ export interface Turn extends AsyncIterable<TurnEvent> {
   /** Both are known once the request is accepted. */
   readonly conversation: string
   readonly promptTokens: number
-  /** Where the request asks about its prompt; whole once the first event has come. */
+  /**
+   * Where the request asks about its prompt; there once the first event has come. All answers to one request have the same;
+   * absent where the answer that scores the prompt was cancelled before the end of it.
+   */
   readonly scoredPrompt?: ScoredPrompt | undefined
   /** Ends the generation within two steps. Idempotent; safe after the end. */
   cancel(): void
@@ -275,6 +278,8 @@ export interface ServiceCounters {
   /** Estimated tokens a second of computing a prompt of 1,024 tokens; null: not measured yet. */
   readonly prefillTokensPerS: number | null
   readonly preemptions: number
+  /** Requests whose key stands for many unlike histories and named no conversation. */
+  readonly sharedKeyRequests: number
   /** Requests that waited for a prompt that was being computed, and the tokens that they waited for. */
   readonly followed: Readonly<Record<'requests' | 'tokens', number>>
   /** Transfers that failed, by kind (of `Transfer`) and code, in the order in which they first did. */

@@ -38,28 +38,6 @@ export async function startTurns(
   return turns.map((turn) => telemetry.observed(turn, startedAt))
 }
 
-/** Events of all turns as they come, each with the index of its turn. Leaving early cancels all. */
-export async function* mergeTurns(turns: readonly Turn[]): AsyncGenerator<readonly [index: number, event: TurnEvent]> {
-  const iterators = turns.map((turn) => turn[Symbol.asyncIterator]())
-  const next = async (index: number) => ({ index, result: await iterators[index]?.next() })
-  const pending = new Map(turns.map((_, index) => [index, next(index)]))
-  try {
-    while (pending.size > 0) {
-      const { index, result } = await Promise.race(pending.values())
-      if (result === undefined || result.done) {
-        pending.delete(index)
-        continue
-      }
-      pending.set(index, next(index))
-      yield [index, result.value]
-    }
-  } finally {
-    turns.forEach((turn) => turn.cancel())
-    // Each pending read ends with its turn, and nothing waits for it any more.
-    for (const promise of pending.values()) promise.catch(() => {})
-  }
-}
-
 /** A part of an answer, as it is shown: parts of one kind that follow each other are one. */
 export type AnswerPart =
   | { readonly kind: 'content'; readonly text: string }

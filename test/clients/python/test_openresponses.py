@@ -5,6 +5,7 @@ import json
 
 import httpx
 import openresponses_types as spec
+import pytest
 from pydantic import BaseModel
 
 # Reasoning has a name of its own in the specification's events; clients of OpenAI know it by another one.
@@ -122,9 +123,11 @@ def test_a_conversation_of_several_turns(family):
     assert texts(resource).startswith("Hello")
 
 
-def test_an_image_is_refused_by_name(family):
+def test_an_image_is_described(one):
+    """The suite asks for an answer here. The models read text alone, so the case is a skip with a name: of what is refused."""
     image = {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo="}
-    response = post(family, {"input": [user([{"type": "input_text", "text": "What do you see?"}, image])]})
+    response = post(one, {"input": [user([{"type": "input_text", "text": "What do you see?"}, image])]})
     assert response.status_code == 400
     assert response.json()["error"]["code"] == "unsupported_parameter"
     assert response.json()["error"]["param"] == "input.0.content.1.type"
+    pytest.xfail("an image is refused by name, with 400: the models read text alone")

@@ -18,6 +18,9 @@ def test_fails(name):
 def test_is_skipped():
     pytest.skip("it needs a thing")
 
+def test_is_not_served():
+    pytest.xfail("by design")
+
 @pytest.fixture
 def broken():
     raise RuntimeError("no fixture")
@@ -39,6 +42,13 @@ def test_every_test_has_one_line_and_a_required_skip_fails(pytester, monkeypatch
         "ok 2 - test_it.py::test_fails[a]",
         "not ok 3 - test_it.py::test_fails[b]",
         skip if required else f"{skip.removeprefix('not ')} # SKIP",
-        "not ok 5 - test_it.py::test_is_never_called",
+        "ok 5 - test_it.py::test_is_not_served (by design) # SKIP",
+        "not ok 6 - test_it.py::test_is_never_called",
     ]
     assert result.ret == 1
+
+
+def test_what_is_not_served_is_no_missing_requirement(pytester, monkeypatch):
+    monkeypatch.setattr(tap, "REQUIRED", True)
+    pytester.makepyfile(test_it='import pytest\n\ndef test_is_not_served():\n    pytest.xfail("by design")\n')
+    assert pytester.runpytest_inprocess("-q", "-p", "tap").ret == 0

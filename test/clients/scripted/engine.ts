@@ -16,7 +16,7 @@ import type {
 } from '../../../ts/engine/types.js'
 import { ApiError } from '../../../ts/protocol/errors.js'
 import type { Writer } from './output.js'
-import { answerTo, answerToText } from './scripts.js'
+import { answerToText, writtenTo } from './scripts.js'
 
 export interface Script {
   readonly write: Writer
@@ -85,7 +85,7 @@ function scriptedText(text: EngineText, script: Script, answers: Answers): Engin
     async encodeChat(chat: ChatText, date: string, mostTokens?: number): Promise<EncodedPrompt> {
       if (chat.messages.at(-1)?.content.includes('Be busy.')) throw new ApiError('queue_full', 'The queue is full.')
       const prompt = await text.encodeChat(chat, date, mostTokens)
-      answers.set(prompt.tokens, await compiled(text, script, script.write(answerTo(chat))))
+      answers.set(prompt.tokens, await compiled(text, script, writtenTo(chat, script.write)))
       return prompt
     },
     encodePrompt: (...given) => text.encodePrompt(...given),

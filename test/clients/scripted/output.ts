@@ -23,23 +23,28 @@ function tagged({ content = '', calls = [] }: Said): string {
 
 export const hermes: Writer = tagged
 
+/** As the server tells a model to write calls whose template has no words for them. */
+export const generic: Writer = tagged
+
 export const thinking: Writer = ({ reasoning = '', ...rest }) => `<think>\n${reasoning}\n</think>\n\n${tagged(rest)}`
 
-export const llama: Writer = ({ content = '', calls = [] }) =>
-  calls.length === 0 ? content : calls.map(({ name, arguments: text }) => `{"name": "${name}", "parameters": ${text}}`).join('; ')
+/** Behind a text only a token says that a call begins. */
+export const llama: Writer = ({ content = '', calls = [] }) => {
+  const written = calls.map(({ name, arguments: text }) => `{"name": "${name}", "parameters": ${text}}`).join('; ')
+  return content !== '' && written !== '' ? `${content}<|python_tag|>${written}` : `${content}${written}`
+}
 
 export const mistral: Writer = ({ content = '', calls = [] }) => {
   const list = calls.map(({ name, arguments: text }) => `{"name": "${name}", "arguments": ${text}}`)
   return list.length === 0 ? content : `${content}[TOOL_CALLS][${list.join(', ')}]`
 }
 
-/** Harmony: a channel for reasoning, one for a call, one for the text. An answer has one call. */
+/** Harmony: a channel for reasoning, one for the text, one for a call. An answer has one call. */
 export const harmony: Writer = ({ reasoning, content = '', calls: [call] = [] }) => {
   const channels = [
     ...(reasoning === undefined ? [] : [`<|channel|>analysis<|message|>${reasoning}`]),
-    call === undefined
-      ? `<|channel|>final<|message|>${content}`
-      : `<|channel|>commentary to=functions.${call.name} <|constrain|>json<|message|>${call.arguments}`,
+    ...(content === '' && call !== undefined ? [] : [`<|channel|>final<|message|>${content}`]),
+    ...(call === undefined ? [] : [`<|channel|>commentary to=functions.${call.name} <|constrain|>json<|message|>${call.arguments}`]),
   ]
   return channels.join('<|end|><|start|>assistant')
 }

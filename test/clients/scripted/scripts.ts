@@ -1,7 +1,7 @@
 // The script: what the model says to what it was told last. Every family says the same in its own form.
 
 import type { ChatMessageText, ChatText } from '../../../ts/engine/types.js'
-import type { Said } from './output.js'
+import type { Said, Writer } from './output.js'
 
 const OSLO = '{"city": "Oslo", "days": 2}'
 const BERGEN = '{"city": "Bergen", "days": 1, "hours": [6, 12.5], "why": "a \\"walk\\""}'
@@ -26,6 +26,7 @@ const ANSWERS: Readonly<Record<string, (chat: ChatText) => Said>> = {
   'Think, then call.': () => ({ reasoning: 'I need the weather.', ...weather(OSLO) }),
   'Who is Ada?': ({ tools }) => person(tools),
   'Say it as Markdown: who is Ada?': () => ({ content: `Here she is:\n\n\`\`\`json\n${ADA}\n\`\`\`\n` }),
+  'Say what you do, then call.': () => ({ content: 'I will look it up.', ...weather(OSLO) }),
   'Keep talking.': () => ({ content: LONG }),
 }
 
@@ -40,8 +41,19 @@ function said(last: ChatMessageText | undefined, chat: ChatText): Said {
   return scripted(last?.content ?? '', chat) ?? { content: `The script has no answer to: ${last?.content ?? 'nothing'}` }
 }
 
-export function answerTo(chat: ChatText): Said {
+function answerTo(chat: ChatText): Said {
   return said(chat.messages.findLast(({ role }) => role === 'user' || role === 'tool'), chat)
+}
+
+/** What the model writes: of a message that the client began, what follows. */
+export function writtenTo(chat: ChatText, write: Writer): string {
+  const whole = write(answerTo(chat))
+  const last = chat.messages.at(-1)
+  if (chat.ending !== 'open' || last === undefined) return whole
+  // A message without content is continued in its reasoning.
+  const begun = last.content === '' ? (last.reasoning ?? '') : last.content
+  const at = whole.lastIndexOf(begun)
+  return at < 0 ? `The script has no answer that begins: ${begun}` : whole.slice(at + begun.length)
 }
 
 /** What follows a raw prompt; undefined: the script does not know it. */

@@ -8,8 +8,8 @@ import { startResolvedServer, type RunningServer } from '../../../ts/server.js'
 import { temporaryFolder } from '../../support/paths.js'
 import { addKey } from '../../unit/support/keys.js'
 import { ScriptedEngine } from './engine.js'
-import { FAMILIES } from './families.js'
-import { makeModelFolder } from './model-folder.js'
+import { FAMILIES, familiesThere } from './families.js'
+import { makeModel } from './model-folder.js'
 
 /** What the tests are told of a family. */
 export interface ScriptedFamily {
@@ -23,7 +23,7 @@ export interface ScriptedFamily {
 async function open(name: string, folder: string): Promise<ScriptedFamily & { server: RunningServer }> {
   const family = FAMILIES[name]?.()
   if (family === undefined) throw new Error(`no family ${name}`)
-  const { path, special } = makeModelFolder(join(folder, name, 'model'), family)
+  const { path, special } = makeModel(join(folder, name, 'model'), family)
   const keys = join(folder, name, 'keys.jsonl')
   const key = addKey(keys, 'clients', 'clients')
   const flags = {
@@ -52,7 +52,7 @@ async function open(name: string, folder: string): Promise<ScriptedFamily & { se
 
 const folder = temporaryFolder('attentionstore-clients-')
 const names = process.argv.slice(2)
-const opened = await Promise.all((names.length > 0 ? names : Object.keys(FAMILIES)).map(async (name) => [name, await open(name, folder)] as const))
+const opened = await Promise.all((names.length > 0 ? names : familiesThere()).map(async (name) => [name, await open(name, folder)] as const))
 const told = opened.map(([name, { url, key, format, parallel, reasons }]): [string, ScriptedFamily] => [name, { url, key, format, parallel, reasons }])
 console.log(JSON.stringify(Object.fromEntries(told)))
 

@@ -127,7 +127,8 @@ export class Followers {
     const there = this.#tokensThere(sequence)
     let best: Following | null = null
     for (const leader of this.#active()) {
-      if (!mayLead(leader) || !areAlike(leader, sequence)) continue
+      // Its steps take longer than the prediction says.
+      if (leader.isScored || !mayLead(leader) || !areAlike(leader, sequence)) continue
       const length = sharedTokens(leader, sequence)
       if (length - there < LEAST_SHARED || length <= (best?.length ?? 0)) continue
       best = { leader, length, awaited: length - there }
@@ -195,8 +196,8 @@ function rowsMs(costs: CostModel, from: number, to: number): number {
   return costs.rowsMs(to - from, from)
 }
 
-function mayLead({ state, leaving, loading, isScored }: Sequence): boolean {
-  return !isScored && (state === 'preparing' || state === 'running') && leaving === null && !loading.hasFailed
+function mayLead({ state, leaving, loading }: Sequence): boolean {
+  return (state === 'preparing' || state === 'running') && leaving === null && !loading.hasFailed
 }
 
 /** They see their prompts alike, and each has all of its own. The root holds tenant and cache salt. */

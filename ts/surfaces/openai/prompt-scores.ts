@@ -22,13 +22,13 @@ export function askedScores({ prompt_logprobs: top, echoed, stream, truncation }
 }
 
 /**
- * One prompt is held to the limit where it is tokenised; here all prompts of a request are, once they are.
+ * One prompt is held to the limit where it is tokenised; here all choices of a request are, each of which tells its prompt's.
  * @throws ApiError `invalid_value`; the turns are cancelled.
  */
 export function checkScored(turns: readonly Turn[], question: PromptQuestion | undefined): void {
   const count = turns.reduce((total, { promptTokens }) => total + promptTokens, 0) * ((question?.top ?? 0) + 1)
   if (!question || count <= MAX_PROMPT_LOGPROBS) return
   for (const turn of turns) turn.cancel()
-  const message = `${question.field}: The prompts have ${count} log probabilities together; the limit is ${MAX_PROMPT_LOGPROBS}.`
+  const message = `${question.field}: The choices tell ${count} log probabilities together; the limit is ${MAX_PROMPT_LOGPROBS}.`
   throw new ApiError('invalid_value', message, question.field, { log_probabilities: count, limit: MAX_PROMPT_LOGPROBS })
 }

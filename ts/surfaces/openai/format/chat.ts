@@ -2,8 +2,9 @@
 
 import type { ChatChunk, ChatResponse } from '../../../protocol/index.js'
 import type { Turn, TurnEvent, TurnUsage } from '../../../service/types.js'
+import { mergeTurns } from '../../merge.js'
 import type { SurfaceContext } from '../../surface.js'
-import { mergeTurns, type Answer } from '../../turns.js'
+import type { Answer } from '../../turns.js'
 import { CallDeltas } from './call-deltas.js'
 import { chatFinishReason } from './finish.js'
 import { chatLogprobs } from './logprobs.js'

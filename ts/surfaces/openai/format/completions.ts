@@ -2,8 +2,9 @@
 
 import type { CompletionChunk, CompletionResponse } from '../../../protocol/index.js'
 import type { Turn, TurnUsage } from '../../../service/types.js'
+import { mergeTurns } from '../../merge.js'
 import type { SurfaceContext } from '../../surface.js'
-import { mergeTurns, type Answer, type DeltaEvent } from '../../turns.js'
+import type { Answer, DeltaEvent } from '../../turns.js'
 import type { ResponseHead } from './chat.js'
 import { echoedRows, endOf, joinRows, type Echo } from './echo.js'
 import { finishReason } from './finish.js'
