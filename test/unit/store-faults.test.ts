@@ -277,10 +277,10 @@ test('a service goes on while its disk is full, its receipts say so, and all is 
   const file = new FailingStoreFile()
   const dataDir = temporaryStore(t)
   const disk = new SimulatedDisk('disk')
-  const faults: Fault[] = []
+  const told: string[] = []
   const served = simulatedService({ disk }, (_, clock) => ({
     dataDir,
-    onFault: (fault) => faults.push(fault),
+    onDisk: ({ place, state }) => told.push(`${place} ${state}`),
     openDatabase: (dir, options) => openDatabase(dir, { ...options, clock, openFile: () => file }),
   }))
   const [a, b] = [new Talk('a'), new Talk('b')]
@@ -297,8 +297,7 @@ test('a service goes on while its disk is full, its receipts say so, and all is 
   await a.turn(served.service)
   t.like(await served.service.demote('ssd'), { durable: true })
   t.deepEqual(file.keysOf('conversations'), ['\0a'])
-  t.is(faults.filter(({ code }) => code === 'store_full').length, 1)
-  t.is(faults.filter(({ code }) => code === 'store_ok').length, 1)
+  t.deepEqual(told.filter((line) => line.startsWith('store')), ['store full', 'store ok'])
   await served.close()
 })
 
