@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import { createNativeEngine } from '../../ts/engine/native/index.js'
-import type { EngineEvent, MemoryCommitted, MemoryTierName } from '../../ts/engine/types.js'
+import type { EngineEvent, TierCommitted, MemoryTierName } from '../../ts/engine/types.js'
 import { MEMORY_TIERS } from '../../ts/protocol/tiers.js'
 import { DEVICE, KERNELS, ON_GPU } from '../support/device.js'
 import { defaultModelPath } from '../support/model.js'
@@ -30,7 +30,7 @@ async function open() {
     ssdBytes: 0,
     kvDtype: 'bf16',
   })
-  const told: MemoryCommitted[] = []
+  const told: TierCommitted[] = []
   let heard = (): void => {}
   engine.onEvents = (events: readonly EngineEvent[]) => {
     for (const event of events) if (event.kind === 'memory') told.push(event)

@@ -326,7 +326,7 @@ export interface TransferDone {
 }
 
 /** How far the memory of a tier has come, in slots from the first on; never fewer than before. */
-export interface MemoryCommitted {
+export interface TierCommitted {
   readonly kind: 'memory'
   readonly tier: MemoryTierName
   readonly slots: number
@@ -343,7 +343,7 @@ export interface EngineFailed {
   readonly message: string
 }
 
-export type EngineEvent = StepReply | TransferDone | MemoryCommitted | EngineFailed
+export type EngineEvent = StepReply | TransferDone | TierCommitted | EngineFailed
 
 /** The tokens that an answer was generated with. */
 export interface StoredTokens {
@@ -483,7 +483,7 @@ export interface Engine {
   /** Takes transfers and returns at once. Loads run in the order given. */
   transfer(transfers: readonly Transfer[]): void
   /**
-   * Asks for the memory of the first `slots` of a tier and returns at once. `MemoryCommitted` events tell of it, until all
+   * Asks for the memory of the first `slots` of a tier and returns at once. `TierCommitted` events tell of it, until all
    * are there or one tells why not. No event comes where as many are there already.
    */
   grow(tier: MemoryTierName, slots: number): void

@@ -8,6 +8,7 @@ mod constraint;
 mod crew;
 mod device;
 mod disk;
+mod disk_keeper;
 mod engine;
 mod error;
 pub mod event;

@@ -114,6 +114,7 @@ impl Worker {
                 TransferKind::Read { .. }
                 | TransferKind::Write { .. }
                 | TransferKind::Erase { .. }
+                | TransferKind::EraseForeign { .. }
                 | TransferKind::Flush => {
                     let detail = "disk transfers do not pass the engine thread".to_owned();
                     self.report(id, Some(Reason::of(&EngineError::Protocol { detail })));

@@ -1,7 +1,7 @@
 // Memory of the tiers as the simulated engine takes it: step by step, each told, until a step is refused.
 
 import type { Clock } from '../clock.js'
-import type { MemoryCommitted, MemoryTierName, SlotTierName, Transfer } from '../types.js'
+import type { TierCommitted, MemoryTierName, SlotTierName, Transfer } from '../types.js'
 import { perMemoryTier } from '../../protocol/tiers.js'
 import { ContractViolation } from './hazards.js'
 import type { SimulatedMemory } from './options.js'
@@ -17,11 +17,11 @@ export class TierMemory {
   readonly #memory: SimulatedMemory | null
   readonly #slots: Slots
   readonly #clock: Clock
-  readonly #tell: (event: MemoryCommitted) => void
+  readonly #tell: (event: TierCommitted) => void
   readonly #committed: Record<MemoryTierName, number>
   readonly #wanted = perMemoryTier(() => 0)
 
-  constructor(memory: SimulatedMemory | null, slots: Readonly<Record<SlotTierName, number>>, clock: Clock, tell: (event: MemoryCommitted) => void) {
+  constructor(memory: SimulatedMemory | null, slots: Readonly<Record<SlotTierName, number>>, clock: Clock, tell: (event: TierCommitted) => void) {
     this.#memory = memory
     this.#slots = slots
     this.#clock = clock

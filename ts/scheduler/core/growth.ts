@@ -1,7 +1,7 @@
 // Memory of the tiers, asked for a step ahead of its use, so that a turn seldom waits for it.
 
 import type { SlotPool } from '../../directory/slots.js'
-import type { Engine, MemoryCommitted, MemoryTierName } from '../../engine/types.js'
+import type { Engine, TierCommitted, MemoryTierName } from '../../engine/types.js'
 import { BLOCK_TOKENS } from '../../engine/types.js'
 import { MEMORY_TIERS, perMemoryTier, TIERS } from '../../protocol/tiers.js'
 import type { Fault } from '../../protocol/fault.js'
@@ -55,7 +55,7 @@ export class TierGrowth {
     return this.#asked[tier] > 0
   }
 
-  told({ tier, slots, error, detail }: MemoryCommitted): void {
+  told({ tier, slots, error, detail }: TierCommitted): void {
     const pool = this.#pools[tier]
     pool.commit(slots)
     if (error === undefined) {
