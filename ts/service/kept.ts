@@ -4,8 +4,12 @@
 import { Conversations } from '../conversations/conversations.js'
 import { Aliases } from '../directory/aliases.js'
 import type { Database } from '../directory/database.js'
+import { ForeignBlocks } from '../directory/foreign-blocks.js'
+import { OwnedTables } from '../directory/owned-tables.js'
 import { BlockStore } from '../directory/store.js'
+import type { Fault } from '../protocol/fault.js'
 import type { Core } from '../scheduler/core/core.js'
+import { conversationOf, keysOf } from './kept-keys.js'
 import { MemoryResponses } from './kept-responses.js'
 import { Referrers } from './referrers.js'
 import { ResponseStore } from './response-store.js'
@@ -16,6 +20,8 @@ export interface Kept {
   readonly conversations: Conversations
   /** null: no ssd tier, or no database. */
   readonly store: BlockStore | null
+  /** Blocks of other models whose extents are still there. null as `store`. */
+  readonly foreign: ForeignBlocks | null
   readonly referrers: Referrers
   readonly aliases: Aliases
   readonly responses: MemoryResponses
@@ -38,16 +44,18 @@ export function restoreKept(core: Core, dataDir: string | null, secret: Uint8Arr
     now: () => clock.now(),
     onForgotten: key => events.emit('conversationForgotten', key),
   })
-  const store = database && core.tiers.ssd ? restoreBlocks(core, database) : null
   const isKnown = (key: string): boolean => conversations.byKey(key) !== undefined
+  const tables = database && new OwnedTables(database, engine.info.extents?.owner ?? '')
+  const store = tables && core.tiers.ssd ? restoreBlocks(core, tables) : null
+  const foreign = tables && restoreForeign(core, tables, database.droppedBlocks ?? 0, isKnown)
   // After the blocks: it refers to those that are there.
-  const referrers = new Referrers(directory, database?.table('referrers') ?? null, isKnown)
+  const referrers = new Referrers(directory, tables?.table('referrers') ?? null, isKnown)
   events.on('conversationForgotten', key => referrers.forget(key))
-  const remains = database && { left: database.table('remains'), writing: database.table('writing'), committed: () => database.flushed() }
+  const remains = tables && { left: tables.table('remains'), writing: tables.table('writing'), committed: () => database.flushed() }
   if (remains) directory.remains.keepIn(remains, { slot: slot => directory.pools.ssd.isFree(slot), conversation: isKnown })
   const aliases = new Aliases(database?.table('aliases') ?? null, () => clock.now())
   const responses = restoreResponses(core, database, isKnown)
-  return { database, conversations, store, referrers, aliases, responses }
+  return { database, conversations, store, foreign, referrers, aliases, responses }
 }
 
 /** Without the option, a store has none: those of a server that had it could not be erased with their conversations. */
@@ -61,16 +69,39 @@ function restoreResponses({ options, clock, events }: Core, database: Database |
   return responses
 }
 
-const FOREIGN = 'the blocks on the ssd are of another model, setting or format; they are dropped'
+const FOREIGN = 'blocks of another model, setting or format were given up: the ssd tier has no room for them'
 
-/** Blocks on ssd from before; what belongs to another model or layout is dropped. */
-function restoreBlocks({ directory, engine, counters, events, options }: Core, database: Database): BlockStore {
-  const store = new BlockStore(database.table('blocks'))
+/** Blocks on ssd from before. */
+function restoreBlocks({ directory, engine, counters, events }: Core, tables: OwnedTables): BlockStore {
+  const store = new BlockStore(tables.table('blocks'))
   const report = store.restore(directory, engine.info.fingerprint)
-  const foreign = report.foreign + (database.droppedBlocks ?? 0)
-  if (foreign > 0) options.onFault({ message: FOREIGN, code: 'foreign_blocks', context: { blocks: foreign } })
-  counters.dropped.foreign += foreign
+  counters.dropped.foreign += report.foreign
   counters.dropped.damaged += report.damaged
   events.on('ssdSlotLeft', slot => store.removed(slot))
   return store
+}
+
+/**
+ * Blocks of other models stay in the store as long as their extents are there. `dropped`: blocks that went with a store of
+ * another format. Without an ssd tier nothing of them is known, and nothing is dropped.
+ */
+function restoreForeign(
+  { engine, counters, events, options }: Core,
+  tables: OwnedTables,
+  dropped: number,
+  isKnown: (conversation: string) => boolean,
+): ForeignBlocks | null {
+  const { extents } = engine.info
+  if (extents === null) return null
+  const foreign = new ForeignBlocks(tables, extents, { conversationOf, keysOf }, isKnown)
+  const lose = (blocks: number, context: Fault['context']): void => {
+    // Of an extent there may have been the room that a model had ahead.
+    if (blocks === 0) return
+    counters.dropped.foreign += blocks
+    options.onFault({ message: FOREIGN, code: 'foreign_blocks', context: { blocks, ...context } })
+  }
+  lose(foreign.lostAtStart + dropped, {})
+  events.on('extentGivenUp', ({ owner, slotsLeft, bytes }) => lose(foreign.givenUp(owner, slotsLeft), { owner, bytes }))
+  events.on('conversationForgotten', key => foreign.forget(key))
+  return foreign
 }

@@ -152,7 +152,7 @@ pub struct TierCommitted {
     pub refused: Option<Reason>,
 }
 
-/// An extent of another model or layout that made room for one of the engine's own.
+/// The end of the extents of another model or layout, which made room for the engine's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtentGivenUp {
     /// As in `EngineInfo::extents`.

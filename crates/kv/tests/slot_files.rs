@@ -335,7 +335,7 @@ fn two_models_keep_their_extents_where_the_bound_holds_both() {
 }
 
 #[test]
-fn the_model_that_served_longest_ago_gives_up_its_last_extent_first_and_no_more_than_needed() {
+fn the_model_that_served_longest_ago_gives_up_its_last_slots_first_and_no_more_than_needed() {
     let directory = tempdir().unwrap();
     for (number, age) in [(1, 3000), (2, 1000), (3, 2000)] {
         for path in fill(directory.path(), number, 12, 4) {
@@ -344,22 +344,26 @@ fn the_model_that_served_longest_ago_gives_up_its_last_extent_first_and_no_more_
     }
     let bound = extents(directory.path(), 4, 12, 2);
     let bench = Bench::open_with(&bound);
-    let owners: Vec<_> =
-        bench.tier.foreign().unwrap().iter().map(|foreign| (foreign.owner, foreign.slots)).collect();
-    assert_eq!(owners[0].1, 2, "opening took one extent of the first");
-    let grown = bench.tier.grow(4);
-    assert_eq!((grown.given_up[0].owner, grown.given_up[0].slots_left), (owners[0].0, 0));
+    let left = |bench: &Bench| {
+        let foreign = bench.tier.foreign().unwrap();
+        foreign.iter().map(|foreign| (foreign.owner, foreign.slots)).collect::<Vec<_>>()
+    };
+    let owners: Vec<_> = left(&bench).into_iter().map(|(owner, _)| owner).collect();
+    assert_eq!(left(&bench)[0].1, 2, "opening took two slots of the first");
+    assert_eq!(bench.tier.grow(3).slots, 3);
+    assert_eq!(left(&bench), [(owners[0], 1), (owners[1], 4), (owners[2], 4)]);
     let grown = bench.tier.grow(6);
-    assert_eq!((grown.given_up[0].owner, grown.given_up[0].slots_left), (owners[1].0, 2));
-    assert_eq!(grown.given_up.len(), 1);
-    assert_eq!(grown.given_up[0].bytes, 2 * slot_bytes());
-    let left: Vec<_> = bench.tier.foreign().unwrap().iter().map(|foreign| foreign.slots).collect();
-    assert_eq!(left, [2, 4]);
+    assert_eq!((grown.slots, grown.given_up.len()), (4, 1), "to the end of an extent");
+    assert_eq!((grown.given_up[0].owner, grown.given_up[0].slots_left), (owners[0], 0));
+    let grown = bench.tier.grow(5);
+    assert_eq!((grown.given_up[0].owner, grown.given_up[0].slots_left), (owners[1], 3));
+    assert_eq!(grown.given_up[0].bytes, slot_bytes());
+    assert_eq!(left(&bench), [(owners[1], 3), (owners[2], 4)]);
     assert!(bytes_on_disk(directory.path()) <= bound.capacity_bytes);
     drop(bench);
     let bench = Bench::open_with(&extents(directory.path(), 3, 100, 2));
-    assert_eq!(bench.tier.committed(), 2);
-    serves(&bench, 3, 0..2);
+    assert_eq!(bench.tier.committed(), 3);
+    serves(&bench, 3, 0..3);
 }
 
 #[test]

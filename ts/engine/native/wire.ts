@@ -32,12 +32,12 @@ export function readEvents(bytes: Buffer): EngineEvent[] {
 
 function engineEvent(event: packed.EngineEvent): EngineEvent {
   if (event.kind === 'step') return { ...event, rows: event.rows.map(rowResult) }
-  if (event.kind === 'memory') return memoryCommitted(event)
+  if (event.kind === 'committed') return tierCommitted(event)
   return event.kind === 'transfer' ? transferDone(event) : event
 }
 
-function memoryCommitted({ tier, slots, refused }: packed.TierCommitted): TierCommitted {
-  const committed = { kind: 'memory', tier, slots } as const
+function tierCommitted({ tier, slots, refused }: packed.TierCommitted): TierCommitted {
+  const committed = { kind: 'committed', tier, slots } as const
   return refused === undefined ? committed : { ...committed, error: refused.code, detail: refused.detail }
 }
 

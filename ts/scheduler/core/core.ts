@@ -55,6 +55,7 @@ const FAILED: Readonly<Partial<Record<Transfer['kind'], string>>> = {
   read: 'a read failed',
   copy: 'a copy failed',
   erase: 'an erasure failed',
+  erase_foreign: 'an erasure of a block of another model failed',
 }
 
 export function createCore(engine: Engine, options: ServiceOptions): Core {
@@ -102,7 +103,7 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     curve: new HitRateCurve({ policy: options.policy, capacities: reachOf(directory) }),
     desk,
     flushes: new Flushes(desk),
-    growth: new TierGrowth(engine, directory.pools, options.onFault),
+    growth: new TierGrowth(engine, directory.pools, options.onFault, now),
     keyed,
     tiers: { keeps, dram, ssd, saves: dram || ssd },
   }

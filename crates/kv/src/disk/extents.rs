@@ -189,14 +189,14 @@ impl Extents {
             (u64::from(from % each) * self.slot_bytes, u64::from(to - from) * self.slot_bytes);
         while let Err(error) = self.allocator.allocate(extent.file.file(), start, start + bytes) {
             // What others have in the directory may be what is lacking.
-            let freed = if is_full(&error) { self.foreign().give_up_one()? } else { None };
+            let freed = if is_full(&error) { self.foreign().give_up(bytes)? } else { None };
             let Some(freed) = freed else {
                 self.cut(from)?;
                 return Err(self.refusal(error, bytes));
             };
             given_up.push(freed);
         }
-        self.settle(&extent, to).inspect_err(|_| drop(self.cut(from)))
+        self.settle(to).inspect_err(|_| drop(self.cut(from)))
     }
 
     /// Slots up to which the bound has room, `to` at most, when foreign extents have gone for it as far as needed.
@@ -207,7 +207,7 @@ impl Extents {
             if bytes + BOOKS_BYTES <= room {
                 return Ok(to);
             }
-            if let Some(freed) = self.foreign().give_up_one()? {
+            if let Some(freed) = self.foreign().give_up(bytes + BOOKS_BYTES - room)? {
                 given_up.push(freed);
                 continue;
             }
@@ -219,10 +219,9 @@ impl Extents {
         }
     }
 
-    /// What was allocated outlives a crash, and its slots up to `to` may be used, as far as the bound holds.
-    fn settle(&self, extent: &Extent, to: u32) -> Result<(), KvError> {
-        extent.file.file().sync_all().map_err(KvError::io(extent.file.path()))?;
-        sync_directory(&self.directory).map_err(KvError::io(&self.directory))?;
+    /// The slots up to `to` may be used, as far as the bound holds. A flush of what is written there makes the file's new
+    /// length durable too.
+    fn settle(&self, to: u32) -> Result<(), KvError> {
         let before = self.committed();
         let excess = directory_bytes(&self.directory)?.saturating_sub(self.capacity_bytes);
         let surplus = u32::try_from(excess.div_ceil(self.slot_bytes)).unwrap_or(u32::MAX);
@@ -242,9 +241,10 @@ impl Extents {
         if is_full(&error) { KvError::NoSpace { path, bytes } } else { KvError::Io { path, source: error } }
     }
 
-    /// A new file behind the others.
+    /// A new file behind the others, durably in the directory.
     fn create(&self, index: u32) -> Result<Arc<Extent>, KvError> {
         let extent = self.open_file(index)?;
+        sync_directory(&self.directory).map_err(KvError::io(&self.directory))?;
         self.files.write().unwrap_or_else(PoisonError::into_inner).push(extent.clone());
         Ok(extent)
     }
@@ -298,7 +298,7 @@ impl Extents {
             if excess == 0 {
                 return Ok(());
             }
-            if self.foreign().give_up_one()?.is_some() {
+            if self.foreign().give_up(excess)?.is_some() {
                 continue;
             }
             let committed = self.committed();

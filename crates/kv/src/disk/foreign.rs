@@ -20,7 +20,7 @@ pub struct ForeignExtents {
     pub modified: SystemTime,
 }
 
-/// An extent that was removed so that another one fits.
+/// The end of an owner's extents, which went so that something else fits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GivenUp {
     pub owner: Owner,
@@ -60,18 +60,29 @@ impl Foreign<'_> {
         Ok(listed)
     }
 
-    /// Removes the last extent of the owner that served longest ago. `None`: there is no foreign extent.
+    /// Takes `bytes`, or all that it has, from the last extent of the owner that served longest ago. `None`: there is no
+    /// foreign extent.
     ///
     /// # Errors
     /// [`KvError::Io`].
-    pub(super) fn give_up_one(&self) -> Result<Option<GivenUp>, KvError> {
+    pub(super) fn give_up(&self, bytes: u64) -> Result<Option<GivenUp>, KvError> {
         let Some(oldest) = self.list()?.into_iter().next() else { return Ok(None) };
         let mut files = self.files()?;
         files.retain(|file| file.name.owner == oldest.owner);
         let Some(last) = files.pop() else { return Ok(None) };
-        std::fs::remove_file(&last.path).map_err(KvError::io(&last.path))?;
-        let slots_left = self.describe(&files).map_or(0, |left| left.slots);
-        Ok(Some(GivenUp { owner: oldest.owner, slots_left, bytes: last.bytes }))
+        let slot_bytes = last.name.slot_bytes;
+        let kept = (last.length / slot_bytes).saturating_sub(bytes.div_ceil(slot_bytes));
+        let Some(freed) = last.shorten(kept * slot_bytes).map_err(KvError::io(&last.path))? else {
+            let slots_left = self.describe(&files).map_or(0, |left| left.slots);
+            return Ok(Some(GivenUp { owner: oldest.owner, slots_left, bytes: last.bytes }));
+        };
+        let slots_left = self.foreign_slots(oldest.owner)?;
+        Ok(Some(GivenUp { owner: oldest.owner, slots_left, bytes: freed }))
+    }
+
+    fn foreign_slots(&self, owner: Owner) -> Result<u32, KvError> {
+        let listed = self.list()?;
+        Ok(listed.iter().find(|foreign| foreign.owner == owner).map_or(0, |foreign| foreign.slots))
     }
 
     /// Overwrites a slot with zeros, durably. A slot whose extent is gone needs nothing.
@@ -118,6 +129,25 @@ impl Foreign<'_> {
 }
 
 impl Found {
+    /// Cuts it off behind `length` bytes, and answers how many the disk got back; `None`: it is gone as a whole.
+    fn shorten(&self, length: u64) -> std::io::Result<Option<u64>> {
+        if length == 0 {
+            std::fs::remove_file(&self.path)?;
+            return Ok(None);
+        }
+        let file = OpenOptions::new().write(true).open(&self.path)?;
+        file.set_len(length)?;
+        let freed = self.bytes.saturating_sub(file.metadata()?.blocks() * 512);
+        // The order in which owners go is that of their service.
+        file.set_modified(self.modified)?;
+        if freed > 0 {
+            return Ok(Some(freed));
+        }
+        // A file system that does not give a part back, or holes.
+        std::fs::remove_file(&self.path)?;
+        Ok(None)
+    }
+
     /// Slots that it holds, `each` if it is a whole one.
     pub(super) fn slots(&self, each: u32) -> u32 {
         u32::try_from(self.length / self.name.slot_bytes).unwrap_or(u32::MAX).min(each)
