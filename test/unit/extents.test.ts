@@ -37,7 +37,7 @@ async function talkTo({ service }: Served, names: readonly string[]): Promise<Ta
 }
 
 /** A server of one of the models on a disk, under a bound of `ssd` slots; `work` with it, and it closes. */
-async function with_<Result>(model: string, all: SimulatedDisk, database: MemoryDatabase, ssd: number, work: (served: Served) => Promise<Result>): Promise<Result & { faults: Fault[] }> {
+async function serverOf<Result>(model: string, all: SimulatedDisk, database: MemoryDatabase, ssd: number, work: (served: Served) => Promise<Result>): Promise<Result & { faults: Fault[] }> {
   const served = serve({ disk: all.of(model), slots: { hbm: 40, dram: 40, ssd } }, database)
   const result = await work(served)
   await served.close()
@@ -63,10 +63,10 @@ test('a new tier takes what it has at the start and a step ahead, and grows as i
 
 test('models A, B, A: where the bound holds both, A finds its blocks again', async t => {
   const [all, database] = [new SimulatedDisk('A'), new MemoryDatabase()]
-  const { talks } = await with_('A', all, database, 400, async served => ({ talks: await talkTo(served, ['a', 'b']) }))
-  const other = await with_('B', all, database, 400, async served => ({ talks: await talkTo(served, ['b', 'c']) }))
+  const { talks } = await serverOf('A', all, database, 400, async served => ({ talks: await talkTo(served, ['a', 'b']) }))
+  const other = await serverOf('B', all, database, 400, async served => ({ talks: await talkTo(served, ['b', 'c']) }))
   t.deepEqual(other.faults, [])
-  const again = await with_('A', all, database, 400, async ({ service }) => {
+  const again = await serverOf('A', all, database, 400, async ({ service }) => {
     const usages = []
     for (const talk of talks) usages.push(await talk.turn(service))
     return { usages, dropped: service.counters().droppedBlocks['foreign'] }
@@ -78,9 +78,9 @@ test('models A, B, A: where the bound holds both, A finds its blocks again', asy
 test('another model’s extents go with their records where there is no room for both, and the log says so', async t => {
   const [all, database] = [new SimulatedDisk('A'), new MemoryDatabase()]
   const bound = 60
-  const { talks } = await with_('A', all, database, bound, async served => ({ talks: await talkTo(served, ['a', 'b']) }))
+  const { talks } = await serverOf('A', all, database, bound, async served => ({ talks: await talkTo(served, ['a', 'b']) }))
   const before = all.extents.size
-  const { faults, dropped } = await with_('B', all, database, bound, async served => {
+  const { faults, dropped } = await serverOf('B', all, database, bound, async served => {
     await talkTo(served, ['c', 'd'])
     return { dropped: served.service.counters().droppedBlocks['foreign'] ?? 0 }
   })
@@ -89,7 +89,7 @@ test('another model’s extents go with their records where there is no room for
   t.true(dropped > 0)
   const records = [...database.table('blocks').entries()].filter(({ key }) => Buffer.from(key).toString().startsWith('mA\ns'))
   t.is(records.length, all.extents.size, 'records go with their extents, and no others')
-  const again = await with_('A', all, database, bound, async ({ service }) => {
+  const again = await serverOf('A', all, database, bound, async ({ service }) => {
     for (const talk of talks) await talk.turn(service)
     return { damaged: service.counters().failedTransfers }
   })
@@ -98,16 +98,16 @@ test('another model’s extents go with their records where there is no room for
 
 test('an erasure reaches the blocks of another model, and leaves those of other conversations', async t => {
   const [all, database] = [new SimulatedDisk('A'), new MemoryDatabase()]
-  const { talks, own } = await with_('A', all, database, 400, async served => {
+  const { talks, own } = await serverOf('A', all, database, 400, async served => {
     const [gone] = await talkTo(served, ['gone'])
     const own = all.extents.size
     return { own, talks: [gone as Talk, ...(await talkTo(served, ['kept']))] }
   })
   const before = all.extents.size
-  const { erased } = await with_('B', all, database, 400, async ({ service }) => ({ erased: (await service.conversations.erase('gone', null)).erased }))
+  const { erased } = await serverOf('B', all, database, 400, async ({ service }) => ({ erased: (await service.conversations.erase('gone', null)).erased }))
   t.is(erased.remains, own)
   t.is(all.extents.size, before - own)
-  const again = await with_('A', all, database, 400, async ({ service }) => {
+  const again = await serverOf('A', all, database, 400, async ({ service }) => {
     const usages = []
     for (const talk of talks) usages.push(await talk.turn(service))
     return { usages }
@@ -119,7 +119,7 @@ test('an erasure reaches the blocks of another model, and leaves those of other 
 
 test('an erasure that the disk refuses says so, and the next one overwrites what it left', async t => {
   const [all, database] = [new SimulatedDisk('A'), new MemoryDatabase()]
-  await with_('A', all, database, 400, async served => ({ talks: await talkTo(served, ['gone', 'next']) }))
+  await serverOf('A', all, database, 400, async served => ({ talks: await talkTo(served, ['gone', 'next']) }))
   const before = all.extents.size
   let isBroken = true
   const faults = { fails: ({ kind }: { readonly kind: string }) => (kind === 'erase_foreign' && isBroken ? 'kv_io' : undefined) }
@@ -173,7 +173,7 @@ for (const dramStagingOnly of [false, true]) {
 
 test('a server that starts while the disk is full serves the blocks that it has', async t => {
   const [all, database] = [new SimulatedDisk('A'), new MemoryDatabase()]
-  const { talks } = await with_('A', all, database, 400, async served => ({ talks: await talkTo(served, ['a']) }))
+  const { talks } = await serverOf('A', all, database, 400, async served => ({ talks: await talkTo(served, ['a']) }))
   const served = serve({ disk: all.of('A'), memory: disk(() => 0) }, database)
   const usage = await (talks[0] as Talk).turn(served.service)
   t.true(usage.reusedTokens.ssd > 0)

@@ -1,5 +1,5 @@
 //! Sealed bytes: encrypted and authenticated under a key of their own purpose, made of the server's secret. Token ids are
-//! users' text, and a slot file can be read by any program that reads the disk. `ts/directory/seal.ts` seals the store's records.
+//! users' text, and an extent can be read by any program that reads the disk. `ts/directory/seal.ts` seals the store's records.
 
 use blake3::Hasher;
 use chacha20poly1305::XChaCha20Poly1305;

@@ -8,11 +8,12 @@ import type { SimulatedOptions } from './options.js'
 
 type Slots = Readonly<Record<SlotTierName, number>>
 
-/** Slots that are there at the start. Of ssd also what lies on the disk already; what other models have too much goes. */
+/** Slots that are there at the start. Of ssd also what lies on the disk already, and nothing for which others had to give way. */
 export function committedAtStart({ slots, memory, disk }: SimulatedOptions): Slots {
   disk.served()
   const committed = perSlotTier(tier => Math.min(slots[tier], memory === null ? slots[tier] : Math.min(memory.atStart, memory.most(tier))))
-  const ssd = Math.min(slots.ssd, Math.max(disk.committed, committed.ssd))
+  const others = memory === null ? 0 : disk.foreign.reduce((sum, foreign) => sum + foreign.slots, 0)
+  const ssd = Math.min(slots.ssd, Math.max(disk.committed, Math.min(committed.ssd, slots.ssd - others)))
   disk.commit(ssd, slots.ssd)
   return { ...committed, ssd }
 }

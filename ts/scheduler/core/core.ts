@@ -90,6 +90,8 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     lastUserOf,
   })
   const keyed = tier && dram ? new KeyedDesk({ tier, directory, counters, events }) : null
+  const growth = new TierGrowth(engine, directory.pools, options.onFault, now)
+  events.on('extentGivenUp', extent => growth.gaveUp(extent))
   return {
     engine,
     options,
@@ -103,7 +105,7 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     curve: new HitRateCurve({ policy: options.policy, capacities: reachOf(directory) }),
     desk,
     flushes: new Flushes(desk),
-    growth: new TierGrowth(engine, directory.pools, options.onFault, now),
+    growth,
     keyed,
     tiers: { keeps, dram, ssd, saves: dram || ssd },
   }

@@ -1,7 +1,7 @@
 // Memory of the tiers, and their room on disk, asked for a step ahead of its use, so that a turn seldom waits for it.
 
 import type { SlotPool } from '../../directory/slots.js'
-import type { Engine, SlotTierName, TierCommitted } from '../../engine/types.js'
+import type { Engine, ExtentGivenUp, SlotTierName, TierCommitted } from '../../engine/types.js'
 import { BLOCK_TOKENS } from '../../engine/types.js'
 import { type DiskCondition, DISK_OK, diskCondition } from '../../protocol/disk-condition.js'
 import type { Fault } from '../../protocol/fault.js'
@@ -9,6 +9,8 @@ import { perSlotTier, SLOT_TIERS, TIERS } from '../../protocol/tiers.js'
 
 /** Bytes that are free and present, at least, as long as a tier has more. */
 const AHEAD_BYTES = 64 * 2 ** 20
+/** Slots of ssd to be free ahead as long as that costs other models their blocks. */
+const AHEAD_BESIDE_OTHERS = 16
 /** Steps of the engine whose blocks fit what is free and present. */
 const AHEAD_STEPS = 2
 
@@ -30,6 +32,8 @@ export class TierGrowth {
   readonly #now: () => number
   /** Slots to be free ahead of use. */
   readonly #ahead: Readonly<Record<SlotTierName, number>>
+  /** Owners of foreign extents on the ssd. */
+  readonly #others: Set<string>
   /** Slots that were asked for and have not all come; 0: none. */
   readonly #asked = perSlotTier(() => 0)
   /** Tiers that were refused more, and are not to ask again yet. */
@@ -43,6 +47,7 @@ export class TierGrowth {
     this.#now = now
     this.#onFault = onFault
     const { info } = engine
+    this.#others = new Set(info.extents?.foreign.map(({ owner }) => owner))
     const stepSlots = AHEAD_STEPS * Math.ceil(info.maxBatchTokens / BLOCK_TOKENS)
     this.#ahead = perSlotTier(tier => Math.max(stepSlots, Math.ceil(AHEAD_BYTES / info[TIERS[tier].blockBytes])))
   }
@@ -67,14 +72,15 @@ export class TierGrowth {
   keepAhead(): void {
     for (const tier of SLOT_TIERS) {
       const { free, committed } = this.#pools[tier]
-      if (free < this.#ahead[tier]) this.#ask(tier, committed + this.#ahead[tier])
+      const ahead = this.#aheadOf(tier)
+      if (free < ahead) this.#ask(tier, committed + ahead)
     }
   }
 
   /** `count` free slots are needed now, and there are fewer. False: no more will come, others have to give way. */
   need(tier: SlotTierName, count: number): boolean {
     const { free, committed } = this.#pools[tier]
-    this.#ask(tier, committed - free + count + this.#ahead[tier])
+    this.#ask(tier, committed - free + count + this.#aheadOf(tier))
     return this.#asked[tier] > 0
   }
 
@@ -98,9 +104,18 @@ export class TierGrowth {
     this.#onFault({ message, code: error, context: detail === undefined ? {} : { detail } })
   }
 
+  /** The end of another owner's extents is gone. */
+  gaveUp({ owner, slotsLeft }: ExtentGivenUp): void {
+    if (slotsLeft === 0) this.#others.delete(owner)
+  }
+
   /** Tiers that were refused more may ask again when they need some: there may be more by now. */
   retry(): void {
     this.#refused.clear()
+  }
+
+  #aheadOf(tier: SlotTierName): number {
+    return tier === 'ssd' && this.#others.size > 0 ? Math.min(AHEAD_BESIDE_OTHERS, this.#ahead.ssd) : this.#ahead[tier]
   }
 
   #ask(tier: SlotTierName, wanted: number): void {

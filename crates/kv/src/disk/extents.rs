@@ -109,8 +109,8 @@ impl Extents {
         extents.adopt()?;
         extents.keep_bound()?;
         if extents.committed() == 0 {
-            // Refused, it is asked for again when a block is to be written, and said then.
-            let _ = extents.grow(u32::try_from(AT_START_BYTES / slot_bytes).unwrap_or(u32::MAX).max(1));
+            // Nothing foreign goes before a block is to be written. Refused, it is asked for again then, and said.
+            let _ = extents.step(u32::try_from(AT_START_BYTES / slot_bytes).unwrap_or(u32::MAX), None);
         }
         extents.mark_served();
         Ok(extents)
@@ -162,7 +162,7 @@ impl Extents {
     pub(super) fn grow(&self, to: u32) -> Growth {
         let _changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         let mut given_up = Vec::new();
-        let refused = self.step(to.min(self.most), &mut given_up).err();
+        let refused = self.step(to, Some(&mut given_up)).err();
         Growth { slots: self.committed(), given_up, refused }
     }
 
@@ -172,15 +172,16 @@ impl Extents {
         self.foreign().erase(owner, slot)
     }
 
-    fn step(&self, to: u32, given_up: &mut Vec<GivenUp>) -> Result<(), KvError> {
+    /// `given_up`: foreign extents that go for it; `None`: none may.
+    fn step(&self, to: u32, mut given_up: Option<&mut Vec<GivenUp>>) -> Result<(), KvError> {
         let (from, each) = (self.committed(), self.each());
         let step = u32::try_from(STEP_BYTES / self.slot_bytes).unwrap_or(u32::MAX).max(1);
         let end = (from / each + 1).saturating_mul(each);
-        let to = to.min(from.saturating_add(step)).min(end);
+        let to = to.min(self.most).min(from.saturating_add(step)).min(end);
         if to <= from {
             return Ok(());
         }
-        let to = self.make_room(from, to, given_up)?;
+        let to = self.make_room(from, to, given_up.as_deref_mut())?;
         let extent = match self.all().get((from / each) as usize) {
             Some(extent) => extent.clone(),
             None => self.create(from / each)?,
@@ -189,26 +190,24 @@ impl Extents {
             (u64::from(from % each) * self.slot_bytes, u64::from(to - from) * self.slot_bytes);
         while let Err(error) = self.allocator.allocate(extent.file.file(), start, start + bytes) {
             // What others have in the directory may be what is lacking.
-            let freed = if is_full(&error) { self.foreign().give_up(bytes)? } else { None };
-            let Some(freed) = freed else {
-                self.cut(from)?;
-                return Err(self.refusal(error, bytes));
-            };
-            given_up.push(freed);
+            if is_full(&error) && self.displace(bytes, given_up.as_deref_mut())? {
+                continue;
+            }
+            self.cut(from)?;
+            return Err(self.refusal(error, bytes));
         }
         self.settle(to).inspect_err(|_| drop(self.cut(from)))
     }
 
     /// Slots up to which the bound has room, `to` at most, when foreign extents have gone for it as far as needed.
-    fn make_room(&self, from: u32, to: u32, given_up: &mut Vec<GivenUp>) -> Result<u32, KvError> {
+    fn make_room(&self, from: u32, to: u32, mut given_up: Option<&mut Vec<GivenUp>>) -> Result<u32, KvError> {
         loop {
             let room = self.capacity_bytes.saturating_sub(directory_bytes(&self.directory)?);
-            let bytes = u64::from(to - from) * self.slot_bytes;
-            if bytes + BOOKS_BYTES <= room {
+            let bytes = u64::from(to - from) * self.slot_bytes + BOOKS_BYTES;
+            if bytes <= room {
                 return Ok(to);
             }
-            if let Some(freed) = self.foreign().give_up(bytes + BOOKS_BYTES - room)? {
-                given_up.push(freed);
+            if self.displace(bytes - room, given_up.as_deref_mut())? {
                 continue;
             }
             let fit = u32::try_from(room.saturating_sub(BOOKS_BYTES) / self.slot_bytes).unwrap_or(u32::MAX);
@@ -217,6 +216,13 @@ impl Extents {
             }
             return Err(KvError::Bound { path: self.directory.clone(), bytes: self.capacity_bytes });
         }
+    }
+
+    /// Takes so many bytes from foreign extents, as far as the oldest of them has them. False: there is none, or none may go.
+    fn displace(&self, bytes: u64, given_up: Option<&mut Vec<GivenUp>>) -> Result<bool, KvError> {
+        let Some(given_up) = given_up else { return Ok(false) };
+        let gone = self.foreign().give_up(bytes)?;
+        Ok(gone.map(|gone| given_up.push(gone)).is_some())
     }
 
     /// The slots up to `to` may be used, as far as the bound holds. A flush of what is written there makes the file's new
