@@ -156,12 +156,13 @@ for (const dramStagingOnly of [false, true]) {
     let room = 0
     const slots: Record<SlotTierName, number> = { hbm: 24, dram: dramStagingOnly ? 4 : 12, ssd: 400 }
     const served = serve({ memory: disk(() => room), slots, dramStagingOnly, disk: new SimulatedDisk('full') })
-    for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) await new Talk(name).turn(served.service)
+    for (const name of ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j']) await new Talk(name).turn(served.service)
+    t.true((served.service.counters().droppedBlocks['evicted'] ?? 0) > 0, 'old blocks leave dram although they cannot be written')
     t.is(served.ssd()?.capacityBlocks, 0)
     t.deepEqual(served.faults.map(({ code }) => code), ['kv_no_space'])
     room = Infinity
     await served.clock.advance(30_000)
-    const talk = new Talk('g')
+    const talk = new Talk('last')
     await talk.turn(served.service)
     await talk.turn(served.service)
     await served.service.demote('ssd')
