@@ -4,8 +4,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import { createNativeEngine } from '../../ts/engine/native/index.js'
-import type { EngineEvent, MemoryCommitted, MemoryTierName } from '../../ts/engine/types.js'
-import { MEMORY_TIERS } from '../../ts/protocol/tiers.js'
+import type { EngineEvent, TierCommitted, SlotTierName } from '../../ts/engine/types.js'
 import { DEVICE, KERNELS, ON_GPU } from '../support/device.js'
 import { defaultModelPath } from '../support/model.js'
 
@@ -30,14 +29,14 @@ async function open() {
     ssdBytes: 0,
     kvDtype: 'bf16',
   })
-  const told: MemoryCommitted[] = []
+  const told: TierCommitted[] = []
   let heard = (): void => {}
   engine.onEvents = (events: readonly EngineEvent[]) => {
-    for (const event of events) if (event.kind === 'memory') told.push(event)
+    for (const event of events) if (event.kind === 'committed') told.push(event)
     heard()
   }
   /** Resolves when an event of the tier tells of at least `slots`. */
-  const committed = async (tier: MemoryTierName, slots: number): Promise<void> => {
+  const committed = async (tier: SlotTierName, slots: number): Promise<void> => {
     while (!told.some((event) => event.tier === tier && event.slots >= slots)) await new Promise<void>((resolve) => (heard = resolve))
   }
   return { engine, told, committed }
@@ -49,7 +48,7 @@ test.serial('an engine opens with the first 64 MiB of each tier, and takes the r
   const { info } = engine
   t.true(residentBytes() < before + 2 * TIER_BYTES - 200 * MIB)
   const bytes = { hbm: info.blockBytes, dram: info.hostSlotBytes }
-  for (const tier of ON_GPU ? (['dram'] as const) : MEMORY_TIERS) {
+  for (const tier of ON_GPU ? (['dram'] as const) : (['hbm', 'dram'] as const)) {
     t.true(info.committed[tier] < info.slots[tier])
     t.true(Math.abs(info.committed[tier] * bytes[tier] - 64 * MIB) <= Math.max(bytes[tier], ON_GPU ? 64 * MIB : 0))
     engine.grow(tier, info.slots[tier])

@@ -15,7 +15,7 @@ export class SlotTier implements TestedTier {
 
   constructor(engine: Engine) {
     this.driver = new EngineDriver(engine)
-    this.#directory = new Directory(engine.info.slots)
+    this.#directory = new Directory(engine.info.slots, { committed: engine.info.committed })
   }
 
   get capacity(): number {

@@ -21,8 +21,12 @@ export class MemoryDatabase implements Database {
   table(name: string): Table {
     const values = this.#valuesOf(name)
     return {
-      *entries() {
-        for (const [key, value] of [...values]) yield { key: Buffer.from(key, 'latin1'), value }
+      *entries({ after, before } = {}) {
+        for (const [text, value] of [...values]) {
+          const key = Buffer.from(text, 'latin1')
+          const isIn = (!after || Buffer.compare(key, after) > 0) && (!before || Buffer.compare(key, before) < 0)
+          if (isIn) yield { key, value }
+        }
       },
       put: (key, value) => {
         const bytes = Uint8Array.from(value)

@@ -78,28 +78,30 @@ test('a disk that is full, or too small for the tier, is found before the model 
   const [dataDir, ssdDir] = [join(home, 'data'), join(home, 'ssd')]
   const refusal = async (flags: RawOptions, free: Readonly<Record<string, number>>) => {
     const freeBytes = async (directory: string): Promise<number> => free[directory] ?? 0
-    const error = await t.throwsAsync(checkPlaces(resolveOptions({ flags }), dataDir, ssdDir, { freeBytes }), { instanceOf: ExitError })
+    const facts = { freeBytes, diskBytes: freeBytes }
+    const error = await t.throwsAsync(checkPlaces(resolveOptions({ flags }), dataDir, ssdDir, facts), { instanceOf: ExitError })
     t.is(error?.exitCode, 2)
     return error?.message ?? ''
   }
   t.regex(await refusal({}, { [dataDir]: 1e6, [ssdDir]: 50 * GIB }), /^--data-dir: .* 976\.6 KiB free.*--no-reuse/)
   const small = { [dataDir]: GIB, [ssdDir]: 3 * GIB }
   const message = await refusal({ ssdBytes: '4GiB' }, small)
-  t.regex(message, /^--ssd-bytes: 4\.0 GiB do not fit: .* 3\.0 GiB free/)
+  t.regex(message, /^--ssd-bytes: 4\.0 GiB do not fit: the disk of .* has 3\.0 GiB/)
   t.regex(message, /--ssd-path/)
-  const passes = (flags: RawOptions, free: number) => checkPlaces(resolveOptions({ flags }), dataDir, ssdDir, { freeBytes: async () => free })
+  const passes = (flags: RawOptions, free: number, size = free) =>
+    checkPlaces(resolveOptions({ flags }), dataDir, ssdDir, { freeBytes: async () => free, diskBytes: async () => size })
   await t.notThrowsAsync(passes({ ssdBytes: '2GiB' }, 3 * GIB))
+  await t.notThrowsAsync(passes({ ssdBytes: '2GiB' }, GIB, 3 * GIB), 'the tier grows while there is room')
   await t.notThrowsAsync(passes({ ssdBytes: '4GiB', device: 'simulated' }, 3 * GIB))
   await t.notThrowsAsync(passes({ ssdBytes: '4GiB', noReuse: true }, 0))
-  // What the tier takes already is its own.
-  writeFileSync(join(ssdDir, 'slots'), Buffer.alloc(2 ** 20, 1))
-  await t.notThrowsAsync(passes({ ssdBytes: `${GIB + 2 ** 20}` }, GIB))
+  mkdirSync(join(dataDir, 'store'))
+  await t.notThrowsAsync(passes({}, 0, 3 * GIB), 'a server that has been there before starts on a full disk')
 })
 
 test('what only the engine finds names the option too', (t) => {
   const told = (code: string) => startError(new Error(JSON.stringify({ code, message: 'why', context: {} }))).message
-  t.regex(told('kv_no_space'), /^why; .*--ssd-bytes/)
   t.regex(told('kv_locked'), /--data-dir/)
+  t.regex(told('kv_ssd_locked'), /^why; .*--ssd-path/)
   t.regex(told('kv_memory'), /--dram-bytes/)
   t.is(told('model_malformed'), 'why')
 })

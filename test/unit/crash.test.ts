@@ -9,11 +9,11 @@ import { rowOf, Talk, temporaryStore } from '../support/talk.js'
 const KEY_BYTES = 32
 
 /** Slots that a table of the store names. */
-const slotsIn = (database: MemoryDatabase, name: string) => new Set([...database.table(name).entries()].map(({ key }) => Buffer.from(key).readUInt32BE()))
+const slotsIn = (database: MemoryDatabase, name: string) => new Set([...database.table(name).entries()].map(({ key }) => Buffer.from(key.subarray(-4)).readUInt32BE()))
 
 /** Keys and slots that the store names. */
 function recordsOf(database: MemoryDatabase) {
-  const records = [...database.table('blocks').entries()].filter(({ key }) => Buffer.from(key).toString() !== 'meta')
+  const records = [...database.table('blocks').entries()].filter(({ key }) => !Buffer.from(key).toString().endsWith('meta'))
   return records.map(({ value }) => ({ key: Buffer.from(value).toString('latin1', 0, KEY_BYTES), slot: Buffer.from(value).readUInt32LE(2 * KEY_BYTES) }))
 }
 

@@ -3,7 +3,7 @@
 import test from 'ava'
 import { SlotPool } from '../../ts/directory/slots.js'
 import type { SimulatedMemory, SimulatedOptions } from '../../ts/engine/simulated/options.js'
-import type { MemoryTierName } from '../../ts/engine/types.js'
+import type { SlotTierName } from '../../ts/engine/types.js'
 import type { Fault } from '../../ts/protocol/fault.js'
 import type { ServiceOptions } from '../../ts/scheduler/core/options.js'
 import type { TurnRequest } from '../../ts/service/types.js'
@@ -18,7 +18,7 @@ function serve(given: Partial<SimulatedMemory> = {}, options: Partial<ServiceOpt
   const failures: unknown[] = []
   const faults: Fault[] = []
   const served = simulatedService({ slots: SLOTS, vocabSize: 8192, memory: memory(given), ...engine }, { onFault: fault => faults.push(fault), ...options }, failures)
-  const tier = (name: MemoryTierName) => {
+  const tier = (name: SlotTierName) => {
     const status = served.service.cacheStatus().tiers.find(row => row.name === name)
     if (!status) throw new Error(name)
     const slotBytes = served.engine.info[name === 'hbm' ? 'blockBytes' : 'hostSlotBytes']

@@ -10,13 +10,19 @@ import { serverSecret } from './secret.js'
 import { nativeStoreFile, type OpenStoreFile } from './store-file.js'
 import { StoreWriter } from './store-writer.js'
 
+/** Keys between two, neither of which is in it. @default from the first, to the last */
+export interface KeyRange {
+  readonly after?: Uint8Array
+  readonly before?: Uint8Array
+}
+
 /** A table of binary keys and values. Writes are ordered, batched and committed in the background. */
 export interface Table {
   /**
-   * As they are on disk. A value that does not open, because it is damaged or of another secret, is empty; where the disk gives
+   * As they are on disk, in the order of their keys; of a range those in it. A value that does not open, because it is damaged or of another secret, is empty; where the disk gives
    * no more records, they end.
    */
-  entries(): Iterable<StoredRecord>
+  entries(range?: KeyRange): Iterable<StoredRecord>
   put(key: Uint8Array, value: Uint8Array): void
   remove(key: Uint8Array): void
 }
@@ -63,12 +69,13 @@ export function openDatabase(dataDir: string, options: Partial<DatabaseOptions> 
     table: name => {
       const table = file.table(name)
       return {
-        *entries() {
-          let after: Uint8Array | null = null
+        *entries({ after: first, before } = {}) {
+          let after: Uint8Array | null = first ?? null
           for (;;) {
             const page = writer.page(table, after)
             if (page.length === 0) return
             for (const record of recordsIn(page)) {
+              if (before && Buffer.compare(record.key, before) >= 0) return
               yield record
               after = record.key
             }

@@ -153,11 +153,11 @@ function encoded(users: ReadonlySet<string>): Buffer {
   return Buffer.from([...users].join(SEPARATOR), 'utf8')
 }
 
-function usersIn(value: Uint8Array): string[] {
+export function usersIn(value: Uint8Array): string[] {
   return Buffer.from(value).toString('utf8').split(SEPARATOR)
 }
 
-function slotKey(slot: number): Buffer {
+export function slotKey(slot: number): Buffer {
   const key = Buffer.alloc(4)
   key.writeUInt32BE(slot)
   return key

@@ -147,7 +147,17 @@ class TokenSlab {
   }
 }
 
-function slotKey(slot: number): Buffer {
+/** The slot that a record of this key is about; null: it is about none. */
+export function slotOfRecord(key: Uint8Array): number | null {
+  return key.length === 5 && key[0] === 's'.charCodeAt(0) ? Buffer.from(key).readUInt32BE(1) : null
+}
+
+/** The key of the block that a record of a slot is about. */
+export function blockOfRecord(value: Uint8Array): BlockKey {
+  return Buffer.from(value.subarray(0, KEY_BYTES)).toString('latin1')
+}
+
+export function slotKey(slot: number): Buffer {
   const key = Buffer.alloc(5)
   key[0] = SLOT
   key.writeUInt32BE(slot, 1)
@@ -155,7 +165,7 @@ function slotKey(slot: number): Buffer {
 }
 
 function isUsable(entry: Entry, key: Uint8Array, directory: Directory): boolean {
-  return entry.slot < directory.pools.ssd.total && slotKey(entry.slot).equals(key)
+  return entry.slot < directory.pools.ssd.committed && slotKey(entry.slot).equals(key)
 }
 
 /** null: another record has the block already. */

@@ -2,9 +2,9 @@
 // contract suite. TypeScript decides which block goes where; the engine moves it and says when it is done.
 
 import type { EndsOf, StreamName } from '../protocol/lanes.js'
-import type { LowerTierName, MemoryTierName, SlotTierName, TierName } from '../protocol/tiers.js'
+import type { LowerTierName, SlotTierName, TierName } from '../protocol/tiers.js'
 
-export type { LowerTierName, MemoryTierName, SlotTierName, TierName }
+export type { LowerTierName, SlotTierName, TierName }
 
 /** Tokens in a full block. */
 export const BLOCK_TOKENS = 64
@@ -28,8 +28,10 @@ export interface EngineInfo {
   /** Slots of each tier. `dram` may hold staging slots even when the tier is off; see `dramStagingOnly`. */
   readonly slots: Readonly<Record<SlotTierName, number>>
   readonly dramStagingOnly: boolean
-  /** Of these, the slots from the first on whose memory is there; others may be used once `grow` has brought them. */
-  readonly committed: Readonly<Record<MemoryTierName, number>>
+  /** Of these, the slots from the first on whose memory, or room on disk, is there; others may be used once `grow` has brought them. */
+  readonly committed: Readonly<Record<SlotTierName, number>>
+  /** Files of the ssd tier; null: there is no such tier. */
+  readonly extents: ExtentOwners | null
   /** e.g. `io_uring (registered, O_DIRECT)`; `none` without an ssd tier. */
   readonly ioEngine: string
   readonly maxBatchTokens: number
@@ -47,6 +49,14 @@ export interface EngineInfo {
   readonly tokenizerGuess?: string
   /** The form in which the model writes calls, e.g. `hermes`; found from its template and tokens. */
   readonly outputFormat: string
+}
+
+/** Whose extents lie in the directory of the ssd tier. An owner is a model and layout, by a name of one line. */
+export interface ExtentOwners {
+  /** The engine's own. */
+  readonly owner: string
+  /** Others, when the engine was opened, and the slots from the first on that each had. */
+  readonly foreign: ReadonlyArray<{ readonly owner: string; readonly slots: number }>
 }
 
 export interface SamplingParams {
@@ -236,6 +246,8 @@ type TransferWork =
   | { readonly kind: 'copy'; readonly fromHbmSlot: number; readonly toHbmSlot: number; readonly valid: number }
   /** Overwrites the slot's header and bytes with zeros. Nothing else may be under way for the slot. */
   | { readonly kind: 'erase'; readonly ssdSlot: number }
+  /** The same of a foreign owner's slot; `owner`: its place in `info.extents.foreign`. Done when it is durable. */
+  | { readonly kind: 'erase_foreign'; readonly owner: number; readonly slot: number }
   /** Completes when every write and erasure enqueued before it is durable. */
   | { readonly kind: 'flush' }
   /** Compares the slot's bytes with the checksum that they have had since their save or read. */
@@ -331,12 +343,12 @@ export interface TransferDone {
   readonly ms: number
 }
 
-/** How far the memory of a tier has come, in slots from the first on; never fewer than before. */
-export interface MemoryCommitted {
-  readonly kind: 'memory'
-  readonly tier: MemoryTierName
+/** How far the memory, or the files, of a tier have come, in slots from the first on; never fewer than before. */
+export interface TierCommitted {
+  readonly kind: 'committed'
+  readonly tier: SlotTierName
   readonly slots: number
-  /** There are fewer than were asked for, and will be no more until they are asked for again. `memory_low`: the system has too little left. */
+  /** There are fewer than were asked for, and will be no more until they are asked for again. `memory_low`: the system has too little left; `kv_no_space`: the disk; `kv_bound`: the tier's files take all that they may. */
   readonly error?: string
   /** With `error`: the sentence that says why. */
   readonly detail?: string
@@ -349,7 +361,17 @@ export interface EngineFailed {
   readonly message: string
 }
 
-export type EngineEvent = StepReply | TransferDone | MemoryCommitted | EngineFailed
+/** The end of another owner's extents made room for the engine's own. */
+export interface ExtentGivenUp {
+  readonly kind: 'given_up'
+  readonly owner: string
+  /** Slots from the first on that the owner has left. */
+  readonly slotsLeft: number
+  /** That the disk got back. */
+  readonly bytes: number
+}
+
+export type EngineEvent = StepReply | TransferDone | TierCommitted | ExtentGivenUp | EngineFailed
 
 /** The tokens that an answer was generated with. */
 export interface StoredTokens {
@@ -492,10 +514,10 @@ export interface Engine {
   /** Takes transfers and returns at once. Loads run in the order given. */
   transfer(transfers: readonly Transfer[]): void
   /**
-   * Asks for the memory of the first `slots` of a tier and returns at once. `MemoryCommitted` events tell of it, until all
+   * Asks for the memory, or the room on disk, of the first `slots` of a tier and returns at once. `TierCommitted` events tell of it, until all
    * are there or one tells why not. No event comes where as many are there already.
    */
-  grow(tier: MemoryTierName, slots: number): void
+  grow(tier: SlotTierName, slots: number): void
   stats(): EngineStats
   /** Waits for the work in flight and releases everything. May be called twice. */
   close(): Promise<void>

@@ -51,10 +51,12 @@ export const NATIVE_CODES = {
   kv_damaged: 'engine',
   kv_foreign: 'engine',
   kv_io: 'configuration',
-  kv_no_space: 'configuration',
+  kv_no_space: 'engine',
+  kv_bound: 'engine',
   kv_memory: 'configuration',
   kv_queue_full: 'engine',
   kv_locked: 'configuration',
+  kv_ssd_locked: 'configuration',
   kv_closed: 'engine',
 } as const satisfies Readonly<Record<string, EngineCause>>
 

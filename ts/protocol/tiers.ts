@@ -33,19 +33,10 @@ export type SlotTierName = { [Name in TierName]: Table[Name]['address'] extends 
 /** Slot tiers that have a faster one above. */
 export type LowerTierName = Exclude<SlotTierName, 'hbm'>
 
-/** Slot tiers whose slots lie in memory, which is taken from the system as they are used. */
-export type MemoryTierName = { [Name in SlotTierName]: Table[Name]['isDurable'] extends false ? Name : never }[SlotTierName]
-
 /** Fastest first. */
 export const TIER_NAMES = Object.keys(TIERS) as readonly TierName[]
 
 export const SLOT_TIERS = TIER_NAMES.filter((name): name is SlotTierName => TIERS[name].address === 'slot')
-
-export const MEMORY_TIERS = SLOT_TIERS.filter(isInMemory)
-
-export function isInMemory(tier: SlotTierName): tier is MemoryTierName {
-  return !TIERS[tier].isDurable
-}
 
 export const LOWER_TIERS = SLOT_TIERS.slice(1) as readonly LowerTierName[]
 
@@ -62,11 +53,6 @@ export function perTier<Value>(of: (tier: TierName) => Value): Record<TierName, 
 /** One value a slot tier. */
 export function perSlotTier<Value>(of: (tier: SlotTierName) => Value): Record<SlotTierName, Value> {
   return record(SLOT_TIERS, of)
-}
-
-/** One value a tier in memory. */
-export function perMemoryTier<Value>(of: (tier: MemoryTierName) => Value): Record<MemoryTierName, Value> {
-  return record(MEMORY_TIERS, of)
 }
 
 /** The sum over all tiers that have a value. */

@@ -6,6 +6,7 @@ import { conversationKey, type Conversation } from '../conversations/registry.js
 import { BLOCK_TOKENS, type BlockKey } from '../engine/types.js'
 import type { Aliases } from '../directory/aliases.js'
 import type { Block } from '../directory/block.js'
+import type { ForeignBlocks } from '../directory/foreign-blocks.js'
 import { perTier, type LowerTierName } from '../protocol/tiers.js'
 import { ApiError } from '../protocol/errors.js'
 import type { CacheControls } from './controls.js'
@@ -34,6 +35,8 @@ export interface ConversationParts {
   readonly scheduler: Scheduler
   readonly conversations: Conversations
   readonly referrers: Referrers
+  /** Blocks of other models on the ssd; null: none are known. */
+  readonly foreign: ForeignBlocks | null
   readonly aliases: Aliases
   readonly controls: CacheControls
   readonly records: RequestRecords
@@ -55,7 +58,7 @@ export class ConversationControls implements ConversationAdmin {
   constructor(core: Core, parts: ConversationParts) {
     this.#core = core
     this.#parts = parts
-    this.#eraser = new Eraser(core, parts.nextChange)
+    this.#eraser = new Eraser(core, parts.foreign, parts.nextChange)
   }
 
   list(query: PageQuery): ConversationList {

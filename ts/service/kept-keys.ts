@@ -32,14 +32,13 @@ export class KeptKeys {
   /** Tells the keys of each conversation that `isKnown`, in as many calls as there are records; removes all others. */
   restore(isKnown: (conversation: string) => boolean, tell: (conversation: string, keys: Iterable<BlockKey>) => void): void {
     for (const { key, value } of this.#table.entries()) {
-      const [tenant, id, number] = Buffer.from(key).toString('utf8').split(SEPARATOR)
-      const conversation = `${tenant}${SEPARATOR}${id}`
+      const { conversation, number } = readKey(key)
       if (!isKnown(conversation)) {
         this.#table.remove(key)
         continue
       }
       const records = this.#recordsOf(conversation)
-      records.count = Math.max(records.count, Number(number ?? 0) + 1)
+      records.count = Math.max(records.count, number + 1)
       records.keys += Math.floor(value.length / KEY_BYTES)
       tell(conversation, keysOf(value))
     }
@@ -96,7 +95,17 @@ function recordKey(conversation: string, number: number): Buffer {
   return Buffer.from(number === 0 ? conversation : `${conversation}${SEPARATOR}${number}`, 'utf8')
 }
 
-function* keysOf(value: Uint8Array): Iterable<BlockKey> {
+function readKey(key: Uint8Array): { readonly conversation: string; readonly number: number } {
+  const [tenant, id, number] = Buffer.from(key).toString('utf8').split(SEPARATOR)
+  return { conversation: `${tenant}${SEPARATOR}${id}`, number: Number(number ?? 0) }
+}
+
+/** The conversation that a record is about. */
+export function conversationOf(key: Uint8Array): string {
+  return readKey(key).conversation
+}
+
+export function* keysOf(value: Uint8Array): Iterable<BlockKey> {
   const text = Buffer.from(value).toString('latin1')
   for (let at = 0; at + KEY_BYTES <= text.length; at += KEY_BYTES) yield text.slice(at, at + KEY_BYTES)
 }

@@ -4,11 +4,15 @@
 import { Conversations } from '../conversations/conversations.js'
 import { Aliases } from '../directory/aliases.js'
 import type { Database } from '../directory/database.js'
+import { ForeignBlocks } from '../directory/foreign-blocks.js'
+import { OwnedTables } from '../directory/owned-tables.js'
 import type { SlotPool } from '../directory/slots.js'
 import { BlockStore } from '../directory/store.js'
 import { StoreError } from '../directory/store-error.js'
 import { ApiError } from '../protocol/errors.js'
+import type { Fault } from '../protocol/fault.js'
 import type { Core } from '../scheduler/core/core.js'
+import { conversationOf, keysOf } from './kept-keys.js'
 import { MemoryResponses } from './kept-responses.js'
 import { Referrers } from './referrers.js'
 import { ResponseStore } from './response-store.js'
@@ -19,6 +23,8 @@ export interface Kept {
   readonly conversations: Conversations
   /** null: no ssd tier, or no database. */
   readonly store: BlockStore | null
+  /** Blocks of other models whose extents are still there. null as `store`. */
+  readonly foreign: ForeignBlocks | null
   readonly referrers: Referrers
   readonly aliases: Aliases
   readonly responses: MemoryResponses
@@ -46,29 +52,28 @@ export function restoreKept(core: Core, dataDir: string | null, secret: Uint8Arr
     now: () => clock.now(),
     onForgotten: key => events.emit('conversationForgotten', key),
   })
-  const store = database && core.tiers.ssd ? restoreBlocks(core, database) : null
   const isKnown = (key: string): boolean => conversations.byKey(key) !== undefined
+  const tables = database && new OwnedTables(database, engine.info.extents?.owner ?? '')
+  const store = tables && core.tiers.ssd ? restoreBlocks(core, tables) : null
+  const foreign = tables && restoreForeign(core, tables, database.isLost, isKnown)
   // After the blocks: it refers to those that are there.
-  const referrers = new Referrers(directory, database?.table('referrers') ?? null, isKnown)
+  const referrers = new Referrers(directory, tables?.table('referrers') ?? null, isKnown)
   events.on('conversationForgotten', key => referrers.forget(key))
-  const remains = database && { left: database.table('remains'), writing: database.table('writing'), committed: () => database.flushed() }
+  const remains = tables && { left: tables.table('remains'), writing: tables.table('writing'), committed: () => database.flushed() }
   if (remains) directory.remains.keepIn(remains, { slot: slot => directory.pools.ssd.isFree(slot), conversation: isKnown })
   const aliases = new Aliases(database?.table('aliases') ?? null, () => clock.now())
   const responses = restoreResponses(core, database, isKnown)
   const { left, writing } = directory.remains.sources
   database?.rewriteFrom({
     ...conversations.sources,
-    blocks: () => store?.records() ?? [],
-    referrers: () => referrers.records(),
-    remains: left,
-    writing,
+    ...tables?.sources({ blocks: () => store?.records() ?? [], referrers: () => referrers.records(), remains: left, writing }),
     aliases: () => aliases.records(),
     responses: () => responses.records(),
   })
   if (database?.isLost) directory.remains.areAnyones(slotsWithoutBlock(directory.pools.ssd))
   const flushed = () => succeeds(async () => database?.flushed())
   const forgotten = () => succeeds(async () => database?.discardDamaged().then(() => database.flushed()))
-  return { database, conversations, store, referrers, aliases, responses, flushed, forgotten }
+  return { database, conversations, store, foreign, referrers, aliases, responses, flushed, forgotten }
 }
 
 /** false: the disk refuses, which the condition of the store says. */
@@ -101,20 +106,43 @@ async function flushedOrTold(database: Database | null): Promise<void> {
   throw new ApiError('engine_error', message, null, { engine_code: `store_${state}` })
 }
 
-const FOREIGN = 'the blocks on the ssd are of another model or setting; they are dropped'
+const FOREIGN = 'blocks of another model, setting or format were given up: the ssd tier has no room for them'
 
 function* slotsWithoutBlock(ssd: SlotPool): Iterable<number> {
-  for (let slot = 0; slot < ssd.total; slot++) if (ssd.isFree(slot)) yield slot
+  for (let slot = 0; slot < ssd.committed; slot++) if (ssd.isFree(slot)) yield slot
 }
 
-/** Blocks on ssd from before; what belongs to another model or layout is dropped. */
-function restoreBlocks({ directory, engine, counters, events, options }: Core, database: Database): BlockStore {
-  const store = new BlockStore(database.table('blocks'))
+/** Blocks on ssd from before. */
+function restoreBlocks({ directory, engine, counters, events }: Core, tables: OwnedTables): BlockStore {
+  const store = new BlockStore(tables.table('blocks'))
   const report = store.restore(directory, engine.info.fingerprint)
-  const { foreign } = report
-  if (foreign > 0) options.onFault({ message: FOREIGN, code: 'foreign_blocks', context: { blocks: foreign } })
-  counters.dropped.foreign += foreign
+  counters.dropped.foreign += report.foreign
   counters.dropped.damaged += report.damaged
   events.on('ssdSlotLeft', slot => store.removed(slot))
   return store
+}
+
+/**
+ * Blocks of other models stay in the store as long as their extents are there. `isLost`: the store no longer says of all
+ * of them. Without an ssd tier nothing of them is known, and nothing is dropped.
+ */
+function restoreForeign(
+  { engine, counters, events, options }: Core,
+  tables: OwnedTables,
+  isLost: boolean,
+  isKnown: (conversation: string) => boolean,
+): ForeignBlocks | null {
+  const { extents } = engine.info
+  if (extents === null) return null
+  const foreign = new ForeignBlocks(tables, extents, { conversationOf, keysOf }, { isKnown, isLost })
+  const lose = (blocks: number, context: Fault['context']): void => {
+    // Of an extent there may have been the room that a model had ahead.
+    if (blocks === 0) return
+    counters.dropped.foreign += blocks
+    options.onFault({ message: FOREIGN, code: 'foreign_blocks', context: { blocks, ...context } })
+  }
+  lose(foreign.lostAtStart, {})
+  events.on('extentGivenUp', ({ owner, slotsLeft, bytes }) => lose(foreign.givenUp(owner, slotsLeft), { owner, bytes }))
+  events.on('conversationForgotten', key => foreign.forget(key))
+  return foreign
 }

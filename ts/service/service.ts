@@ -107,6 +107,7 @@ class Service implements InferenceService {
       scheduler,
       conversations: kept.conversations,
       referrers: kept.referrers,
+      foreign: kept.foreign,
       aliases: kept.aliases,
       controls,
       records: accounts.records,

@@ -15,6 +15,7 @@ export function cacheStatus(core: Core, scheduler: Scheduler): CacheStatus {
     tiers: SLOT_TIERS.map(tier => tierStatus(core, tier, wanted)),
     policy: core.options.policy,
     ioEngine: core.engine.info.ioEngine,
+    disk: core.growth.disk,
   }
 }
 
@@ -46,6 +47,7 @@ function tierStatus(core: Core, tier: SlotTierName, wanted: ReadonlySet<Block>):
     committedBytes: pool.committed * slotBytes,
     usedBytes: (pool.used + pool.cooling) * slotBytes,
     capacityBlocks: pool.total - pool.retired,
+    shortage: core.growth.shortageOf(tier),
     blocks: { total, running: running + ownSlots, waiting, resting: total - running - waiting - ownSlots },
     hitTokens: counters.reused[tier],
   }

@@ -3,6 +3,7 @@
 import type { PageQuery } from '../conversations/query.js'
 import type { Retention } from '../placement/retention.js'
 import type { FinishReason, SamplingParams, ScoredToken, TierName, TokenLogprob, ToolChoice, ToolDefinition } from '../engine/types.js'
+import type { DiskCondition } from '../protocol/disk-condition.js'
 import type { ApiError, CacheMap, DownLane, LowerTierName, RequestRecord, WhatIf } from '../protocol/index.js'
 
 /** A piece of a message. Templates render text; a further kind joins this union where something reads it. */
@@ -246,6 +247,8 @@ export interface TierStatus {
   readonly committedBytes: number
   readonly usedBytes: number
   readonly capacityBlocks: number
+  /** Why the tier is smaller than its bound: the system has no memory, or the disk no room, for more. null: it is not. */
+  readonly shortage: string | null
   /**
    * total = running + waiting + resting. waiting: a queued request wants it, and no running one holds it; resting: no
    * request wants it.
@@ -259,6 +262,8 @@ export interface CacheStatus {
   readonly tiers: readonly TierStatus[]
   readonly policy: string
   readonly ioEngine: string
+  /** Of the disk that the ssd tier grows on. */
+  readonly disk: DiskCondition
 }
 
 /** Counters since start, and gauges, for /metrics and the dashboard. */

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use attentionstore_engine::event::MemoryTier;
+use attentionstore_engine::event::GrowingTier;
 use attentionstore_engine::{Engine, EngineError, EventSource};
 use napi::bindgen_prelude::{AsyncTask, Uint8Array, Uint32Array};
 use napi::{Env, Result, Task};
@@ -72,10 +72,14 @@ impl BindingEngine {
         self.open()?.transfer(words).map_err(thrown)
     }
 
-    /// Asks for the memory of the first `slots` of a tier; answered by events where there are not as many yet.
-    #[napi(catch_unwind, ts_args_type = "tier: 'hbm' | 'dram', slots: number")]
+    /// Asks for the memory, or the room on disk, of the first `slots` of a tier; answered by events where there are not as many yet.
+    #[napi(catch_unwind, ts_args_type = "tier: 'hbm' | 'dram' | 'ssd', slots: number")]
     pub fn grow(&self, tier: String, slots: u32) -> Result<()> {
-        let tier = if tier == "hbm" { MemoryTier::Hbm } else { MemoryTier::Dram };
+        let tier = match tier.as_str() {
+            "hbm" => GrowingTier::Hbm,
+            "dram" => GrowingTier::Dram,
+            _ => GrowingTier::Ssd,
+        };
         self.open()?.grow(tier, slots).map_err(thrown)
     }
 

@@ -62,14 +62,18 @@ fn of_kv(error: &KvError) -> Context {
             named([("slot", json!(slot)), ("reason", json!(reason))])
         }
         KvError::Io { path, source } => named([at(path), errno(source)]),
-        KvError::NoSpace { path, bytes } => named([at(path), ("bytes", json!(bytes))]),
+        KvError::NoSpace { path, bytes } | KvError::Bound { path, bytes } => {
+            named([at(path), ("bytes", json!(bytes))])
+        }
         KvError::Memory { what, bytes, source } => {
             named([("what", json!(what)), ("bytes", json!(bytes)), errno(source)])
         }
         KvError::QueueFull { direction, limit } => {
             named([("direction", json!(direction)), ("limit", json!(limit))])
         }
-        KvError::Locked { path, pid } => named([at(path), ("pid", json!(pid))]),
+        KvError::Locked { path, pid } | KvError::SsdLocked { path, pid } => {
+            named([at(path), ("pid", json!(pid))])
+        }
         KvError::Closed => Context::new(),
     }
 }

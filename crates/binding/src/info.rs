@@ -3,6 +3,14 @@
 use attentionstore_engine::EngineInfo;
 use napi_derive::napi;
 
+/// Extents of another model or layout.
+#[napi(object, object_from_js = false)]
+pub struct BindingForeignExtents {
+    pub owner: String,
+    /// From the first on.
+    pub slots: u32,
+}
+
 #[napi(object, object_from_js = false)]
 pub struct BindingInfo {
     pub device: String,
@@ -20,6 +28,11 @@ pub struct BindingInfo {
     pub hbm_committed: u32,
     pub dram_committed: u32,
     pub ssd_slots: u32,
+    pub ssd_committed: u32,
+    /// Whose extents are the engine's on the ssd; empty without an ssd tier.
+    pub ssd_owner: String,
+    /// What other owners had there when the engine was opened.
+    pub foreign_extents: Vec<BindingForeignExtents>,
     pub dram_staging_only: bool,
     pub io_engine: String,
     pub max_batch_tokens: u32,
@@ -54,6 +67,13 @@ impl From<EngineInfo> for BindingInfo {
             hbm_committed: info.hbm_committed,
             dram_committed: info.dram_committed,
             ssd_slots: info.ssd_slots,
+            ssd_committed: info.ssd_committed,
+            ssd_owner: info.ssd_owner,
+            foreign_extents: info
+                .foreign_extents
+                .into_iter()
+                .map(|(owner, slots)| BindingForeignExtents { owner, slots })
+                .collect(),
             dram_staging_only: info.dram_staging_only,
             io_engine: info.io_engine,
             max_batch_tokens: info.max_batch_tokens as u32,

@@ -1,12 +1,14 @@
 //! Transfers between dram and ssd: they pass no engine thread, so that a long step delays none of them.
 
+use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use attentionstore_kv::disk::{BlockTransfer, DiskCompletion, DiskDone, DiskTier};
+use attentionstore_kv::disk::{BlockTransfer, DiskCompletion, DiskDone, DiskTier, ForeignExtents};
 use attentionstore_kv::{KvError, StoredBlock};
 
 use crate::checks::Checks;
+use crate::disk_keeper::{DiskKeeper, Errand};
 use crate::error::EngineError;
 use crate::event::{EngineEvent, Reason, TransferDone};
 use crate::host::HostSlots;
@@ -17,14 +19,47 @@ use crate::plan::{Transfer, TransferKind, WrittenBlock};
 #[derive(Clone)]
 pub struct Disk {
     tier: Arc<DiskTier>,
+    keeper: Arc<DiskKeeper>,
+    /// Whose extents lay in the directory when the tier was opened.
+    foreign: Arc<[ForeignExtents]>,
     host: HostSlots,
     checks: Arc<Checks>,
     outbox: Arc<Outbox>,
 }
 
 impl Disk {
-    pub fn new(tier: DiskTier, host: HostSlots, checks: Arc<Checks>, outbox: Arc<Outbox>) -> Self {
-        Self { tier: Arc::new(tier), host, checks, outbox }
+    /// # Errors
+    /// The directory cannot be read, or there is no thread for it.
+    pub fn open(
+        tier: DiskTier,
+        host: HostSlots,
+        checks: Arc<Checks>,
+        outbox: Arc<Outbox>,
+    ) -> Result<Self, EngineError> {
+        let foreign = tier.foreign()?;
+        let tier = Arc::new(tier);
+        let keeper = DiskKeeper::start(tier.clone(), outbox.clone())
+            .map_err(|source| KvError::Io { path: Path::new("disk thread").to_owned(), source })?;
+        Ok(Self { tier, keeper: Arc::new(keeper), foreign: foreign.into(), host, checks, outbox })
+    }
+
+    /// Owners of the foreign extents that were there at the start, and slots from the first on that each had.
+    pub fn foreign(&self) -> Vec<(String, u32)> {
+        self.foreign.iter().map(|foreign| (foreign.owner.to_string(), foreign.slots)).collect()
+    }
+
+    /// Asks for room on the disk for the first `slots`; answered by events where there are not as many yet.
+    ///
+    /// # Errors
+    /// [`EngineError::Closed`].
+    pub fn grow(&self, slots: u32) -> Result<(), EngineError> {
+        self.keeper.send(Errand::Grow(slots))
+    }
+
+    /// Waits for what is under way. Idempotent.
+    pub fn close(&self) {
+        self.keeper.close();
+        self.tier.close();
     }
 
     pub fn tier(&self) -> &DiskTier {
@@ -69,6 +104,13 @@ impl Disk {
                 unsafe { self.tier.write(place, stored(block), self.done(id)) }?;
             }
             TransferKind::Erase { ssd_slot } => self.tier.erase(ssd_slot, u64::from(id), self.done(id))?,
+            TransferKind::EraseForeign { owner, slot } => {
+                let owner = self.foreign.get(owner as usize).map(|foreign| foreign.owner);
+                let owner = owner.ok_or_else(|| EngineError::Protocol {
+                    detail: "an erasure of an owner that is not listed".to_owned(),
+                })?;
+                self.keeper.send(Errand::EraseForeign { id, owner, slot })?;
+            }
             TransferKind::Flush => self.tier.flush(u64::from(id), self.done(id))?,
             TransferKind::Load { .. }
             | TransferKind::Save { .. }

@@ -10,7 +10,7 @@ use attentionstore_model::text::{AnswerText, StopRule, StopStrings};
 use crate::checks::Checks;
 use crate::disk::Disk;
 use crate::error::EngineError;
-use crate::event::MemoryTier;
+use crate::event::GrowingTier;
 use crate::grammars::Grammars;
 use crate::identity::Roots;
 use crate::inbox::Inbox;
@@ -47,8 +47,8 @@ pub struct Engine {
     pub(crate) checks: Arc<Checks>,
     pub(crate) disk: Option<Disk>,
     pub(crate) thread: Mutex<Option<JoinHandle<()>>>,
-    /// Keeps other servers off the data directory. Dropped last.
-    pub(crate) _lock: Option<DirectoryLock>,
+    /// Keep other servers off the directories. Dropped last.
+    pub(crate) _locks: Vec<DirectoryLock>,
 }
 
 impl Engine {
@@ -105,10 +105,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Asks for the memory of the first `slots` of a tier; answered by [`EngineEvent::Memory`](crate::EngineEvent) where
-    /// there are not as many yet.
-    pub fn grow(&self, tier: MemoryTier, slots: u32) -> Result<(), EngineError> {
-        self.memory.wish(tier, slots)
+    /// Asks for the memory, or the room on disk, of the first `slots` of a tier; answered by
+    /// [`EngineEvent::Committed`](crate::EngineEvent) where there are not as many yet.
+    pub fn grow(&self, tier: GrowingTier, slots: u32) -> Result<(), EngineError> {
+        match (tier, &self.disk) {
+            (GrowingTier::Ssd, Some(disk)) => disk.grow(slots),
+            (GrowingTier::Ssd, None) => Ok(()),
+            _ => self.memory.wish(tier, slots),
+        }
     }
 
     /// Where its events are taken from, also after it was closed.
@@ -165,7 +169,7 @@ impl Engine {
         // What ended last is still to be told, and what is written still to be checked.
         self.checks.close();
         if let Some(disk) = &self.disk {
-            disk.tier().close();
+            disk.close();
         }
         self.outbox.hang_up();
     }

@@ -134,28 +134,41 @@ impl TransferDone {
     }
 }
 
-/// A tier whose slots lie in memory that is taken from the system as it is needed.
+/// A tier whose slots lie in memory, or on a disk, that is taken from the system as it is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MemoryTier {
+pub enum GrowingTier {
     Hbm,
     Dram,
+    Ssd,
 }
 
-/// How far the memory of a tier has come.
+/// How far the memory or the files of a tier have come.
 #[derive(Clone, Debug, PartialEq)]
-pub struct MemoryCommitted {
-    pub tier: MemoryTier,
+pub struct TierCommitted {
+    pub tier: GrowingTier,
     /// Slots that may be used, from the first on; never fewer than before.
     pub slots: u32,
     /// Why there are fewer than were asked for.
     pub refused: Option<Reason>,
 }
 
+/// The end of the extents of another model or layout, which made room for the engine's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExtentGivenUp {
+    /// As in `EngineInfo::extents`.
+    pub owner: String,
+    /// Slots from the first on that it has left.
+    pub slots_left: u32,
+    /// That the disk got back.
+    pub bytes: u64,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum EngineEvent {
     Step(StepReply),
     Transfer(TransferDone),
-    Memory(MemoryCommitted),
+    Committed(TierCommitted),
+    GivenUp(ExtentGivenUp),
     /// The engine can do no more.
     Failed {
         code: String,

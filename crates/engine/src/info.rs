@@ -17,6 +17,12 @@ pub struct EngineInfo {
     pub hbm_committed: u32,
     pub dram_committed: u32,
     pub ssd_slots: u32,
+    /// Those that lie on the disk already.
+    pub ssd_committed: u32,
+    /// Names the model and layout whose extents are the engine's; empty without an ssd tier.
+    pub ssd_owner: String,
+    /// Extents of other models and layouts when the engine was opened: owner, and slots from the first on.
+    pub foreign_extents: Vec<(String, u32)>,
     /// The dram slots only stage blocks on their way to and from the ssd tier.
     pub dram_staging_only: bool,
     pub io_engine: String,

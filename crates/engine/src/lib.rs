@@ -9,6 +9,7 @@ mod constraint;
 mod crew;
 mod device;
 mod disk;
+mod disk_keeper;
 mod engine;
 mod error;
 pub mod event;

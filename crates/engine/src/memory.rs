@@ -12,7 +12,7 @@ use attentionstore_kv::memory_left::MemoryLeft;
 use attentionstore_model::backend::{PinnedMemory, SlotMemory};
 
 use crate::error::EngineError;
-use crate::event::{EngineEvent, MemoryCommitted, MemoryTier, Reason};
+use crate::event::{EngineEvent, GrowingTier, Reason, TierCommitted};
 use crate::host::HostSlots;
 use crate::outbox::Outbox;
 use crate::panics::guarded;
@@ -193,28 +193,30 @@ impl Tiers {
         self.dram.committed
     }
 
-    fn tier(&mut self, tier: MemoryTier) -> Option<&mut Growing> {
+    fn tier(&mut self, tier: GrowingTier) -> Option<&mut Growing> {
         match tier {
-            MemoryTier::Hbm => self.hbm.as_mut(),
-            MemoryTier::Dram => Some(&mut self.dram),
+            GrowingTier::Hbm => self.hbm.as_mut(),
+            GrowingTier::Dram => Some(&mut self.dram),
+            // Its room is on a disk: `disk_keeper`.
+            GrowingTier::Ssd => None,
         }
     }
 
     /// One step of one tier, told through `outbox`. False: the tier has all that was wanted, or can have no more now.
-    fn grow(&mut self, tier: MemoryTier, wanted: u32, outbox: &Outbox) -> bool {
+    fn grow(&mut self, tier: GrowingTier, wanted: u32, outbox: &Outbox) -> bool {
         let ask = self.ask.clone();
         let Some(growing) = self.tier(tier).filter(|growing| !growing.is_enough(wanted)) else {
             return false;
         };
         let refused = growing.step(wanted, &ask).err().map(|error| Reason::of(&error));
         let (slots, goes_on) = (growing.committed, refused.is_none());
-        outbox.post(&EngineEvent::Memory(MemoryCommitted { tier, slots, refused }));
+        outbox.post(&EngineEvent::Committed(TierCommitted { tier, slots, refused }));
         goes_on
     }
 }
 
 /// A tier, and how many slots are wanted of it.
-type Wish = (MemoryTier, u32);
+type Wish = (GrowingTier, u32);
 
 /// The thread that grows the tiers.
 pub struct MemoryKeeper {
@@ -237,7 +239,7 @@ impl MemoryKeeper {
     ///
     /// # Errors
     /// [`EngineError::Closed`].
-    pub fn wish(&self, tier: MemoryTier, slots: u32) -> Result<(), EngineError> {
+    pub fn wish(&self, tier: GrowingTier, slots: u32) -> Result<(), EngineError> {
         let wishes = self.wishes.lock().unwrap_or_else(PoisonError::into_inner);
         let sent = wishes.as_ref().map(|wishes| wishes.send((tier, slots)));
         sent.and_then(Result::ok).ok_or(EngineError::Closed)
@@ -335,17 +337,17 @@ mod tests {
         let outbox = Arc::new(Outbox::new(Box::new(|| {})));
         let (dram, ask) = (growing(), with_left(&left));
         let mut tiers = Tiers { hbm: None, dram, ask };
-        assert!(tiers.grow(MemoryTier::Dram, 100, &outbox));
+        assert!(tiers.grow(GrowingTier::Dram, 100, &outbox));
         left.store(0, Ordering::Relaxed);
-        assert!(!tiers.grow(MemoryTier::Dram, 100, &outbox));
-        assert!(!tiers.grow(MemoryTier::Dram, 64, &outbox), "there are as many");
-        assert!(!tiers.grow(MemoryTier::Hbm, 64, &outbox), "all of it is there");
+        assert!(!tiers.grow(GrowingTier::Dram, 100, &outbox));
+        assert!(!tiers.grow(GrowingTier::Dram, 64, &outbox), "there are as many");
+        assert!(!tiers.grow(GrowingTier::Hbm, 64, &outbox), "all of it is there");
         let mut packed = vec![0; 4096];
         let length = outbox.take(&mut packed);
         let mut events = crate::wire::decode_events(&packed[..length]).unwrap().into_iter();
-        let told = MemoryCommitted { tier: MemoryTier::Dram, slots: 64, refused: None };
-        assert_eq!(events.next(), Some(EngineEvent::Memory(told)));
-        let Some(EngineEvent::Memory(last)) = events.next() else { panic!("a second event") };
+        let told = TierCommitted { tier: GrowingTier::Dram, slots: 64, refused: None };
+        assert_eq!(events.next(), Some(EngineEvent::Committed(told)));
+        let Some(EngineEvent::Committed(last)) = events.next() else { panic!("a second event") };
         assert_eq!((last.slots, last.refused.unwrap().code.as_str()), (64, "memory_low"));
         assert_eq!(events.next(), None);
     }

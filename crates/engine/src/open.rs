@@ -73,7 +73,7 @@ impl Engine {
         wake: Wake,
         wrap: impl FnOnce(Box<dyn Backend>) -> Box<dyn Backend>,
     ) -> Result<Self, EngineError> {
-        let lock = options.data_dir.as_deref().map(DirectoryLock::acquire).transpose()?;
+        let locks = take_locks(&options)?;
         let model = open_model(&options, &|step| report(progress, step))?;
         let text = TextService::open(&model)?;
         let mut backend = wrap(open_backend(&options, &model)?);
@@ -89,8 +89,20 @@ impl Engine {
         let memory = open_memory(backend.as_mut(), &tiers)?;
         let info = describe(&options, &model, backend.as_ref(), &text, &roots, (&tiers, &memory));
         progress(1, 1);
-        start(&options, (text, backend, roots, outbox, tiers, memory, lock), info)
+        start(&options, (text, backend, roots, outbox, tiers, memory, locks), info)
     }
+}
+
+/// Of the directories that the engine writes to, before the model takes its time.
+fn take_locks(options: &EngineOptions) -> Result<Vec<DirectoryLock>, EngineError> {
+    let mut locks = Vec::new();
+    if let Some(directory) = &options.data_dir {
+        locks.push(DirectoryLock::acquire(directory)?);
+    }
+    if let Some(directory) = options.ssd_dir.as_ref().filter(|_| options.ssd_bytes > 0) {
+        locks.push(DirectoryLock::acquire_ssd(directory)?);
+    }
+    Ok(locks)
 }
 
 /// Random weights are refused before they are made where there is no room for them.
@@ -187,7 +199,8 @@ impl Tiers {
             .map_err(|source| KvError::Io { path: Path::new("checks thread").to_owned(), source })?;
         let checks = Arc::new(checks);
         let disk = open_disk(options, layout, &arena, roots, outbox)?
-            .map(|tier| Disk::new(tier, host.clone(), checks.clone(), outbox.clone()));
+            .map(|tier| Disk::open(tier, host.clone(), checks.clone(), outbox.clone()))
+            .transpose()?;
         Ok(Self { host, dram_slots: dram_slots as u32, staging_only, checks, disk })
     }
 }
@@ -246,6 +259,9 @@ fn describe(
         hbm_committed: memory.hbm_committed().unwrap_or(backend.slots() as u32),
         dram_committed: memory.dram_committed(),
         ssd_slots: tiers.disk.as_ref().map_or(0, |disk| disk.tier().slots()),
+        ssd_committed: tiers.disk.as_ref().map_or(0, |disk| disk.tier().committed()),
+        ssd_owner: tiers.disk.as_ref().map_or_else(String::new, |disk| disk.tier().owner().to_string()),
+        foreign_extents: tiers.disk.as_ref().map_or_else(Vec::new, Disk::foreign),
         dram_staging_only: tiers.staging_only,
         io_engine: tiers
             .disk
@@ -268,11 +284,10 @@ fn describe(
 }
 
 /// Everything that was opened, in the order of opening.
-type Opened =
-    (TextService, Box<dyn Backend>, Roots, Arc<Outbox>, Tiers, memory::Tiers, Option<DirectoryLock>);
+type Opened = (TextService, Box<dyn Backend>, Roots, Arc<Outbox>, Tiers, memory::Tiers, Vec<DirectoryLock>);
 
 fn start(options: &EngineOptions, opened: Opened, info: EngineInfo) -> Result<Engine, EngineError> {
-    let (text, backend, roots, outbox, tiers, memory, lock) = opened;
+    let (text, backend, roots, outbox, tiers, memory, locks) = opened;
     let meters = Arc::new(Meters::new());
     let inbox = Arc::new(Inbox::default());
     let ahead = options.preload_layers.unwrap_or(info.layout.layers);
@@ -310,6 +325,6 @@ fn start(options: &EngineOptions, opened: Opened, info: EngineInfo) -> Result<En
         checks: tiers.checks,
         disk: tiers.disk,
         thread,
-        _lock: lock,
+        _locks: locks,
     })
 }

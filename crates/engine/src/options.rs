@@ -21,7 +21,7 @@ pub struct EngineOptions {
     pub dram_bytes: u64,
     /// 0: no ssd tier.
     pub ssd_bytes: u64,
-    /// Directory of the slot files; needed with an ssd tier.
+    /// Directory of the extents; needed with an ssd tier.
     pub ssd_dir: Option<PathBuf>,
     /// Directory of the hash key, the server secret and the cache of weight hashes. Without it they live and die
     /// with the process, and no file is opened.

@@ -50,7 +50,14 @@ pub struct Transfer {
 impl TransferKind {
     /// It moves bytes between dram and ssd, and does not pass the engine thread.
     pub fn is_disk(&self) -> bool {
-        matches!(self, Self::Read { .. } | Self::Write { .. } | Self::Erase { .. } | Self::Flush)
+        matches!(
+            self,
+            Self::Read { .. }
+                | Self::Write { .. }
+                | Self::Erase { .. }
+                | Self::EraseForeign { .. }
+                | Self::Flush
+        )
     }
 }
 
@@ -68,6 +75,8 @@ pub enum TransferKind {
     Copy { from_hbm_slot: u32, to_hbm_slot: u32, valid: u32 },
     /// Overwrites an ssd slot with zeros, header and all.
     Erase { ssd_slot: u32 },
+    /// Overwrites a slot of a foreign owner (its place in `EngineInfo::foreign_extents`) with zeros; durable when it is done.
+    EraseForeign { owner: u32, slot: u32 },
     /// Done when every write and erasure enqueued before it is durable.
     Flush,
     /// Compares what lies in a dram slot with the checksum that it has had since its save or read.

@@ -115,6 +115,7 @@ impl Worker {
                 | TransferKind::Write { .. }
                 | TransferKind::Erase { .. }
                 | TransferKind::Check { .. }
+                | TransferKind::EraseForeign { .. }
                 | TransferKind::Flush => {
                     let detail = "only loads, saves and copies pass the engine thread".to_owned();
                     self.report(id, Some(Reason::of(&EngineError::Protocol { detail })));

@@ -2,7 +2,7 @@
 
 mod support;
 
-use attentionstore_engine::event::MemoryTier;
+use attentionstore_engine::event::GrowingTier;
 use support::{BLOCK, Driver, Room, Subject, load, save};
 
 const MIB: u64 = 1 << 20;
@@ -19,9 +19,9 @@ fn steps_go_on_while_a_tier_grows_and_its_last_slot_is_as_good_as_its_first() {
     let prompt: Vec<u32> = (0..BLOCK as u32 + 20).map(|index| 3 + index * 7 % 200).collect();
     driver.add(0, &prompt);
     let expected = driver.step(0, 0, 0, prompt.len() as u32, &[0, 1]).token;
-    driver.engine.grow(MemoryTier::Dram, slots).unwrap();
+    driver.engine.grow(GrowingTier::Dram, slots).unwrap();
     let mut number = 1;
-    while !driver.has_grown(MemoryTier::Dram, slots) {
+    while !driver.has_grown(GrowingTier::Dram, slots) {
         driver.add(number, &prompt);
         assert_eq!(driver.step(number, number, 0, prompt.len() as u32, &[2, 3]).token, expected);
         driver.engine.drop_sequence(number).unwrap();

@@ -17,9 +17,12 @@ pub enum KvError {
     Foreign { slot: u32, reason: &'static str },
     #[error("{path}: {source}")]
     Io { path: PathBuf, source: std::io::Error },
-    /// The disk has not the room that the tier was promised.
+    /// The disk, or a quota, has no room for more of the tier.
     #[error("{path}: no space on the disk for {bytes} bytes")]
     NoSpace { path: PathBuf, bytes: u64 },
+    /// The files of the ssd tier take all that they may.
+    #[error("{path}: its files take the {bytes} bytes that they may")]
+    Bound { path: PathBuf, bytes: u64 },
     #[error("no memory for {bytes} bytes of {what}: {source}")]
     Memory { what: &'static str, bytes: usize, source: std::io::Error },
     /// As many transfers of this direction are under way as the tier takes; nothing was begun.
@@ -28,6 +31,9 @@ pub enum KvError {
     /// Another process holds the data directory. `pid` is what it left in the lock file.
     #[error("{path} is in use by {}", pid.map_or("another process".into(), |pid| format!("process {pid}")))]
     Locked { path: PathBuf, pid: Option<u32> },
+    /// Another process holds the directory of the ssd tier. `pid` as above.
+    #[error("{path} is in use by {}", pid.map_or("another process".into(), |pid| format!("process {pid}")))]
+    SsdLocked { path: PathBuf, pid: Option<u32> },
     #[error("the disk tier is closed")]
     Closed,
 }
@@ -41,9 +47,11 @@ impl KvError {
             KvError::Foreign { .. } => "kv_foreign",
             KvError::Io { .. } => "kv_io",
             KvError::NoSpace { .. } => "kv_no_space",
+            KvError::Bound { .. } => "kv_bound",
             KvError::Memory { .. } => "kv_memory",
             KvError::QueueFull { .. } => "kv_queue_full",
             KvError::Locked { .. } => "kv_locked",
+            KvError::SsdLocked { .. } => "kv_ssd_locked",
             KvError::Closed => "kv_closed",
         }
     }

@@ -85,7 +85,7 @@ pub enum Refusal {
     Damaged(&'static str),
 }
 
-/// What all blocks of one slot file have in common.
+/// What all blocks of one owner's extents have in common.
 #[derive(Clone, Debug)]
 pub struct HeaderForm {
     pub layout: KvLayout,

@@ -1,4 +1,4 @@
-//! One server a data directory.
+//! One server a data directory, and one a directory of the ssd tier.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use crate::error::KvError;
 
-/// An exclusive lock on a data directory, held as long as the value lives; the kernel lets go of it when the
+/// An exclusive lock on a directory, held as long as the value lives; the kernel lets go of it when the
 /// process ends, however it ends. The file stays: removing it would let two servers hold two different files.
 #[derive(Debug)]
 pub struct DirectoryLock {
@@ -23,8 +23,25 @@ impl DirectoryLock {
     /// # Errors
     /// [`KvError::Locked`] with the holder's process id, as far as it has written it; [`KvError::Io`].
     pub fn acquire(directory: &Path) -> Result<Self, KvError> {
+        Self::take(directory, directory.join("server.lock"), |path, pid| KvError::Locked { path, pid })
+    }
+
+    /// The same of a directory of the ssd tier, which may be the data directory: the file is `ssd.lock`.
+    ///
+    /// # Errors
+    /// [`KvError::SsdLocked`] with the directory and the holder's process id, as far as it has written it;
+    /// [`KvError::Io`].
+    pub fn acquire_ssd(directory: &Path) -> Result<Self, KvError> {
+        let locked = |_, pid| KvError::SsdLocked { path: directory.to_path_buf(), pid };
+        Self::take(directory, directory.join("ssd.lock"), locked)
+    }
+
+    fn take(
+        directory: &Path,
+        path: PathBuf,
+        locked: impl FnOnce(PathBuf, Option<u32>) -> KvError,
+    ) -> Result<Self, KvError> {
         std::fs::create_dir_all(directory).map_err(KvError::io(directory))?;
-        let path = directory.join("server.lock");
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -34,7 +51,10 @@ impl DirectoryLock {
             .map_err(KvError::io(&path))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => return Err(KvError::Locked { pid: holder(&file), path }),
+            Err(Errno::WOULDBLOCK) => {
+                let pid = holder(&file);
+                return Err(locked(path, pid));
+            }
             Err(errno) => return Err(KvError::io(&path)(errno.into())),
         }
         let mut lock = Self { file, path };
@@ -75,6 +95,19 @@ mod tests {
             matches!(&error, KvError::Locked { path, pid: Some(holder) } if path == lock.path() && *holder == pid)
         );
         assert!(error.to_string().ends_with(&format!("is in use by process {pid}")));
+    }
+
+    #[test]
+    fn the_lock_of_an_ssd_directory_is_another_one_than_that_of_a_data_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let _data = DirectoryLock::acquire(directory.path()).unwrap();
+        let ssd = DirectoryLock::acquire_ssd(directory.path()).unwrap();
+        let error = DirectoryLock::acquire_ssd(directory.path()).unwrap_err();
+        assert_eq!(error.code(), "kv_ssd_locked");
+        let sentence = format!("{} is in use by process {}", directory.path().display(), std::process::id());
+        assert_eq!(error.to_string(), sentence);
+        drop(ssd);
+        DirectoryLock::acquire_ssd(directory.path()).unwrap();
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Sealed bytes: encrypted and authenticated under a key of their own purpose, made of the server's secret. Token ids are
-//! users' text, and a slot file or the store can be read by any program that reads the disk.
+//! users' text, and an extent or the store can be read by any program that reads the disk.
 
 use blake3::Hasher;
 use chacha20poly1305::XChaCha20Poly1305;

@@ -136,16 +136,21 @@ fn a_block_of_another_model_or_server_is_foreign_and_counted() {
     let directory = tempdir().unwrap();
     let block = Block { seed: 1, valid: 17 };
     let own = options(directory.path(), 4);
-    {
+    let files = {
         let bench = Bench::open_with(&own);
         bench.write(0, &block).unwrap();
         bench.flush().unwrap();
-    }
+        bench.tier.paths()
+    };
+    // Under the same name, as after a copy of the file.
+    let elsewhere = tempdir().unwrap();
     let others = [
-        DiskOptions { model: [5; 32], ..own.clone() },
-        DiskOptions { sealer: Sealer::new(&[9; 32], TOKENS_PURPOSE), ..own.clone() },
+        DiskOptions { model: [5; 32], ..options(elsewhere.path(), 4) },
+        DiskOptions { sealer: Sealer::new(&[9; 32], TOKENS_PURPOSE), ..options(elsewhere.path(), 4) },
     ];
     for other in others {
+        let path = Bench::open_with(&other).tier.paths().remove(0);
+        std::fs::copy(&files[0], path).unwrap();
         let bench = Bench::open_with(&other);
         let error = bench.read(0, &block).unwrap_err();
         assert_eq!(error.code(), "kv_foreign");
@@ -162,7 +167,7 @@ fn token_ids_are_in_no_byte_of_the_slot_file_before_their_block_is_erased_or_aft
     let block = Block { seed: 0x0102_0304, valid: 64 };
     let ids: Vec<u8> = block.stored().tokens.iter().flat_map(|token| token.to_le_bytes()).collect();
     let file_has = |bytes: &[u8]| {
-        let file = std::fs::read(bench.tier.path()).unwrap();
+        let file = bench.bytes();
         file.windows(bytes.len()).any(|window| window == bytes)
     };
     bench.write(2, &block).unwrap();
@@ -191,7 +196,7 @@ fn an_erased_block_is_read_by_nobody_and_nothing_of_it_is_left_on_the_disk() {
     bench.flush().unwrap();
     assert_eq!(bench.read(1, &gone).unwrap_err().code(), "kv_damaged");
     bench.read(0, &kept).unwrap();
-    let file = std::fs::read(bench.tier.path()).unwrap();
+    let file = bench.bytes();
     let slot = slot_bytes() as usize;
     assert!(file[slot..2 * slot].iter().all(|byte| *byte == 0));
     bench.write(1, &gone).unwrap();

@@ -9,7 +9,7 @@ import type {
   Engine,
   EngineEvent,
   EngineText,
-  MemoryTierName,
+  SlotTierName,
   SequenceSpec,
   StepPlan,
   Transfer,
@@ -67,7 +67,7 @@ export class ScriptedEngine implements Engine {
     this.#engine.transfer(transfers)
   }
 
-  grow(tier: MemoryTierName, slots: number): void {
+  grow(tier: SlotTierName, slots: number): void {
     this.#engine.grow(tier, slots)
   }
 

@@ -1,5 +1,6 @@
 // An InferenceService without a scheduler: a test writes the answers, and reads what was asked.
 
+import { DISK_OK } from '../../../ts/protocol/disk-condition.js'
 import type { EngineInfo, EngineStats, EngineText } from '../../../ts/engine/types.js'
 import { ApiError } from '../../../ts/protocol/errors.js'
 import type { DiskCondition } from '../../../ts/protocol/disk.js'
@@ -30,7 +31,8 @@ export const fakeInfo: EngineInfo = {
   vocabSize: VOCABULARY,
   modelContext: 4096,
   sliceBytes: 64,
-  committed: { hbm: 8, dram: 8 },
+  committed: { hbm: 8, dram: 8, ssd: 30 },
+  extents: null,
   blockBytes: 128,
   hostSlotBytes: 4096,
   slots: { hbm: 10, dram: 20, ssd: 30 },
@@ -290,10 +292,11 @@ export class FakeService implements InferenceService {
       committedBytes: 800 * total,
       usedBytes: 100 * total,
       capacityBlocks: 10 * total,
+      shortage: null,
       blocks: { total, running: 1, waiting: 0, resting: total - 1 },
       hitTokens: total,
     })
-    return { tiers: [tier('hbm', 'arena', 2), tier('dram', 'host memory', 3)], policy: 'lru', ioEngine: 'none' }
+    return { tiers: [tier('hbm', 'arena', 2), tier('dram', 'host memory', 3)], policy: 'lru', ioEngine: 'none', disk: DISK_OK }
   }
 
   counters(): ServiceCounters {

@@ -15,6 +15,7 @@ export const cacheStatus: Handler = (_, { service }) => {
       committed_bytes: tier.committedBytes,
       used_bytes: tier.usedBytes,
       capacity_blocks: tier.capacityBlocks,
+      shortage: tier.shortage,
       blocks: { total: tier.blocks.total, running: tier.blocks.running, cached: tier.blocks.waiting + tier.blocks.resting },
       hit_tokens: tier.hitTokens,
     })),

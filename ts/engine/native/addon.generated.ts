@@ -46,8 +46,8 @@ export interface BindingEngine {
   submit(words: Uint32Array): void
   /** Packed transfers. */
   transfer(words: Uint32Array): void
-  /** Asks for the memory of the first `slots` of a tier; answered by events where there are not as many yet. */
-  grow(tier: 'hbm' | 'dram', slots: number): void
+  /** Asks for the memory, or the room on disk, of the first `slots` of a tier; answered by events where there are not as many yet. */
+  grow(tier: 'hbm' | 'dram' | 'ssd', slots: number): void
   /** Moves packed events into `into`; returns the length moved, or needed if that is more. Works after `close` too. */
   takeEvents(into: Uint8Array): number
   stats(): BindingStats
@@ -75,6 +75,13 @@ export interface BindingEngine {
   blockKey(parent: Uint8Array, index: number, tokens: Uint32Array, view?: BindingView | undefined | null): Uint8Array
 }
 
+/** Extents of another model or layout. */
+export interface BindingForeignExtents {
+  owner: string
+  /** From the first on. */
+  slots: number
+}
+
 /** What lay where the store is. */
 export interface BindingFound {
   kind: 'whole' | 'partial' | 'nothing' | 'other_format' | 'damaged'
@@ -99,6 +106,11 @@ export interface BindingInfo {
   hbmCommitted: number
   dramCommitted: number
   ssdSlots: number
+  ssdCommitted: number
+  /** Whose extents are the engine's on the ssd; empty without an ssd tier. */
+  ssdOwner: string
+  /** What other owners had there when the engine was opened. */
+  foreignExtents: Array<BindingForeignExtents>
   dramStagingOnly: boolean
   ioEngine: string
   maxBatchTokens: number

@@ -34,7 +34,7 @@ export function engineError(thrown: unknown): AttentionStoreError {
 /** The option to change, where the sentence of the crates does not say. */
 const ADVICE: Readonly<Record<string, string>> = {
   kv_locked: 'give this server another --data-dir',
-  kv_no_space: 'give a smaller --ssd-bytes, 0 to turn the tier off, or another disk with --ssd-path',
+  kv_ssd_locked: 'give this server another --ssd-path',
   kv_io: '--data-dir and --ssd-path say where the server writes',
   kv_memory: 'give a smaller --dram-bytes or --hbm-bytes',
   memory_low: 'free some, raise the bound of the control group, or give a smaller --model',

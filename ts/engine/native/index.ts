@@ -8,11 +8,12 @@ import type {
   EngineText,
   OutputReading,
   SequenceSpec,
+  SlotTierName,
   StepPlan,
   StepReply,
   Transfer,
 } from '../types.js'
-import { type MemoryTierName, perMemoryTier, perSlotTier } from '../../protocol/tiers.js'
+import { perSlotTier } from '../../protocol/tiers.js'
 import { loadAddon } from './addon.js'
 import { usableDefaults } from './defaults.js'
 import type { BindingEngine, BindingInfo, BindingOpenOptions, BindingOutput, BindingSequence } from './addon.generated.js'
@@ -76,7 +77,7 @@ export class NativeEngine implements Engine {
     this.#call(() => this.#binding.transfer(this.#writer.transfers(transfers)))
   }
 
-  grow(tier: MemoryTierName, slots: number): void {
+  grow(tier: SlotTierName, slots: number): void {
     this.#call(() => this.#binding.grow(tier, slots))
   }
 
@@ -135,12 +136,13 @@ export class NativeEngine implements Engine {
 }
 
 function engineInfo(native: BindingInfo): EngineInfo {
-  const { temperature, topP, topK, minP, repetitionPenalty, cappedBySlidingWindow: _, ...same } = native
+  const { temperature, topP, topK, minP, repetitionPenalty, cappedBySlidingWindow: _, ssdOwner: owner, foreignExtents: foreign, ...same } = native
   return {
     ...same,
     kind: 'native',
     slots: perSlotTier(tier => native[`${tier}Slots`]),
-    committed: perMemoryTier(tier => native[`${tier}Committed`]),
+    committed: perSlotTier(tier => native[`${tier}Committed`]),
+    extents: owner === '' ? null : { owner, foreign },
     defaults: usableDefaults({ temperature, topP, topK, minP, repetitionPenalty }),
   }
 }

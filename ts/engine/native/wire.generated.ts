@@ -43,6 +43,7 @@ export type TransferKind =
   | { readonly kind: 'flush' }
   | { readonly kind: 'erase'; readonly ssdSlot: number }
   | { readonly kind: 'check'; readonly dramSlot: number }
+  | { readonly kind: 'erase_foreign'; readonly owner: number; readonly slot: number }
 
 export interface WrittenBlock {
   readonly key: BlockKey
@@ -63,16 +64,23 @@ export type EngineEvent =
   | ({ readonly kind: 'step' } & StepReply)
   | ({ readonly kind: 'transfer' } & TransferDone)
   | { readonly kind: 'failed'; readonly code: string; readonly message: string }
-  | ({ readonly kind: 'memory' } & MemoryCommitted)
+  | ({ readonly kind: 'committed' } & TierCommitted)
+  | ({ readonly kind: 'given_up' } & ExtentGivenUp)
 
-export interface MemoryCommitted {
-  readonly tier: MemoryTier
+export interface TierCommitted {
+  readonly tier: GrowingTier
   readonly slots: number
   readonly refused: Reason | undefined
 }
 
-const MEMORY_TIER = ['hbm', 'dram'] as const
-export type MemoryTier = (typeof MEMORY_TIER)[number]
+const GROWING_TIER = ['hbm', 'dram', 'ssd'] as const
+export type GrowingTier = (typeof GROWING_TIER)[number]
+
+export interface ExtentGivenUp {
+  readonly owner: string
+  readonly slotsLeft: number
+  readonly bytes: number
+}
 
 export interface StepReply {
   readonly step: number
@@ -227,6 +235,11 @@ function writeTransferKind(to: WordWriter, value: TransferKind): void {
       to.word(7)
       to.word(value.dramSlot)
       return
+    case 'erase_foreign':
+      to.word(8)
+      to.word(value.owner)
+      to.word(value.slot)
+      return
   }
 }
 
@@ -260,22 +273,31 @@ export function readEngineEvent(from: WordReader): EngineEvent {
       return { kind: 'failed', code, message }
     }
     case 3:
-      return { kind: 'memory', ...readMemoryCommitted(from) }
+      return { kind: 'committed', ...readTierCommitted(from) }
+    case 4:
+      return { kind: 'given_up', ...readExtentGivenUp(from) }
     default:
       throw new Error(`The wire has no EngineEvent of number ${kind}.`)
   }
 }
 
-function readMemoryCommitted(from: WordReader): MemoryCommitted {
+function readTierCommitted(from: WordReader): TierCommitted {
   const flags = from.word()
-  const tier = readMemoryTier(from)
+  const tier = readGrowingTier(from)
   const slots = from.word()
   const refused = flags & 1 ? readReason(from) : undefined
   return { tier, slots, refused }
 }
 
-function readMemoryTier(from: WordReader): MemoryTier {
-  return from.choice(MEMORY_TIER)
+function readGrowingTier(from: WordReader): GrowingTier {
+  return from.choice(GROWING_TIER)
+}
+
+function readExtentGivenUp(from: WordReader): ExtentGivenUp {
+  const owner = from.text()
+  const slotsLeft = from.word()
+  const bytes = from.long()
+  return { owner, slotsLeft, bytes }
 }
 
 function readStepReply(from: WordReader): StepReply {

@@ -1,7 +1,7 @@
 // The packed form in which plans and transfers go to Rust and events come back: little-endian 32-bit words.
 // `crates/engine/wire.json` describes it; here is only what it means where the two sides name things in their own way.
 
-import type { EngineEvent, FinishReason, MemoryCommitted, OutputPart, RowResult, StepPlan, Transfer, TransferDone } from '../types.js'
+import type { EngineEvent, FinishReason, TierCommitted, OutputPart, RowResult, StepPlan, Transfer, TransferDone } from '../types.js'
 import { readEngineEvent, writeStepPlan, writeTransfer } from './wire.generated.js'
 import type * as packed from './wire.generated.js'
 import { WordReader, WordWriter } from './words.js'
@@ -32,12 +32,12 @@ export function readEvents(bytes: Buffer): EngineEvent[] {
 
 function engineEvent(event: packed.EngineEvent): EngineEvent {
   if (event.kind === 'step') return { ...event, rows: event.rows.map(rowResult) }
-  if (event.kind === 'memory') return memoryCommitted(event)
+  if (event.kind === 'committed') return tierCommitted(event)
   return event.kind === 'transfer' ? transferDone(event) : event
 }
 
-function memoryCommitted({ tier, slots, refused }: packed.MemoryCommitted): MemoryCommitted {
-  const committed = { kind: 'memory', tier, slots } as const
+function tierCommitted({ tier, slots, refused }: packed.TierCommitted): TierCommitted {
+  const committed = { kind: 'committed', tier, slots } as const
   return refused === undefined ? committed : { ...committed, error: refused.code, detail: refused.detail }
 }
 

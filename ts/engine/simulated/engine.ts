@@ -8,10 +8,10 @@ import {
   type EngineFailed,
   type EngineInfo,
   type EngineStats,
-  type MemoryTierName,
   type PlanRow,
   type RowResult,
   type SequenceSpec,
+  type SlotTierName,
   type StepPlan,
   type Transfer,
 } from '../types.js'
@@ -58,7 +58,7 @@ export class SimulatedEngine implements Engine {
     this.#options = simulatedOptions(given)
     this.info = infoOf(this.#options)
     this.text = new SimulatedText(this.info.fingerprint, this.#options.recorded !== null)
-    this.#memory = new TierMemory(this.#options.memory, this.info.slots, this.#options.clock, told => this.#emit(told))
+    this.#memory = new TierMemory(this.#options, this.info.committed, told => this.#emit(told))
     this.#transfers = new Transfers(this.#options, this.info.blockBytes, done => this.#emit(done))
   }
 
@@ -135,7 +135,7 @@ export class SimulatedEngine implements Engine {
     this.#computeNext()
   }
 
-  grow(tier: MemoryTierName, slots: number): void {
+  grow(tier: SlotTierName, slots: number): void {
     this.#checkAlive()
     this.#memory.grow(tier, slots)
   }
@@ -353,7 +353,8 @@ function infoOf(options: SimulatedOptions): EngineInfo {
     hostSlotBytes,
     slots,
     dramStagingOnly: options.dramStagingOnly,
-    committed: committedAtStart(slots, options.memory),
+    committed: committedAtStart(options),
+    extents: slots.ssd > 0 ? { owner: disk.id, foreign: disk.foreign } : null,
     ioEngine: slots.ssd > 0 ? 'simulated' : 'none',
     maxBatchTokens: options.maxBatchTokens,
     fingerprint: Buffer.from(`simulated ${disk.id}`).toString('hex'),

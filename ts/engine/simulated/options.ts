@@ -1,7 +1,7 @@
 // How a simulated engine is made.
 
 import { systemClock, type Clock } from '../clock.js'
-import type { MemoryTierName, SequenceSpec, SlotTierName, Transfer } from '../types.js'
+import type { SequenceSpec, SlotTierName, Transfer } from '../types.js'
 import { SimulatedDisk } from './disk.js'
 import { cpu2 } from './profiles/cpu-2.js'
 import type { HardwareProfile } from './profiles/profile.js'
@@ -16,14 +16,14 @@ export interface Faults {
   readonly isLate?: (spec: SequenceSpec, index: number) => boolean
 }
 
-/** Memory of the tiers that comes as it is asked for. */
+/** Memory of the tiers, and room on the disk, that comes as it is asked for. */
 export interface SimulatedMemory {
   /** Slots of each tier that are there at the start, those of a step, and the time that a step takes. */
   readonly atStart: number
   readonly stepSlots: number
   readonly stepMs: number
   /** Most slots that a tier can have now. */
-  readonly most: (tier: MemoryTierName) => number
+  readonly most: (tier: SlotTierName) => number
 }
 
 /** Tokens that were answered once: of the sequence, the token at this index. undefined: one is sampled. */

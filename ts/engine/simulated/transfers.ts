@@ -40,11 +40,14 @@ export class Transfers {
   readonly #options: SimulatedOptions
   readonly #emit: (done: TransferDone) => void
   readonly #bytes: number
+  /** Owners of foreign extents at the start. */
+  readonly #foreign: readonly string[]
 
   constructor(options: SimulatedOptions, bytes: number, emit: (done: TransferDone) => void) {
     const { slots } = options
     this.#options = options
     this.#bytes = bytes
+    this.#foreign = options.disk.foreign.map(({ owner }) => owner)
     this.#emit = emit
     this.hbm = Array.from({ length: slots.hbm }, (_, slot) => new SlotContent(slot + 1))
     this.#dram = Array.from({ length: slots.dram }, (_, slot) => ({ rows: new SlotContent(-slot - 1).rows, valid: 0 }))
@@ -89,6 +92,8 @@ export class Transfers {
         return this.#write(transfer)
       case 'erase':
         return this.#erase(transfer)
+      case 'erase_foreign':
+        return this.#eraseForeign(transfer)
       case 'flush':
         return this.#flush(transfer)
       case 'check':
@@ -158,6 +163,15 @@ export class Transfers {
     this.#run('write', transfer, this.#bytes, diskLatencyMs + this.#bytes / writeRate, error => {
       end()
       if (error === undefined) this.#options.disk.write(transfer.ssdSlot, undefined)
+      return error
+    })
+  }
+
+  #eraseForeign(transfer: Extract<Transfer, { kind: 'erase_foreign' }>): void {
+    const { disk, profile } = this.#options
+    this.#run('write', transfer, 0, profile.flushMs, error => {
+      const owner = this.#foreign[transfer.owner]
+      if (error === undefined && owner !== undefined) disk.eraseForeign(owner, transfer.slot)
       return error
     })
   }

@@ -14,6 +14,7 @@ export const CacheStatusBody = z
         committed_bytes: count,
         used_bytes: count,
         capacity_blocks: count,
+        shortage: z.string().nullable(),
         blocks: z.object({ total: count, running: count, cached: count }),
         hit_tokens: count,
       }),

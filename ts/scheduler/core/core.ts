@@ -57,6 +57,7 @@ const FAILED: Readonly<Partial<Record<Transfer['kind'], string>>> = {
   read: 'a read failed',
   copy: 'a copy failed',
   erase: 'an erasure failed',
+  erase_foreign: 'an erasure of a block of another model failed',
 }
 
 export function createCore(engine: Engine, options: ServiceOptions): Core {
@@ -92,6 +93,8 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     lastUserOf,
   })
   const keyed = tier && dram ? new KeyedDesk({ tier, directory, counters, events }) : null
+  const growth = new TierGrowth(engine, directory.pools, options.onFault, now)
+  events.on('extentGivenUp', extent => growth.gaveUp(extent))
   return {
     engine,
     options,
@@ -106,7 +109,7 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     desk,
     disk,
     flushes: new Flushes(desk),
-    growth: new TierGrowth(engine, directory.pools, options.onFault),
+    growth,
     keyed,
     tiers: { keeps, dram, ssd, saves: dram || ssd },
   }

@@ -1,7 +1,7 @@
 // News that parts of the scheduler and the service tell without knowing their listeners.
 
 import type { Block } from '../../directory/block.js'
-import type { Transfer } from '../../engine/types.js'
+import type { ExtentGivenUp, Transfer } from '../../engine/types.js'
 
 /** One event a line, and what it carries. */
 export interface SchedulerEvents {
@@ -21,6 +21,8 @@ export interface SchedulerEvents {
   ssdSlotLeft: [slot: number]
   /** A front has waited in vain for the disk: it may have to begin. */
   frontWaited: []
+  /** The end of another owner's extents made room for the engine's own. */
+  extentGivenUp: [extent: ExtentGivenUp]
   /** A request has followed another one for as long as it may. */
   followerWaited: []
   /** A transfer failed; its waiter hears of it next. `code` is stable, `detail` a sentence. */
@@ -47,6 +49,7 @@ export class EventBus {
     dramRefused: [],
     flushing: [],
     ssdSlotLeft: [],
+    extentGivenUp: [],
     frontWaited: [],
     followerWaited: [],
     transferFailed: [],

@@ -1,83 +1,124 @@
-// Memory of the tiers, asked for a step ahead of its use, so that a turn seldom waits for it.
+// Memory of the tiers, and their room on disk, asked for a step ahead of its use, so that a turn seldom waits for it.
 
 import type { SlotPool } from '../../directory/slots.js'
-import type { Engine, MemoryCommitted, MemoryTierName } from '../../engine/types.js'
+import type { Engine, ExtentGivenUp, SlotTierName, TierCommitted } from '../../engine/types.js'
 import { BLOCK_TOKENS } from '../../engine/types.js'
-import { MEMORY_TIERS, perMemoryTier, TIERS } from '../../protocol/tiers.js'
+import { type DiskCondition, DISK_OK, diskCondition } from '../../protocol/disk-condition.js'
 import type { Fault } from '../../protocol/fault.js'
+import { perSlotTier, SLOT_TIERS, TIERS } from '../../protocol/tiers.js'
 
-/** Memory that is free and present, at least, as long as a tier has more. */
+/** Bytes that are free and present, at least, as long as a tier has more. */
 const AHEAD_BYTES = 64 * 2 ** 20
+/** Slots of ssd to be free ahead as long as that costs other models their blocks. */
+const AHEAD_BESIDE_OTHERS = 16
 /** Steps of the engine whose blocks fit what is free and present. */
 const AHEAD_STEPS = 2
 
-type Pools = Readonly<Record<MemoryTierName, SlotPool>>
+type Pools = Readonly<Record<SlotTierName, SlotPool>>
+
+/** The code of a tier whose files take all bytes that they may. */
+const AT_BOUND = 'kv_bound'
+
+interface Shortage {
+  readonly code: string
+  readonly reason: string
+  readonly since: number
+}
 
 export class TierGrowth {
   readonly #engine: Pick<Engine, 'info' | 'grow'>
   readonly #pools: Pools
   readonly #onFault: (fault: Fault) => void
+  readonly #now: () => number
   /** Slots to be free ahead of use. */
-  readonly #ahead: Readonly<Record<MemoryTierName, number>>
+  readonly #ahead: Readonly<Record<SlotTierName, number>>
+  /** Owners of foreign extents on the ssd. */
+  readonly #others: Set<string>
   /** Slots that were asked for and have not all come; 0: none. */
-  readonly #asked = perMemoryTier(() => 0)
-  /** Tiers that were refused memory, and are not to ask again yet. */
-  readonly #refused = new Set<MemoryTierName>()
-  /** Tiers of which was said that they are short. */
-  readonly #told = new Set<MemoryTierName>()
+  readonly #asked = perSlotTier(() => 0)
+  /** Tiers that were refused more, and are not to ask again yet. */
+  readonly #refused = new Set<SlotTierName>()
+  /** Why a tier is short, and since when; said once. */
+  readonly #short = new Map<SlotTierName, Shortage>()
 
-  constructor(engine: Pick<Engine, 'info' | 'grow'>, pools: Pools, onFault: (fault: Fault) => void) {
+  constructor(engine: Pick<Engine, 'info' | 'grow'>, pools: Pools, onFault: (fault: Fault) => void, now: () => number) {
     this.#engine = engine
     this.#pools = pools
+    this.#now = now
     this.#onFault = onFault
     const { info } = engine
+    this.#others = new Set(info.extents?.foreign.map(({ owner }) => owner))
     const stepSlots = AHEAD_STEPS * Math.ceil(info.maxBatchTokens / BLOCK_TOKENS)
-    this.#ahead = perMemoryTier(tier => Math.max(stepSlots, Math.ceil(AHEAD_BYTES / info[TIERS[tier].blockBytes])))
+    this.#ahead = perSlotTier(tier => Math.max(stepSlots, Math.ceil(AHEAD_BYTES / info[TIERS[tier].blockBytes])))
   }
 
-  /** Memory is on its way: something will be reported. */
+  /** More of a tier is on its way: something will be reported. */
   get isGrowing(): boolean {
-    return MEMORY_TIERS.some(tier => this.#asked[tier] > 0)
+    return SLOT_TIERS.some(tier => this.#asked[tier] > 0)
+  }
+
+  /** Of the disk that the ssd tier grows on. */
+  get disk(): DiskCondition {
+    const shortage = this.#short.get('ssd')
+    return shortage === undefined ? DISK_OK : diskCondition(shortage.code, shortage.reason, shortage.since)
+  }
+
+  /** Why the tier stays smaller than its bound; null: it does not. */
+  shortageOf(tier: SlotTierName): string | null {
+    return this.#short.get(tier)?.reason ?? null
   }
 
   /** Asks for more of each tier where less than a step's worth is free. */
   keepAhead(): void {
-    for (const tier of MEMORY_TIERS) {
+    for (const tier of SLOT_TIERS) {
       const { free, committed } = this.#pools[tier]
-      if (free < this.#ahead[tier]) this.#ask(tier, committed + this.#ahead[tier])
+      const ahead = this.#aheadOf(tier)
+      if (free < ahead) this.#ask(tier, committed + ahead)
     }
   }
 
-  /** `count` free slots are needed now, and there are fewer. False: no more memory will come, others have to give way. */
-  need(tier: MemoryTierName, count: number): boolean {
+  /** `count` free slots are needed now, and there are fewer. False: no more will come, others have to give way. */
+  need(tier: SlotTierName, count: number): boolean {
     const { free, committed } = this.#pools[tier]
-    this.#ask(tier, committed - free + count + this.#ahead[tier])
+    this.#ask(tier, committed - free + count + this.#aheadOf(tier))
     return this.#asked[tier] > 0
   }
 
-  told({ tier, slots, error, detail }: MemoryCommitted): void {
+  told({ tier, slots, error, detail }: TierCommitted): void {
     const pool = this.#pools[tier]
     pool.commit(slots)
     if (error === undefined) {
       if (slots >= this.#asked[tier]) this.#asked[tier] = 0
       pool.isShort = false
+      this.#short.delete(tier)
       return
     }
     this.#asked[tier] = 0
     this.#refused.add(tier)
     pool.isShort = true
-    if (this.#told.has(tier)) return
-    this.#told.add(tier)
-    const message = `the ${tier} tier stays at ${pool.total} blocks: there is no memory for more`
+    // No shortage: the books of the file system take a part of the tier's bound.
+    if (this.#short.has(tier) || error === AT_BOUND) return
+    const reason = `there is no ${TIERS[tier].isDurable ? 'room on the disk' : 'memory'} for more`
+    this.#short.set(tier, { code: error, reason: detail ?? reason, since: this.#now() })
+    const message = `the ${tier} tier stays at ${pool.total} blocks: ${reason}`
     this.#onFault({ message, code: error, context: detail === undefined ? {} : { detail } })
   }
 
-  /** Tiers that were refused memory may ask again when they need some: there may be more by now. */
+  /** The end of another owner's extents is gone. */
+  gaveUp({ owner, slotsLeft }: ExtentGivenUp): void {
+    if (slotsLeft === 0) this.#others.delete(owner)
+  }
+
+  /** Tiers that were refused more may ask again when they need some: there may be more by now. */
   retry(): void {
     this.#refused.clear()
   }
 
-  #ask(tier: MemoryTierName, wanted: number): void {
+  #aheadOf(tier: SlotTierName): number {
+    return tier === 'ssd' && this.#others.size > 0 ? Math.min(AHEAD_BESIDE_OTHERS, this.#ahead.ssd) : this.#ahead[tier]
+  }
+
+  #ask(tier: SlotTierName, wanted: number): void {
     const pool = this.#pools[tier]
     const slots = Math.min(wanted, pool.most)
     if (this.#refused.has(tier) || slots <= pool.committed || slots <= this.#asked[tier]) return

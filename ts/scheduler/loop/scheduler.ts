@@ -218,7 +218,8 @@ export class Scheduler {
       if (event.kind === 'failed') return this.#listener.failed(event.code, event.message)
       if (this.#isStopped) continue
       if (event.kind === 'transfer') this.#core.desk.ended(event)
-      else if (event.kind === 'memory') this.#core.growth.told(event)
+      else if (event.kind === 'committed') this.#core.growth.told(event)
+      else if (event.kind === 'given_up') this.#core.events.emit('extentGivenUp', event)
       else steps += this.#readReply(event)
     }
     if (this.#isStopped) return

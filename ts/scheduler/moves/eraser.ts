@@ -3,6 +3,7 @@
 // slot is given back when its zeros are flushed. The key-addressed tier deletes them.
 
 import type { Block } from '../../directory/block.js'
+import type { ForeignBlocks, ForeignSlot } from '../../directory/foreign-blocks.js'
 import type { Reservation } from '../../directory/reservation.js'
 import type { BlockKey } from '../../engine/types.js'
 import { perTier, SLOT_TIERS, TIERS, type TierName } from '../../protocol/tiers.js'
@@ -18,17 +19,20 @@ export interface Erased {
   /** Of all copies. */
   readonly bytes: number
   readonly copies: Readonly<Record<TierName, number>>
-  /** Slots of the ssd tier that held blocks which had been given up before. */
+  /** Slots of the ssd tier that held blocks which had been given up before, and those of other models' blocks. */
   readonly remains: number
 }
 
 export class Eraser {
   readonly #core: Core
+  readonly #foreign: ForeignBlocks | null
   /** Resolves at the next end of a step or transfer. */
   readonly #nextChange: () => Promise<void>
 
-  constructor(core: Core, nextChange: () => Promise<void>) {
+  /** @param foreign Blocks of other models on the ssd; null: none are known. */
+  constructor(core: Core, foreign: ForeignBlocks | null, nextChange: () => Promise<void>) {
     this.#core = core
+    this.#foreign = foreign
     this.#nextChange = nextChange
   }
 
@@ -41,6 +45,7 @@ export class Eraser {
     const { directory, counters, engine } = this.#core
     const copies = perTier(() => 0)
     const left = new Set(directory.remains.of(conversation))
+    const foreign = this.#foreign?.solelyOf(conversation) ?? []
     const keyed = this.#core.keyed?.remainsOf(conversation) ?? []
     const slots: Reservation[] = []
     const keys: BlockKey[] = []
@@ -56,14 +61,26 @@ export class Eraser {
     counters.dropped.erased += erased
     const bytes = SLOT_TIERS.reduce((sum, tier) => sum + copies[tier] * engine.info[TIERS[tier].blockBytes], 0)
     directory.ghosts.erase(conversation)
-    return this.#removeAll(slots, left, [...keys, ...keyed], conversation).then(remains => ({ blocks: erased, bytes, copies, remains }))
+    for (const slot of foreign) this.#foreign?.erasing(slot)
+    return this.#removeAll(slots, left, foreign, [...keys, ...keyed], conversation).then(remains => ({ blocks: erased, bytes, copies, remains }))
   }
 
   /** Also where the disk fails, the key-addressed tier is told; the first failure is the one that is thrown. */
-  async #removeAll(slots: readonly Reservation[], left: Set<number>, keys: readonly BlockKey[], conversation: string): Promise<number> {
-    const [overwritten, deleted] = await Promise.allSettled([this.#overwrite(slots, left, conversation), this.#core.keyed?.delete(keys)])
+  async #removeAll(
+    slots: readonly Reservation[],
+    left: Set<number>,
+    foreign: readonly ForeignSlot[],
+    keys: readonly BlockKey[],
+    conversation: string,
+  ): Promise<number> {
+    const [overwritten, others, deleted] = await Promise.allSettled([
+      this.#overwrite(slots, left, conversation),
+      this.#overwriteForeign(foreign),
+      this.#core.keyed?.delete(keys),
+    ])
     if (overwritten.status === 'rejected') throw overwritten.reason
-    if (deleted.status === 'fulfilled') return overwritten.value
+    if (others.status === 'rejected') throw others.reason
+    if (deleted.status === 'fulfilled') return overwritten.value + foreign.length
     const message = `The blocks are gone from the directory, but the key-addressed tier failed to delete ${keys.length} of them.`
     throw new ApiError('engine_error', message, null, { failed: keys.length, engine_code: 'tier_failed' })
   }
@@ -115,6 +132,26 @@ export class Eraser {
     const lost = failed.length + (unflushed === undefined ? 0 : overwritten.length)
     const message = `The blocks are gone from the directory, but the disk failed to overwrite ${lost} of ${slots.length + remains} slots.`
     throw new ApiError('engine_error', message, null, { failed: lost, engine_code: error })
+  }
+
+  /** Each is durable when its transfer ends. */
+  async #overwriteForeign(slots: readonly ForeignSlot[]): Promise<void> {
+    const { desk } = this.#core
+    const failed: string[] = []
+    let inFlight = slots.length
+    for (const slot of slots) {
+      desk.send({ kind: 'erase_foreign', ...slot }, ({ error }) => {
+        inFlight--
+        if (error === undefined) this.#foreign?.erased(slot)
+        else failed.push(error)
+      })
+    }
+    desk.flush()
+    while (inFlight > 0) await this.#nextChange()
+    const [code] = failed
+    if (code === undefined) return
+    const message = `The blocks are gone from the directory, but the disk failed to overwrite ${failed.length} of ${slots.length} slots of other models.`
+    throw new ApiError('engine_error', message, null, { failed: failed.length, engine_code: code })
   }
 
   /** Reserves those of the slots that are free, and lets go of those that hold nothing of the conversation any more. */

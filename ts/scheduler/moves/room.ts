@@ -4,7 +4,7 @@ import type { Block } from '../../directory/block.js'
 import { Evictor } from '../../directory/evictor.js'
 import type { Reservation } from '../../directory/reservation.js'
 import type { SlotTierName } from '../../engine/types.js'
-import { isInMemory, perSlotTier, SLOT_TIERS } from '../../protocol/tiers.js'
+import { perSlotTier, SLOT_TIERS } from '../../protocol/tiers.js'
 import { isSaved, type Core } from '../core/core.js'
 
 type MayGo = (block: Block) => boolean
@@ -82,8 +82,8 @@ export class Room {
   take(tier: SlotTierName, claim: Claim = NOW): Reservation | null {
     const free = this.#core.directory.reserve(tier)
     if (free) return free
-    // A tier whose memory comes with its use grows before it gives anything up.
-    if (isInMemory(tier) && this.#core.growth.need(tier, 1)) return null
+    // A tier grows before it gives anything up.
+    if (this.#core.growth.need(tier, 1)) return null
     const { mayTake } = claim
     for (const rule of this.#rules[tier][claim.for]) {
       const victim = this.#evictors[tier].next(mayTake ? block => mayTake(block) && rule(block) : rule)

@@ -75,6 +75,7 @@ export class Writer {
   }
 
   pump(): void {
+    if (this.#core.directory.pools.ssd.total === 0) this.#giveUpDirty()
     const most = this.#core.directory.remains.isKept ? MOST_BEGUN : MOST_WRITES
     for (const block of this.#dirty) {
       if (this.#inFlight >= most) break
@@ -85,6 +86,15 @@ export class Writer {
       if (ssd) this.#write(block, ssd)
     }
     this.#pumpFlush()
+  }
+
+  /** The disk has no room for a single slot: what waits to be written may go without, until a turn uses it again. */
+  #giveUpDirty(): void {
+    for (const block of this.#dirty) {
+      block.releasable = true
+      this.releaseStaging(block)
+    }
+    this.#dirty.clear()
   }
 
   /** Flushes at every chance until the returned function is called. Others may hurry at the same time. */

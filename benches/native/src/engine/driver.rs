@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
-use attentionstore_engine::event::{EngineEvent, MemoryCommitted, MemoryTier, RowStatus};
+use attentionstore_engine::event::{EngineEvent, GrowingTier, RowStatus, TierCommitted};
 use attentionstore_engine::plan::{PlanRow, PlanSave, StepPlan, TableUpdate, Transfer, TransferKind};
 use attentionstore_engine::wire::{decode_events, encode_plan, encode_transfers};
 use attentionstore_engine::{Bans, Engine, EngineInfo, EngineOptions, SamplingParams, SequenceSpec};
@@ -90,8 +90,8 @@ impl Driver {
     /// Waits until all slots have their memory: taking it is no part of what is measured.
     fn grow_whole(&mut self) -> Outcome<()> {
         let EngineInfo { hbm_slots, dram_slots, .. } = self.info;
-        self.engine.grow(MemoryTier::Hbm, hbm_slots)?;
-        self.engine.grow(MemoryTier::Dram, dram_slots)?;
+        self.engine.grow(GrowingTier::Hbm, hbm_slots)?;
+        self.engine.grow(GrowingTier::Dram, dram_slots)?;
         while self.hbm_committed < hbm_slots || self.dram_committed < dram_slots {
             self.take()?;
         }
@@ -248,13 +248,15 @@ impl Driver {
                     None => drop(self.moving.remove(&done.id)),
                     Some(reason) => return Err(format!("a transfer failed: {}", reason.detail).into()),
                 },
-                EngineEvent::Memory(MemoryCommitted { refused: Some(reason), .. }) => {
+                EngineEvent::Committed(TierCommitted { refused: Some(reason), .. }) => {
                     return Err(format!("there is no memory for the tiers: {}", reason.detail).into());
                 }
-                EngineEvent::Memory(MemoryCommitted { tier, slots, .. }) => match tier {
-                    MemoryTier::Hbm => self.hbm_committed = slots,
-                    MemoryTier::Dram => self.dram_committed = slots,
+                EngineEvent::Committed(TierCommitted { tier, slots, .. }) => match tier {
+                    GrowingTier::Hbm => self.hbm_committed = slots,
+                    GrowingTier::Dram => self.dram_committed = slots,
+                    GrowingTier::Ssd => {}
                 },
+                EngineEvent::GivenUp(_) => {}
                 EngineEvent::Failed { message, .. } => return Err(message.into()),
             }
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
-use attentionstore_engine::event::{EngineEvent, Finish, MemoryTier, RowResult, RowStatus};
+use attentionstore_engine::event::{EngineEvent, Finish, GrowingTier, RowResult, RowStatus};
 use attentionstore_engine::plan::{PlanRow, PlanSave, StepPlan, TableUpdate, Transfer, TransferKind};
 use attentionstore_engine::wire::{decode_events, encode_plan, encode_transfers};
 use attentionstore_engine::{Bans, Engine, EngineOptions, MaskSource, SamplingParams, SequenceSpec};
@@ -40,7 +40,8 @@ pub struct Room {
 pub enum Told {
     Step { step: u32, rows: Vec<Row> },
     Transfer { id: u32, error: String },
-    Memory { tier: MemoryTier, slots: u32 },
+    Committed { tier: GrowingTier, slots: u32 },
+    GivenUp { owner: String, slots_left: u32 },
     Failed { code: String, message: String },
 }
 
@@ -62,7 +63,12 @@ impl From<EngineEvent> for Told {
                 id: done.id,
                 error: done.error.map_or_else(String::new, |reason| reason.code),
             },
-            EngineEvent::Memory(committed) => Told::Memory { tier: committed.tier, slots: committed.slots },
+            EngineEvent::Committed(committed) => {
+                Told::Committed { tier: committed.tier, slots: committed.slots }
+            }
+            EngineEvent::GivenUp(given_up) => {
+                Told::GivenUp { owner: given_up.owner, slots_left: given_up.slots_left }
+            }
             EngineEvent::Failed { code, message } => Told::Failed { code, message },
         }
     }
@@ -112,6 +118,9 @@ pub fn plan_with_save(plan: StepPlan, index: u32) -> StepPlan {
     StepPlan { saves, ..plan }
 }
 
+/// What the lock, the directory and the file system's books may take of the ssd tier's bound besides slots.
+const SSD_BOOKS: u64 = 20 << 10;
+
 impl Driver {
     /// Room for small prompts.
     pub fn open(preload_layers: Option<usize>) -> Self {
@@ -142,7 +151,7 @@ impl Driver {
             max_batch_tokens: MAX_BATCH_TOKENS,
             hbm_bytes: u64::from(room.hbm_blocks) * subject.block_bytes,
             dram_bytes: u64::from(room.dram_blocks) * host_slot,
-            ssd_bytes: room.ssd.as_ref().map_or(0, |(blocks, _)| u64::from(*blocks) * host_slot),
+            ssd_bytes: room.ssd.as_ref().map_or(0, |(blocks, _)| u64::from(*blocks) * host_slot + SSD_BOOKS),
             ssd_dir: room.ssd.as_ref().map(|(_, directory)| directory.join("ssd")),
             data_dir: room.ssd.as_ref().map(|(_, directory)| directory.clone()),
             ssd_read_limit: None,
@@ -323,19 +332,19 @@ impl Driver {
     pub fn grow_whole(&mut self) {
         let info = self.engine.info();
         for (tier, slots, there) in [
-            (MemoryTier::Hbm, info.hbm_slots, info.hbm_committed),
-            (MemoryTier::Dram, info.dram_slots, info.dram_committed),
+            (GrowingTier::Hbm, info.hbm_slots, info.hbm_committed),
+            (GrowingTier::Dram, info.dram_slots, info.dram_committed),
         ] {
             self.engine.grow(tier, slots).unwrap();
             if there < slots {
-                self.next(|told| *told == Told::Memory { tier, slots });
+                self.next(|told| *told == Told::Committed { tier, slots });
             }
         }
     }
 
     /// Whether all slots of a tier were told to be there, as far as events have been taken.
-    pub fn has_grown(&self, tier: MemoryTier, slots: u32) -> bool {
-        self.pending.contains(&Told::Memory { tier, slots })
+    pub fn has_grown(&self, tier: GrowingTier, slots: u32) -> bool {
+        self.pending.contains(&Told::Committed { tier, slots })
     }
 
     fn new_id(&mut self) -> u32 {

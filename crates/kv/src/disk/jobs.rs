@@ -1,11 +1,13 @@
 //! Transfers on their way between the tier's callers, its workers and its engine.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use attentionstore_uring::{Panics, RegionRange};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::completion::{DiskCompletion, DiskDone, DiskOperation};
+use super::extents::Extent;
 use crate::error::KvError;
 use crate::header::StoredBlock;
 use crate::key::BlockKey;
@@ -21,7 +23,7 @@ pub(super) enum Job {
 /// A block to be sealed and written.
 pub(super) struct WriteJob {
     pub(super) block: StoredBlock,
-    pub(super) slot: u32,
+    pub(super) place: Place,
     pub(super) range: RegionRange,
     pub(super) number: u64,
     pub(super) ticket: Ticket,
@@ -29,7 +31,7 @@ pub(super) struct WriteJob {
 
 /// A slot to be overwritten with zeros.
 pub(super) struct EraseJob {
-    pub(super) slot: u32,
+    pub(super) place: Place,
     pub(super) number: u64,
     pub(super) ticket: Ticket,
 }
@@ -44,8 +46,12 @@ pub(super) struct ReadJob {
     pub(super) key: BlockKey,
     pub(super) valid: usize,
     pub(super) slot: u32,
+    pub(super) place: Place,
     pub(super) ticket: Ticket,
 }
+
+/// Where a slot lies: its extent, and its first byte in it.
+pub(super) type Place = (Arc<Extent>, u64);
 
 /// Who waits, and since when.
 pub(super) struct Ticket {

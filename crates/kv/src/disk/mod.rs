@@ -1,17 +1,20 @@
-//! The SSD tier: moves blocks between host slots and the slots of a file, and makes them prove what they are.
+//! The SSD tier: moves blocks between host slots and the slots of files, and makes them prove what they are.
 //!
 //! A write seals the block (header and checksum) on a worker thread and hands it to the disk I/O engine; a
 //! read goes to the engine at once and is verified on a worker thread. Nothing here chooses a slot.
 
 mod completion;
+mod extent_name;
+mod extents;
 mod flights;
+mod foreign;
 mod jobs;
 mod options;
 mod shared;
-mod slot_file;
+mod space;
 mod workers;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,18 +32,22 @@ use crate::key::BlockKey;
 use crate::layout::{BLOCK_TOKENS, KvLayout, PAGE_BYTES};
 
 pub use completion::{DiskCompletion, DiskDone, DiskOperation};
+pub use extent_name::Owner;
+use extents::Extents;
+pub use extents::Growth;
 use flights::Flights;
+pub use foreign::{ForeignExtents, GivenUp};
 use jobs::{EraseJob, Job, Queues, ReadJob, SyncJob, Ticket, WriteJob};
 pub use options::DiskOptions;
 use shared::Shared;
-pub use slot_file::{ForeignFile, foreign_files, remove_foreign};
+pub use space::Allocator;
 
 /// Where a block lies in host memory and on the SSD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockTransfer {
     /// First byte of the host slot, in one of the tier's arenas.
     pub host: NonNull<u8>,
-    /// Slot on the SSD, below [`DiskTier::slots`].
+    /// Slot on the SSD, below [`DiskTier::committed`].
     pub slot: u32,
     /// Comes back with the completion.
     pub tag: u64,
@@ -55,24 +62,22 @@ pub struct DiskStats {
     pub damaged: u64,
 }
 
-/// A directory with a slot file, and the engine and threads that serve it. Every method takes `&self`.
+/// A directory with extents, and the engine and threads that serve them. Every method takes `&self`.
 pub struct DiskTier {
-    slots: u32,
     directory: PathBuf,
     level: IoLevel,
     arenas: Vec<Arc<HostArena>>,
     shared: Arc<Shared>,
     workers: Mutex<Vec<JoinHandle<()>>>,
-    removed: Vec<ForeignFile>,
 }
 
 impl DiskTier {
-    /// Opens the tier: probes the engines, removes foreign slot files until the bound holds, and allocates the
-    /// slot file. `arenas` hold all host slots that will ever be named; nobody writes to them while this runs.
+    /// Opens the tier: probes the engines, opens the extents that are there, and makes the bound hold (foreign extents go
+    /// first). A disk without room is no error. `arenas` hold all host slots that will ever be named; nobody writes to
+    /// them while this runs. The caller sees to it that no other process has the directory.
     ///
     /// # Errors
-    /// [`KvError::Invalid`] for a bound below one slot or an option out of range, [`KvError::NoSpace`],
-    /// [`KvError::Io`].
+    /// [`KvError::Invalid`] for a bound below one slot or an option out of range, [`KvError::Io`].
     pub fn open(options: &DiskOptions, arenas: &[Arc<HostArena>]) -> Result<Self, KvError> {
         Self::open_with(options, arenas, |engine| engine)
     }
@@ -87,15 +92,11 @@ impl DiskTier {
         arenas: &[Arc<HostArena>],
         wrap: impl FnOnce(Arc<dyn Engine>) -> Arc<dyn Engine>,
     ) -> Result<Self, KvError> {
-        let slots = options.slots()?;
         let directory = &options.directory;
         std::fs::create_dir_all(directory).map_err(KvError::io(directory))?;
         let flights = Arc::new(Flights::new(options.queue));
         let panics = panics_of(options, &flights);
         let (engine, level) = start_engine(options, arenas, &panics, wrap)?;
-        let path = slot_file::path_of(directory, &options.layout);
-        let bytes = u64::from(slots) * options.layout.host_slot_bytes() as u64;
-        let removed = remove_foreign(directory, &path, bytes, options.capacity_bytes)?;
         let direct = if level.direct { Direct::Try } else { Direct::Never };
         let shared = Arc::new(Shared {
             form: HeaderForm {
@@ -104,7 +105,7 @@ impl DiskTier {
                 model: options.model,
                 sealer: options.sealer.clone(),
             },
-            file: Arc::new(slot_file::open_allocated(&path, bytes, direct)?),
+            extents: Extents::open(options, direct)?,
             engine,
             flights,
             queues: Queues::default(),
@@ -114,19 +115,28 @@ impl DiskTier {
         });
         let workers = workers::start(&shared, options.workers).map_err(KvError::io(directory))?;
         Ok(Self {
-            slots,
             directory: directory.clone(),
             level,
             arenas: arenas.to_vec(),
             shared,
             workers: Mutex::new(workers),
-            removed,
         })
     }
 
-    /// Slots of the tier.
+    /// Slots that the tier has where the disk has room for all.
     pub fn slots(&self) -> u32 {
-        self.slots
+        self.shared.extents.most()
+    }
+
+    /// Of these, the slots from the first on that may be used; others come with [`DiskTier::grow`].
+    pub fn committed(&self) -> u32 {
+        self.shared.extents.committed()
+    }
+
+    /// Takes one step towards `to` slots from the file system, and waits for it; several callers wait for each other.
+    /// Foreign extents go where the bound or the disk has no room for both.
+    pub fn grow(&self, to: u32) -> Growth {
+        self.shared.extents.grow(to)
     }
 
     /// The layout of its blocks.
@@ -139,22 +149,30 @@ impl DiskTier {
         &self.level
     }
 
-    /// The slot file.
-    pub fn path(&self) -> &Path {
-        self.shared.file.path()
+    /// The files of its slots, in order.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.shared.extents.paths()
     }
 
-    /// Foreign slot files that were removed when the tier was opened.
-    pub fn removed_at_open(&self) -> &[ForeignFile] {
-        &self.removed
+    /// Names the model and layout whose extents are the tier's.
+    pub fn owner(&self) -> Owner {
+        self.shared.extents.owner()
     }
 
-    /// Foreign slot files that still lie in the directory, oldest first.
+    /// What other models and layouts have in the directory, the one that served longest ago first.
     ///
     /// # Errors
     /// [`KvError::Io`] if the directory cannot be read.
-    pub fn foreign(&self) -> Result<Vec<ForeignFile>, KvError> {
-        foreign_files(&self.directory, self.path())
+    pub fn foreign(&self) -> Result<Vec<ForeignExtents>, KvError> {
+        self.shared.extents.foreign().list()
+    }
+
+    /// Overwrites a slot of a foreign owner with zeros, durably, and waits for it. A slot that is gone needs nothing.
+    ///
+    /// # Errors
+    /// [`KvError::Io`].
+    pub fn erase_foreign(&self, owner: Owner, slot: u32) -> Result<(), KvError> {
+        self.shared.extents.erase_foreign(owner, slot)
     }
 
     /// Counters and times.
@@ -179,11 +197,12 @@ impl DiskTier {
         done: DiskDone,
     ) -> Result<(), KvError> {
         check_valid(block.tokens.len())?;
+        let place = self.shared.extents.find(transfer.slot)?;
         // SAFETY: the caller's promise is the one that the range asks for.
         let range = unsafe { self.range(&transfer)? };
         let number = self.shared.flights.begin_write()?;
         let ticket = Ticket::new(transfer.tag, DiskOperation::Write, done);
-        self.shared.queues.send(Job::Write(WriteJob { block, slot: transfer.slot, range, number, ticket }));
+        self.shared.queues.send(Job::Write(WriteJob { block, place, range, number, ticket }));
         Ok(())
     }
 
@@ -204,11 +223,12 @@ impl DiskTier {
         done: DiskDone,
     ) -> Result<(), KvError> {
         check_valid(valid)?;
+        let place = self.shared.extents.find(transfer.slot)?;
         // SAFETY: as in `write`.
         let range = unsafe { self.range(&transfer)? };
         self.shared.flights.begin_read()?;
         let ticket = Ticket::new(transfer.tag, DiskOperation::Read, done);
-        ReadJob { key, valid, slot: transfer.slot, ticket }.submit(&self.shared, range);
+        ReadJob { key, valid, slot: transfer.slot, place, ticket }.submit(&self.shared, range);
         Ok(())
     }
 
@@ -219,12 +239,12 @@ impl DiskTier {
     /// # Errors
     /// As [`DiskTier::write`].
     pub fn erase(&self, slot: u32, tag: u64, done: DiskDone) -> Result<(), KvError> {
-        self.check_slot(slot)?;
+        let place = self.shared.extents.find(slot)?;
         let zeros = AlignedBuffer::zeroed(self.layout().host_slot_bytes())
             .map_err(|error| KvError::from_engine(&self.directory, error))?;
         let number = self.shared.flights.begin_write()?;
         let ticket = Ticket::new(tag, DiskOperation::Erase, done);
-        EraseJob { slot, number, ticket }.submit(&self.shared, zeros);
+        EraseJob { place, number, ticket }.submit(&self.shared, zeros);
         Ok(())
     }
 
@@ -253,20 +273,12 @@ impl DiskTier {
         }
     }
 
-    fn check_slot(&self, slot: u32) -> Result<(), KvError> {
-        if slot < self.slots {
-            return Ok(());
-        }
-        Err(KvError::Invalid { what: "ssd slot", detail: format!("slot {slot} of {}", self.slots) })
-    }
-
     /// The host slot as memory that the engine may use.
     ///
     /// # Safety
     /// As [`RegionRange::new`].
     unsafe fn range(&self, transfer: &BlockTransfer) -> Result<RegionRange, KvError> {
         let invalid = |what, detail| Err(KvError::Invalid { what, detail });
-        self.check_slot(transfer.slot)?;
         let (address, len) = (transfer.host.as_ptr().addr(), self.layout().host_slot_bytes());
         if !address.is_multiple_of(PAGE_BYTES) {
             return invalid("host slot", format!("address {address:#x} is not page-aligned"));

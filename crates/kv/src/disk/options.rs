@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use attentionstore_uring::{EngineChoice, EngineOptions, Panics, RateLimits};
 
-use crate::error::KvError;
+use super::extent_name::EXTENT_BYTES;
+use super::space::Allocator;
 use crate::layout::KvLayout;
 use crate::seal::Sealer;
 
@@ -18,8 +19,12 @@ pub struct DiskOptions {
     pub model: [u8; 32],
     /// Seals the token ids in headers.
     pub sealer: Sealer,
-    /// Bound on the bytes of all slot files in the directory.
+    /// Bound on the bytes that all files of the directory take on the disk.
     pub capacity_bytes: u64,
+    /// Bytes of a whole extent; 1 GiB, or less in tests.
+    pub extent_bytes: u64,
+    /// Takes room from the file system.
+    pub allocator: Allocator,
     /// Reads, writes and flushes under way, each; more are refused.
     pub queue: usize,
     /// Threads that compute checksums.
@@ -49,6 +54,8 @@ impl DiskOptions {
             model,
             sealer,
             capacity_bytes,
+            extent_bytes: EXTENT_BYTES,
+            allocator: Allocator::default(),
             queue: 256,
             workers: 2,
             depth: 32,
@@ -56,22 +63,6 @@ impl DiskOptions {
             limits: RateLimits::default(),
             panics: Panics::default(),
         }
-    }
-
-    /// How many slots the bound has room for.
-    ///
-    /// # Errors
-    /// [`KvError::Invalid`] if not even one fits.
-    pub fn slots(&self) -> Result<u32, KvError> {
-        let slot_bytes = self.layout.host_slot_bytes() as u64;
-        let slots = u32::try_from(self.capacity_bytes / slot_bytes).unwrap_or(u32::MAX);
-        if slots == 0 {
-            return Err(KvError::Invalid {
-                what: "bytes of the ssd tier",
-                detail: format!("{} bytes are too few: one slot has {slot_bytes}", self.capacity_bytes),
-            });
-        }
-        Ok(slots)
     }
 
     /// The engine's queue holds all that the tier accepts, so that handing over never blocks.

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use attentionstore_uring::{IoFile, Measured, Panics};
+use attentionstore_uring::{Measured, Panics};
 
+use super::extents::Extents;
 use super::flights::Flights;
 use super::jobs::{Queues, SyncJob};
 use crate::header::HeaderForm;
 
 pub(super) struct Shared {
     pub(super) form: HeaderForm,
-    pub(super) file: Arc<IoFile>,
+    pub(super) extents: Extents,
     pub(super) engine: Arc<Measured>,
     pub(super) flights: Arc<Flights<SyncJob>>,
     pub(super) queues: Queues,

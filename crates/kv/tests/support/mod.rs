@@ -78,6 +78,11 @@ impl Bench {
         unsafe { self.tier.read(transfer, block.key(), block.valid, DiskCompletion::to(&self.sender)) }
     }
 
+    /// What lies in the files of the tier's slots, one after the other.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.tier.paths().iter().flat_map(|path| std::fs::read(path).unwrap()).collect()
+    }
+
     /// A callback that sends to this bench.
     pub fn done(&self) -> DiskDone {
         DiskCompletion::to(&self.sender)
@@ -129,9 +134,12 @@ pub fn slot_bytes() -> u64 {
     layout().host_slot_bytes() as u64
 }
 
+/// What the directory itself and the file system's books may take of a bound besides slots.
+pub const BOOKS: u64 = 16 << 10;
+
 pub fn options(directory: &Path, slots: u64) -> DiskOptions {
     let sealer = Sealer::new(&[3; 32], TOKENS_PURPOSE);
-    DiskOptions::new(directory, layout(), [4; 32], sealer, slots * layout().host_slot_bytes() as u64)
+    DiskOptions::new(directory, layout(), [4; 32], sealer, slots * slot_bytes() + BOOKS)
 }
 
 /// A block whose key and bytes follow from `seed`.
