@@ -41,6 +41,7 @@ test('a wrong value is refused with the path of its field', async (t) => {
     ['repetition_penalty', { messages: HELLO, repetition_penalty: 0 }],
     ['presence_penalty', { messages: HELLO, presence_penalty: 3 }],
     ['max_tokens', { messages: HELLO, max_tokens: 0 }],
+    ['max_tokens', { messages: HELLO, max_tokens: -1 }],
     ['max_completion_tokens', { messages: HELLO, max_completion_tokens: 1.5 }],
     ['top_logprobs', { messages: HELLO, logprobs: true, top_logprobs: 21 }],
     ['top_logprobs', { messages: HELLO, top_logprobs: 2 }],

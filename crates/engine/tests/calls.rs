@@ -7,7 +7,8 @@ mod support;
 use std::sync::Arc;
 
 use attentionstore_grammar::{Compiler, Grammar, Limits, Matcher, Source, Vocabulary};
-use attentionstore_output::{Choice, End, Parser, Part, Piece};
+use attentionstore_output::{Choice, End, Parser, Part, Piece, Reading, Tool};
+use serde_json::json;
 use support::*;
 
 const END: u32 = 300;
@@ -28,7 +29,11 @@ fn compiler(model: &Model) -> Compiler {
 }
 
 fn compiled(model: &Model, choice: &Choice, parallel: bool) -> Arc<Grammar> {
-    let lark = model.format().grammar(&tools(), choice, parallel).expect("a grammar");
+    compiled_for(&tools(), model, choice, parallel)
+}
+
+fn compiled_for(tools: &[Tool], model: &Model, choice: &Choice, parallel: bool) -> Arc<Grammar> {
+    let lark = model.format().grammar(tools, choice, parallel).expect("a grammar");
     let compiled = compiler(model).compile(&Source::Calls(lark.clone()));
     compiled.unwrap_or_else(|error| panic!("{}, {choice:?}: {error}\n{lark}", model.name))
 }
@@ -147,9 +152,9 @@ fn has_an_end_too_many(model: &Model, output: &[u32]) -> bool {
 }
 
 /// The parts of an output.
-fn parts_of(model: &Model, output: &[u32]) -> Vec<Part> {
+fn parts_of(model: &Model, reading: &Reading, output: &[u32]) -> Vec<Part> {
     let format = model.format();
-    let mut parser = Parser::new(format.clone(), reading());
+    let mut parser = Parser::new(format.clone(), reading.clone());
     let (mut parts, mut bytes) = (Vec::new(), Vec::new());
     for id in output {
         match id {
@@ -180,7 +185,7 @@ fn all_that_is_allowed_where_a_call_is_forced_is_read_as_calls_with_their_argume
             if has_an_end_too_many(model, &output) {
                 continue;
             }
-            let parts = parts_of(model, &output);
+            let parts = parts_of(model, &reading(), &output);
             let context = || format!("{}, seed {seed}: {output:?} is read as {parts:#?}", model.name);
             assert!(parts.iter().any(|part| matches!(part, Part::Call { .. })), "{}", context());
             let mut name = "";
@@ -208,5 +213,85 @@ fn all_that_is_allowed_where_a_call_is_forced_is_read_as_calls_with_their_argume
             }
         }
         assert!(ended >= 5, "{}: {ended} outputs ended", model.name);
+    }
+}
+
+/// A tool with one text, which a pattern holds.
+fn held_tool(pattern: &str) -> Tool {
+    let schema = json!({
+        "type": "object",
+        "properties": { "input": { "type": "string", "pattern": pattern } },
+        "required": ["input"],
+        "additionalProperties": false
+    });
+    Tool { name: "edit".into(), description: None, parameters: Some(schema), strict: true }
+}
+
+/// The inputs of random whole outputs under these patterns.
+fn inputs_under(model: &Model, pattern: &str, choice: &Choice) -> Vec<String> {
+    let tools = [held_tool(pattern)];
+    let grammar = compiled_for(&tools, model, choice, false);
+    let reading = Reading { tools: tools.into(), calls: true, starts_in_reasoning: false };
+    let outputs = (0..24).filter_map(|seed| random_output(&grammar, &mut Random::new(seed), 200));
+    let arguments =
+        outputs.flat_map(|output| parts_of(model, &reading, &output)).filter_map(|part| match part {
+            Part::Arguments(text) => Some(text),
+            _ => None,
+        });
+    arguments
+        .map(|text| {
+            let value: serde_json::Value =
+                serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}: {text}", model.name));
+            value["input"].as_str().unwrap_or_else(|| panic!("{}: no text: {text}", model.name)).to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn a_text_that_a_pattern_holds_is_read_as_one_that_matches_it_in_every_family() {
+    let is_right = |input: &str| {
+        let (verb, rest) = input.split_at_checked(4).unwrap_or((input, ""));
+        let (word, digit) = rest.split_once('\n').unwrap_or((rest, ""));
+        ["add ", "del "].contains(&verb)
+            && (1..=3).contains(&word.chars().count())
+            && word.chars().all(|c| "a\"\\/'".contains(c))
+            && digit.strip_suffix('\n').is_some_and(|digit| digit.len() == 1 && digit.is_ascii())
+    };
+    for model in ALL {
+        let inputs = inputs_under(model, "^(?:add|del) [a\"\\\\/']{1,3}\\n\\d\n$", &Choice::Required);
+        assert!(inputs.len() >= 10, "{}: {} inputs", model.name, inputs.len());
+        for input in &inputs {
+            assert!(is_right(input), "{}: {input:?}", model.name);
+        }
+    }
+}
+
+#[test]
+fn a_text_that_may_hold_anything_ends_at_the_end_of_its_parameter() {
+    for model in ALL {
+        let inputs = inputs_under(model, "^x(.|\\n)*$", &Choice::Named("edit".into()));
+        assert!(!inputs.is_empty(), "{}", model.name);
+        for input in &inputs {
+            assert!(input.starts_with('x'), "{}: {input:?}", model.name);
+        }
+    }
+}
+
+#[test]
+fn a_pattern_holds_where_the_model_chooses_to_call_and_a_searched_one_may_stand_anywhere() {
+    for model in ALL {
+        for input in inputs_under(model, "k\\d", &Choice::Auto) {
+            let is_found = input.as_bytes().windows(2).any(|two| two[0] == b'k' && two[1].is_ascii_digit());
+            assert!(is_found, "{}: {input:?}", model.name);
+        }
+    }
+}
+
+#[test]
+fn a_pattern_whose_repetitions_are_too_many_is_refused_with_the_limit_in_every_family() {
+    for model in ALL {
+        let lark = model.format().grammar(&[held_tool("^a{99999}$")], &Choice::Required, false).unwrap();
+        let Err(error) = compiler(model).compile(&Source::Calls(lark)) else { panic!("{}", model.name) };
+        assert!(error.to_string().contains("limit"), "{}: {error}", model.name);
     }
 }

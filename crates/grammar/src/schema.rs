@@ -177,6 +177,14 @@ pub fn check_inside(source: &Source, lark: &str) -> Result<(), GrammarError> {
         let name = "%llguidance".to_owned();
         return Err(GrammarError::Unsupported { kind: source.kind(), name, place: line_of(at) });
     }
+    // Clients' patterns for texts that are no JSON stand in terminals of the server's grammars.
+    if let Source::Calls(_) = source {
+        for (at, body) in
+            lark.lines().enumerate().filter_map(|(at, line)| Some((at, line.split_once(": /")?.1)))
+        {
+            check_pattern(source, body, &format!("line {}", at + 1))?;
+        }
+    }
     for (at, keyword) in lark.match_indices("%json") {
         let rest = &lark[at + keyword.len()..];
         let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();

@@ -104,7 +104,7 @@ test('each choice of an echoed prompt has the prompt with its log probabilities 
   for (const { index, text, logprobs } of choices) {
     const seed = Number(seedOfChoice(5n, index % 2))
     const [alone] = (await complete(api, { ...several, n: 1, prompt: several.prompt[Math.floor(index / 2)], seed })).choices
-    t.is(text, alone?.text, `choice ${index}`)
+    t.is(text, alone?.text ?? '', `choice ${index}`)
     t.deepEqual(logprobs, alone?.logprobs, `choice ${index}`)
     t.is(logprobs?.token_logprobs[0], null)
     t.is(logprobs?.tokens.slice(1).join(''), text)
@@ -124,7 +124,8 @@ test('in a stream each choice begins with the prompt and its log probabilities, 
     t.is(own[0]?.text, several.prompt[Math.floor(whole.index / 2)])
     t.is(own.map((chunk) => chunk.text).join(''), whole.text)
     for (const row of ['tokens', 'token_logprobs', 'text_offset'] as const) {
-      t.deepEqual<unknown>(own.flatMap(({ logprobs }) => logprobs?.[row] ?? []), whole.logprobs?.[row], `choice ${whole.index}: ${row}`)
+      const told: readonly unknown[] = own.flatMap(({ logprobs }) => [...(logprobs?.[row] ?? [])])
+      t.deepEqual(told, [...(whole.logprobs?.[row] ?? [])], `choice ${whole.index}: ${row}`)
     }
   }
 })
@@ -195,7 +196,7 @@ test('several answers that go on with one message share its tokens, and each joi
   for (const [choice, request] of singles(opened('The harbour is'), N).entries()) {
     t.deepEqual(answers[choice]?.tokens, (await ask(alone.service, request)).tokens, `choice ${choice}`)
   }
-  const id = answers[0]?.usage.conversation
+  const id = answers[0]?.usage.conversation ?? ''
   for (const choice of [2, 0, 3]) {
     const { text = '' } = answers[choice] ?? {}
     const next = await ask(served.service, chat([HARBOUR, assistant(`The harbour is${text}`), user('And at night?')]))

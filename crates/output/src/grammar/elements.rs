@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Rules, json, literal};
+use super::{Rules, json, literal, patterns};
 use crate::families::Family;
 use crate::tool::{Tool, Types, resolve};
 
@@ -106,6 +106,10 @@ fn parameter(
         let choices: Vec<String> = choices.iter().filter_map(Value::as_str).map(literal).collect();
         return format!("{head} ({}) {} {after}", choices.join(" | "), rules.marker(tags.close));
     }
-    let value = rules.text_until(&format!("{rule}_value"), tags.text_close);
+    let value = format!("{rule}_value");
+    let value = match patterns::held(tool, schema, root).filter(|_| types == Types::TEXT) {
+        Some(expression) => patterns::text_until(expression, &value, (tags.close, tags.text_close), rules),
+        None => rules.text_until(&value, tags.text_close),
+    };
     format!("{head} {value} {after}")
 }

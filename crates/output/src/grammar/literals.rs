@@ -1,28 +1,29 @@
 //! Calls with literals of Python, or of Gemma's notation.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Rules, json, literal};
+use super::{Rules, json as schemas, literal, patterns};
 use crate::families::Family;
 use crate::tool::{Tool, resolve};
 
 /// Schemas are followed to this depth; deeper values are free.
 const MOST_DEPTH: usize = 6;
 
-struct Dialect {
+struct Dialect<'a> {
     family: Family,
+    tool: &'a Tool,
     /// The rule of any value.
     any: &'static str,
     names: [&'static str; 3],
 }
 
 pub(crate) fn call(family: Family, tool: &Tool, rule: &str, forced: bool, rules: &mut Rules<'_>) -> String {
-    let dialect = dialect(family, rules);
+    let dialect = dialect(family, tool, rules);
     let schema = tool.parameters.as_ref().filter(|_| tool.strict || forced);
     let gemma = family == Family::Gemma4;
     let fields = match schema {
         Some(root) => {
-            let properties = json::properties(root, root);
+            let properties = schemas::properties(root, root);
             let field = |(key, schema, must): (&str, &Value, bool), rules: &mut Rules<'_>| {
                 let head = literal(&if gemma { format!("{key}:") } else { format!("{key}=") });
                 (format!("{head} {}", value(&dialect, schema, root, 0, rules)), must)
@@ -40,7 +41,7 @@ pub(crate) fn call(family: Family, tool: &Tool, rule: &str, forced: bool, rules:
 }
 
 /// The rules of any value, added once.
-fn dialect(family: Family, rules: &mut Rules<'_>) -> Dialect {
+fn dialect<'a>(family: Family, tool: &'a Tool, rules: &mut Rules<'_>) -> Dialect<'a> {
     rules.add("NUMBER", r"/-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/");
     rules.add("INTEGER", r"/-?(0|[1-9][0-9]*)/");
     if family == Family::Gemma4 {
@@ -52,7 +53,7 @@ fn dialect(family: Family, rules: &mut Rules<'_>) -> Dialect {
         rules.add("gemma_object", "\"{\" (gemma_field (\",\" gemma_field)*)? \"}\"");
         let names = "\"true\" | \"false\" | \"null\"";
         rules.add("gemma_value", &format!("gemma_text | NUMBER | gemma_list | gemma_object | {names}"));
-        return Dialect { family, any: "gemma_value", names: ["true", "false", "null"] };
+        return Dialect { family, tool, any: "gemma_value", names: ["true", "false", "null"] };
     }
     rules.add("python_text", r#"/"([^"\\\n]|\\[nrtbf"'\\]|\\u[0-9a-fA-F]{4})*"/"#);
     rules.add("python_item", "python_text \": \" python_value");
@@ -60,10 +61,10 @@ fn dialect(family: Family, rules: &mut Rules<'_>) -> Dialect {
     rules.add("python_dict", "\"{\" (python_item (\", \" python_item)*)? \"}\"");
     let names = "\"True\" | \"False\" | \"None\"";
     rules.add("python_value", &format!("python_text | NUMBER | python_list | python_dict | {names}"));
-    Dialect { family, any: "python_value", names: ["True", "False", "None"] }
+    Dialect { family, tool, any: "python_value", names: ["True", "False", "None"] }
 }
 
-fn value(dialect: &Dialect, schema: &Value, root: &Value, depth: usize, rules: &mut Rules<'_>) -> String {
+fn value(dialect: &Dialect<'_>, schema: &Value, root: &Value, depth: usize, rules: &mut Rules<'_>) -> String {
     let schema = resolve(schema, root);
     let gemma = dialect.family == Family::Gemma4;
     let [yes, no, none] = dialect.names;
@@ -80,7 +81,33 @@ fn value(dialect: &Dialect, schema: &Value, root: &Value, depth: usize, rules: &
         };
         return format!("({})", choices.iter().map(one).collect::<Vec<_>>().join(" | "));
     }
-    match schema["type"].as_str() {
+    let held = patterns::held(dialect.tool, schema, root);
+    match (schema["type"].as_str(), held) {
+        (Some("string"), Some(expression)) => held_text(dialect, expression, rules),
+        (kind, _) => value_of(dialect, kind, (schema, root), depth, rules),
+    }
+}
+
+/// A text that a pattern holds. JSON's escapes are among Python's.
+fn held_text(dialect: &Dialect<'_>, expression: &str, rules: &mut Rules<'_>) -> String {
+    if dialect.family == Family::Gemma4 {
+        let quote = rules.marker("<|\"|>");
+        return format!("{quote} {} {quote}", patterns::text(expression, rules));
+    }
+    let schema = json!({ "type": "string", "pattern": expression });
+    rules.numbered("held", &schemas::value(&schema, &Value::Null, true))
+}
+
+fn value_of(
+    dialect: &Dialect<'_>,
+    kind: Option<&str>,
+    (schema, root): (&Value, &Value),
+    depth: usize,
+    rules: &mut Rules<'_>,
+) -> String {
+    let gemma = dialect.family == Family::Gemma4;
+    let [yes, no, none] = dialect.names;
+    match kind {
         Some("string") if gemma => "gemma_text".to_owned(),
         Some("string") => "python_text".to_owned(),
         Some("integer") => "INTEGER".to_owned(),
@@ -98,7 +125,7 @@ fn value(dialect: &Dialect, schema: &Value, root: &Value, depth: usize, rules: &
                 (format!("{} {}", literal(&head), value(dialect, schema, root, depth + 1, rules)), must)
             };
             let written: Vec<_> =
-                json::properties(schema, root).into_iter().map(|one| field(one, rules)).collect();
+                schemas::properties(schema, root).into_iter().map(|one| field(one, rules)).collect();
             format!("\"{{\" {} \"}}\"", fields(&written, if gemma { "\",\"" } else { "\", \"" }))
         }
         Some("array") if gemma => "gemma_list".to_owned(),

@@ -6,6 +6,7 @@
 mod elements;
 mod json;
 mod literals;
+mod patterns;
 
 use crate::families::Family;
 use crate::format::Format;
@@ -41,25 +42,44 @@ impl<'a> Rules<'a> {
         }
     }
 
+    /// The rule or terminal of this body: one with the same beginning of its name that exists, or a new one.
+    pub fn numbered(&mut self, begin: &str, body: &str) -> String {
+        let known = self.lines.iter().find_map(|line| {
+            let (name, text) = line.split_once(": ")?;
+            (name.starts_with(begin) && text == body).then(|| name.to_owned())
+        });
+        known.unwrap_or_else(|| {
+            let name = format!("{begin}_{}", self.lines.len());
+            self.add(&name, body);
+            name
+        })
+    }
+
     /// Any text up to `close`, the marker included.
     pub fn text_until(&mut self, name: &str, close: &str) -> String {
         let marker = self.format.marker(close);
         self.until(name, &marker)
     }
 
-    /// The same for a marker. Tokens are no part of a lexeme: text ends before the first one by itself. A marker without
-    /// tokens ends the lexeme of the text as soon as it is complete.
+    /// The same for a marker.
     fn until(&mut self, name: &str, marker: &Marker) -> String {
         self.add("TEXT", r"/(.|\n)*/");
+        self.terminal_until("TEXT", name, marker)
+    }
+
+    /// A text of `terminal` up to a marker. Tokens are no part of a lexeme: text ends before the first one by itself. A marker
+    /// without tokens ends the lexeme of the text as soon as it is complete.
+    fn terminal_until(&mut self, terminal: &str, name: &str, marker: &Marker) -> String {
         let elements = marker.elements();
         match elements.iter().position(|element| matches!(element, Element::Token { .. })) {
-            Some(0) => format!("TEXT {}", lark(elements)),
+            Some(0) => format!("{terminal} {}", lark(elements)),
             Some(first) => {
                 let before: String = elements[..first].iter().map(Element::text).collect();
-                format!("/(.|\\n)*{}/ {}", pattern(&before), lark(&elements[first..]))
+                let ended = self.numbered("ENDED", &format!("{terminal} {}", literal(&before)));
+                format!("{ended} {}", lark(&elements[first..]))
             }
             None => {
-                self.add(&format!("{name}[lazy]"), &format!("TEXT {}", lark(elements)));
+                self.add(&format!("{name}[lazy]"), &format!("{terminal} {}", lark(elements)));
                 name.to_owned()
             }
         }
@@ -71,7 +91,7 @@ impl<'a> Rules<'a> {
 }
 
 /// `text` as a regular expression.
-fn pattern(text: &str) -> String {
+pub(crate) fn pattern(text: &str) -> String {
     let mut pattern = String::new();
     for c in text.chars() {
         if r"\.+*?()|[]{}^$/#&-~".contains(c) {
