@@ -89,6 +89,11 @@ test-clients: build clients
 test-rust test-protocol test-unit test-contracts test-e2e test-browser test-soak: test-%: build
 	$(BIN)/tsx scripts/test.ts $*
 
+## fuzz-http: 20,000 requests made of the API's own description (`make test` sends 800)
+.PHONY: fuzz-http
+fuzz-http: build
+	FUZZ_REQUESTS=20000 $(BIN)/ava test/unit/http-fuzz.test.ts
+
 ## check: formats, lints, types, unused code, tidy rules
 .PHONY: check
 check: build check-rust check-ts check-kernels
@@ -109,6 +114,7 @@ check-ts: $(TS_STAMP) $(CLIENTS_NPM)
 	$(BIN)/tsc -p test/clients/tsconfig.json
 	$(BIN)/vue-tsc -p web/tsconfig.json
 	$(BIN)/oxlint --deny-warnings
+	$(BIN)/oxlint --type-aware --deny-warnings --config promises.oxlintrc.json ts
 	$(BIN)/knip
 	CARGO_TARGET_DIR='$(TARGET)' $(BIN)/tsx scripts/generate.ts --check wire addon
 
@@ -124,6 +130,33 @@ generate: $(NPM_STAMP)
 fix: $(NPM_STAMP)
 	cargo fmt --all
 	$(BIN)/oxlint --fix
+
+# The addon that npm users get is linked against an old glibc by zig. Cargo keeps it apart by the target's name, so `make
+# pack` compiles everything a second time, once.
+PORTABLE_TARGET := x86_64-unknown-linux-gnu
+PORTABLE_GLIBC := 2.28
+PORTABLE_ADDON := $(TARGET)/$(PORTABLE_TARGET)/dist/libattentionstore_binding.so
+ZIG := $(TARGET)/zig
+ZIG_STAMP := $(ZIG)/.installed
+ZIG_REQUIREMENTS := scripts/packing/zig-requirements.txt
+
+## pack: both npm packages, which install without a compiler, into target/packages; looks at the glibc that they need
+.PHONY: pack
+pack: $(TS_STAMP) $(WEB_STAMP) $(PORTABLE_ADDON)
+	$(BIN)/tsx scripts/pack.ts --addon $(PORTABLE_ADDON) --into $(TARGET)/packages --glibc $(PORTABLE_GLIBC)
+
+$(PORTABLE_ADDON): $(RUST_SOURCES) $(ZIG_STAMP)
+	PATH="$(abspath $(ZIG))/bin:$$PATH" CARGO_ZIGBUILD_PYTHON_PATH="$(abspath $(ZIG))/bin/python" \
+	  cargo zigbuild --profile dist --locked -p attentionstore-binding --target $(PORTABLE_TARGET).$(PORTABLE_GLIBC)
+	touch $@
+
+$(ZIG_STAMP): $(ZIG_REQUIREMENTS)
+	@command -v python3 >/dev/null || { echo 'make pack needs python3 with pip: it installs zig and cargo-zigbuild ($(ZIG_REQUIREMENTS)) into $(ZIG)' >&2; exit 1; }
+	rm -rf $(ZIG)
+	python3 -m venv --without-pip $(ZIG)
+	python3 -m pip --python $(ZIG)/bin/python install --no-deps --only-binary=:all: --quiet --disable-pip-version-check -r $< || \
+	  { echo 'zig and cargo-zigbuild could not be installed: pip install the lines of $(ZIG_REQUIREMENTS) into a venv at $(ZIG), then touch $@' >&2; exit 1; }
+	touch $@
 
 ## bench: measure on this machine (ONLY=name: one of them; QUICK=1: fewer rounds)
 .PHONY: bench

@@ -2,6 +2,7 @@
 
 import { findModel } from '../ts/config/model.js'
 import { runSuite } from './testing/run-suite.js'
+import { SlowestTests } from './testing/slowest.js'
 import { DEFAULT_SUITES, SUITES, SUITES_WITH_MODEL } from './testing/suites.js'
 import { closingLine, sumTallies, type Tally } from './testing/tally.js'
 
@@ -22,18 +23,22 @@ async function main(names: readonly string[]): Promise<number> {
   }
   if (names.some((name) => SUITES_WITH_MODEL.has(name))) await fetchModel()
   const tallies = new Map<string, Tally>()
+  const times = new Map<string, string>()
   for (const name of names) {
     const suite = SUITES[name]
     if (!suite) continue
     console.log(`\n# suite ${name}`)
-    tallies.set(name, await runSuite(name, suite))
+    const slowest = new SlowestTests()
+    tallies.set(name, await runSuite(name, suite, slowest))
+    times.set(name, `${slowest.seconds} s`)
+    for (const line of slowest.lines) console.log(`slow: ${line}`)
   }
-  return report(tallies)
+  return report(tallies, times)
 }
 
-function report(tallies: ReadonlyMap<string, Tally>): number {
+function report(tallies: ReadonlyMap<string, Tally>, times: ReadonlyMap<string, string>): number {
   console.log()
-  for (const [name, tally] of tallies) console.log(`${name.padEnd(10)} ${closingLine(tally)}`)
+  for (const [name, tally] of tallies) console.log(`${name.padEnd(10)} ${closingLine(tally)}, ${times.get(name)}`)
   const sum = sumTallies(tallies)
   for (const name of sum.skipped) console.log(`skipped: ${name}`)
   for (const name of sum.failed) console.log(`FAILED:  ${name}`)

@@ -100,7 +100,7 @@ function nativeOptions(
   tiers: TierBytes,
   device: string,
 ): NativeEngineOptions {
-  const { threads, maxBatchTokens, noReuse, ssdReadLimit, ssdWriteLimit, preloadLayers } = options
+  const { threads, maxBatchTokens, noReuse, ssdReadLimit, ssdWriteLimit, preloadLayers, verifyLoads } = options
   return {
     ...source,
     device,
@@ -115,6 +115,7 @@ function nativeOptions(
     ...(ssdReadLimit === null ? {} : { ssdReadLimit }),
     ...(ssdWriteLimit === null ? {} : { ssdWriteLimit }),
     ...(preloadLayers === null ? {} : { preloadLayers }),
+    ...(verifyLoads === null ? {} : { loadChecks: verifyLoads }),
   }
 }
 

@@ -22,8 +22,10 @@ import { contextThatFits } from './scheduler/core/options.js'
 import { createInferenceService } from './service/service.js'
 import type { InferenceService } from './service/types.js'
 import { generationDefaults, samplingValues } from './surfaces/generation-defaults.js'
+import { DiskConditions } from './telemetry/disk-conditions.js'
 import { FaultLog } from './telemetry/fault-log.js'
-import { createLogger } from './telemetry/logger.js'
+import type { LineWriter } from './telemetry/line-writer.js'
+import { createLogger, openLog } from './telemetry/logger.js'
 import { RequestLogFile } from './telemetry/request-log.js'
 import { Telemetry, TTFT_ESTIMATE } from './telemetry/telemetry.js'
 import { PACKAGE_ROOT, VERSION } from './version.js'
@@ -34,6 +36,8 @@ export interface ServerHooks extends OpenListeners {
   readonly env?: Readonly<Record<string, string | undefined>>
   /** @default JSON lines on standard error, from `--log-level` on */
   readonly log?: Logger
+  /** The writer behind `log`: its state is told with those of the other disks. @default that of standard error, or none with a `log` */
+  readonly logLines?: LineWriter
 }
 
 export interface RunningServer {
@@ -52,6 +56,8 @@ export interface RunningServer {
 
 /** A failed engine may hold a thread that never comes back from its device. Its close is not waited for longer. */
 const FAILED_CLOSE_MS = 3000
+/** Milliseconds that the last lines of the log have at the end. */
+const LAST_LINES_MS = 1000
 
 /** Starts a server with options as texts or values; what is left out has the default of `attentionstore serve`. */
 export function startServer(options: RawOptions = {}, hooks: ServerHooks = {}): Promise<RunningServer> {
@@ -74,10 +80,14 @@ export async function startResolvedServer(
     const dataDir = absolutePath(options.dataDir ?? dataDirectory(env), env)
     const ssdDir = options.ssdPath === null ? join(dataDir, 'ssd') : absolutePath(options.ssdPath, env)
     // All that can be refused without the model is, before the model takes its time.
-    const log = hooks.log ?? createLogger(options.logLevel)
+    const logLines = hooks.logLines ?? (hooks.log ? null : openLog(systemClock))
+    const log = hooks.log ?? createLogger(options.logLevel, (line) => logLines?.write(line))
+    parts.add(async () => logLines?.settled(LAST_LINES_MS))
+    const disks = new DiskConditions(log, systemClock)
+    if (logLines) watchLog(disks, logLines)
     await checkAddress(options)
     await checkPlaces(options, dataDir, ssdDir)
-    const requestLog = options.requestLog === null ? null : new RequestLogFile(absolutePath(options.requestLog, env), log)
+    const requestLog = options.requestLog === null ? null : openRequestLog(absolutePath(options.requestLog, env), disks)
     parts.add(async () => requestLog?.close())
     const fit = async (weightBytes: number, onGpu: boolean) => fitTiers(options, await readMachine(ssdDir), weightBytes, onGpu)
     const opened = await open({ options, dataDir, ssdDir, env, fit }, hooks)
@@ -86,7 +96,7 @@ export async function startResolvedServer(
     if (templateError !== undefined) {
       hooks.onNotice?.(`the chat template of the model cannot be used, so messages are refused: ${templateError}`)
     }
-    return await serve(options, opened, { auth, dataDir, log, requestLog }, parts)
+    return await serve(options, opened, { auth, dataDir, log, requestLog, disks }, parts)
   } catch (thrown) {
     // The reason why nothing was started is the one to tell.
     await parts.close().catch(() => {})
@@ -100,13 +110,18 @@ interface Ground {
   readonly dataDir: string
   readonly log: Logger
   readonly requestLog: RequestLogFile | null
+  readonly disks: DiskConditions
 }
 
-async function serve(options: ServeOptions, opened: OpenedEngine, { auth, dataDir, log, requestLog }: Ground, parts: Parts): Promise<RunningServer> {
+async function serve(options: ServeOptions, opened: OpenedEngine, { auth, dataDir, log, requestLog, disks }: Ground, parts: Parts): Promise<RunningServer> {
   const { engine } = opened
   let engineFailed: Promise<unknown> = new Promise(() => {})
   parts.add(() => closeEngine(opened, engineFailed))
   checkContext(options, engine)
+  if (!options.noReuse) {
+    if (opened.tiers.ssdBytes > 0) disks.watch('ssd')
+    disks.watch('store')
+  }
   const faults = new FaultLog(log, systemClock)
   const service = createInferenceService(engine, {
     dataDir: options.noReuse ? null : dataDir,
@@ -118,6 +133,7 @@ async function serve(options: ServeOptions, opened: OpenedEngine, { auth, dataDi
     prefetch: !options.noPrefetch,
     history: options.history,
     syncSave: options.syncSave,
+    scrubRate: options.scrubRate,
     templateArguments: options.chatTemplateKwargs,
     truncationRatio: options.truncationRatio,
     reuseAfterTruncation: options.reuseAfterTruncation === 'on',
@@ -128,15 +144,16 @@ async function serve(options: ServeOptions, opened: OpenedEngine, { auth, dataDi
     storeResponses: options.storeResponses,
     onRequestLogged: requestLog === null ? null : (record) => requestLog.add(record),
     onFault: (fault) => faults.add(fault),
+    onDisk: (report) => disks.report(report),
     ...(options.maxContext === null ? {} : { maxContext: options.maxContext }),
   })
   engineFailed = service.failed
-  void service.failed.then((failure) => logEngineEnd(log, failure))
+  service.failed.then((failure) => logEngineEnd(log, failure), () => {})
   let graceMs = options.drainTimeout
   parts.add(() => service.close(graceMs))
   const info = serverInfo(options, opened, service)
   const limits = { read: options.ssdReadLimit, write: options.ssdWriteLimit }
-  const telemetry = new Telemetry(info, { service, stats: () => engine.stats() }, { limits })
+  const telemetry = new Telemetry(info, { service, stats: () => engine.stats(), disks: () => disks.list() }, { limits })
   parts.add(async () => telemetry.close())
   const generation = generationDefaults(options.generationDefaults, engine.info.defaults, opened.known ?? null, service.modelContext)
   const spoken = { info: { ...engine.info, defaults: samplingValues(generation.api) }, text: engine.text }
@@ -159,6 +176,17 @@ async function serve(options: ServeOptions, opened: OpenedEngine, { auth, dataDi
       })
     },
   }
+}
+
+function watchLog(disks: DiskConditions, lines: LineWriter): void {
+  disks.watch('log', () => lines.lost)
+  lines.listen((state, reason) => disks.report({ place: 'log', state, reason }))
+}
+
+function openRequestLog(path: string, disks: DiskConditions): RequestLogFile {
+  const file = new RequestLogFile(path, systemClock, (state, reason) => disks.report({ place: 'request_log', state, reason }))
+  disks.watch('request_log', () => file.lost)
+  return file
 }
 
 /** The engine ended while the server started: there is nothing to serve with. */

@@ -76,6 +76,21 @@ browserTest('a changed question goes on from the history before it; the old one 
   await page.close()
 })
 
+browserTest('an answer that reached its longest length goes on where it left off', async (t) => {
+  const page = await openPlayground(stage, 12)
+  await sayAndWait(page, 'A long story, please.')
+  const beginning = await answers(page).locator('.text').innerText()
+  const asked = page.waitForRequest('**/v1/chat/completions')
+  await page.getByRole('button', { name: 'Continue' }).click()
+  t.like((await asked).postDataJSON(), { continue_final_message: true, add_generation_prompt: false })
+  await footers(page).waitFor()
+  const whole = await answers(page).locator('.text').innerText()
+  t.true(whole.length > beginning.length && whole.startsWith(beginning.trim()), `${beginning} … ${whole}`)
+  t.is(await answers(page).count(), 1)
+  t.deepEqual(await violationsOf(page), [])
+  await page.close()
+})
+
 browserTest('a refusal is told in the server’s own words, and can be tried again', async (t) => {
   const page = await openPlayground(stage, 12)
   await say(page, 'word '.repeat(20_000))

@@ -18,7 +18,7 @@ export interface ServerOptions {
 }
 
 const LISTENING = /listening on (http:\/\/\S+)/
-const LAUNCHER = join(ROOT, 'ts/bin/attentionstore.js')
+export const LAUNCHER = join(ROOT, 'ts/bin/attentionstore.js')
 /** Lines of output kept for a failing test's message. */
 const KEPT_LINES = 400
 

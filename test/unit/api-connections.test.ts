@@ -72,7 +72,7 @@ test('probes answer under any Host, with their status only', async (t) => {
     return [status, JSON.parse(body)]
   }
   t.deepEqual(await probe('/health'), [200, { status: 'ok' }])
-  t.deepEqual(await probe('/ready'), [200, { status: 'ready' }])
+  t.deepEqual(await probe('/ready'), [200, { status: 'ready', disks: { ssd: 'full' } }])
   t.is((await rawRequest(`${api.url}/health`, 'HEAD', EVIL)).status, 200)
   for (const path of ['/metrics', '/openapi.json', '/v1/models', '/admin/session', '/', '/healthy']) {
     t.is((await rawRequest(api.url + path, 'GET', EVIL)).status, 421, path)

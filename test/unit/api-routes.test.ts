@@ -110,12 +110,27 @@ test('tokens are turned back into text, and foreign ones refused', async (t) => 
 test('the server is alive until it ends, and ready until it drains', async (t) => {
   const { api, get } = await openJson(t)
   t.deepEqual(await get('/health'), { status: 'ok' })
-  t.deepEqual(await get('/ready'), { status: 'ready' })
+  t.deepEqual(await get('/ready'), { status: 'ready', disks: { ssd: 'full' } })
   api.service.ready = false
   t.deepEqual(await get('/health'), { status: 'ok' })
   const response = await fetch(`${api.url}/ready`)
   t.is(response.status, 503)
   t.like(await response.json(), { error: { code: 'draining' } })
+})
+
+test('how each disk fares is told with its reason to admins alone; a probe gets the states', async (t) => {
+  const { get, api } = await openJson(t)
+  t.deepEqual(await get('/admin/disks'), {
+    disks: [
+      { place: 'log', state: 'ok', reason: null, since_ms: 1000, lost_lines: 7 },
+      { place: 'ssd', state: 'full', reason: '/secret/place: no space left', since_ms: 2000 },
+    ],
+  })
+  for (const path of ['/ready', '/metrics']) {
+    const text = await (await fetch(api.url + path)).text()
+    t.false(text.includes('/secret/place'), path)
+    t.true(text.includes('full'), path)
+  }
 })
 
 test('a server whose engine has ended is neither alive nor ready, and says why', async (t) => {

@@ -1,6 +1,7 @@
 // How `serve` starts, logs and stops: docs/interface.md, "Command line".
 
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { mkdirSync, openSync, watch, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -112,6 +113,18 @@ test('every line that a server writes to standard error is JSON, from its start 
   t.is(await child.closed, 0)
   const lines = logLines(t, child.stderr)
   t.true(lines.some((line) => line['route'] === '/v1/models'))
+})
+
+test('a standard output that cannot be written does not end a server', async (t) => {
+  const env = environment()
+  const home = env['XDG_DATA_HOME'] ?? ''
+  const begun = once(watch(home), 'change')
+  const child = start(t, commandLine(...SIMULATED), { env, stdio: ['ignore', openSync('/dev/full', 'a'), 'pipe'] })
+  // The data directory is made: signals are heard from before that on, and the lines of the start come after it.
+  await Promise.race([begun, child.closed])
+  child.process.kill('SIGTERM')
+  t.is(await child.closed, 0)
+  t.deepEqual(logLines(t, child.stderr).filter(({ level }) => level === 'fatal'), [])
 })
 
 test('warnings of Node, and an error that nothing caught, are lines of the log without any text', async (t) => {

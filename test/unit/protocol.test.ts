@@ -21,6 +21,7 @@ test('the package exports what its users import, and nothing by accident', (t) =
     'STREAM_NAMES',
     'TIERS',
     'TIER_NAMES',
+    'diskSentence',
     'perStream',
     'perTier',
     'sumTiers',

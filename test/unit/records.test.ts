@@ -17,7 +17,7 @@ const info = { models: ['m'] } as unknown as ServerInfo
 
 function telemetryOf(served: SimulatedService): Telemetry {
   const { service, engine, clock } = served
-  return new Telemetry(info, { service, stats: () => engine.stats() }, { clock })
+  return new Telemetry(info, { service, stats: () => engine.stats(), disks: () => [] }, { clock })
 }
 
 function newest(served: SimulatedService): RequestRecord {

@@ -1,5 +1,6 @@
 import test from 'ava'
 import type { ServerInfo } from '../../ts/protocol/index.js'
+import { systemClock } from '../../ts/engine/clock.js'
 import { createLogger } from '../../ts/telemetry/logger.js'
 import { VirtualClock } from '../../ts/engine/simulated/virtual-clock.js'
 import { PrefillModel } from '../../ts/scheduler/costs/prefill-model.js'
@@ -12,7 +13,7 @@ import { Telemetry } from '../../ts/telemetry/telemetry.js'
 import { TtftWindow } from '../../ts/telemetry/ttft-window.js'
 import { openTestApi } from './support/api.js'
 import { promtoolProblems } from './support/promtool.js'
-import { done, FakeService, fakeStats, FakeTurn, usage } from './support/fake-service.js'
+import { done, FakeService, fakeDisks, fakeStats, FakeTurn, usage } from './support/fake-service.js'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -36,7 +37,7 @@ const info: ServerInfo = {
 }
 
 function telemetry(): Telemetry {
-  return new Telemetry(info, { service: new FakeService(), stats: () => fakeStats })
+  return new Telemetry(info, { service: new FakeService(), stats: () => fakeStats, disks: () => fakeDisks })
 }
 
 /** Metric lines by name with labels. */
@@ -53,6 +54,10 @@ test('counters and gauges are scraped with their units', async (t) => {
     'attentionstore_requests_total{outcome="rejected"}': 4,
     'attentionstore_requests{state="running"}': 7,
     'attentionstore_reused_tokens_total{tier="ssd"}': 14,
+    'attentionstore_disk_state{place="ssd",state="full"}': 1,
+    'attentionstore_disk_state{place="ssd",state="ok"}': 0,
+    'attentionstore_disk_state{place="log",state="ok"}': 1,
+    'attentionstore_log_lines_dropped_total{log="log"}': 7,
     'attentionstore_missed_tokens_total{reason="never_seen"}': 5,
     'attentionstore_missed_tokens_total{reason="evicted"}': 3,
     'attentionstore_missed_tokens_total{reason="damaged"}': 1,
@@ -62,6 +67,7 @@ test('counters and gauges are scraped with their units', async (t) => {
     attentionstore_prefill_tokens_per_second: 1234,
     'attentionstore_tier_waiting_blocks{tier="hbm"}': 0,
     attentionstore_preemptions_total: 15,
+    attentionstore_shared_key_requests_total: 31,
     'attentionstore_blocks_dropped_total{cause="evicted"}': 16,
     'attentionstore_blocks_moved_total{move="promoted"}': 20,
     'attentionstore_transfer_bytes_total{kind="read"}': 300,
@@ -90,6 +96,15 @@ test('a second scrape does not count twice', async (t) => {
   t.teardown(() => own.close())
   await own.prometheus()
   t.is(parse((await own.prometheus()).text).get('attentionstore_preemptions_total'), 15)
+})
+
+test('the metrics tell whether the server takes requests', async (t) => {
+  const api = await openTestApi()
+  t.teardown(() => api.close())
+  const ready = async () => parse(await (await fetch(`${api.url}/metrics`)).text()).get('attentionstore_ready')
+  t.is(await ready(), 1)
+  api.service.ready = false
+  t.is(await ready(), 0)
 })
 
 test('every metric is ours, has help, and a unit or a plain count', async (t) => {
@@ -211,7 +226,7 @@ test('a feed computes for its listeners, at its interval, and nothing without an
 
 test('a page that is opened gets ten minutes of history, thinned out and bounded', async (t) => {
   const clock = new VirtualClock()
-  const own = new Telemetry(info, { service: new FakeService(), stats: () => fakeStats }, { clock })
+  const own = new Telemetry(info, { service: new FakeService(), stats: () => fakeStats, disks: () => fakeDisks }, { clock })
   t.teardown(() => own.close())
   await clock.advance(700_000)
   const { history, sample } = own.snapshot()
@@ -258,9 +273,8 @@ test('the request log appends a line a request and is whole when closed', async 
   t.teardown(() => rmSync(folder, { recursive: true }))
   const path = join(folder, 'requests.jsonl')
   const record = { t_ms: 1, conversation: 'c', tenant: '', input_tokens: 2, system_tokens: 0, output_tokens: 3, block_hashes: ['aa'], reused: 1, outside_view: 0 }
-  const silent = createLogger('silent')
   for (const tenant of ['first', 'second']) {
-    const file = new RequestLogFile(path, silent)
+    const file = new RequestLogFile(path, systemClock, () => {})
     file.add({ ...record, tenant })
     await file.close()
     await file.close()
@@ -270,7 +284,7 @@ test('the request log appends a line a request and is whole when closed', async 
     { ...record, tenant: 'first' },
     { ...record, tenant: 'second' },
   ])
-  t.throws(() => new RequestLogFile(join(folder, 'none/x'), silent), { code: 'invalid_option' })
+  t.throws(() => new RequestLogFile(join(folder, 'none/x'), systemClock, () => {}), { code: 'invalid_option' })
 })
 
 test('a fault that repeats has a line every ten seconds, which says how many were left out', async (t) => {

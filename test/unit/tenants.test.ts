@@ -7,6 +7,7 @@ import test, { type ExecutionContext } from 'ava'
 import { appendKey } from '../../ts/auth/key-file.js'
 import { keyHash, newKey } from '../../ts/auth/keyring.js'
 import { startServer } from '../../ts/index.js'
+import { ask, chat, simulatedService } from '../support/simulated-service.js'
 import type { ChatResponse, ConversationPage, EraseReceipt, Usage } from '../../ts/protocol/index.js'
 
 const WORDS = 'a secret plan, marked xyzzy, that both of them have. '.repeat(20)
@@ -45,7 +46,7 @@ async function locked(t: ExecutionContext) {
 const question = [{ role: 'user', content: WORDS }]
 const reused = ({ attentionstore: { reused_tokens: tokens } }: Usage) => tokens.hbm + tokens.dram + tokens.ssd
 
-test('the same words of another tenant are computed as if nobody had sent them, and no tier shares a block', async (t) => {
+test('the same words of another tenant are computed as words that were never sent, and no tier shares a block', async (t) => {
   const { server, ask, list } = await locked(t)
   const first = await ask('acme', 'plan', question)
   const alone = (await list()).conversations[0]?.tiers
@@ -107,4 +108,43 @@ test('no word of a conversation is in the store, the metrics or what an operator
   const files = readdirSync(dataDir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
   t.true(files.length > 2)
   for (const { parentPath, name } of files) t.false(readFileSync(join(parentPath, name)).includes('xyzzy'), name)
+})
+
+test('the hit rates of other capacities count the words of another tenant as never seen', async (t) => {
+  const { server, ask } = await locked(t)
+  const rates = (): number[] => server.service.whatIf().tiers.flatMap(({ points, modelledHitRate }) => [modelledHitRate, ...points.map(({ hitRate }) => hitRate)])
+  await ask('acme', 'plan', question)
+  await ask('rival', 'plan', question)
+  t.deepEqual([...new Set(rates())], [0])
+  await ask('rival', 'plan', question)
+  t.true(Math.max(...rates()) > 0)
+})
+
+test('no metric names a tenant, and none of its labels depends on who asks', async (t) => {
+  const { send, ask } = await locked(t)
+  const labels = async (): Promise<string[]> => {
+    const text = await (await send('ops', 'GET', '/metrics')).text()
+    // A lane has a limit as soon as enough was measured on it.
+    return text.split('\n').filter((line) => !line.startsWith('#') && !line.includes('_limit_')).map((line) => line.slice(0, line.lastIndexOf(' '))).toSorted()
+  }
+  await ask('acme', 'plan', question)
+  const before = await labels()
+  await ask('rival', 'other', question)
+  t.deepEqual(await labels(), before)
+  t.false(before.some((name) => /acme|rival|plan/.test(name)))
+})
+
+test('the time to the first token of a prompt that another tenant has cached is that of a new prompt', async (t) => {
+  const firstTokenAfter = async (others: string, tenant: string): Promise<number> => {
+    const { service, close } = simulatedService()
+    const asked = (content: string, who: string) => ask(service, chat([{ role: 'user', content }], { tenant: who, maxTokens: 8, ignoreEos: true }))
+    await asked(others, 'acme')
+    const { usage } = await asked(WORDS, tenant)
+    await close()
+    return usage.ttftMs
+  }
+  const unseen = WORDS.replaceAll('secret plan', 'public list')
+  t.is(await firstTokenAfter(WORDS, 'rival'), await firstTokenAfter(unseen, 'rival'))
+  // The same measure finds a hit of the tenant's own.
+  t.true((await firstTokenAfter(WORDS, 'acme')) < 0.9 * (await firstTokenAfter(unseen, 'acme')))
 })

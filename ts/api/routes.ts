@@ -13,6 +13,7 @@ import {
   listConversations,
   warmConversation,
 } from './handlers/conversations.js'
+import { listDisks } from './handlers/disks.js'
 import { health, ready } from './handlers/health.js'
 import { metrics } from './handlers/metrics.js'
 import { openapi } from './handlers/openapi.js'
@@ -50,6 +51,14 @@ const OWN_ROUTES: readonly OwnRoute[] = [
     handler: resetCache,
     summary: 'Remove every block that is not in use',
     response: admin.ResetResponse,
+  },
+  {
+    method: 'get',
+    path: '/admin/disks',
+    access: 'admin',
+    handler: listDisks,
+    summary: 'The places that the server writes to, and how each fares',
+    response: admin.DiskList,
   },
   {
     method: 'get',

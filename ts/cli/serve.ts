@@ -9,6 +9,7 @@ import type { OpenEngine } from '../engine-choice.js'
 import { AttentionStoreError } from '../protocol/errors.js'
 import { SLOT_TIERS, TIERS } from '../protocol/tiers.js'
 import { startResolvedServer, type RunningServer } from '../server.js'
+import type { LineWriter } from '../telemetry/line-writer.js'
 import { createLogger } from '../telemetry/logger.js'
 import { exitCodeOf } from './exit.js'
 import { addServeOptions, resolveFromCommand } from './options.js'
@@ -41,13 +42,14 @@ async function serve(values: Record<string, unknown>, terminal: Terminal, open: 
 
 async function run(options: ServeOptions, terminal: Terminal, open: OpenEngine | undefined): Promise<number> {
   const stop = stopRequest(terminal)
-  void stop.second.then(stopAtOnce)
-  const log = createLogger(options.logLevel, terminal.err)
-  const untroubled = terminal.showsProgress ? () => {} : logTroubles(log, terminal)
+  stop.second.then(stopAtOnce, () => {})
+  const logLines = terminal.openLog()
+  const log = createLogger(options.logLevel, (line) => logLines.write(line))
+  const untroubled = terminal.showsProgress ? () => {} : logTroubles(log, logLines, terminal)
   try {
     const onProgress = terminal.showsProgress ? loadingProgress(terminal) : loggedLoading(log)
     const listeners = { onNotice: (sentence: string) => terminal.out(`${sentence}\n`), onProgress }
-    const server = await startResolvedServer(options, { env: terminal.env, log, ...listeners }, open)
+    const server = await startResolvedServer(options, { env: terminal.env, log, logLines, ...listeners }, open)
     // Without keys SIGHUP keeps its usual meaning: the terminal is gone, and with it the server.
     const usesKeys = options.apiKeys !== null || options.adminKeyFile !== null
     const forget = usesKeys ? terminal.onHangup(() => server.reloadKeys()) : () => {}
@@ -65,9 +67,12 @@ async function run(options: ServeOptions, terminal: Terminal, open: OpenEngine |
   }
 }
 
-function logTroubles(log: Logger, terminal: Terminal): () => void {
+function logTroubles(log: Logger, lines: LineWriter, terminal: Terminal): () => void {
   const warned = ({ name, message }: Error): void => log.warn({ warning: name }, message)
-  return terminal.onTrouble(warned, (thrown) => logCrash(log, thrown))
+  return terminal.onTrouble(warned, (thrown) => {
+    logCrash(log, thrown)
+    lines.writeNow()
+  })
 }
 
 /** The last line is the one that says where. */

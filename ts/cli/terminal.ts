@@ -1,6 +1,9 @@
 // The terminal as commands see it, so that tests can be one.
 
 import type { Readable } from 'node:stream'
+import { systemClock } from '../engine/clock.js'
+import type { LineWriter } from '../telemetry/line-writer.js'
+import { openLog } from '../telemetry/logger.js'
 import { isStartedByNpm, watchParent } from './parent.js'
 
 export interface Terminal {
@@ -23,6 +26,8 @@ export interface Terminal {
    * after which the process ends. Until the returned function is called.
    */
   onTrouble(warned: (warning: Error) => void, crashed: (thrown: unknown) => void): () => void
+  /** The log of a command that runs until it is stopped. From now on no output that cannot be written ends the process. */
+  openLog(): LineWriter
   /** As `onStop`, for the end of the npm or npx that started the command. */
   onOrphaned(listener: () => void): () => void
 }
@@ -48,8 +53,11 @@ export const processTerminal: Terminal = {
   onTrouble(warned, crashed) {
     const printers = process.listeners('warning')
     const end = (thrown: unknown): never => {
-      crashed(thrown)
-      process.exit(1)
+      try {
+        crashed(thrown)
+      } finally {
+        process.exit(1)
+      }
     }
     process.removeAllListeners('warning')
     process.on('warning', warned)
@@ -60,14 +68,20 @@ export const processTerminal: Terminal = {
       for (const printer of printers) process.on('warning', printer)
     }
   },
+  openLog() {
+    process.stdout.removeAllListeners('error').on('error', () => {})
+    return openLog(systemClock)
+  },
   onOrphaned: (listener) => (isStartedByNpm(process.env) ? watchParent(listener) : () => {}),
 }
 
-/** A reader that has gone, as in `--help | head`, is no reason to fail; nor is a log that has no reader any more. */
+/**
+ * A reader that has gone, as in `--help | head`, is no reason to fail; nor is a standard error that cannot be written. A result
+ * that finds no room on its disk is.
+ */
 export function surviveClosedPipes(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error
-    })
-  }
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
+  process.stderr.on('error', () => {})
 }

@@ -7,7 +7,7 @@ import { profileNames } from '../engine/simulated/profiles/registry.js'
 import { DEFAULTS } from '../protocol/defaults.js'
 import { GENERATION_CHOICES } from '../protocol/generation-defaults.js'
 import { device, host, hostPattern, origin, policy, servedName } from './names.js'
-import { bytes, duration, flag, list, oneOf, rate, share, templateVariables, text, wait, waitOrNone, wholeNumber, type Parser } from './units.js'
+import { bytes, duration, flag, list, oneOf, rate, rateOrNone, share, shareOrNone, templateVariables, text, wait, waitOrNone, wholeNumber, type Parser } from './units.js'
 
 export interface OptionSpec<T, D> {
   /** The argument after the flag in the help; undefined: a switch. */
@@ -213,6 +213,20 @@ export const SERVE_OPTIONS = {
     help: 'off: tokens computed before a truncation are computed again after it',
     parse: oneOf(['on', 'off']),
     default: 'on',
+  }),
+  verifyLoads: option({
+    argument: '<share>',
+    help: 'share of the loads from host memory that are compared with their checksums, e.g. 0.1, or none',
+    parse: shareOrNone,
+    default: null,
+    defaultText: '1 on a CPU, 0.02 on a GPU',
+  }),
+  scrubRate: option({
+    argument: '<rate>',
+    help: 'host memory that is compared with its checksums in the background, e.g. 64MB/s, or none',
+    parse: rateOrNone,
+    default: DEFAULTS.scrubRate,
+    defaultText: '16MB/s',
   }),
   sessionTtl: option({
     argument: '<duration>',

@@ -44,6 +44,9 @@ export const share: Parser<number> = (value, option) => {
   throw invalidOption(option, `${shown(value)} is not a number above 0 and at most 1`)
 }
 
+/** As `share`, or `none`: 0. */
+export const shareOrNone: Parser<number> = (value, option) => (value === 'none' || value === 0 ? 0 : share(value, option))
+
 /** A JSON object, as text or as a table, of variables for a chat template. */
 export const templateVariables: Parser<Readonly<Record<string, unknown>>> = (value, option) => {
   const given = typeof value === 'string' ? jsonOf(value, option) : value
@@ -123,6 +126,9 @@ export const rate: Parser<number> = (value, option) => {
   }
   return bytes(1)(size, option)
 }
+
+/** As `rate`, or `none`: 0. */
+export const rateOrNone: Parser<number> = (value, option) => (value === 'none' ? 0 : rate(value, option))
 
 const DURATION_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 6e4, h: 3.6e6, d: 8.64e7 }
 const DAY_MS = 8.64e7

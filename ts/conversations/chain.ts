@@ -38,6 +38,20 @@ export function saltName(secret: Uint8Array, tenant: string, cacheSalt: string):
   return cacheSalt === '' ? '' : Buffer.from(keyed(secret, [tenant, cacheSalt]), 'latin1').toString('base64url')
 }
 
+/** A history's first message of a user, as it is stored: keyed as the chains are. */
+export type OpeningName = string
+
+/** Bytes of the hash that are enough to tell some openings of one key apart. */
+const OPENING_BYTES = 12
+
+/** null: there is no message of a user. The messages before it are a system prompt, which many histories share. */
+export function openingName(secret: Uint8Array, tenant: string, messages: readonly ChainMessage[]): OpeningName | null {
+  const first = messages.find(({ role }) => role === 'user')
+  if (first === undefined) return null
+  const hash = chainNext(keyed(secret, ['opening', tenant]), first)
+  return Buffer.from(hash, 'latin1').subarray(0, OPENING_BYTES).toString('base64url')
+}
+
 /** The chain hash after one more message. */
 export function chainNext(before: ChainHash, message: ChainMessage): ChainHash {
   const content = createHash('sha256').update(message.content, 'utf8').digest()

@@ -1,11 +1,11 @@
 // Which conversation a request belongs to, and which of its messages are answers whose token ids are known.
 
 import type { BlockKey } from '../engine/types.js'
-import { chainOf, chainStart, saltName, type ChainHash, type ChainMessage, type SaltName } from './chain.js'
+import { chainOf, chainStart, openingName, saltName, type ChainHash, type ChainMessage, type OpeningName, type SaltName } from './chain.js'
 import type { PageQuery } from './query.js'
 import { AnswerRecords, type AnswerRecord, type TokenRecord } from './records.js'
 import { ConversationRegistry, conversationKey, type Conversation, type Page } from './registry.js'
-import { addToStrand, advanceStrand, chooseInStrand, forkStrand, goesOnFrom, openStrand, strandOf, useStrand } from './strand.js'
+import { addOpening, addToStrand, advanceStrand, chooseInStrand, forkStrand, goesOnFrom, isShared, openStrand, strandOf, useStrand } from './strand.js'
 import type { Tables } from './table.js'
 
 export interface ConversationOptions {
@@ -28,7 +28,7 @@ export interface ConversationQuery {
   readonly cacheSalt?: string
   /** The id that the client gave, or null. */
   readonly conversation: string | null
-  /** Names a new conversation if no other rule does. */
+  /** A key that names the conversation if no other rule does, unless it stands for many unlike histories. */
   readonly hint: string | null
   /** null: a raw prompt, which has no chain. */
   readonly messages: readonly ChainMessage[] | null
@@ -57,6 +57,8 @@ export interface Resolution {
   readonly stored: ReadonlyArray<AnswerRecord | undefined>
   /** How many answers there will be. Of several none is a tip of the conversation before it is continued. */
   readonly choices: number
+  /** The key was asked for a name. `isShared`: it stands for many unlike histories, and gave none. null: it was not asked. */
+  readonly key: { readonly id: string; readonly opening: OpeningName; readonly isShared: boolean } | null
 }
 
 /** A finished answer, as far as it is remembered. */
@@ -97,7 +99,8 @@ export class Conversations {
   /**
    * With an id, the id names the conversation, and messages that continue none of its tips make a branch of it.
    * Without, the longest chain of messages that ends in a stored answer is the match: at a tip, or at one of several answers
-   * of which none is continued yet, it continues that conversation, elsewhere it forks it. Answers of another tenant or another cache salt are not found.
+   * of which none is continued yet, it continues that conversation, elsewhere it forks it. Where nothing matches, the key names the
+   * conversation, until it has brought more than `MOST_OPENINGS` unlike histories. Answers of another tenant or another cache salt are not found.
    */
   resolve(query: ConversationQuery): Resolution {
     const { tenant, messages, cacheSalt = '', tools = '', isOpen = false, template = '', choices = 1 } = query
@@ -111,10 +114,11 @@ export class Conversations {
     const matched = last < 0 ? undefined : this.#registry.byKey(stored[last]?.conversation ?? '')
     const matchedStrand = matched && strandOf(matched, salt)
     const isAtTip = continues !== null && matchedStrand !== undefined && goesOnFrom(matchedStrand, continues)
-    const { id, forkedFrom } = this.#name(query, matched, isAtTip)
+    const key = matched ? null : this.#keyOf(query, salt)
+    const { id, forkedFrom } = this.#name(query, matched, isAtTip, key?.isShared ?? false)
     const known = this.#registry.get(tenant, id)
     const date = (known && strandOf(known, salt))?.date ?? matchedStrand?.date ?? isoDay(now())
-    return { tenant, id, salt, date, forkedFrom, parent: messages ? (chain.at(isOpen ? -2 : -1) ?? start) : null, continues, stored, choices }
+    return { tenant, id, salt, date, forkedFrom, parent: messages ? (chain.at(isOpen ? -2 : -1) ?? start) : null, continues, stored, choices, key }
   }
 
   /** The request was taken: its conversation exists from now on. */
@@ -124,6 +128,7 @@ export class Conversations {
     if (continues !== null) chooseInStrand(conversation, continues)
     if (choices > 1 && parent !== null) openStrand(conversation, { question: parent, before: continues })
     this.#registry.touch(conversation)
+    this.#noteKey(resolution)
   }
 
   /** An answer is complete: the request's only one, or one of several. */
@@ -177,14 +182,28 @@ export class Conversations {
     return conversation
   }
 
-  #name(query: ConversationQuery, matched: Conversation | undefined, isAtTip: boolean): { id: string; forkedFrom: string | null } {
+  #name(query: ConversationQuery, matched: Conversation | undefined, isAtTip: boolean, isKeyShared: boolean): { id: string; forkedFrom: string | null } {
     const forkedFrom = matched?.id ?? null
     if (query.conversation !== null) {
       return { id: query.conversation, forkedFrom: forkedFrom === query.conversation ? null : forkedFrom }
     }
     if (matched && isAtTip) return { id: matched.id, forkedFrom: null }
-    if (!matched && query.hint !== null && NAME.test(query.hint)) return { id: query.hint, forkedFrom: null }
+    if (!matched && !isKeyShared && query.hint !== null && NAME.test(query.hint)) return { id: query.hint, forkedFrom: null }
     return { id: this.#options.newId(), forkedFrom }
+  }
+
+  /** null: the request names its conversation by an id, has no key, or no message of a user by which its history could be told. */
+  #keyOf({ tenant, conversation, hint, messages }: ConversationQuery, salt: SaltName): Resolution['key'] {
+    if (conversation !== null || hint === null || messages === null || !NAME.test(hint)) return null
+    const opening = openingName(this.#options.secret, tenant, messages)
+    if (opening === null) return null
+    const known = this.#registry.get(tenant, hint)
+    return { id: hint, opening, isShared: known !== undefined && isShared(known, salt, opening) }
+  }
+
+  #noteKey({ tenant, salt, key }: Resolution): void {
+    const named = key && this.#registry.get(tenant, key.id)
+    if (named && addOpening(named, salt, key.opening)) this.#registry.touch(named)
   }
 
   /** Its conversation, made if need be, and its strand of it: both are used now. */

@@ -156,8 +156,8 @@ interface Stored extends Omit<Conversation, 'tips' | 'leaf' | 'salted'> {
   readonly salted?: ReadonlyArray<readonly [SaltName, Strand]>
 }
 
-function encode({ tips, leaf, salted, date, open, ...rest }: Conversation): Buffer {
-  const stored: Stored = { ...rest, ...recoded({ date, tips, ...(open ? { open } : {}) }, inBase64), leaf: leaf === null ? null : inBase64(leaf) }
+function encode({ tips, leaf, salted, date, open, openings, ...rest }: Conversation): Buffer {
+  const stored: Stored = { ...rest, ...recoded({ date, tips, ...(open ? { open } : {}), ...(openings ? { openings } : {}) }, inBase64), leaf: leaf === null ? null : inBase64(leaf) }
   const strands = [...(salted ?? [])].map(([salt, strand]) => [salt, recoded(strand, inBase64)] as const)
   return Buffer.from(JSON.stringify(strands.length === 0 ? stored : { ...stored, salted: strands }))
 }
@@ -178,13 +178,13 @@ function decode(value: Uint8Array): Conversation | null {
   }
 }
 
-function recoded({ date, tips, open }: Strand, code: (hash: string) => string): Strand {
+function recoded({ date, tips, open, openings }: Strand, code: (hash: string) => string): Strand {
   const recodeTurn = ({ question, before, answers }: OpenTurn): OpenTurn => ({
     question: code(question),
     before: before === null ? null : code(before),
     answers: answers.map(code),
   })
-  return { date, tips: tips.map(code), ...(open ? { open: open.map(recodeTurn) } : {}) }
+  return { date, tips: tips.map(code), ...(open ? { open: open.map(recodeTurn) } : {}), ...(openings ? { openings } : {}) }
 }
 
 function inBase64(hash: ChainHash | BlockKey): string {

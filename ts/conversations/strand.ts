@@ -1,7 +1,7 @@
 // A conversation's id is one for all cache salts, and all else of it is apart for each: a request with another salt learns
 // neither where the conversation can go on nor the day since which it is held.
 
-import type { ChainHash, SaltName } from './chain.js'
+import type { ChainHash, OpeningName, SaltName } from './chain.js'
 import { addAnswer, closeTurns, openTurn, openTurnOf, type OpenBounds, type OpenTurn, type Spot } from './open-turns.js'
 
 /** What the turns with one cache salt made of a conversation. */
@@ -12,6 +12,8 @@ export interface Strand {
   tips: ChainHash[]
   /** Turns with several answers of which none is continued yet, oldest first. None: there is no such turn. */
   open?: readonly OpenTurn[]
+  /** Of the histories that a key brought to the conversation: names of their openings, the earliest first. None: a key brought none. */
+  openings?: readonly OpeningName[]
 }
 
 /** The strand of the turns without a salt, and those of the others by salt, the longest unused first. */
@@ -28,6 +30,11 @@ const MOST_SALTED_TIPS = 8
 /** The same of turns with several answers: no request has more answers than the fewest that are remembered. */
 const MOST_OPEN: OpenBounds = { turns: 8, answers: 64 }
 const MOST_SALTED_OPEN: OpenBounds = { turns: 2, answers: 16 }
+/**
+ * Unlike openings under one key beyond which it names no conversation. A client that summarises its history, or asks beside it
+ * for a title, brings some under a key of one user's.
+ */
+export const MOST_OPENINGS = 8
 /** Salts of one conversation that are remembered; the longest unused is forgotten first. A turn writes all of them. */
 const MOST_SALTS = 16
 
@@ -52,6 +59,21 @@ export function useStrand(conversation: Stranded, salt: SaltName, date: string):
     if (salted.size <= MOST_SALTS) break
     salted.delete(longestUnused)
   }
+}
+
+/** The key of the conversation stands for histories that have nothing in common but a system prompt, this one included. */
+export function isShared(conversation: Stranded, salt: SaltName, opening: OpeningName): boolean {
+  const openings = strandOf(conversation, salt)?.openings ?? []
+  return openings.length > MOST_OPENINGS || (openings.length === MOST_OPENINGS && !openings.includes(opening))
+}
+
+/** A history that begins so came under the conversation's key. False: it was known, or the key is known to be shared. */
+export function addOpening(conversation: Stranded, salt: SaltName, opening: OpeningName): boolean {
+  const strand = strandOf(conversation, salt)
+  const openings = strand?.openings ?? []
+  if (!strand || openings.length > MOST_OPENINGS || openings.includes(opening)) return false
+  strand.openings = [...openings, opening]
+  return true
 }
 
 /** An answer of the last turn ends at `tip`; it stands at `spot`, and continues the tip before it, if that was one. */

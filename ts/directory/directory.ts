@@ -5,7 +5,7 @@ import { BLOCK_TOKENS, type BlockKey, type SlotTierName, type ViewParameters } f
 import { keyedView } from '../engine/view.js'
 import { lru } from '../placement/lru.js'
 import type { Experienced, PlacementPolicy, TurnUse } from '../placement/types.js'
-import { perSlotTier, SLOT_TIERS, TIERS } from '../protocol/tiers.js'
+import { LOWER_TIERS, perSlotTier, SLOT_TIERS, TIERS } from '../protocol/tiers.js'
 import { Block } from './block.js'
 import { ChildIndex } from './children.js'
 import { ghostCapacity, Ghosts, type LossCause } from './ghosts.js'
@@ -218,6 +218,35 @@ export class Directory implements SlotKeeper {
     const users = this.usersOf(block)
     for (const tier of SLOT_TIERS) this.removeCopy(block, tier, 'damaged')
     if (this.#forgetIfEmpty(block)) this.ghosts.left(block.key, 'hbm', 'damaged', block, users)
+  }
+
+  /**
+   * What was on its way into the block's hbm slot did not arrive; its copies below are sound. They go to a new block, which
+   * is returned, and the old one out of sight, as in `orphan`. null: there is nothing below.
+   */
+  renew(block: Block): Block | null {
+    if (block.gone) return null
+    const { dram, ssd } = block.copies
+    const kept = LOWER_TIERS.filter(tier => block.has(tier) && (tier !== 'ssd' || block.durable)).map(tier => ({ tier, slot: block.copies[tier].slot }))
+    if (kept.length === 0 || dram.state === 'filling' || ssd.state === 'filling') {
+      this.orphan(block)
+      return null
+    }
+    const { key, parent, index, tokens, view, lastUse, uses, cohort, reachable, durable } = block
+    const users = [...this.users.of(block)]
+    for (const { tier, slot } of kept) {
+      this.#detach(block, tier)
+      this.reserved[tier].add(slot)
+    }
+    this.orphan(block)
+    // Not from its ghost: the block was not lost.
+    this.ghosts.returned(key)
+    const fresh = this.obtain(key, parent, index, tokens, view)
+    Object.assign(fresh, { lastUse, uses, cohort, reachable, isBack: false })
+    for (const { tier, slot } of kept) this.adopt(fresh, tier, slot, 'present')
+    fresh.durable = durable && fresh.has('ssd')
+    for (const user of users) this.users.add(user, fresh)
+    return fresh
   }
 
   /**

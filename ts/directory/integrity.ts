@@ -37,7 +37,7 @@ export function* checkDirectory(directory: Tables): Iterable<void> {
   yield* directory.users.check(directory.blocks, pace)
 }
 
-/** free + cooling + reserved + copies = committed, and every used slot has one owner. */
+/** free + cooling + retired + reserved + copies = committed, and every used slot has one owner. */
 function* checkTier(directory: Tables, tier: SlotTierName, pace: Pace): Iterable<void> {
   const pool = directory.pools[tier]
   const owned = new Set<number>(directory.reserved[tier])
@@ -53,9 +53,9 @@ function* checkTier(directory: Tables, tier: SlotTierName, pace: Pace): Iterable
     if (!pool.isUsed(slot)) throw new Error(`${tier}: slot ${slot} is owned but not in use`)
     if (pace.isOver) yield
   }
-  const sum = pool.free + pool.cooling + owned.size
+  const sum = pool.free + pool.cooling + pool.retired + owned.size
   if (sum !== pool.committed) {
-    throw new Error(`${tier}: ${pool.free} free + ${pool.cooling} cooling + ${owned.size} owned ≠ ${pool.committed}`)
+    throw new Error(`${tier}: ${pool.free} free + ${pool.cooling} cooling + ${pool.retired} retired + ${owned.size} owned ≠ ${pool.committed}`)
   }
 }
 

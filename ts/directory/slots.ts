@@ -3,9 +3,11 @@
 const FREE = 0
 const USED = 1
 const COOLING = 2
+const RETIRED = 3
 
 /**
- * A slot's way: free → take → used → give → (cooling until nothing in flight names it) → free. What is in flight is
+ * A slot's way: free → take → used → give → (cooling until nothing in flight names it) → free, or retired for good where
+ * its memory has changed what was put there. What is in flight is
  * counted two ways: `pin`/`unpin` for transfers, `nameInStep` for steps (a step number that must be answered first).
  */
 export class SlotPool {
@@ -20,6 +22,9 @@ export class SlotPool {
   readonly #lastStep: Int32Array
   #free: number[] = []
   readonly #cooling = new Set<number>()
+  /** Slots that are never handed out again; those of them that are still used or cooling are so first. */
+  readonly #retiring = new Set<number>()
+  #retired = 0
   #answered = -1
 
   /** @param committed Slots from the first on whose memory is there. Only these are handed out. */
@@ -69,8 +74,13 @@ export class SlotPool {
     return this.#cooling.size
   }
 
+  /** Slots that are handed out no more. */
+  get retired(): number {
+    return this.#retired
+  }
+
   get used(): number {
-    return this.#committed - this.free - this.cooling
+    return this.#committed - this.free - this.cooling - this.#retired
   }
 
   /** A free slot, or -1. */
@@ -99,6 +109,12 @@ export class SlotPool {
       this.#state[slot] = COOLING
       this.#cooling.add(slot)
     }
+  }
+
+  /** Its memory cannot be trusted: a used slot is not handed out again once it was given back. */
+  retire(slot: number): void {
+    if (this.#state[slot] === FREE) throw new Error(`slot ${slot} is retired while it is free`)
+    this.#retiring.add(slot)
   }
 
   /** A transfer names the slot. */
@@ -145,8 +161,13 @@ export class SlotPool {
 
   #release(slot: number): void {
     this.#cooling.delete(slot)
+    this.version++
+    if (this.#retiring.delete(slot)) {
+      this.#state[slot] = RETIRED
+      this.#retired++
+      return
+    }
     this.#state[slot] = FREE
     this.#free.push(slot)
-    this.version++
   }
 }

@@ -238,6 +238,8 @@ type TransferWork =
   | { readonly kind: 'erase'; readonly ssdSlot: number }
   /** Completes when every write and erasure enqueued before it is durable. */
   | { readonly kind: 'flush' }
+  /** Compares the slot's bytes with the checksum that they have had since their save or read. */
+  | { readonly kind: 'check'; readonly dramSlot: number }
 
 /**
  * Why an answer ended: an end token or a stop, its limit, the end of its tool calls, that no token may come next, or that
@@ -317,7 +319,11 @@ export interface StepReply {
 export interface TransferDone {
   readonly kind: 'transfer'
   readonly id: number
-  /** undefined: done. `kv_damaged`: the bytes are not the block asked for. `kv_foreign`: of another model, format or server. */
+  /**
+   * undefined: done. `kv_damaged`: the bytes are not the block asked for. `kv_foreign`: of another model, format or server.
+   * `dram_damaged`: the dram slot does not hold what was put there. `batch_damaged`: so it was with another load that came
+   * together with this one, whose own slot is sound.
+   */
   readonly error?: string
   /** With `error`: the sentence that says what failed. */
   readonly detail?: string
@@ -457,6 +463,9 @@ export interface EngineStats extends StreamStats {
   readonly loadStallMs: number
   readonly stalledLayers: number
   readonly damagedReads: number
+  /** Dram slots that were compared with their checksum, and those of them that held something else. */
+  readonly dramChecked: number
+  readonly dramDamaged: number
   /** Masks of constrained answers, and the rows that were not sampled because theirs was not ready. */
   readonly masks: number
   readonly maskMs: number

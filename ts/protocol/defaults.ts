@@ -9,6 +9,8 @@ export const DEFAULTS = {
   maxQueue: 256,
   /** What is done about history on ssd. */
   history: 'auto',
+  /** Bytes of host memory a second that are compared with their checksums in the background. */
+  scrubRate: 16e6,
   /** Bytes of responses that clients may name again, and milliseconds since their last use. */
   maxResponseBytes: 64 * 2 ** 20,
   responseTtlMs: 24 * 60 * 60 * 1000,

@@ -3,6 +3,7 @@
 import type { CacheMap } from './cache-map.js'
 import type { z } from 'zod'
 import type { RequestRecord as RequestRecordSchema } from './schemas/requests.js'
+import type { DiskCondition } from './disk.js'
 import type { DownLane, StreamName } from './lanes.js'
 import type { TierName } from './tiers.js'
 import type { WhatIf } from './what-if.js'
@@ -121,6 +122,8 @@ export interface Sample {
   /** Requests whose history lay on ssd when their turn came, by what was done about it. */
   readonly history: Readonly<Record<'load' | 'recompute' | 'split', number>>
   readonly preemptions: number
+  /** Requests whose `prompt_cache_key` stands for many unlike histories and named no conversation. */
+  readonly sharedKeyRequests: number
   /** Requests that waited for a prompt that was being computed, and the tokens that they waited for. */
   readonly followed: Readonly<Record<'requests' | 'tokens', number>>
   /** Sources of constraints by what came of them; masks made for constrained answers, and rows that theirs came too late for. */
@@ -144,6 +147,10 @@ export interface Sample {
   /** By lane: `LANES` says from where to where. */
   readonly transfers: Readonly<Record<StreamName, TransferSample>>
   readonly damagedReads: number
+  readonly dramChecked: number
+  readonly dramDamaged: number
+  /** The places that the server writes to. */
+  readonly disks: readonly DiskCondition[]
   /** By kind of transfer and code of the error. */
   readonly failedTransfers: ReadonlyArray<{ readonly kind: string; readonly code: string; readonly count: number }>
   /** Event-loop delay since the last sample, milliseconds. */

@@ -18,6 +18,8 @@ import type * as usage from '../surfaces/openai/schemas/usage.js'
 export { ApiError, AttentionStoreError, EngineError, ExitError, type ApiErrorCode } from './errors.js'
 export { CELL_STATES, NO_AGE } from './cache-map.js'
 export type * from './cache-map.js'
+export { diskSentence } from './disk.js'
+export type * from './disk.js'
 export type * from './events.js'
 export type * from './what-if.js'
 export { LANES, perStream, STREAM_NAMES, wayOf, type DownLane, type LaneName, type StreamName } from './lanes.js'
@@ -39,6 +41,7 @@ export type TokenizeResponse = z.output<typeof tokenize.TokenizeResponse>
 export type DetokenizeRequest = z.input<typeof tokenize.DetokenizeRequest>
 export type DetokenizeResponse = z.output<typeof tokenize.DetokenizeResponse>
 export type CacheStatusBody = z.output<typeof admin.CacheStatusBody>
+export type DiskList = z.output<typeof admin.DiskList>
 export type DemoteRequest = z.input<typeof admin.DemoteRequest>
 export type DemoteResponse = z.output<typeof admin.DemoteResponse>
 export type ResetResponse = z.output<typeof admin.ResetResponse>

@@ -161,6 +161,7 @@ class Service implements InferenceService {
       const { resolution, intakes } = await this.#arrive(request, choices)
       this.#checkOpen()
       this.#kept.conversations.accept(resolution)
+      if (resolution.key?.isShared) this.#core.counters.sharedKeyRequests++
       for (const intake of intakes) {
         this.#intakes.set(intake.sequence, intake)
         this.#accounts.queued(intake.sequence)
@@ -299,6 +300,7 @@ class Service implements InferenceService {
   #failed(code: string, message: string, cause?: unknown): void {
     if (this.#failure) return
     this.#state = 'failed'
+    this.#core.disk.close()
     this.#failure = new ApiError('engine_error', `The engine stopped: ${message} (${code})`, null, { engine_code: code }, { cause })
     for (const sequence of this.#intakes.keys()) this.#accounts.failed(sequence, this.#failure.code)
     this.#scheduler.failAll(this.#failure)
@@ -353,6 +355,7 @@ class Service implements InferenceService {
       await this.#changes.next()
     }
     this.#scheduler.stop()
+    this.#core.disk.close()
     await this.#accounts.close()
     if (!this.#failure) this.#kept.store?.refresh(this.#core.directory.inTier.ssd)
     await this.#kept.database?.close()

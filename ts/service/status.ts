@@ -42,10 +42,10 @@ function tierStatus(core: Core, tier: SlotTierName, wanted: ReadonlySet<Block>):
   return {
     name: tier,
     medium: mediumOf(core, tier),
-    capacityBytes: pool.total * slotBytes,
+    capacityBytes: (pool.total - pool.retired) * slotBytes,
     committedBytes: pool.committed * slotBytes,
     usedBytes: (pool.used + pool.cooling) * slotBytes,
-    capacityBlocks: pool.total,
+    capacityBlocks: pool.total - pool.retired,
     blocks: { total, running: running + ownSlots, waiting, resting: total - running - waiting - ownSlots },
     hitTokens: counters.reused[tier],
   }
@@ -77,6 +77,7 @@ export function serviceCounters(core: Core, scheduler: Scheduler): ServiceCounte
     savedMs: counters.savedMs,
     prefillTokensPerS: prefillSpeed(core),
     preemptions: counters.preemptions,
+    sharedKeyRequests: counters.sharedKeyRequests,
     followed: { ...counters.followed },
     failedTransfers: counters.failedTransfers.list(),
     droppedBlocks: { ...counters.dropped },

@@ -278,6 +278,8 @@ export interface ServiceCounters {
   /** Estimated tokens a second of computing a prompt of 1,024 tokens; null: not measured yet. */
   readonly prefillTokensPerS: number | null
   readonly preemptions: number
+  /** Requests whose key stands for many unlike histories and named no conversation. */
+  readonly sharedKeyRequests: number
   /** Requests that waited for a prompt that was being computed, and the tokens that they waited for. */
   readonly followed: Readonly<Record<'requests' | 'tokens', number>>
   /** Transfers that failed, by kind (of `Transfer`) and code, in the order in which they first did. */

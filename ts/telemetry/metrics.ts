@@ -1,6 +1,7 @@
 // A sample as Prometheus metrics: names with units, one table. Labels are fixed words, never a user's text.
 
 import { Counter, Gauge, type Registry } from 'prom-client'
+import { DISK_STATES } from '../protocol/disk.js'
 import type { Sample, ServerInfo, TransferSample } from '../protocol/events.js'
 import { STREAM_NAMES } from '../protocol/lanes.js'
 
@@ -65,6 +66,7 @@ const METRICS: readonly Metric[] = [
   ),
   counter('followed_requests_total', 'Requests that waited for a prompt in flight which begins like theirs', ({ followed }) => followed.requests),
   counter('followed_tokens_total', 'Prompt tokens in flight that requests waited for, each once a request', ({ followed }) => followed.tokens),
+  counter('shared_key_requests_total', 'Requests whose prompt_cache_key stands for many unlike histories and named no conversation', ({ sharedKeyRequests }) => sharedKeyRequests),
   counter('preemptions_total', 'Requests put back to the queue', ({ preemptions }) => preemptions),
   counter('blocks_moved_total', 'Blocks copied between tiers', ({ blocks: { saved, loaded, promoted, demoted } }) =>
     by('move', { saved, loaded, promoted, demoted }),
@@ -78,8 +80,16 @@ const METRICS: readonly Metric[] = [
     by('kind', blocks.abandoned),
   ),
   counter('damaged_reads_total', 'Blocks read from disk that were not the blocks asked for', ({ damagedReads }) => damagedReads),
+  counter('dram_checked_total', 'Blocks in dram that were compared with their checksum', ({ dramChecked }) => dramChecked),
+  counter('dram_damaged_total', 'Blocks in dram that were not what had been put there', ({ dramDamaged }) => dramDamaged),
   counter('failed_transfers_total', 'Transfers that failed, by kind and code', ({ failedTransfers }) =>
     failedTransfers.map(({ kind, code, count }) => ({ labels: { kind, code }, value: count })),
+  ),
+  gauge('disk_state', 'A place that the server writes to is in this state: 1, else 0', ({ disks }) =>
+    disks.flatMap(({ place, state }) => DISK_STATES.map((other) => ({ labels: { place, state: other }, value: Number(other === state) }))),
+  ),
+  counter('log_lines_dropped_total', 'Lines of a log that were dropped because its disk or reader had no room', ({ disks }) =>
+    disks.flatMap(({ place, lostLines }) => (lostLines === undefined ? [] : [{ labels: { log: place }, value: lostLines }])),
   ),
   counter('transfer_bytes_total', 'Bytes moved', transfers(({ bytes }) => bytes)),
   counter('transfer_seconds_total', 'Time in which bytes were moved', transfers(({ ms }) => ms / SECONDS)),
@@ -128,7 +138,7 @@ export function registerMetrics(registry: Registry, info: ServerInfo, current: (
 }
 
 /** Label names must be known at registration. */
-const LABEL_NAMES = ['outcome', 'state', 'tier', 'move', 'cause', 'kind', 'percentile', 'reason', 'choice', 'code']
+const LABEL_NAMES = ['outcome', 'state', 'tier', 'move', 'cause', 'kind', 'percentile', 'reason', 'choice', 'code', 'place', 'log']
 
 function register(registry: Registry, metric: Metric, current: () => Sample): void {
   const common = { name: `attentionstore_${metric.name}`, help: metric.help, labelNames: LABEL_NAMES, registers: [registry] }

@@ -1,44 +1,49 @@
 // `--request-log`: JSON lines appended to a file.
 
-import { createWriteStream, openSync, type WriteStream } from 'node:fs'
-import type { Logger } from 'pino'
+import type { Clock } from '../engine/clock.js'
 import { ExitError } from '../protocol/errors.js'
+import type { DiskState } from '../protocol/disk.js'
 import type { RequestLogRecord } from '../scheduler/core/options.js'
+import { AppendedFile } from './line-sinks.js'
+import { LineWriter } from './line-writer.js'
 
-/** Lines that may wait for a slow disk; more are dropped and counted, so that the log never holds up answers. */
+/** Lines that may wait for a full or slow disk; more are dropped and counted, so that the log never holds up answers. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024
+/** Milliseconds that the last lines have at the end of the server. */
+const LAST_LINES_MS = 5000
 
 export class RequestLogFile {
-  readonly #stream: WriteStream
-  readonly #log: Logger
-  #dropped = 0
+  readonly #lines: LineWriter
+  #closed: Promise<void> | null = null
 
-  /** @throws ExitError with exit code 2 if the file cannot be appended to. */
-  constructor(path: string, log: Logger) {
-    this.#log = log
-    this.#stream = createWriteStream(path, { fd: openForAppending(path) })
-    this.#stream.on('error', (error: NodeJS.ErrnoException) => log.error({ code: error.code }, 'the request log cannot be written'))
+  /**
+   * @param onState Told of each change of the file's disk.
+   * @throws ExitError with exit code 2 if the file cannot be appended to.
+   */
+  constructor(path: string, clock: Clock, onState: (state: DiskState, reason: string | null) => void) {
+    this.#lines = new LineWriter(openForAppending(path), { mostBytes: MAX_WAITING_BYTES, clock })
+    this.#lines.listen(onState)
+  }
+
+  /** Lines that were dropped. */
+  get lost(): number {
+    return this.#lines.lost
   }
 
   add(record: RequestLogRecord): void {
-    if (this.#stream.writableLength > MAX_WAITING_BYTES || this.#stream.destroyed) {
-      this.#dropped++
-      return
-    }
-    this.#stream.write(`${JSON.stringify(record)}\n`)
+    this.#lines.write(`${JSON.stringify(record)}\n`)
   }
 
-  /** Everything added is in the file. */
-  async close(): Promise<void> {
-    if (this.#dropped > 0) this.#log.warn({ lines: this.#dropped }, 'lines of the request log were dropped')
-    if (this.#stream.destroyed) return
-    await new Promise<void>((resolve) => this.#stream.end(resolve))
+  /** Everything added is in the file, or lost. May be called twice. */
+  close(): Promise<void> {
+    this.#closed ??= this.#lines.close(LAST_LINES_MS)
+    return this.#closed
   }
 }
 
-function openForAppending(path: string): number {
+function openForAppending(path: string): AppendedFile {
   try {
-    return openSync(path, 'a', 0o600)
+    return new AppendedFile(path)
   } catch (cause) {
     throw new ExitError(2, 'invalid_option', `--request-log: ${path} cannot be written: ${String(cause)}`, { path }, { cause })
   }

@@ -1,6 +1,7 @@
 // One sample of everything that changes, as the sockets send it.
 
 import type { EngineStats } from '../engine/types.js'
+import type { DiskCondition } from '../protocol/disk.js'
 import type { Sample, TierSample, TransferSample } from '../protocol/events.js'
 import { perStream, type StreamName } from '../protocol/lanes.js'
 import { sumTiers } from '../protocol/tiers.js'
@@ -8,15 +9,16 @@ import type { InferenceService, TierStatus } from '../service/types.js'
 import { transferred, type BandwidthLimits } from './limits.js'
 
 export interface SampleSources {
-  readonly service: Pick<InferenceService, 'cacheStatus' | 'counters' | 'cacheMap' | 'whatIf' | 'records'>
+  readonly service: Pick<InferenceService, 'cacheStatus' | 'counters' | 'cacheMap' | 'whatIf' | 'records' | 'ready'>
   readonly stats: () => EngineStats
+  readonly disks: () => readonly DiskCondition[]
 }
 
 /** The measurements of the telemetry itself. */
 export type OwnMeasures = Pick<Sample, 'uptimeMs' | 'eventLoopDelayMs' | 'ttftMs' | 'ttft'>
 
 /** All but the day's sums, which are made of it. */
-export function takeSample({ service, stats }: SampleSources, limits: BandwidthLimits, own: OwnMeasures): Omit<Sample, 'today'> {
+export function takeSample({ service, stats, disks }: SampleSources, limits: BandwidthLimits, own: OwnMeasures): Omit<Sample, 'today'> {
   const counters = service.counters()
   const engine = stats()
   const { queued, preparing, running } = counters
@@ -50,6 +52,7 @@ export function takeSample({ service, stats }: SampleSources, limits: BandwidthL
     },
     history: counters.historyChoices,
     preemptions: counters.preemptions,
+    sharedKeyRequests: counters.sharedKeyRequests,
     followed: counters.followed,
     constraints: {
       sources: { compiled: engine.grammarsCompiled, cached: engine.grammarsCached, refused: engine.grammarsRefused },
@@ -66,7 +69,10 @@ export function takeSample({ service, stats }: SampleSources, limits: BandwidthL
     },
     transfers: transferSamples(engine, limits),
     damagedReads: engine.damagedReads,
+    dramChecked: engine.dramChecked,
+    dramDamaged: engine.dramDamaged,
     failedTransfers: counters.failedTransfers,
+    disks: disks(),
     residentBytes: process.memoryUsage.rss(),
   }
 }

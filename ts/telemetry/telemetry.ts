@@ -1,7 +1,8 @@
 // Counters and samples of one server: to Prometheus when it scrapes, to listeners at the pace of their topic.
 
-import { Counter, Registry } from 'prom-client'
+import { Counter, Gauge, Registry } from 'prom-client'
 import { systemClock, type Clock } from '../engine/clock.js'
+import type { DiskCondition } from '../protocol/disk.js'
 import type { CacheMap, Sample, ServerInfo, Snapshot, WhatIf } from '../protocol/index.js'
 import type { Turn } from '../service/types.js'
 import { Feed } from './feed.js'
@@ -67,6 +68,14 @@ export class Telemetry {
       registers: [this.#registry],
     })
     const { service } = sources
+    new Gauge({
+      name: 'attentionstore_ready',
+      help: 'The server takes new requests: 1; it drains, or its engine has ended: 0',
+      registers: [this.#registry],
+      collect() {
+        this.set(service.ready ? 1 : 0)
+      },
+    })
     this.records = new RecordFeed(clock, service.records)
     this.maps = new Feed(clock, MAP_INTERVAL_MS, () => ({ uptimeMs: clock.now() - this.#startedAt, ...service.cacheMap() }))
     this.whatIfs = new Feed(clock, WHAT_IF_INTERVAL_MS, () => service.whatIf())
@@ -88,6 +97,11 @@ export class Telemetry {
     }
     const sample = takeSample(this.#sources, this.#limits, own)
     return { ...sample, today: this.#today.of(now, sample) }
+  }
+
+  /** The places that the server writes to. */
+  disks(): readonly DiskCondition[] {
+    return this.#sources.disks()
   }
 
   snapshot(): Snapshot {

@@ -36,6 +36,8 @@ pub struct BindingOpenOptions {
     pub ssd_read_limit: Option<f64>,
     pub ssd_write_limit: Option<f64>,
     pub preload_layers: Option<u32>,
+    /// Share of the loads that are compared with their checksum, 0 to 1.
+    pub load_checks: Option<f64>,
     /// `bf16`, or `f32` in tests.
     #[napi(ts_type = "'bf16' | 'f32'")]
     pub kv_dtype: String,
@@ -62,6 +64,7 @@ impl From<BindingOpenOptions> for EngineOptions {
             ssd_read_limit: options.ssd_read_limit.map(|rate| rate as u64),
             ssd_write_limit: options.ssd_write_limit.map(|rate| rate as u64),
             preload_layers: options.preload_layers.map(|layers| layers as usize),
+            load_checks: options.load_checks,
             kv_dtype: options.kv_dtype,
             instruction_set: options.instruction_set,
         }

@@ -6,43 +6,62 @@ use std::sync::Arc;
 use attentionstore_kv::disk::{BlockTransfer, DiskCompletion, DiskDone, DiskTier};
 use attentionstore_kv::{KvError, StoredBlock};
 
+use crate::checks::Checks;
 use crate::error::EngineError;
 use crate::event::{EngineEvent, Reason, TransferDone};
 use crate::host::HostSlots;
 use crate::outbox::Outbox;
 use crate::plan::{Transfer, TransferKind, WrittenBlock};
 
-/// The ssd tier of an engine.
+/// The ssd tier of an engine. Cloning shares it.
+#[derive(Clone)]
 pub struct Disk {
-    tier: DiskTier,
+    tier: Arc<DiskTier>,
     host: HostSlots,
+    checks: Arc<Checks>,
     outbox: Arc<Outbox>,
 }
 
 impl Disk {
-    pub fn new(tier: DiskTier, host: HostSlots, outbox: Arc<Outbox>) -> Self {
-        Self { tier, host, outbox }
+    pub fn new(tier: DiskTier, host: HostSlots, checks: Arc<Checks>, outbox: Arc<Outbox>) -> Self {
+        Self { tier: Arc::new(tier), host, checks, outbox }
     }
 
     pub fn tier(&self) -> &DiskTier {
         &self.tier
     }
 
-    /// Starts a read, write, erasure or flush. Whatever becomes of it is posted, also a refusal.
+    /// Starts a read, write, erasure or flush. Whatever becomes of it is posted, also a refusal. A user waits for a read;
+    /// the others keep their order behind the checks of what is written.
     pub fn start(&self, transfer: Transfer) {
-        let id = transfer.id;
-        if let Err(error) = self.submit(transfer) {
-            let failed = TransferDone::failed(id, Reason::of(&error));
-            self.outbox.post(&EngineEvent::Transfer(failed));
+        if matches!(transfer.kind, TransferKind::Read { .. }) {
+            return self.start_now(transfer);
+        }
+        let disk = self.clone();
+        self.checks.run(move || disk.start_now(transfer));
+    }
+
+    fn start_now(&self, Transfer { id, kind }: Transfer) {
+        if let Err(reason) = self.submit(id, kind) {
+            self.outbox.post(&EngineEvent::Transfer(TransferDone::failed(id, reason)));
         }
     }
 
-    fn submit(&self, Transfer { id, kind }: Transfer) -> Result<(), EngineError> {
+    fn submit(&self, id: u32, kind: TransferKind) -> Result<(), Reason> {
+        if let TransferKind::Write { dram_slot, .. } = &kind {
+            let slot = self.host.check(*dram_slot).map_err(|error| Reason::of(&error))?;
+            self.checks.verify(slot)?;
+        }
+        self.hand_over(id, kind).map_err(|error| Reason::of(&error))
+    }
+
+    fn hand_over(&self, id: u32, kind: TransferKind) -> Result<(), EngineError> {
         match kind {
             TransferKind::Read { ssd_slot, dram_slot, key, valid } => {
                 let place = self.place(id, ssd_slot, dram_slot)?;
+                self.checks.forget(dram_slot);
                 // SAFETY: the directory gives a dram slot to one transfer at a time, until it is reported.
-                unsafe { self.tier.read(place, key, valid as usize, self.done(id)) }?;
+                unsafe { self.tier.read(place, key, valid as usize, self.read_done(id, dram_slot)) }?;
             }
             TransferKind::Write { dram_slot, ssd_slot, block } => {
                 let place = self.place(id, ssd_slot, dram_slot)?;
@@ -51,8 +70,11 @@ impl Disk {
             }
             TransferKind::Erase { ssd_slot } => self.tier.erase(ssd_slot, u64::from(id), self.done(id))?,
             TransferKind::Flush => self.tier.flush(u64::from(id), self.done(id))?,
-            TransferKind::Load { .. } | TransferKind::Save { .. } | TransferKind::Copy { .. } => {
-                let detail = "a transfer of the device came to the disk".to_owned();
+            TransferKind::Load { .. }
+            | TransferKind::Save { .. }
+            | TransferKind::Copy { .. }
+            | TransferKind::Check { .. } => {
+                let detail = "a transfer of memory came to the disk".to_owned();
                 return Err(EngineError::Protocol { detail });
             }
         }
@@ -62,6 +84,17 @@ impl Disk {
     fn place(&self, id: u32, slot: u32, dram_slot: u32) -> Result<BlockTransfer, EngineError> {
         let host = NonNull::new(self.host.slot(self.host.check(dram_slot)?)).ok_or(KvError::Closed)?;
         Ok(BlockTransfer { host, slot, tag: u64::from(id) })
+    }
+
+    /// The slot's checksum is that of the header that was verified.
+    fn read_done(&self, id: u32, dram_slot: u32) -> DiskDone {
+        let (checks, tell) = (self.checks.clone(), self.done(id));
+        Box::new(move |completion: DiskCompletion| {
+            if completion.result.is_ok() {
+                checks.adopt(dram_slot);
+            }
+            tell(completion);
+        })
     }
 
     fn done(&self, id: u32) -> DiskDone {

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use attentionstore_kv::lock::DirectoryLock;
 use attentionstore_model::text::{AnswerText, StopRule, StopStrings};
 
+use crate::checks::Checks;
 use crate::disk::Disk;
 use crate::error::EngineError;
 use crate::event::MemoryTier;
@@ -16,7 +17,7 @@ use crate::inbox::Inbox;
 use crate::info::{EngineInfo, EngineStats};
 use crate::memory::MemoryKeeper;
 use crate::outbox::Outbox;
-use crate::plan::Transfer;
+use crate::plan::TransferKind;
 use crate::sequence::SequenceSpec;
 use crate::stats::Meters;
 use crate::text_service::TextService;
@@ -43,6 +44,7 @@ pub struct Engine {
     pub(crate) meters: Arc<Meters>,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) memory: MemoryKeeper,
+    pub(crate) checks: Arc<Checks>,
     pub(crate) disk: Option<Disk>,
     pub(crate) thread: Mutex<Option<JoinHandle<()>>>,
     /// Keeps other servers off the data directory. Dropped last.
@@ -81,10 +83,16 @@ impl Engine {
         self.inbox.plan(decode_plan(words)?)
     }
 
-    /// Takes packed transfers. Those between dram and ssd start here, the others on the engine thread.
+    /// Takes packed transfers. Those between dram and ssd and checks start here, the others on the engine thread.
     pub fn transfer(&self, words: &[u32]) -> Result<(), EngineError> {
-        let (disk, device): (Vec<Transfer>, Vec<Transfer>) =
-            decode_transfers(words)?.into_iter().partition(|transfer| transfer.kind.is_disk());
+        let (mut disk, mut device) = (Vec::new(), Vec::new());
+        for transfer in decode_transfers(words)? {
+            match transfer.kind {
+                TransferKind::Check { dram_slot } => self.checks.check(transfer.id, dram_slot),
+                _ if transfer.kind.is_disk() => disk.push(transfer),
+                _ => device.push(transfer),
+            }
+        }
         if !disk.is_empty() {
             let tier = self.disk.as_ref().ok_or_else(|| EngineError::Protocol {
                 detail: "a disk transfer without an ssd tier".to_owned(),
@@ -131,6 +139,8 @@ impl Engine {
             grammars_refused: grammars.refused,
             ..EngineStats::default()
         };
+        let checks = self.checks.counts();
+        (stats.dram_checked, stats.dram_damaged) = (checks.checked, checks.damaged);
         if let Some(disk) = &self.disk {
             let tier = disk.tier().stats();
             stats.read_bytes = tier.io.read.bytes;
@@ -152,6 +162,8 @@ impl Engine {
         if let Some(thread) = thread {
             let _ = thread.join();
         }
+        // What ended last is still to be told, and what is written still to be checked.
+        self.checks.close();
         if let Some(disk) = &self.disk {
             disk.tier().close();
         }

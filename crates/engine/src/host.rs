@@ -26,6 +26,11 @@ impl HostSlots {
         &self.arena
     }
 
+    /// Slots that there are.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
     pub fn layout(&self) -> &KvLayout {
         &self.layout
     }

@@ -56,6 +56,9 @@ pub struct EngineStats {
     pub write_bytes: u64,
     pub write_ms: f64,
     pub damaged_reads: u64,
+    /// Dram slots that were compared with their checksum, and those of them that held something else.
+    pub dram_checked: u64,
+    pub dram_damaged: u64,
     pub read_queue_depth: u64,
     pub write_queue_depth: u64,
     pub save_queue_depth: u64,

@@ -3,6 +3,7 @@
 
 mod arrival;
 mod bans;
+mod checks;
 mod compile;
 mod constraint;
 mod crew;

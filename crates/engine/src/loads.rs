@@ -14,6 +14,7 @@ use std::time::Instant;
 use attentionstore_model::backend::{Backend, Event, SliceCopy, Stream};
 
 use crate::arrival::{Arrival, Teller};
+use crate::checks::{BATCH_DAMAGED, Checks};
 use crate::event::{EngineEvent, Reason, TransferDone};
 use crate::host::HostSlots;
 use crate::outbox::Outbox;
@@ -45,6 +46,7 @@ struct Batch {
 /// Loads under way, by batch and by slot. Lives on the engine thread.
 pub struct Loads {
     host: HostSlots,
+    checks: Arc<Checks>,
     outbox: Arc<Outbox>,
     meters: Arc<Meters>,
     /// Layers enqueued ahead of the running one.
@@ -60,9 +62,16 @@ pub struct Loads {
 }
 
 impl Loads {
-    pub fn new(host: HostSlots, outbox: Arc<Outbox>, meters: Arc<Meters>, ahead: usize) -> Self {
+    pub fn new(
+        host: HostSlots,
+        checks: Arc<Checks>,
+        outbox: Arc<Outbox>,
+        meters: Arc<Meters>,
+        ahead: usize,
+    ) -> Self {
         Self {
             host,
+            checks,
             outbox,
             meters,
             ahead: ahead.max(1),
@@ -242,32 +251,85 @@ impl Loads {
         lost.into_iter().for_each(|slot| self.lose(slot));
     }
 
-    /// Everything that will be is enqueued: reports when the stream has got there.
+    /// Everything that will be is enqueued: reports when the stream has got there, and the loads whose turn it is were
+    /// compared.
     fn finish(&mut self, backend: &mut dyn Backend, number: u64) {
         let Some(batch) = self.batches.get(&number) else { return };
-        let bytes_each = self.host.layout().block_bytes() as u64;
-        let (outbox, meters, enqueued) = (self.outbox.clone(), self.meters.clone(), batch.enqueued);
-        let (loads, teller) = (batch.loads.clone(), Teller::new(&batch.arrival));
-        let report = move |failure: Option<Reason>| {
-            teller.tell(failure.is_none());
-            let reasons =
-                loads.into_iter().map(|(load, refused)| (load.id, refused.or_else(|| failure.clone())));
-            let reasons: Vec<(u32, Option<Reason>)> = reasons.collect();
-            let moved = reasons.iter().filter(|(_, reason)| reason.is_none()).count() as u64 * bytes_each;
-            let ms = meters.load.ended(meters.epoch, enqueued, moved) / reasons.len().max(1) as f32;
-            for (id, error) in reasons {
-                let bytes = if error.is_none() { bytes_each } else { 0 };
-                outbox.post(&EngineEvent::Transfer(TransferDone { id, error, bytes, ms }));
-            }
+        let mut end = BatchEnd {
+            loads: batch.loads.clone(),
+            teller: Teller::new(&batch.arrival),
+            enqueued: batch.enqueued,
+            bytes_each: self.host.layout().block_bytes() as u64,
+            outbox: self.outbox.clone(),
+            meters: self.meters.clone(),
         };
-        let outbox = self.outbox.clone();
+        let (checks, outbox) = (self.checks.clone(), self.outbox.clone());
         backend.notify(
             Stream::Load,
             Box::new(move |outcome| {
                 let failure = outcome.err().map(|error| Reason::new(LOAD_FAILED, error));
-                guarded(&outbox, "the end of a load", || report(failure));
+                guarded(&outbox, "the end of a load", move || {
+                    let ms = end.measure(failure.as_ref());
+                    let compared: Vec<usize> =
+                        end.sound(failure.as_ref()).filter(|_| checks.is_due()).collect();
+                    if compared.is_empty() {
+                        return end.report(failure, ms);
+                    }
+                    checks.clone().run(move || {
+                        let failure = failure.or(end.compare(&checks, &compared));
+                        end.report(failure, ms);
+                    });
+                });
             }),
         );
+    }
+}
+
+/// What is to be told once a batch has ended.
+struct BatchEnd {
+    loads: Vec<(Load, Option<Reason>)>,
+    teller: Teller,
+    enqueued: Instant,
+    bytes_each: u64,
+    outbox: Arc<Outbox>,
+    meters: Arc<Meters>,
+}
+
+impl BatchEnd {
+    /// Counts the batch; milliseconds a load.
+    fn measure(&self, failure: Option<&Reason>) -> f32 {
+        let moved = self.sound(failure).count() as u64 * self.bytes_each;
+        let Meters { load, epoch, .. } = self.meters.as_ref();
+        load.ended(*epoch, self.enqueued, moved) / self.loads.len().max(1) as f32
+    }
+
+    /// The places of the loads that were neither refused nor failed.
+    fn sound(&self, failure: Option<&Reason>) -> impl Iterator<Item = usize> {
+        let all = if failure.is_none() { self.loads.as_slice() } else { &[] };
+        all.iter().enumerate().filter(|(_, (_, refused))| refused.is_none()).map(|(place, _)| place)
+    }
+
+    /// Compares the sources of these loads. Where one is damaged the batch has failed: rows may have been computed over it.
+    fn compare(&mut self, checks: &Checks, places: &[usize]) -> Option<Reason> {
+        let mut failure = None;
+        for &place in places {
+            let (load, refused) = &mut self.loads[place];
+            if let Err(reason) = checks.verify(load.dram_slot) {
+                let detail = format_args!("another load of the batch: {}", reason.detail);
+                failure = Some(Reason::new(BATCH_DAMAGED, detail));
+                *refused = Some(reason);
+            }
+        }
+        failure
+    }
+
+    fn report(self, failure: Option<Reason>, ms: f32) {
+        self.teller.tell(failure.is_none());
+        for (load, refused) in self.loads {
+            let error = refused.or_else(|| failure.clone());
+            let bytes = if error.is_none() { self.bytes_each } else { 0 };
+            self.outbox.post(&EngineEvent::Transfer(TransferDone { id: load.id, error, bytes, ms }));
+        }
     }
 }
 

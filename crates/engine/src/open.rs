@@ -18,6 +18,7 @@ use attentionstore_model::loader::random::RandomModel;
 use attentionstore_model::loader::{LoadedModel, ModelSource, Progress, WeightsOrigin, load};
 use attentionstore_uring::RateLimits;
 
+use crate::checks::Checks;
 use crate::device::{check_device, open_backend};
 use crate::disk::Disk;
 use crate::engine::Engine;
@@ -41,6 +42,9 @@ use crate::worker::Worker;
 
 /// Dram slots that remain for staging when the dram tier is off and there is an ssd tier.
 const STAGING_SLOTS: u64 = 64;
+
+/// Share of a card's loads that are compared with their checksum.
+const LOADS_CHECKED_ON_A_CARD: f64 = 0.02;
 
 /// Version of the order of elements in a slice; raised whenever a layout changes meaning.
 const LAYOUT_VERSION: u32 = 1;
@@ -75,7 +79,13 @@ impl Engine {
         let mut backend = wrap(open_backend(&options, &model)?);
         let roots = open_roots(&options, &model, backend.as_ref())?;
         let outbox = Arc::new(Outbox::new(wake));
-        let tiers = Tiers::open(&options, backend.layout(), &roots, &outbox)?;
+        let tiers = Tiers::open(
+            &options,
+            backend.layout(),
+            &roots,
+            &outbox,
+            load_checks(&options, backend.as_ref()),
+        )?;
         let memory = open_memory(backend.as_mut(), &tiers)?;
         let info = describe(&options, &model, backend.as_ref(), &text, &roots, (&tiers, &memory));
         progress(1, 1);
@@ -140,11 +150,19 @@ fn hash_weights(origin: &WeightsOrigin, cache: Option<&Path>) -> Result<[u8; 32]
     }
 }
 
+/// On a CPU a load takes no longer for being compared: the step that reads it takes longer. A card loads faster than one
+/// thread can compare.
+fn load_checks(options: &EngineOptions, backend: &dyn Backend) -> f64 {
+    let default = if backend.slot_memory().is_some() { 1.0 } else { LOADS_CHECKED_ON_A_CARD };
+    options.load_checks.unwrap_or(default)
+}
+
 /// The host memory and the disk of an engine.
 struct Tiers {
     host: HostSlots,
     dram_slots: u32,
     staging_only: bool,
+    checks: Arc<Checks>,
     disk: Option<Disk>,
 }
 
@@ -154,6 +172,7 @@ impl Tiers {
         layout: KvLayout,
         roots: &Roots,
         outbox: &Arc<Outbox>,
+        load_checks: f64,
     ) -> Result<Self, EngineError> {
         let slot_bytes = layout.host_slot_bytes() as u64;
         let staging_only = options.dram_bytes == 0 && options.ssd_bytes > 0;
@@ -164,9 +183,12 @@ impl Tiers {
         }
         let arena = Arc::new(HostArena::new((dram_slots.max(1) * slot_bytes) as usize)?);
         let host = HostSlots::new(arena.clone(), layout, dram_slots as u32);
+        let checks = Checks::start(host.clone(), outbox.clone(), load_checks)
+            .map_err(|source| KvError::Io { path: Path::new("checks thread").to_owned(), source })?;
+        let checks = Arc::new(checks);
         let disk = open_disk(options, layout, &arena, roots, outbox)?
-            .map(|tier| Disk::new(tier, host.clone(), outbox.clone()));
-        Ok(Self { host, dram_slots: dram_slots as u32, staging_only, disk })
+            .map(|tier| Disk::new(tier, host.clone(), checks.clone(), outbox.clone()));
+        Ok(Self { host, dram_slots: dram_slots as u32, staging_only, checks, disk })
     }
 }
 
@@ -255,8 +277,8 @@ fn start(options: &EngineOptions, opened: Opened, info: EngineInfo) -> Result<En
     let inbox = Arc::new(Inbox::default());
     let ahead = options.preload_layers.unwrap_or(info.layout.layers);
     let worker = Worker {
-        loads: Loads::new(tiers.host.clone(), outbox.clone(), meters.clone(), ahead),
-        saves: Saves::new(tiers.host.clone(), outbox.clone(), meters.clone()),
+        loads: Loads::new(tiers.host.clone(), tiers.checks.clone(), outbox.clone(), meters.clone(), ahead),
+        saves: Saves::new(tiers.host.clone(), tiers.checks.clone(), outbox.clone(), meters.clone()),
         backend,
         sequences: Default::default(),
         keys: roots.hasher().clone(),
@@ -285,6 +307,7 @@ fn start(options: &EngineOptions, opened: Opened, info: EngineInfo) -> Result<En
         meters,
         inbox,
         memory,
+        checks: tiers.checks,
         disk: tiers.disk,
         thread,
         _lock: lock,

@@ -31,6 +31,8 @@ pub struct EngineOptions {
     /// Layers loaded ahead of the running one. Default: all, as soon as a request has its slots, which is where the
     /// paper's read buffer B·(T_load·L_hist − T_pref·L_new) ends once a request's own slots are the buffer (§3.2.1).
     pub preload_layers: Option<usize>,
+    /// Share of the loads whose source is compared with its checksum, 0 to 1. Default: all on a CPU, one in fifty on a card.
+    pub load_checks: Option<f64>,
     /// `bf16`, or `f32` in tests.
     pub kv_dtype: String,
     /// `avx512`, `avx2` or `portable` in tests; otherwise the best there is.

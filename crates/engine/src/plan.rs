@@ -48,7 +48,7 @@ pub struct Transfer {
 }
 
 impl TransferKind {
-    /// It moves nothing on the device, and does not pass the engine thread.
+    /// It moves bytes between dram and ssd, and does not pass the engine thread.
     pub fn is_disk(&self) -> bool {
         matches!(self, Self::Read { .. } | Self::Write { .. } | Self::Erase { .. } | Self::Flush)
     }
@@ -70,6 +70,8 @@ pub enum TransferKind {
     Erase { ssd_slot: u32 },
     /// Done when every write and erasure enqueued before it is durable.
     Flush,
+    /// Compares what lies in a dram slot with the checksum that it has had since its save or read.
+    Check { dram_slot: u32 },
 }
 
 /// A block as its header on ssd describes it.

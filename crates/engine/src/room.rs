@@ -81,6 +81,7 @@ mod tests {
             ssd_read_limit: None,
             ssd_write_limit: None,
             preload_layers: None,
+            load_checks: None,
             kv_dtype: "bf16".into(),
             instruction_set: None,
         };

@@ -10,6 +10,7 @@ use std::time::Instant;
 use attentionstore_model::backend::{Backend, SliceCopy, Stream};
 
 use crate::arrival::Arrival;
+use crate::checks::Checks;
 use crate::event::{EngineEvent, Reason, TransferDone};
 use crate::host::HostSlots;
 use crate::outbox::Outbox;
@@ -66,6 +67,7 @@ fn save_failed(error: &dyn std::fmt::Display) -> Reason {
 /// Puts saves on the save stream. Lives on the engine thread.
 pub struct Saves {
     host: HostSlots,
+    checks: Arc<Checks>,
     outbox: Arc<Outbox>,
     meters: Arc<Meters>,
 }
@@ -83,8 +85,8 @@ impl SaveBatch {
 }
 
 impl Saves {
-    pub fn new(host: HostSlots, outbox: Arc<Outbox>, meters: Arc<Meters>) -> Self {
-        Self { host, outbox, meters }
+    pub fn new(host: HostSlots, checks: Arc<Checks>, outbox: Arc<Outbox>, meters: Arc<Meters>) -> Self {
+        Self { host, checks, outbox, meters }
     }
 
     /// Saves whole blocks that were computed before.
@@ -139,7 +141,7 @@ impl Saves {
         }
     }
 
-    /// All layers are enqueued: reports each save when the stream has got there.
+    /// All layers are enqueued: reports each save when the stream has got there and its slot has a checksum.
     pub fn end(&self, backend: &mut dyn Backend, batch: SaveBatch) {
         let SaveBatch { saves, started } = batch;
         if saves.is_empty() {
@@ -147,17 +149,26 @@ impl Saves {
         }
         let bytes_each = self.host.layout().block_bytes() as u64;
         let (host, outbox, meters) = (self.host.clone(), self.outbox.clone(), self.meters.clone());
+        let checks = self.checks.clone();
         let report = move |outcome: Option<Reason>| {
             let failures: Vec<_> = saves.iter().map(|saving| saving.failure(outcome.as_ref())).collect();
             let moved = failures.iter().filter(|failure| failure.is_none()).count() as u64 * bytes_each;
             let ms = meters.save.ended(meters.epoch, started, moved) / saves.len() as f32;
-            for (Saving { save, .. }, failure) in saves.iter().zip(failures) {
-                // SAFETY: the slot belongs to this save until it is reported.
-                let zeroed = unsafe { host.zero_tails(save.dram_slot, save.valid) };
-                let error = failure.or_else(|| zeroed.err().map(|error| Reason::of(&error.into())));
-                let bytes = if error.is_none() { bytes_each } else { 0 };
-                outbox.post(&EngineEvent::Transfer(TransferDone { id: save.id, error, bytes, ms }));
-            }
+            let ended: Vec<_> = saves.iter().map(|saving| saving.save).zip(failures).collect();
+            // Behind the loads that it waited for: their ends may be told by the same thread.
+            checks.clone().run(move || {
+                for (save, failure) in ended {
+                    // SAFETY: the slot belongs to this save until it is reported.
+                    let zeroed = unsafe { host.zero_tails(save.dram_slot, save.valid) };
+                    let error = failure.or_else(|| zeroed.err().map(|error| Reason::of(&error.into())));
+                    match &error {
+                        None => checks.remember(save.dram_slot),
+                        Some(_) => checks.forget(save.dram_slot),
+                    }
+                    let bytes = if error.is_none() { bytes_each } else { 0 };
+                    outbox.post(&EngineEvent::Transfer(TransferDone { id: save.id, error, bytes, ms }));
+                }
+            });
         };
         let outbox = self.outbox.clone();
         backend.notify(

@@ -114,8 +114,9 @@ impl Worker {
                 TransferKind::Read { .. }
                 | TransferKind::Write { .. }
                 | TransferKind::Erase { .. }
+                | TransferKind::Check { .. }
                 | TransferKind::Flush => {
-                    let detail = "disk transfers do not pass the engine thread".to_owned();
+                    let detail = "only loads, saves and copies pass the engine thread".to_owned();
                     self.report(id, Some(Reason::of(&EngineError::Protocol { detail })));
                 }
             }

@@ -47,13 +47,18 @@ struct Kept {
 }
 
 impl Kept {
-    fn open(subject: Subject, directory: &Path, conversation: impl FnOnce(&Driver) -> Conversation) -> Self {
+    fn open(
+        subject: Subject,
+        directory: &Path,
+        conversation: impl FnOnce(&Driver) -> Conversation,
+        load_checks: f64,
+    ) -> Self {
         static ALONE: Mutex<()> = Mutex::new(());
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let bound = if subject.is_cpu() { 0.0 } else { MOST_DISTANCE };
         let ssd = Some((TURNS * BLOCKS, directory.to_owned()));
         let room = Room { hbm_blocks: 3 * BLOCKS + 1, dram_blocks: 2 * BLOCKS, ssd };
-        let mut driver = Driver::open_with(subject, &room, None);
+        let mut driver = Driver::open_checking(subject, &room, None, load_checks);
         let conversation = conversation(&driver);
         assert!(blocks(conversation.tokens.len() as u32) <= BLOCKS);
         let root = driver.engine.root("", "");
@@ -196,7 +201,7 @@ fn in_steps(tokens: u32) -> Vec<u32> {
 /// Plays the conversation, each turn from every tier, and again from the ssd of an engine that was opened anew.
 fn check_tiers(subject: impl Fn() -> Subject, conversation: impl Fn(&Driver) -> Conversation) {
     let directory = TempDir::new().unwrap();
-    let mut kept = Kept::open(subject(), directory.path(), &conversation);
+    let mut kept = Kept::open(subject(), directory.path(), &conversation, 1.0);
     let mut stayed = Vec::new();
     for (number, turn) in kept.conversation.turns.clone().into_iter().enumerate() {
         kept.save(turn);
@@ -211,7 +216,7 @@ fn check_tiers(subject: impl Fn() -> Subject, conversation: impl Fn(&Driver) -> 
         stayed.push(from_hbm);
     }
     drop(kept);
-    let mut reopened = Kept::open(subject(), directory.path(), &conversation);
+    let mut reopened = Kept::open(subject(), directory.path(), &conversation, 1.0);
     for (number, from_hbm) in stayed.iter().enumerate() {
         let what = format!("turn {number} from the ssd of an engine opened anew");
         assert_same_bits(&what, &reopened.turn_from_ssd(number), from_hbm);
@@ -253,7 +258,8 @@ impl Kept {
 /// comparison that right ones pass says so where the fault is greater than the bound.
 fn check_faults(subject: Subject, conversation: impl Fn(&Driver) -> Conversation, least: &Least) {
     let directory = TempDir::new().unwrap();
-    let mut kept = Kept::open(subject, directory.path(), conversation);
+    // A wrong block is to reach the logits.
+    let mut kept = Kept::open(subject, directory.path(), conversation, 0.0);
     let last = *kept.conversation.turns.last().unwrap();
     kept.compute(0, &in_steps(last.prompt), STAYED);
     let right = kept.turn_from_dram(last);

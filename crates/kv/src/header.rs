@@ -111,7 +111,7 @@ impl HeaderForm {
         page.fill(0);
         self.write_common(page);
         write_fields(block, page);
-        page[PAYLOAD_CHECKSUM].copy_from_slice(&xxh3_128(payload).to_le_bytes());
+        page[PAYLOAD_CHECKSUM].copy_from_slice(&payload_checksum(payload).to_le_bytes());
         let (associated, rest) = page.split_at_mut(ASSOCIATED.end);
         let tokens = &mut rest[TOKENS.start - ASSOCIATED.end..TOKENS.end - ASSOCIATED.end];
         for (bytes, token) in tokens.as_chunks_mut::<4>().0.iter_mut().zip(&block.tokens) {
@@ -177,7 +177,7 @@ impl HeaderForm {
         if payload.len() != self.layout.block_bytes() {
             return Err(Refusal::Damaged("the payload does not have the block's length"));
         }
-        if page[PAYLOAD_CHECKSUM] != xxh3_128(payload).to_le_bytes() {
+        if checksum_in(page) != payload_checksum(payload) {
             return Err(Refusal::Damaged("the payload's checksum does not match"));
         }
         Ok(block)
@@ -211,6 +211,16 @@ impl HeaderForm {
         page[PAYLOAD_BYTES].copy_from_slice(&(self.layout.block_bytes() as u64).to_le_bytes());
         page[MODEL].copy_from_slice(&self.model);
     }
+}
+
+/// XXH3-128 of a payload as it is stored.
+pub fn payload_checksum(payload: &[u8]) -> u128 {
+    xxh3_128(payload)
+}
+
+/// The payload's checksum that a verified header page names.
+pub fn checksum_in(page: &[u8]) -> u128 {
+    u128::from_le_bytes(array(page, PAYLOAD_CHECKSUM))
 }
 
 fn write_fields(block: &StoredBlock, page: &mut [u8]) {

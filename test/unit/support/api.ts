@@ -11,7 +11,7 @@ import type { InferenceService } from '../../../ts/service/types.js'
 import { generationDefaults, samplingValues } from '../../../ts/surfaces/generation-defaults.js'
 import { createLogger } from '../../../ts/telemetry/logger.js'
 import { Telemetry } from '../../../ts/telemetry/telemetry.js'
-import { fakeInfo, FakeService, fakeStats, fakeText } from './fake-service.js'
+import { fakeDisks, fakeInfo, FakeService, fakeStats, fakeText } from './fake-service.js'
 
 const info: ServerInfo = {
   version: '0.0.0',
@@ -77,7 +77,7 @@ export async function openApiOver(
 ): Promise<OpenedApi> {
   const log: string[] = []
   const generation = generationDefaults(generationChoice, engine.info.defaults, null, service.modelContext)
-  const telemetry = new Telemetry(info, { service, stats: () => fakeStats })
+  const telemetry = new Telemetry(info, { service, stats: () => fakeStats, disks: () => fakeDisks })
   const http = await openHttpApi(
     {
       service,

@@ -2,6 +2,7 @@
 
 import type { EngineInfo, EngineStats, EngineText } from '../../../ts/engine/types.js'
 import { ApiError } from '../../../ts/protocol/errors.js'
+import type { DiskCondition } from '../../../ts/protocol/disk.js'
 import { MemoryResponses } from '../../../ts/service/kept-responses.js'
 import { messageTexts } from '../../../ts/service/messages.js'
 import { RequestRecords } from '../../../ts/service/records/records.js'
@@ -76,6 +77,8 @@ export const fakeStats: EngineStats = {
   writeBytes: 400,
   writeMs: 8,
   damagedReads: 1,
+  dramChecked: 0,
+  dramDamaged: 0,
   readQueueDepth: 0,
   writeQueueDepth: 0,
   saveQueueDepth: 0,
@@ -308,6 +311,7 @@ export class FakeService implements InferenceService {
       savedMs: 2500,
       prefillTokensPerS: 1234,
       preemptions: 15,
+      sharedKeyRequests: 31,
       followed: { requests: 31, tokens: 32 },
       failedTransfers: [{ kind: 'load', code: 'kv_io', count: 29 }],
       droppedBlocks: { evicted: 16, reset: 17 },
@@ -346,3 +350,9 @@ export class FakeService implements InferenceService {
     for (const turn of this.turns) turn.cancel()
   }
 }
+
+/** Of a server whose ssd is full, and that has dropped lines of its log. */
+export const fakeDisks: readonly DiskCondition[] = [
+  { place: 'log', state: 'ok', reason: null, since: 1000, lostLines: 7 },
+  { place: 'ssd', state: 'full', reason: '/secret/place: no space left', since: 2000.4 },
+]

@@ -4,6 +4,9 @@ import { EventEmitter, once } from 'node:events'
 import { PassThrough } from 'node:stream'
 import { main } from '../../../ts/cli/main.js'
 import type { OpenEngine } from '../../../ts/engine-choice.js'
+import { systemClock } from '../../../ts/engine/clock.js'
+import type { Written } from '../../../ts/telemetry/line-sinks.js'
+import { LineWriter } from '../../../ts/telemetry/line-writer.js'
 import type { Terminal } from '../../../ts/cli/terminal.js'
 
 export class FakeTerminal implements Terminal {
@@ -45,6 +48,16 @@ export class FakeTerminal implements Terminal {
   /** The process's own warnings and errors stay the test's. */
   onTrouble(): () => void {
     return () => {}
+  }
+
+  /** Its lines are part of `stderr` at once. */
+  openLog(): LineWriter {
+    const writeNow = (bytes: Buffer): void => this.err(bytes.toString())
+    const write = (bytes: Buffer, written: Written): void => {
+      writeNow(bytes)
+      written(null, bytes.length)
+    }
+    return new LineWriter({ write, writeNow, close: () => {} }, { mostBytes: 2 ** 20, clock: systemClock })
   }
 
   onOrphaned(listener: () => void): () => void {

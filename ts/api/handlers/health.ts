@@ -8,10 +8,10 @@ export const health: Handler = (request, context) => {
   return json({ status: 'ok' })
 }
 
-/** GET /ready: new requests are taken. */
+/** GET /ready: new requests are taken. Beside it, the places that the server cannot write to as it should, by state. */
 export const ready: Handler = (request, context) => {
   checkEngine(request, context)
-  if (context.service.ready) return json({ status: 'ready' })
+  if (context.service.ready) return json({ status: 'ready', disks: Object.fromEntries(context.telemetry.disks().flatMap(({ place, state }) => (state === 'ok' ? [] : [[place, state]]))) })
   throw new ApiError('draining', 'The server takes no new requests.')
 }
 

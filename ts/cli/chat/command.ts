@@ -37,7 +37,7 @@ async function chat(values: Record<string, unknown>, terminal: Terminal, open: O
   const stop = stopSignal(terminal)
   const own = values['url'] === undefined ? await startOwn(values, terminal, open) : null
   // A server of its own whose engine has ended answers nothing more.
-  void own?.service.failed.then(() => stop.abort())
+  own?.service.failed.then(() => stop.abort(), () => {})
   try {
     const url = own?.url ?? serverUrl(values)
     const apiKey = terminal.env[API_KEY_VARIABLE] ?? null

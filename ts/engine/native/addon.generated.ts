@@ -138,6 +138,8 @@ export interface BindingOpenOptions {
   ssdReadLimit?: number
   ssdWriteLimit?: number
   preloadLayers?: number
+  /** Share of the loads that are compared with their checksum, 0 to 1. */
+  loadChecks?: number
   /** `bf16`, or `f32` in tests. */
   kvDtype: 'bf16' | 'f32'
   /** `avx512`, `avx2` or `portable` in tests; otherwise the best there is. */
@@ -234,6 +236,8 @@ export interface BindingStats {
   writeBytes: number
   writeMs: number
   damagedReads: number
+  dramChecked: number
+  dramDamaged: number
   readQueueDepth: number
   writeQueueDepth: number
   saveQueueDepth: number

@@ -42,6 +42,7 @@ export type TransferKind =
   | { readonly kind: 'copy'; readonly fromHbmSlot: number; readonly toHbmSlot: number; readonly valid: number }
   | { readonly kind: 'flush' }
   | { readonly kind: 'erase'; readonly ssdSlot: number }
+  | { readonly kind: 'check'; readonly dramSlot: number }
 
 export interface WrittenBlock {
   readonly key: BlockKey
@@ -221,6 +222,10 @@ function writeTransferKind(to: WordWriter, value: TransferKind): void {
     case 'erase':
       to.word(6)
       to.word(value.ssdSlot)
+      return
+    case 'check':
+      to.word(7)
+      to.word(value.dramSlot)
       return
   }
 }

@@ -153,6 +153,8 @@ export class SimulatedEngine implements Engine {
       writeBytes: write.bytes,
       writeMs: write.ms,
       damagedReads: this.#transfers.damagedReads,
+      dramChecked: this.#transfers.dramChecked,
+      dramDamaged: this.#transfers.dramDamaged,
       readQueueDepth: read.depth,
       writeQueueDepth: write.depth,
       saveQueueDepth: save.depth,

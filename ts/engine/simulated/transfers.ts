@@ -30,6 +30,8 @@ export class Transfers {
   readonly hbm: readonly SlotContent[]
   readonly streams: Readonly<Record<StreamName, Stream>> = perStream(() => new Stream())
   damagedReads = 0
+  dramChecked = 0
+  dramDamaged = 0
   /** Moment at which the load into an hbm slot ends, and slots whose load failed. */
   readonly loadEnds = new Map<number, number>()
   readonly failedLoads = new Set<number>()
@@ -89,6 +91,8 @@ export class Transfers {
         return this.#erase(transfer)
       case 'flush':
         return this.#flush(transfer)
+      case 'check':
+        return this.#check(transfer)
     }
   }
 
@@ -163,6 +167,19 @@ export class Transfers {
     this.#run('write', transfer, 0, this.#options.profile.flushMs, error => {
       this.#options.disk.flushed(error !== undefined)
       return error
+    })
+  }
+
+  /** Nothing flips here but what a test injects. */
+  #check(transfer: Extract<Transfer, { kind: 'check' }>): void {
+    const end = this.#use.dram.read(transfer.dramSlot, 'check')
+    const { clock, faults } = this.#options
+    clock.after(0, () => {
+      end()
+      const error = faults.fails?.(transfer)
+      this.dramChecked++
+      if (error === 'dram_damaged') this.dramDamaged++
+      this.#emit({ kind: 'transfer', id: transfer.id, bytes: this.#bytes, ms: 0, ...failureOf(error) })
     })
   }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { DISK_PLACES, DISK_STATES } from '../disk.js'
 import { LOWER_TIERS, TIER_NAMES } from '../tiers.js'
 
 const count = z.int().nonnegative()
@@ -30,4 +31,23 @@ export const ResetResponse = z.object({ removed_blocks: count, skipped_in_use: c
 
 export const HealthResponse = z.object({ status: z.literal('ok') }).meta({ id: 'Health' })
 
-export const ReadyResponse = z.object({ status: z.literal('ready') }).meta({ id: 'Ready' })
+export const ReadyResponse = z
+  .object({
+    status: z.literal('ready'),
+    disks: z.partialRecord(z.enum(DISK_PLACES), z.enum(DISK_STATES)).meta({ description: 'places that the server cannot write to as it should' }),
+  })
+  .meta({ id: 'Ready' })
+
+export const DiskList = z
+  .object({
+    disks: z.array(
+      z.object({
+        place: z.enum(DISK_PLACES),
+        state: z.enum(DISK_STATES),
+        reason: z.string().nullable(),
+        since_ms: count,
+        lost_lines: count.optional(),
+      }),
+    ),
+  })
+  .meta({ id: 'DiskList' })

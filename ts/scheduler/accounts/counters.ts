@@ -60,6 +60,8 @@ export class Counters {
   writtenBlocks = 0
   prefetchedBlocks = 0
   bufferedBlocks = 0
+  /** Requests whose `prompt_cache_key` stands for many unlike histories, and named no conversation. */
+  sharedKeyRequests = 0
   /** Requests that waited for a prompt in flight, and the tokens that they waited for. */
   readonly followed = { requests: 0, tokens: 0 }
   readonly keyed: KeyedCounts = { present: 0, absent: 0, late: 0, fetched: 0, put: 0, skipped: 0, failed: 0 }

@@ -9,6 +9,7 @@ import { ExitError } from '../../protocol/errors.js'
 import { LOWER_TIERS, SLOT_TIERS } from '../../protocol/tiers.js'
 import { createPolicy } from '../../placement/registry.js'
 import { Counters } from '../accounts/counters.js'
+import { DiskWatch } from './disk-watch.js'
 import { EventBus } from './events.js'
 import { Flushes } from './flushes.js'
 import { TierGrowth } from './growth.js'
@@ -42,6 +43,7 @@ export interface Core {
   readonly journal: Journal
   readonly curve: HitRateCurve
   readonly desk: TransferDesk
+  readonly disk: DiskWatch
   readonly flushes: Flushes
   readonly growth: TierGrowth
   /** null: there is no key-addressed tier. */
@@ -77,7 +79,8 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     const owner = journal.ownerOf(block)
     return owner ? conversationKey(owner.tenant, owner.conversation) : null
   }
-  const desk = new TransferDesk(engine, events)
+  const disk = new DiskWatch(options.clock, options.onDisk)
+  const desk = new TransferDesk(engine, events, disk)
   const { keyedTier: tier } = options
   if (tier && keeps && !dram) throw new ExitError(2, 'keyed_tier_without_dram', 'The key-addressed tier needs a dram tier, and the dram tier is off.')
   const directory = new Directory(slots, {
@@ -101,6 +104,7 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     journal,
     curve: new HitRateCurve({ policy: options.policy, capacities: reachOf(directory) }),
     desk,
+    disk,
     flushes: new Flushes(desk),
     growth: new TierGrowth(engine, directory.pools, options.onFault),
     keyed,

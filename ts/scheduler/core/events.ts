@@ -11,6 +11,8 @@ export interface SchedulerEvents {
   dramLetGo: [block: Block]
   /** The block's bytes are in dram, and came from hbm. */
   saved: [block: Block]
+  /** What lay in dram was damaged, and its slot was given up; the block has another copy. */
+  dramLost: [block: Block]
   /** A dram slot for a save was refused. */
   dramRefused: []
   /** A flush of all earlier writes begins. */
@@ -27,6 +29,8 @@ export interface SchedulerEvents {
   keyedNews: [handle: () => void]
   /** The engine threw when it was handed transfers, by any part. */
   engineRefused: [thrown: unknown]
+  /** Work that followed a promise threw: the books may be wrong. */
+  brokeOff: [thrown: unknown]
   /** A conversation is known no longer; by its key. */
   conversationForgotten: [key: string]
 }
@@ -39,6 +43,7 @@ export class EventBus {
     blockTaken: [],
     dramLetGo: [],
     saved: [],
+    dramLost: [],
     dramRefused: [],
     flushing: [],
     ssdSlotLeft: [],
@@ -47,6 +52,7 @@ export class EventBus {
     transferFailed: [],
     keyedNews: [],
     engineRefused: [],
+    brokeOff: [],
     conversationForgotten: [],
   }
 

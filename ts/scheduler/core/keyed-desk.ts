@@ -37,17 +37,20 @@ export class KeyedDesk {
 
   /** `ended` gets the answers in the order of `keys`; null: nothing can be said. */
   ask(keys: readonly BlockKey[], ended: (answers: readonly boolean[] | null) => void): void {
-    void this.#news(() => this.#parts.tier.has(keys), answers => ended(answers))
+    this.#news(() => this.#parts.tier.has(keys), answers => ended(answers))
   }
 
   get(key: BlockKey, dramSlot: number, ended: Ended): void {
-    void this.#move(dramSlot, () => this.#parts.tier.get(key, dramSlot), ended)
+    this.#move(dramSlot, () => this.#parts.tier.get(key, dramSlot), ended)
   }
 
   put(key: BlockKey, dramSlot: number, ended: Ended): void {
-    const put = this.#move(dramSlot, () => this.#parts.tier.put(key, dramSlot), error => {
-      if (this.#puts.get(key) === put) this.#puts.delete(key)
-      ended(error)
+    const put = new Promise<void>(resolve => {
+      this.#move(dramSlot, () => this.#parts.tier.put(key, dramSlot), error => {
+        if (this.#puts.get(key) === put) this.#puts.delete(key)
+        resolve()
+        ended(error)
+      })
     })
     this.#puts.set(key, put)
   }
@@ -69,11 +72,11 @@ export class KeyedDesk {
     await this.#parts.tier.delete(keys)
   }
 
-  #move(dramSlot: number, call: () => Promise<KeyedEnd>, ended: Ended): Promise<void> {
+  #move(dramSlot: number, call: () => Promise<KeyedEnd>, ended: Ended): void {
     const { dram } = this.#parts.directory.pools
     dram.pin(dramSlot)
     this.#inFlight++
-    return this.#news(call, end => {
+    this.#news(call, end => {
       this.#inFlight--
       dram.unpin(dramSlot)
       const error = end === null ? 'tier_failed' : end.error
@@ -82,9 +85,10 @@ export class KeyedDesk {
     })
   }
 
-  /** `handle` gets the value, or null where the call threw or rejected. Resolves when it was handled. */
-  async #news<T>(call: () => Promise<T>, handle: (value: T | null) => void): Promise<void> {
-    const value = await new Promise<T>(resolve => resolve(call())).catch(() => null)
-    this.#parts.events.emit('keyedNews', () => handle(value))
+  /** `handle` gets the value, or null where the call threw or rejected. */
+  #news<T>(call: () => Promise<T>, handle: (value: T | null) => void): void {
+    const { events } = this.#parts
+    const value = new Promise<T>(resolve => resolve(call())).catch(() => null)
+    value.then(found => events.emit('keyedNews', () => handle(found))).catch((thrown: unknown) => events.emit('brokeOff', thrown))
   }
 }

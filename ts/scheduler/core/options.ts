@@ -7,6 +7,7 @@ import { BLOCK_TOKENS, type EngineInfo } from '../../engine/types.js'
 import { MIN_WINDOW } from '../../engine/view.js'
 import type { PolicyName } from '../../placement/types.js'
 import { DEFAULTS } from '../../protocol/defaults.js'
+import type { DiskReport } from '../../protocol/disk.js'
 import type { Fault } from '../../protocol/fault.js'
 import type { HistoryChoice } from '../costs/load-or-recompute.js'
 import type { MachineRecord } from '../costs/machine.js'
@@ -70,6 +71,8 @@ export interface ServiceOptions {
   readonly history: 'auto' | HistoryChoice
   /** The next step waits until the saves of the last one are done. @default false */
   readonly syncSave: boolean
+  /** Bytes of dram a second that are compared with their checksums in the background; 0: none. @default 0 */
+  readonly scrubRate: number
   /** Blocks that no turn touched for this long are dropped; null: never. @default null */
   readonly sessionTtlMs: number | null
   /** Milliseconds between a finished write and the commit that names it, at most. @default 250 */
@@ -92,6 +95,8 @@ export interface ServiceOptions {
   readonly onRequestLogged: ((record: RequestLogRecord) => void) | null
   /** Told of every fault that was handled where it was met; a listener that writes them down bounds the lines. @default none */
   readonly onFault: (fault: Fault) => void
+  /** Told of every change of a disk that the service writes to. @default none */
+  readonly onDisk: (report: DiskReport) => void
 }
 
 /**
@@ -130,6 +135,7 @@ export function serviceOptions(info: EngineInfo, given: Partial<ServiceOptions>)
     prefetch: true,
     history: DEFAULTS.history,
     syncSave: false,
+    scrubRate: 0,
     sessionTtlMs: null,
     commitIntervalMs: 250,
     maxRecordBytes: 64 * 1024 * 1024,
@@ -143,6 +149,7 @@ export function serviceOptions(info: EngineInfo, given: Partial<ServiceOptions>)
     newConversationId: () => `conv_${crypto.randomUUID()}`,
     onRequestLogged: null,
     onFault: () => {},
+    onDisk: () => {},
     ...given,
   }
 }

@@ -1,5 +1,6 @@
 // Transfers: ids, an outbox in order, and who waits for what.
 
+import type { DiskWatch } from './disk-watch.js'
 import type { EventBus } from './events.js'
 import type { Engine, Transfer, TransferDone } from '../../engine/types.js'
 
@@ -8,6 +9,8 @@ export type TransferRequest = Transfer extends infer T ? (T extends Transfer ? O
 interface Expected {
   readonly kind: Transfer['kind']
   readonly ended: (done: TransferDone) => void
+  /** The engine has it. */
+  isSent: boolean
 }
 
 /** Of a planned save whose rows were a no-op or void: there was nothing to save, so nothing failed. */
@@ -23,13 +26,15 @@ export interface HeldTransfer {
 export class TransferDesk {
   readonly #engine: Pick<Engine, 'transfer'>
   readonly #events: EventBus
+  readonly #disk: DiskWatch
   readonly #waiting = new Map<number, Expected>()
   #outbox: Transfer[] = []
   #nextId = 0
 
-  constructor(engine: Pick<Engine, 'transfer'>, events: EventBus) {
+  constructor(engine: Pick<Engine, 'transfer'>, events: EventBus, disk: DiskWatch) {
     this.#engine = engine
     this.#events = events
+    this.#disk = disk
   }
 
   /** Transfers and saves that have not ended. */
@@ -52,7 +57,7 @@ export class TransferDesk {
   expect(ended: (done: TransferDone) => void, kind: Transfer['kind'] = 'save'): number {
     const id = this.#nextId
     this.#nextId = (this.#nextId + 1) >>> 0
-    this.#waiting.set(id, { kind, ended })
+    this.#waiting.set(id, { kind, ended, isSent: false })
     return id
   }
 
@@ -60,6 +65,7 @@ export class TransferDesk {
     if (this.#outbox.length === 0) return
     const transfers = this.#outbox
     this.#outbox = []
+    for (const { id, kind } of transfers) this.#sent(id, kind)
     try {
       this.#engine.transfer(transfers)
     } catch (thrown) {
@@ -71,7 +77,14 @@ export class TransferDesk {
     const expected = this.#waiting.get(done.id)
     if (!expected) return
     this.#waiting.delete(done.id)
+    if (expected.isSent) this.#disk.ended(expected.kind, done)
     if (done.error !== undefined && done.error !== NOT_COMPUTED) this.#events.emit('transferFailed', expected.kind, done.error, done.detail)
     expected.ended(done)
+  }
+
+  #sent(id: number, kind: Transfer['kind']): void {
+    const expected = this.#waiting.get(id)
+    if (expected) expected.isSent = true
+    this.#disk.sent(kind)
   }
 }

@@ -77,6 +77,7 @@ export class Scheduler {
     core.events.on('keyedNews', handle => this.#onKeyedNews(handle))
     core.events.on('followerWaited', () => this.pump())
     core.events.on('engineRefused', thrown => this.#broke(thrown))
+    core.events.on('brokeOff', thrown => this.#broke(thrown))
     core.engine.onEvents = events => this.#guard(() => this.#onEvents(events))
   }
 

@@ -4,19 +4,23 @@ import type { Block } from '../../directory/block.js'
 import type { Reservation } from '../../directory/reservation.js'
 import type { TransferDone } from '../../engine/types.js'
 import type { Core } from '../core/core.js'
+import { isBesideDamage, isDramDamage, quarantine } from './dram-damage.js'
 import type { Reads } from './reads.js'
 import type { Load, LoadWait } from '../sequence/load-wait.js'
 
 export class Loader {
   readonly #core: Core
   readonly #reads: Reads
+  /** Sees to it that a block reaches the tiers below. */
+  readonly #lower: (block: Block) => void
   /** Loads that fill a block's own hbm copy, so that a second sequence waits for the same one. */
   readonly #shared = new Map<Block, Load>()
   #inFlight = 0
 
-  constructor(core: Core, reads: Reads) {
+  constructor(core: Core, reads: Reads, lower: (block: Block) => void) {
     this.#core = core
     this.#reads = reads
+    this.#lower = lower
   }
 
   get isIdle(): boolean {
@@ -84,12 +88,14 @@ export class Loader {
       this.#inFlight--
       directory.pools.dram.unpin(dramSlot)
       directory.pools.hbm.unpin(load.slot)
+      if (isDramDamage(done)) quarantine(this.#core, load.source, dramSlot)
       this.#ended(load, done)
     })
   }
 
   #ended(load: Load, done: TransferDone): void {
     const { directory, counters, journal, costs } = this.#core
+    if (isDramDamage(done) || isBesideDamage(done)) return this.#comesAgain(load)
     if (done.error !== undefined || (load.isShared && load.source.gone)) {
       if (!load.source.gone) counters.dropped.damaged++
       return this.#failed(load)
@@ -105,9 +111,24 @@ export class Loader {
     this.#core.events.emit('dramLetGo', load.source)
   }
 
+  /** Its users leave hbm and come again; what is sound below is found then. */
+  #comesAgain(load: Load): void {
+    const { directory, counters } = this.#core
+    if (load.isShared && !load.source.gone) {
+      const renewed = directory.renew(load.source)
+      if (renewed) this.#lower(renewed)
+      else counters.dropped.damaged++
+    }
+    this.#giveUp(load)
+  }
+
   #failed(load: Load): void {
-    if (load.isShared) this.#shared.delete(load.source)
     this.#core.directory.orphan(load.source)
+    this.#giveUp(load)
+  }
+
+  #giveUp(load: Load): void {
+    if (load.isShared) this.#shared.delete(load.source)
     for (const user of load.users) user.failed()
     this.#release(load)
   }

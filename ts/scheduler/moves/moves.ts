@@ -19,6 +19,7 @@ import { Publisher, type Publication } from './publisher.js'
 import { Reads } from './reads.js'
 import { Room } from './room.js'
 import { Saver } from './saver.js'
+import { Scrubber } from './scrubber.js'
 import { Warmer } from './warmer.js'
 import { Writer } from './writer.js'
 
@@ -37,6 +38,7 @@ export class Moves {
   /** The key-addressed tier; null: there is none. */
   readonly #keyed: { readonly fetcher: Fetcher; readonly putter: Putter } | null
   readonly #publisher: Publisher
+  readonly #scrubber: Scrubber
 
   /** @param store Names what is durable; null: nothing is kept. */
   constructor(core: Core, store: BlockStore | null, traffic: Traffic, lookAhead: LookAhead) {
@@ -44,7 +46,7 @@ export class Moves {
     const room = new Room(core)
     const writer = new Writer(core, room, store)
     const reads = new Reads(core, room)
-    const loader = new Loader(core, reads)
+    const loader = new Loader(core, reads, block => writer.want(block))
     const chooser = new HistoryChooser(core.options.history, core.costs, traffic, () => reads.backlog)
     this.room = room
     this.saver = new Saver(core, room, writer)
@@ -58,6 +60,7 @@ export class Moves {
     const { keyed } = core
     this.#keyed = keyed && { fetcher: new Fetcher(core, keyed, room, block => this.lower(block)), putter: new Putter(core, keyed) }
     this.#publisher = new Publisher(core, room)
+    this.#scrubber = new Scrubber(core)
   }
 
   /** Nothing moves, and nothing is about to. */
@@ -143,6 +146,7 @@ export class Moves {
   close(): void {
     this.#writer.close()
     this.#fronts.close()
+    this.#scrubber.close()
     this.#keyed?.fetcher.close()
   }
 }

@@ -5,6 +5,7 @@ import type { Block } from '../../directory/block.js'
 import type { Reservation } from '../../directory/reservation.js'
 import type { TransferDone } from '../../engine/types.js'
 import type { Core } from '../core/core.js'
+import type { HeldTransfer } from '../core/transfer-desk.js'
 import type { Room } from './room.js'
 
 /**
@@ -16,6 +17,15 @@ const LEAST_READS = 4
 const MOST_READS = 16
 /** Of these, ahead of need: a request that needs a block now waits for no more than these. */
 const MOST_READS_AHEAD = 8
+/** Errors that say what lies in the slot; asking again would bring the same. */
+const OF_THE_BYTES = new Set(['kv_damaged', 'kv_foreign'])
+/** Of a read that found no place in the queue of the disk: nothing was begun. */
+const REFUSED = 'kv_queue_full'
+/** Milliseconds before a refused read is asked for again, and how often. */
+const REFUSED_MS = 10
+const MOST_REFUSALS = 200
+/** The same before each further try of a read that failed otherwise. */
+const RETRY_MS = [50, 250]
 /** Beside these, for waiting requests that lack only few blocks: they do not wait until a long history is read. */
 const MOST_FEW_READS = 2
 
@@ -34,6 +44,8 @@ interface Read {
   readonly waiters: ReadWaiter[]
   /** For a request that lacks only few. */
   readonly isFew: boolean
+  refusals: number
+  failures: number
 }
 
 export class Reads {
@@ -109,15 +121,15 @@ export class Reads {
   }
 
   #open(block: Block, waiter: ReadWaiter, isFew: boolean): Read {
-    const read: Read = { block, ssdSlot: block.copies.ssd.slot, waiters: [waiter], isFew }
+    const read: Read = { block, ssdSlot: block.copies.ssd.slot, waiters: [waiter], isFew, refusals: 0, failures: 0 }
     this.#core.directory.pools.ssd.pin(read.ssdSlot)
     this.#reads.set(block, read)
     return read
   }
 
   #start(read: Read, dram: Reservation): void {
-    const { directory, desk, costs } = this.#core
-    const { block, ssdSlot } = read
+    const { directory, costs } = this.#core
+    const { block } = read
     if (block.gone || block.copies.dram.state !== 'absent') {
       dram.dispose()
       this.#settle(read, !block.gone && block.has('dram'))
@@ -129,11 +141,29 @@ export class Reads {
     this.#inFlight++
     if (read.isFew) this.#fewInFlight++
     costs.readBegan()
-    const { key, valid } = block
-    desk.send({ kind: 'read', ssdSlot, dramSlot: slot, key, valid }, done => this.#ended(read, slot, done))
+    this.#hold(read, slot).send()
+  }
+
+  #hold(read: Read, slot: number): HeldTransfer {
+    const { block: { key, valid }, ssdSlot } = read
+    return this.#core.desk.hold({ kind: 'read', ssdSlot, dramSlot: slot, key, valid }, done => this.#ended(read, slot, done))
+  }
+
+  /** A read that may work next time is asked for again. It counts as in flight meanwhile, and its slots stay its own. */
+  #asksAgain(read: Read, slot: number, error: string): boolean {
+    const { desk, clock } = this.#core
+    const ms = error === REFUSED ? (read.refusals++ < MOST_REFUSALS ? REFUSED_MS : undefined) : RETRY_MS[read.failures++]
+    if (ms === undefined || OF_THE_BYTES.has(error) || read.block.gone) return false
+    const held = this.#hold(read, slot)
+    clock.after(ms, () => {
+      held.send()
+      desk.flush()
+    })
+    return true
   }
 
   #ended(read: Read, slot: number, done: TransferDone): void {
+    if (done.error !== undefined && this.#asksAgain(read, slot, done.error)) return
     const { directory, counters, journal, costs } = this.#core
     this.#inFlight--
     if (read.isFew) this.#fewInFlight--

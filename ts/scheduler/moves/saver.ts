@@ -36,6 +36,7 @@ export class Saver {
     this.#room = room
     this.#writer = writer
     this.#retries = new Retries(core, 'save', 'a block is no longer saved to dram')
+    core.events.on('dramLost', block => this.want(block))
   }
 
   /** Saves under way, in plans and beside them. */

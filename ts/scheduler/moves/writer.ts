@@ -7,6 +7,7 @@ import type { BlockStore } from '../../directory/store.js'
 import type { TransferDone, WrittenBlock } from '../../engine/types.js'
 import { SLOT_TIERS } from '../../protocol/tiers.js'
 import type { Core } from '../core/core.js'
+import { isDramDamage, quarantine } from './dram-damage.js'
 import { Retries } from './retries.js'
 import type { HeldTransfer } from '../core/transfer-desk.js'
 import type { Room } from './room.js'
@@ -112,7 +113,7 @@ export class Writer {
 
   #write(block: Block, ssd: Reservation): void {
     const { slot } = ssd
-    const { directory, desk, engine } = this.#core
+    const { directory, desk, engine, events } = this.#core
     const dramSlot = block.copies.dram.slot
     ssd.become(block, 'filling')
     directory.pools.dram.pin(dramSlot)
@@ -125,6 +126,7 @@ export class Writer {
       if (this.#sent.delete(held)) this.#sendReady()
       directory.pools.dram.unpin(dramSlot)
       directory.pools.ssd.unpin(slot)
+      if (isDramDamage(done)) return this.#hasNothing(write, dramSlot)
       this.#ended(write, done)
     })
     const announced = directory.remains.writing(slot, directory.usersOf(block))
@@ -134,7 +136,7 @@ export class Writer {
     }
     if (!announced) return send()
     const refuse = (): void => engine.onEvents([{ kind: 'transfer', id: held.id, error: 'store_failed', bytes: 0, ms: 0 }])
-    void announced.then(send, refuse).then(() => this.#isClosed || desk.flush())
+    announced.then(send, refuse).then(() => this.#isClosed || desk.flush()).catch((thrown: unknown) => events.emit('brokeOff', thrown))
   }
 
   #sendReady(): void {
@@ -155,6 +157,16 @@ export class Writer {
     directory.complete(block, 'ssd')
     counters.writtenBlocks++
     this.#written.push(write)
+  }
+
+  /** There was nothing sound to write: from hbm, if it is there, the block is saved anew. */
+  #hasNothing(write: Write, dramSlot: number): void {
+    const { directory, counters, events } = this.#core
+    const { block } = write
+    if (this.#isCopy(write, 'filling')) directory.removeCopy(block, 'ssd', 'damaged')
+    if (block.gone) counters.dropped.damaged++
+    quarantine(this.#core, block, dramSlot)
+    if (!block.gone) events.emit('dramLost', block)
   }
 
   /** It was not written, or not flushed: what a failed flush has lost is on the disk only if it is written again. */

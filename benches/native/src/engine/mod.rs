@@ -172,6 +172,7 @@ impl Session<'_> {
             ssd_read_limit: None,
             ssd_write_limit: None,
             preload_layers,
+            load_checks: None,
             kv_dtype: "bf16".to_owned(),
             instruction_set: None,
         })

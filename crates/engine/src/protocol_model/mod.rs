@@ -20,6 +20,7 @@ use shuttle::{Config, Runner, thread};
 
 use self::device::{COMPUTED, Device, Faults, LAYOUT, LOADED, READ_WRONG, SAW_ALL};
 use crate::bans::Bans;
+use crate::checks::Checks;
 use crate::event::{EngineEvent, RowStatus};
 use crate::host::HostSlots;
 use crate::inbox::Inbox;
@@ -78,12 +79,14 @@ impl Ground {
 
     fn worker(&self, scenario: Scenario, inbox: &Arc<Inbox>, outbox: &Arc<Outbox>) -> (Worker, Device) {
         let (hosts, meters) = (self.hosts(), Arc::new(Meters::new()));
+        // The model knows only threads that the checker schedules.
+        let checks = Arc::new(Checks::inline(hosts.clone(), outbox.clone(), 0.0));
         let device = Device::new(self.config.clone(), scenario.faults);
         let worker = Worker {
             backend: Box::new(device.clone()),
             sequences: Default::default(),
-            loads: Loads::new(hosts.clone(), outbox.clone(), meters.clone(), scenario.ahead),
-            saves: Saves::new(hosts, outbox.clone(), meters.clone()),
+            loads: Loads::new(hosts.clone(), checks.clone(), outbox.clone(), meters.clone(), scenario.ahead),
+            saves: Saves::new(hosts, checks, outbox.clone(), meters.clone()),
             keys: KeyHasher::new([0; 32]),
             makers: MaskMakers::new(meters.clone()),
             end_tokens: Vec::new(),

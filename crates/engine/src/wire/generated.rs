@@ -125,6 +125,10 @@ impl Wire for TransferKind {
                 6u32.write(out);
                 ssd_slot.write(out);
             }
+            Self::Check { dram_slot } => {
+                7u32.write(out);
+                dram_slot.write(out);
+            }
         }
     }
 
@@ -137,6 +141,7 @@ impl Wire for TransferKind {
             4 => Ok(Self::Copy { from_hbm_slot: Wire::read(words)?, to_hbm_slot: Wire::read(words)?, valid: Wire::read(words)? }),
             5 => Ok(Self::Flush),
             6 => Ok(Self::Erase { ssd_slot: Wire::read(words)? }),
+            7 => Ok(Self::Check { dram_slot: Wire::read(words)? }),
             other => Err(unknown("TransferKind", other)),
         }
     }

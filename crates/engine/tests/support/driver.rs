@@ -120,6 +120,16 @@ impl Driver {
     }
 
     pub fn open_with(subject: Subject, room: &Room, preload_layers: Option<usize>) -> Self {
+        Self::open_checking(subject, room, preload_layers, 1.0)
+    }
+
+    /// As `open_with`; `load_checks`: the share of the loads that are compared with their checksums.
+    pub fn open_checking(
+        subject: Subject,
+        room: &Room,
+        preload_layers: Option<usize>,
+        load_checks: f64,
+    ) -> Self {
         let watch = Arc::new(Watch::default());
         let (wake, woken) = channel();
         let wake = Mutex::new(wake);
@@ -138,6 +148,7 @@ impl Driver {
             ssd_read_limit: None,
             ssd_write_limit: None,
             preload_layers,
+            load_checks: Some(load_checks),
             kv_dtype: "bf16".into(),
             instruction_set: None,
         };
@@ -217,6 +228,15 @@ impl Driver {
         // SAFETY: the arena has the slot, and nothing moves into it while a test looks.
         let slot = unsafe { memory.slot_mut(layout.host_slot_bytes(), slot) }.unwrap();
         slot[HEADER_BYTES..HEADER_BYTES + layout.block_bytes()].to_vec()
+    }
+
+    /// Flips a bit of a dram slot's payload, as memory does.
+    pub fn flip(&self, slot: usize, byte: usize) {
+        let layout = self.engine.info().layout;
+        let memory = self.watch.memory.lock().unwrap().clone().expect("the engine has a dram tier");
+        // SAFETY: as above, and nothing reads it meanwhile.
+        let slot = unsafe { memory.slot_mut(layout.host_slot_bytes(), slot) }.unwrap();
+        slot[HEADER_BYTES + byte] ^= 4;
     }
 
     /// Keeps the logits of all rows from now on, and gives those that were kept.

@@ -94,6 +94,14 @@ pub fn transfer_cases() -> Vec<(Transfer, Vec<u32>)> {
         (Transfer { id: 3079112424, kind: TransferKind::Erase { ssd_slot: 0 } }, vec![3079112424, 6, 0]),
         (Transfer { id: 4294967295, kind: TransferKind::Erase { ssd_slot: 6 } }, vec![4294967295, 6, 6]),
         (Transfer { id: 4294967295, kind: TransferKind::Erase { ssd_slot: 4294967295 } }, vec![4294967295, 6, 4294967295]),
+        (Transfer { id: 5, kind: TransferKind::Check { dram_slot: 1741464790 } }, vec![5, 7, 1741464790]),
+        (Transfer { id: 4294967295, kind: TransferKind::Check { dram_slot: 2009103421 } }, vec![4294967295, 7, 2009103421]),
+        (Transfer { id: 1124731746, kind: TransferKind::Check { dram_slot: 4294967295 } }, vec![1124731746, 7, 4294967295]),
+        (Transfer { id: 1878867321, kind: TransferKind::Check { dram_slot: 4294967295 } }, vec![1878867321, 7, 4294967295]),
+        (Transfer { id: 4294967295, kind: TransferKind::Check { dram_slot: 3306951314 } }, vec![4294967295, 7, 3306951314]),
+        (Transfer { id: 4294967295, kind: TransferKind::Check { dram_slot: 4294967295 } }, vec![4294967295, 7, 4294967295]),
+        (Transfer { id: 4294967295, kind: TransferKind::Check { dram_slot: 4 } }, vec![4294967295, 7, 4]),
+        (Transfer { id: 4294967295, kind: TransferKind::Check { dram_slot: 3274696493 } }, vec![4294967295, 7, 3274696493]),
     ]
 }
 

@@ -5,6 +5,7 @@ import type { Sample } from 'attentionstore/protocol'
 import { fakeLive } from '../../testing/live.js'
 import { emptySample } from '../../testing/sample.js'
 import { inScope } from '../../testing/scope.js'
+import { useDisks } from './use-disks.js'
 import { useMisses } from './use-misses.js'
 import { useSavings } from './use-savings.js'
 import { useTiers } from './use-tiers.js'
@@ -111,4 +112,16 @@ test('every cause for which blocks were lost is told once, as wished for or as t
   const totals = under(t, useTotals, { blocks: { ...EMPTY.blocks, dropped } }).value
   const told = [...(totals?.work ?? []), ...(totals?.trouble ?? [])].filter(({ label }) => label.startsWith('Blocks') && !label.includes('ahead'))
   t.deepEqual(told.map(({ value }) => Number(value)).toSorted(), [1, 2, 3, 4, 5, 6, 7])
+})
+
+test('a disk that does not work as it should has a line with its reason, and dropped lines are counted', (t) => {
+  const disks = [
+    { place: 'ssd', state: 'full', reason: '/data/ssd: no space left', since: 1 },
+    { place: 'store', state: 'ok', reason: null, since: 1 },
+    { place: 'log', state: 'slow', reason: null, since: 1, lostLines: 3 },
+    { place: 'request_log', state: 'ok', reason: null, since: 1, lostLines: 4 },
+  ] as const
+  t.deepEqual(under(t, useDisks, { disks }).value.map(({ text }) => text), ['The disk of the ssd tier has no room: /data/ssd: no space left.', 'The log is slow.'])
+  const { trouble = [] } = under(t, useTotals, { disks }).value ?? {}
+  t.is(trouble.find(({ label }) => label === 'Lines of logs dropped')?.value, '7')
 })

@@ -35,7 +35,8 @@ function lost(dropped: Sample['blocks']['dropped'], words: Readonly<Record<strin
 }
 
 export function toTotals(sample: Sample): Totals {
-  const { tokens, requests, blocks, steps, preemptions, damagedReads, failedTransfers, residentBytes, transfers, prefetches, history } = sample
+  const { tokens, requests, blocks, steps, preemptions, damagedReads, dramDamaged, failedTransfers, residentBytes } = sample
+  const { transfers, prefetches, history, disks } = sample
   return {
     work: [
       count('Requests answered', requests.ok),
@@ -56,7 +57,9 @@ export function toTotals(sample: Sample): Totals {
       { label: 'Steps waited for loads', value: formatMs(steps.loadStallMs) },
       count('Blocks read ahead in vain', prefetches.wasted),
       count('Reads of damaged blocks', damagedReads),
+      count('Blocks that memory changed', dramDamaged),
       count('Transfers that failed', failedTransfers.reduce((sum, failed) => sum + failed.count, 0)),
+      count('Lines of logs dropped', disks.reduce((sum, { lostLines = 0 }) => sum + lostLines, 0)),
       ...lost(blocks.dropped, TROUBLES),
     ],
   }

@@ -151,6 +151,32 @@ test('a stopped answer keeps its text, and the next question sends it', async (t
   t.deepEqual(said(await during(playground.send('b'), 'yes')), ['a', 'hal', 'b'])
 })
 
+test('an answer that reached its longest length goes on where it left off, as one message', async (t) => {
+  const { http, playground, during, shown } = played(t)
+  const sending = playground.send('a')
+  await (await http.next()).answer(answerOf('Once upon', 'length'))
+  await sending
+  const asked = await during(playground.goOn(1), ' a time.')
+  t.like(bodyOf(asked), { add_generation_prompt: false, continue_final_message: true })
+  t.deepEqual(said(asked), ['a', 'Once upon'])
+  t.deepEqual(shown(), ['a', 'Once upon a time.'])
+  t.like(playground.path.value[1], { state: 'ended', finish: 'stop' })
+  await playground.goOn(1)
+  await settled()
+  t.is(http.asked.length, 0)
+})
+
+test('an answer that cannot go on keeps its text and says why', async (t) => {
+  const { http, playground } = played(t)
+  const sending = playground.send('a')
+  await (await http.next()).answer(answerOf('Once upon', 'length'))
+  await sending
+  const going = playground.goOn(1)
+  await (await http.next()).refuse(new HttpFailure(400, 'template_refused', 'the template writes the message another way'))
+  await going
+  t.like(playground.path.value[1], { text: 'Once upon', state: 'failed', failure: 'the template writes the message another way' })
+})
+
 test('while one answer is written no other question is asked, and leaving the page ends it', async (t) => {
   const { http, playground, end } = played(t)
   void playground.send('a')

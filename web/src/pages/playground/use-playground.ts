@@ -1,6 +1,6 @@
 // The playground: its chats, and the one answer that may be under way.
 
-import type { ModelRow } from 'attentionstore/protocol'
+import type { ChatRequest, ModelRow } from 'attentionstore/protocol'
 import { computed, onScopeDispose, shallowRef, type ComputedRef, type ShallowRef } from 'vue'
 import type { HttpClient } from '../../http/client.js'
 import { messageOf } from '../../http/failure.js'
@@ -11,6 +11,7 @@ import { NEW_ANSWER, pathOf, withAnswer, withBranch, withEntry, withoutAnswer, t
 import { messagesOf } from './chats/messages.js'
 import type { Chats } from './chats/use-chats.js'
 import { savedMs } from './messages/context-source.js'
+import { canGoOn } from './messages/end-of-answer.js'
 import { requestFields, type ChatSettings } from './settings/chat-settings.js'
 import { defaultsOf } from './settings/model-defaults.js'
 
@@ -22,6 +23,8 @@ export interface Playground {
   send(question: string): Promise<void>
   /** Another answer in the place of answer `id`, which stays beside it. */
   regenerate(id: number): Promise<void>
+  /** Goes on with answer `id`, the last of the branch, where it left off. */
+  goOn(id: number): Promise<void>
   /** Another question in the place of question `id`, which stays beside it. */
   resend(id: number, question: string): Promise<void>
   /** The results of the calls of the last answer, by the id of the call. */
@@ -56,10 +59,14 @@ export function usePlayground({ http, chats, prefillSpeed, model, now }: Playgro
     const { id: chat, settings } = chats.current.value
     const messages = messagesOf(path.value, settings.system)
     chats.change(chat, (before) => withEntry(before, before.tip, NEW_ANSWER, now()))
-    const id = chats.current.value.tip ?? 0
+    await write(chats.current.value.tip ?? 0, { messages }, new AnswerParts(performance.now()))
+  }
+
+  /** Writes answer `id` of the current chat, which `asked` asks for and whose text so far is in `parts`. */
+  async function write(id: number, asked: Pick<ChatRequest, 'messages'> & Partial<ChatRequest>, parts: AnswerParts): Promise<void> {
+    const { id: chat, settings } = chats.current.value
     const change = (update: Parameters<typeof withAnswer>[2], when: 'now' | 'soon') =>
       chats.change(chat, (before) => withAnswer(before, id, update), when)
-    const parts = new AnswerParts(performance.now())
     const teller = onceAFrame(() => change(parts.parts, 'soon'))
     const end = () => {
       parts.end(performance.now())
@@ -69,7 +76,7 @@ export function usePlayground({ http, chats, prefillSpeed, model, now }: Playgro
     const { signal } = (abort = new AbortController())
     writingIn.value = chat
     try {
-      const request = { ...requestFields(settings, defaultsOf(model()).sent), messages }
+      const request = { ...requestFields(settings, defaultsOf(model()).sent), ...asked }
       const { usage, finish } = await streamAnswer(http, request, signal, (delta) => {
         if (parts.add(delta, performance.now())) teller.mark()
       })
@@ -101,6 +108,15 @@ export function usePlayground({ http, chats, prefillSpeed, model, now }: Playgro
       if (!isFree() || entry?.role !== 'assistant') return
       current((chat) => withoutAnswer(chat, id))
       await answer()
+    },
+    async goOn(id) {
+      const { id: chat, settings, entries, tip } = chats.current.value
+      const entry = entries[id]
+      if (!isFree() || id !== tip || entry?.role !== 'assistant' || !canGoOn(entry)) return
+      const messages = messagesOf(path.value, settings.system)
+      chats.change(chat, (before) => withAnswer(before, id, { state: 'writing', finish: null, failure: '' }))
+      const asked = { messages, add_generation_prompt: false, continue_final_message: true }
+      await write(id, asked, new AnswerParts(performance.now(), entry))
     },
     async resend(id, question) {
       const entry = chats.current.value.entries[id]

@@ -8,15 +8,24 @@ type Delta = ChatChunk['choices'][number]['delta']
 export type Parts = Pick<Answer, 'text' | 'reasoning' | 'reasoningMs' | 'calls' | 'firstTextMs'>
 
 export class AnswerParts {
-  #text = ''
-  #reasoning = ''
+  #text: string
+  #reasoning: string
   readonly #calls: Call[] = []
   #firstAtMs: number | null = null
   #reasoningFromMs: number | null = null
   #reasoningToMs: number | null = null
 
-  /** @param startedAtMs On the clock of `add`'s `nowMs`. */
-  constructor(private readonly startedAtMs: number) {}
+  /**
+   * @param startedAtMs On the clock of `add`'s `nowMs`.
+   * @param before What the answer has already, where it goes on.
+   */
+  constructor(
+    private readonly startedAtMs: number,
+    private readonly before: Pick<Answer, 'text' | 'reasoning' | 'reasoningMs'> = { text: '', reasoning: '', reasoningMs: null },
+  ) {
+    this.#text = before.text
+    this.#reasoning = before.reasoning
+  }
 
   /** @returns whether the piece brought something to show. */
   add(delta: Delta, nowMs: number): boolean {
@@ -41,7 +50,8 @@ export class AnswerParts {
   }
 
   get parts(): Parts {
-    const reasoningMs = this.#reasoningFromMs === null || this.#reasoningToMs === null ? null : this.#reasoningToMs - this.#reasoningFromMs
+    const [from, to] = [this.#reasoningFromMs, this.#reasoningToMs]
+    const reasoningMs = from === null || to === null ? this.before.reasoningMs : to - from
     const firstTextMs = this.#firstAtMs === null ? null : this.#firstAtMs - this.startedAtMs
     return { text: this.#text, reasoning: this.#reasoning, reasoningMs, calls: [...this.#calls], firstTextMs }
   }

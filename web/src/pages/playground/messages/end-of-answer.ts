@@ -14,3 +14,9 @@ export function endOf({ state, finish }: Pick<Answer, 'state' | 'finish'>): stri
   if (state !== 'ended' || finish === null) return ''
   return WORDS[finish] ?? `The answer ended by “${finish}”.`
 }
+
+/** Whether its text is the beginning of a longer one: it was bounded, stopped or broke off after its first word. */
+export function canGoOn({ state, finish, text, calls }: Pick<Answer, 'state' | 'finish' | 'text' | 'calls'>): boolean {
+  if (text.trim() === '' || calls.length > 0) return false
+  return state === 'stopped' || state === 'failed' || (state === 'ended' && finish === 'length')
+}

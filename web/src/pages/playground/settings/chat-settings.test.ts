@@ -1,43 +1,41 @@
 import type { ModelRow } from 'attentionstore/protocol'
 import test from 'ava'
 import { NEW_SETTINGS, readSettings, requestFields } from './chat-settings.js'
-import { defaultsOf, type DescribedModel } from './model-defaults.js'
+import { defaultsOf } from './model-defaults.js'
 import { parseTools } from './tools.js'
 
+const sourced = (value: number, source: 'model' | 'server' | 'openai') => ({ value, source })
 const NEUTRAL = { temperature: 1, top_p: 1, top_k: 0, min_p: 0, repetition_penalty: 1, presence_penalty: 0, frequency_penalty: 0 }
-const model = (sampling: Partial<ModelRow['default_sampling']>): ModelRow => ({
+const API: ModelRow['generation_defaults']['api'] = {
+  temperature: sourced(1, 'openai'),
+  top_p: sourced(1, 'openai'),
+  top_k: sourced(0, 'openai'),
+  min_p: sourced(0, 'openai'),
+  repetition_penalty: sourced(1, 'openai'),
+  presence_penalty: sourced(0, 'openai'),
+  frequency_penalty: sourced(0, 'openai'),
+}
+const model = (chat: Partial<ModelRow['generation_defaults']['chat']>): ModelRow => ({
   id: 'm',
   object: 'model',
   created: 0,
   owned_by: '',
   max_model_len: 8192,
-  default_sampling: { ...NEUTRAL, ...sampling },
+  default_sampling: NEUTRAL,
+  generation_defaults: { api: API, chat: { ...API, max_tokens: sourced(512, 'server'), ...chat } },
 })
 
-test('a model without defaults of its own gets the playground’s, and its answers are bounded', (t) => {
-  const { sent, shown, isCalm } = defaultsOf(model({}))
-  t.true(isCalm)
-  t.deepEqual(sent, { temperature: 0.7, top_p: 0.9, min_p: 0.05, repetition_penalty: 1.05, max_tokens: 1024 })
-  t.deepEqual(shown, { ...sent, top_k: 0 })
-})
-
-test('a model with defaults of its own keeps them: none are sent, and its own are shown', (t) => {
-  const { sent, shown, isCalm } = defaultsOf(model({ temperature: 0.2, top_p: 0.9 }))
-  t.false(isCalm)
-  t.deepEqual(sent, { max_tokens: 1024 })
-  t.deepEqual(shown, { temperature: 0.2, top_p: 0.9, top_k: 0, min_p: 0, repetition_penalty: 1, max_tokens: 1024 })
-})
-
-test('the numbers that a server names for chats are sent and shown, and it says whether they are the model’s', (t) => {
-  const sourced = (value: number, source: string) => ({ value, source })
-  const chat = { temperature: sourced(0.2, 'model'), top_p: sourced(0.9, 'model'), presence_penalty: sourced(0, 'openai'), max_tokens: sourced(512, 'server') }
-  const named: DescribedModel = { ...model({}), generation_defaults: { chat } }
-  t.deepEqual(defaultsOf(named), {
-    sent: { temperature: 0.2, top_p: 0.9, max_tokens: 512 },
-    shown: { temperature: 0.2, top_p: 0.9, max_tokens: 512 },
+test('the numbers that a server names for chats are sent, and it says whether they are the model’s', (t) => {
+  const own = model({ temperature: sourced(0.2, 'model'), top_p: sourced(0.9, 'model') })
+  t.deepEqual(defaultsOf(own), {
+    sent: { temperature: 0.2, top_p: 0.9, min_p: 0, top_k: 0, repetition_penalty: 1, max_tokens: 512 },
     isCalm: false,
   })
-  t.true(defaultsOf({ ...named, generation_defaults: { chat: { temperature: sourced(0.7, 'server') } } }).isCalm)
+  t.true(defaultsOf(model({ temperature: sourced(0.7, 'server') })).isCalm)
+})
+
+test('before the server has named its numbers only the bound of an answer is sent', (t) => {
+  t.deepEqual(defaultsOf(null), { sent: { max_tokens: 1024 }, isCalm: false })
 })
 
 test('the user’s numbers go before any default, and what is left open is not sent', (t) => {
