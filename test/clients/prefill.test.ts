@@ -1,5 +1,4 @@
-// Messages that the client began, gone on with in each family's own form. Reasoning that was begun is not scripted here: the
-// script is a grammar, and grammars begin after the reasoning.
+// Messages that the client began, gone on with in each family's own form.
 
 import test from 'ava'
 import type OpenAI from 'openai'
@@ -74,5 +73,21 @@ for (const family of FAMILIES) {
     const [said, use] = called.content
     t.like(said, { type: 'text', text: ' look it up.' })
     t.like(use, { type: 'tool_use', name: 'get_weather', input: OSLO })
+  })
+
+  // The template of harmony writes no reasoning into the last message.
+  if (!family.reasons || family.format === 'harmony') continue
+  test(`${name}: an answer goes on with reasoning that the client began, and what it is held to begins behind it`, async (t) => {
+    const tokenized = await fetch(`${family.url}/tokenize`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${family.key}` },
+      body: JSON.stringify({ prompt: '</think>', add_special_tokens: false, parse_special: true }),
+    })
+    const { tokens } = (await tokenized.json()) as { tokens: number[] }
+    t.is(tokens.length, 1)
+    // No script holds reasoning: the model is made to end it at once.
+    const begun = { content: '', reasoning_content: 'Let me think' }
+    const { message } = await goneOn(family, 'Think first.', begun, { logit_bias: { [`${tokens[0]}`]: 100 }, max_tokens: 40 })
+    t.like(message, { content: 'Four.', reasoning_content: undefined })
   })
 }

@@ -232,11 +232,12 @@ fn inputs_under(model: &Model, pattern: &str, choice: &Choice) -> Vec<String> {
     let tools = [held_tool(pattern)];
     let grammar = compiled_for(&tools, model, choice, false);
     let reading = Reading { tools: tools.into(), calls: true, starts_in_reasoning: false };
-    let outputs = (0..40).filter_map(|seed| random_output(&grammar, &mut Random::new(seed), 300));
-    let arguments = outputs.flat_map(|output| parts_of(model, &reading, &output)).filter_map(|part| match part {
-        Part::Arguments(text) => Some(text),
-        _ => None,
-    });
+    let outputs = (0..24).filter_map(|seed| random_output(&grammar, &mut Random::new(seed), 200));
+    let arguments =
+        outputs.flat_map(|output| parts_of(model, &reading, &output)).filter_map(|part| match part {
+            Part::Arguments(text) => Some(text),
+            _ => None,
+        });
     arguments
         .map(|text| {
             let value: serde_json::Value =

@@ -179,7 +179,9 @@ pub fn check_inside(source: &Source, lark: &str) -> Result<(), GrammarError> {
     }
     // Clients' patterns for texts that are no JSON stand in terminals of the server's grammars.
     if let Source::Calls(_) = source {
-        for (at, body) in lark.lines().enumerate().filter_map(|(at, line)| Some((at, line.split_once(": /")?.1))) {
+        for (at, body) in
+            lark.lines().enumerate().filter_map(|(at, line)| Some((at, line.split_once(": /")?.1)))
+        {
             check_pattern(source, body, &format!("line {}", at + 1))?;
         }
     }

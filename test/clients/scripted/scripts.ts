@@ -45,15 +45,18 @@ function answerTo(chat: ChatText): Said {
   return said(chat.messages.findLast(({ role }) => role === 'user' || role === 'tool'), chat)
 }
 
-/** What the model writes: of a message that the client began, what follows. */
+/**
+ * What the model writes: of a message that the client began, what follows. Where that is reasoning, the script begins behind its
+ * end, as every grammar does.
+ */
 export function writtenTo(chat: ChatText, write: Writer): string {
-  const whole = write(answerTo(chat))
+  const answer = answerTo(chat)
+  const whole = write(answer)
   const last = chat.messages.at(-1)
   if (chat.ending !== 'open' || last === undefined) return whole
-  // A message without content is continued in its reasoning.
-  const begun = last.content === '' ? (last.reasoning ?? '') : last.content
-  const at = whole.lastIndexOf(begun)
-  return at < 0 ? `The script has no answer that begins: ${begun}` : whole.slice(at + begun.length)
+  if (last.content === '') return answer.content ?? ''
+  const at = whole.lastIndexOf(last.content)
+  return at < 0 ? `The script has no answer that begins: ${last.content}` : whole.slice(at + last.content.length)
 }
 
 /** What follows a raw prompt; undefined: the script does not know it. */
