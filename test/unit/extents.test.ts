@@ -4,6 +4,7 @@ import test from 'ava'
 import { SimulatedDisk } from '../../ts/engine/simulated/disk.js'
 import type { SimulatedMemory, SimulatedOptions } from '../../ts/engine/simulated/options.js'
 import { BLOCK_TOKENS, type SlotTierName } from '../../ts/engine/types.js'
+import type { DiskReport } from '../../ts/protocol/disk.js'
 import type { Fault } from '../../ts/protocol/fault.js'
 import { MemoryDatabase } from '../support/memory-database.js'
 import { reusedTokens, simulatedService } from '../support/simulated-service.js'
@@ -20,10 +21,11 @@ const disk = (room: () => number = () => Infinity): SimulatedMemory => ({
 function serve(given: Partial<SimulatedOptions>, database = new MemoryDatabase()) {
   const failures: unknown[] = []
   const faults: Fault[] = []
-  const options = { dataDir: '/nowhere', openDatabase: () => database, onFault: (fault: Fault) => faults.push(fault) }
+  const disks: DiskReport[] = []
+  const options = { dataDir: '/nowhere', openDatabase: () => database, onFault: (fault: Fault) => faults.push(fault), onDisk: (report: DiskReport) => disks.push(report) }
   const served = simulatedService({ slots: { hbm: 40, dram: 40, ssd: 400 }, memory: disk(), ...given }, options, failures)
   const ssd = () => served.service.cacheStatus().tiers.find(({ name }) => name === 'ssd')
-  return { ...served, failures, faults, ssd, database }
+  return { ...served, failures, faults, disks, ssd, database }
 }
 
 type Served = ReturnType<typeof serve>
@@ -139,14 +141,14 @@ test('a disk that refuses more freezes the tier at its size: it is said once, tu
   const { capacityBlocks, shortage } = served.ssd() ?? {}
   t.is(capacityBlocks, 12)
   t.regex(shortage ?? '', /12 slots/)
-  t.deepEqual(served.service.cacheStatus().disk.state, 'full')
+  t.deepEqual(served.disks.map(({ part, state }) => [part, state]), [['growth', 'full']])
   t.deepEqual(served.faults.map(({ code }) => code), ['kv_no_space'])
   t.regex(served.faults[0]?.message ?? '', /^the ssd tier stays at \d+ blocks: there is no room on the disk/)
   room = Infinity
   await served.clock.advance(30_000)
   await talkTo(served, ['e', 'f', 'g'])
   t.true((served.ssd()?.usedBytes ?? 0) / served.engine.info.hostSlotBytes > 12)
-  t.deepEqual([served.ssd()?.shortage, served.service.cacheStatus().disk.state], [null, 'ok'])
+  t.deepEqual([served.ssd()?.shortage, served.disks.at(-1)?.state], [null, 'ok'])
   t.deepEqual(served.failures, [])
   await served.close()
 })

@@ -148,7 +148,7 @@ export class StoreWriter {
     this.#isScheduled = true
     queueMicrotask(() => {
       this.#isScheduled = false
-      void this.#run()
+      this.#begin()
     })
   }
 
@@ -158,7 +158,11 @@ export class StoreWriter {
     this.#schedule()
   }
 
-  /** Never rejects. */
+  /** A listener of the condition that throws ends no wait. */
+  #begin(): void {
+    this.#run().catch((thrown: unknown) => this.#tell(storeErrorOf(thrown)))
+  }
+
   async #run(): Promise<void> {
     if (this.#isRunning || this.#cancelPause || this.#isClosed) return
     this.#isRunning = true
@@ -301,7 +305,7 @@ export class StoreWriter {
 
   #tryAgain(): void {
     this.#cancelPause = null
-    void this.#run()
+    this.#begin()
   }
 
   #endPause(): void {

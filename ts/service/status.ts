@@ -15,7 +15,6 @@ export function cacheStatus(core: Core, scheduler: Scheduler): CacheStatus {
     tiers: SLOT_TIERS.map(tier => tierStatus(core, tier, wanted)),
     policy: core.options.policy,
     ioEngine: core.engine.info.ioEngine,
-    disk: core.growth.disk,
   }
 }
 

@@ -3,7 +3,6 @@
 import type { PageQuery } from '../conversations/query.js'
 import type { Retention } from '../placement/retention.js'
 import type { FinishReason, SamplingParams, ScoredToken, TierName, TokenLogprob, ToolChoice, ToolDefinition } from '../engine/types.js'
-import type { DiskCondition } from '../protocol/disk-condition.js'
 import type { ApiError, CacheMap, DownLane, LowerTierName, RequestRecord, WhatIf } from '../protocol/index.js'
 
 /** A piece of a message. Templates render text; a further kind joins this union where something reads it. */
@@ -262,8 +261,6 @@ export interface CacheStatus {
   readonly tiers: readonly TierStatus[]
   readonly policy: string
   readonly ioEngine: string
-  /** Of the disk that the ssd tier grows on. */
-  readonly disk: DiskCondition
 }
 
 /** Counters since start, and gauges, for /metrics and the dashboard. */

@@ -1,6 +1,5 @@
 // An InferenceService without a scheduler: a test writes the answers, and reads what was asked.
 
-import { DISK_OK } from '../../../ts/protocol/disk-condition.js'
 import type { EngineInfo, EngineStats, EngineText } from '../../../ts/engine/types.js'
 import { ApiError } from '../../../ts/protocol/errors.js'
 import type { DiskCondition } from '../../../ts/protocol/disk.js'
@@ -296,7 +295,7 @@ export class FakeService implements InferenceService {
       blocks: { total, running: 1, waiting: 0, resting: total - 1 },
       hitTokens: total,
     })
-    return { tiers: [tier('hbm', 'arena', 2), tier('dram', 'host memory', 3)], policy: 'lru', ioEngine: 'none', disk: DISK_OK }
+    return { tiers: [tier('hbm', 'arena', 2), tier('dram', 'host memory', 3)], policy: 'lru', ioEngine: 'none' }
   }
 
   counters(): ServiceCounters {

@@ -93,7 +93,7 @@ export function createCore(engine: Engine, options: ServiceOptions): Core {
     lastUserOf,
   })
   const keyed = tier && dram ? new KeyedDesk({ tier, directory, counters, events }) : null
-  const growth = new TierGrowth(engine, directory.pools, options.onFault, now)
+  const growth = new TierGrowth(engine, directory.pools, options)
   events.on('extentGivenUp', extent => growth.gaveUp(extent))
   return {
     engine,

@@ -17,6 +17,7 @@ const DIRECTIONS: Readonly<Partial<Record<Transfer['kind'], Direction>>> = {
   write: 'write',
   flush: 'write',
   erase: 'write',
+  erase_foreign: 'write',
 }
 
 /** Errors of Linux that a sentence of the engine names by number. */
@@ -99,7 +100,7 @@ export class DiskWatch {
 }
 
 /** null: an error that says nothing of the disk. */
-function stateOf(code: string, detail = ''): DiskState | null {
+export function stateOf(code: string, detail = ''): DiskState | null {
   if (code === 'kv_no_space') return 'full'
   if (code !== 'kv_io') return null
   return diskStateOf(NAMED[/\(os error (\d+)\)/.exec(detail)?.[1] ?? ''])

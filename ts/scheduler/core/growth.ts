@@ -3,9 +3,10 @@
 import type { SlotPool } from '../../directory/slots.js'
 import type { Engine, ExtentGivenUp, SlotTierName, TierCommitted } from '../../engine/types.js'
 import { BLOCK_TOKENS } from '../../engine/types.js'
-import { type DiskCondition, DISK_OK, diskCondition } from '../../protocol/disk-condition.js'
+import type { DiskReport } from '../../protocol/disk.js'
 import type { Fault } from '../../protocol/fault.js'
 import { perSlotTier, SLOT_TIERS, TIERS } from '../../protocol/tiers.js'
+import { stateOf } from './disk-watch.js'
 
 /** Bytes that are free and present, at least, as long as a tier has more. */
 const AHEAD_BYTES = 64 * 2 ** 20
@@ -19,17 +20,17 @@ type Pools = Readonly<Record<SlotTierName, SlotPool>>
 /** The code of a tier whose files take all bytes that they may. */
 const AT_BOUND = 'kv_bound'
 
-interface Shortage {
-  readonly code: string
-  readonly reason: string
-  readonly since: number
+/** Who is told of tiers that stay smaller than they may be. */
+export interface GrowthListeners {
+  readonly onFault: (fault: Fault) => void
+  /** Of the disk that the ssd tier grows on. */
+  readonly onDisk: (report: DiskReport) => void
 }
 
 export class TierGrowth {
   readonly #engine: Pick<Engine, 'info' | 'grow'>
   readonly #pools: Pools
-  readonly #onFault: (fault: Fault) => void
-  readonly #now: () => number
+  readonly #listeners: GrowthListeners
   /** Slots to be free ahead of use. */
   readonly #ahead: Readonly<Record<SlotTierName, number>>
   /** Owners of foreign extents on the ssd. */
@@ -38,14 +39,13 @@ export class TierGrowth {
   readonly #asked = perSlotTier(() => 0)
   /** Tiers that were refused more, and are not to ask again yet. */
   readonly #refused = new Set<SlotTierName>()
-  /** Why a tier is short, and since when; said once. */
-  readonly #short = new Map<SlotTierName, Shortage>()
+  /** Why a tier is short; said once. */
+  readonly #short = new Map<SlotTierName, string>()
 
-  constructor(engine: Pick<Engine, 'info' | 'grow'>, pools: Pools, onFault: (fault: Fault) => void, now: () => number) {
+  constructor(engine: Pick<Engine, 'info' | 'grow'>, pools: Pools, listeners: GrowthListeners) {
     this.#engine = engine
     this.#pools = pools
-    this.#now = now
-    this.#onFault = onFault
+    this.#listeners = listeners
     const { info } = engine
     this.#others = new Set(info.extents?.foreign.map(({ owner }) => owner))
     const stepSlots = AHEAD_STEPS * Math.ceil(info.maxBatchTokens / BLOCK_TOKENS)
@@ -57,15 +57,9 @@ export class TierGrowth {
     return SLOT_TIERS.some(tier => this.#asked[tier] > 0)
   }
 
-  /** Of the disk that the ssd tier grows on. */
-  get disk(): DiskCondition {
-    const shortage = this.#short.get('ssd')
-    return shortage === undefined ? DISK_OK : diskCondition(shortage.code, shortage.reason, shortage.since)
-  }
-
   /** Why the tier stays smaller than its bound; null: it does not. */
   shortageOf(tier: SlotTierName): string | null {
-    return this.#short.get(tier)?.reason ?? null
+    return this.#short.get(tier) ?? null
   }
 
   /** Asks for more of each tier where less than a step's worth is free. */
@@ -90,7 +84,7 @@ export class TierGrowth {
     if (error === undefined) {
       if (slots >= this.#asked[tier]) this.#asked[tier] = 0
       pool.isShort = false
-      this.#short.delete(tier)
+      if (this.#short.delete(tier) && tier === 'ssd') this.#listeners.onDisk({ place: 'ssd', part: 'growth', state: 'ok', reason: null })
       return
     }
     this.#asked[tier] = 0
@@ -99,9 +93,11 @@ export class TierGrowth {
     // No shortage: the books of the file system take a part of the tier's bound.
     if (this.#short.has(tier) || error === AT_BOUND) return
     const reason = `there is no ${TIERS[tier].isDurable ? 'room on the disk' : 'memory'} for more`
-    this.#short.set(tier, { code: error, reason: detail ?? reason, since: this.#now() })
+    this.#short.set(tier, detail ?? reason)
     const message = `the ${tier} tier stays at ${pool.total} blocks: ${reason}`
-    this.#onFault({ message, code: error, context: detail === undefined ? {} : { detail } })
+    this.#listeners.onFault({ message, code: error, context: detail === undefined ? {} : { detail } })
+    if (tier !== 'ssd') return
+    this.#listeners.onDisk({ place: 'ssd', part: 'growth', state: stateOf(error, detail) ?? 'failing', reason: detail ?? reason })
   }
 
   /** The end of another owner's extents is gone. */
