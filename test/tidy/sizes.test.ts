@@ -9,7 +9,9 @@ function readRatchet(): Record<string, number> {
 }
 
 test('no source file is over the bound, and the list of long ones only shrinks', (t) => {
-  t.is(describe(lengthFindings(readSources(/\.(ts|vue|rs|cu|js|css|sh)$/), readRatchet())), '')
+  // What a script writes is read where it is described.
+  const written = readSources(/\.(ts|vue|rs|cu|js|css|sh)$/).filter(({ path }) => !/\bgenerated\.(ts|rs)$/.test(path))
+  t.is(describe(lengthFindings(written, readRatchet())), '')
 })
 
 test('no file that could be committed is too large', (t) => {

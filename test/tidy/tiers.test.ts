@@ -9,6 +9,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'ts/engine/simulated/profiles/cpu-2.ts': 'the sizes of a machine',
   'ts/engine/simulated/profiles/hopper.ts': 'the sizes of a machine',
   'ts/engine/simulated/profiles/paper-4xa100.ts': 'the sizes of a machine',
+  'ts/engine/native/addon.generated.ts': 'generated from the addon',
+  'ts/engine/native/wire.generated.ts': 'generated from crates/engine/wire.json',
   'benches/scheduler/scheduler.ts': 'the sizes of a machine',
   'benches/ttft/ttft.ts': 'a bound for each tier',
   'web/src/shell/AppShell.vue': 'the brand is a drawing of three bars',

@@ -11,7 +11,7 @@ export interface SchedulerEvents {
   dramLetGo: [block: Block]
   /** The block's bytes are in dram, and came from hbm. */
   saved: [block: Block]
-  /** What lay in dram was damaged, and its slot was given up; the block has another copy. */
+  /** The block's bytes in dram were damaged, and its slot was given up; it has another copy. */
   dramLost: [block: Block]
   /** A dram slot for a save was refused. */
   dramRefused: []
