@@ -9,7 +9,7 @@ function readRatchet(): Record<string, number> {
 }
 
 test('no source file is over the bound, and the list of long ones only shrinks', (t) => {
-  // What a script writes is read where it is described.
+  // Files that a script writes are read where they are described.
   const written = readSources(/\.(ts|vue|rs|cu|js|css|sh)$/).filter(({ path }) => !/\bgenerated\.(ts|rs)$/.test(path))
   t.is(describe(lengthFindings(written, readRatchet())), '')
 })

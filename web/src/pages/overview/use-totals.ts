@@ -57,7 +57,7 @@ export function toTotals(sample: Sample): Totals {
       { label: 'Steps waited for loads', value: formatMs(steps.loadStallMs) },
       count('Blocks read ahead in vain', prefetches.wasted),
       count('Reads of damaged blocks', damagedReads),
-      count('Blocks that memory changed', dramDamaged),
+      count('Copies in dram that were damaged', dramDamaged),
       count('Transfers that failed', failedTransfers.reduce((sum, failed) => sum + failed.count, 0)),
       count('Lines of logs dropped', disks.reduce((sum, { lostLines = 0 }) => sum + lostLines, 0)),
       ...lost(blocks.dropped, TROUBLES),
