@@ -205,13 +205,15 @@ mod tests {
         let checks = checks(1.0);
         (0..2).for_each(|slot| checks.remember(slot));
         for byte in [0, 1, LAYOUT.block_bytes() / 2, LAYOUT.block_bytes() - 1] {
-            // SAFETY: inside slot 1, which nobody else uses.
-            let place = unsafe { checks.host.slot(1).add(HEADER_BYTES + byte) };
+            let flip = |bit: u8| {
+                // SAFETY: inside slot 1, which no other thread uses.
+                unsafe { *checks.host.slot(1).add(HEADER_BYTES + byte) ^= 1 << bit }
+            };
             for bit in 0..8 {
-                unsafe { *place ^= 1 << bit };
+                flip(bit);
                 assert_eq!(checks.verify(1).unwrap_err().code, DRAM_DAMAGED);
                 assert_eq!(checks.verify(0), Ok(()));
-                unsafe { *place ^= 1 << bit };
+                flip(bit);
             }
         }
         assert_eq!(checks.verify(1), Ok(()));
