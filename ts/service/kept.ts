@@ -41,7 +41,7 @@ export interface Kept {
 export function restoreKept(core: Core, dataDir: string | null, secret: Uint8Array): Kept {
   const { options, engine, clock, directory, events } = core
   const database = dataDir === null ? null : options.openDatabase(dataDir, { clock, onFault: options.onFault })
-  database?.onCondition(({ state, reason }) => options.onDisk({ place: 'store', state, reason }))
+  database?.onCondition(({ state, reason }) => options.onDisk?.({ place: 'store', state, reason }))
   const conversations = new Conversations({
     database,
     secret,

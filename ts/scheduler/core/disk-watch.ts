@@ -30,21 +30,22 @@ interface Trouble {
 
 export class DiskWatch {
   readonly #clock: Clock
-  readonly #report: (report: DiskReport) => void
+  readonly #report: ((report: DiskReport) => void) | null
   readonly #troubles = new Map<Direction | 'pace', Trouble>()
   #underWay = 0
   /** When the last transfer ended, or the first one was sent. */
   #lastEnd = 0
   #cancelTimer: (() => void) | null = null
 
-  constructor(clock: Clock, report: (report: DiskReport) => void) {
+  /** @param report null: nothing is watched. */
+  constructor(clock: Clock, report: ((report: DiskReport) => void) | null) {
     this.#clock = clock
     this.#report = report
   }
 
   /** A transfer was handed to the engine. */
   sent(kind: Transfer['kind']): void {
-    if (DIRECTIONS[kind] === undefined) return
+    if (DIRECTIONS[kind] === undefined || this.#report === null) return
     if (this.#underWay++ === 0) this.#lastEnd = this.#clock.now()
     if (this.#cancelTimer === null) this.#look(SLOW_MS)
   }
@@ -52,7 +53,7 @@ export class DiskWatch {
   /** One that was handed to it has ended. */
   ended(kind: Transfer['kind'], { error, detail }: Pick<TransferDone, 'error' | 'detail'>): void {
     const direction = DIRECTIONS[kind]
-    if (direction === undefined) return
+    if (direction === undefined || this.#report === null) return
     this.#underWay--
     this.#lastEnd = this.#clock.now()
     const state = error === undefined ? null : stateOf(error, detail)
@@ -85,7 +86,7 @@ export class DiskWatch {
       return
     }
     this.#troubles.set(part, { state, at: this.#clock.now() })
-    this.#report({ place: 'ssd', part, state, reason })
+    this.#report?.({ place: 'ssd', part, state, reason })
   }
 
   #worked(direction: Direction): void {
@@ -94,7 +95,7 @@ export class DiskWatch {
       const trouble = this.#troubles.get(part)
       if (!trouble || this.#clock.now() - trouble.at < QUIET_MS) continue
       this.#troubles.delete(part)
-      this.#report({ place: 'ssd', part, state: 'ok', reason: null })
+      this.#report?.({ place: 'ssd', part, state: 'ok', reason: null })
     }
   }
 }

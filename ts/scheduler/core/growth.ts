@@ -24,7 +24,7 @@ const AT_BOUND = 'kv_bound'
 export interface GrowthListeners {
   readonly onFault: (fault: Fault) => void
   /** Of the disk that the ssd tier grows on. */
-  readonly onDisk: (report: DiskReport) => void
+  readonly onDisk: ((report: DiskReport) => void) | null
 }
 
 export class TierGrowth {
@@ -84,7 +84,7 @@ export class TierGrowth {
     if (error === undefined) {
       if (slots >= this.#asked[tier]) this.#asked[tier] = 0
       pool.isShort = false
-      if (this.#short.delete(tier) && tier === 'ssd') this.#listeners.onDisk({ place: 'ssd', part: 'growth', state: 'ok', reason: null })
+      if (this.#short.delete(tier) && tier === 'ssd') this.#listeners.onDisk?.({ place: 'ssd', part: 'growth', state: 'ok', reason: null })
       return
     }
     this.#asked[tier] = 0
@@ -97,7 +97,7 @@ export class TierGrowth {
     const message = `the ${tier} tier stays at ${pool.total} blocks: ${reason}`
     this.#listeners.onFault({ message, code: error, context: detail === undefined ? {} : { detail } })
     if (tier !== 'ssd') return
-    this.#listeners.onDisk({ place: 'ssd', part: 'growth', state: stateOf(error, detail) ?? 'failing', reason: detail ?? reason })
+    this.#listeners.onDisk?.({ place: 'ssd', part: 'growth', state: stateOf(error, detail) ?? 'failing', reason: detail ?? reason })
   }
 
   /** The end of another owner's extents is gone. */

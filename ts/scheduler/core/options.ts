@@ -95,8 +95,8 @@ export interface ServiceOptions {
   readonly onRequestLogged: ((record: RequestLogRecord) => void) | null
   /** Told of every fault that was handled where it was met; a listener that writes them down bounds the lines. @default none */
   readonly onFault: (fault: Fault) => void
-  /** Told of every change of a disk that the service writes to. @default none */
-  readonly onDisk: (report: DiskReport) => void
+  /** Told of every change of a disk that the service writes to; null: the disk is not watched. @default null */
+  readonly onDisk: ((report: DiskReport) => void) | null
 }
 
 /**
@@ -149,7 +149,7 @@ export function serviceOptions(info: EngineInfo, given: Partial<ServiceOptions>)
     newConversationId: () => `conv_${crypto.randomUUID()}`,
     onRequestLogged: null,
     onFault: () => {},
-    onDisk: () => {},
+    onDisk: null,
     ...given,
   }
 }
