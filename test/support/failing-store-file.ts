@@ -56,9 +56,10 @@ export class FailingStoreFile implements StoreFile {
 
   page(table: number, after: Uint8Array | null): Uint8Array {
     if (this.unreadable) throw new StoreError(this.unreadable, 'it cannot be read')
-    if (after !== null) return new Uint8Array()
     const own = [...this.records].filter(([name]) => name.startsWith(`${table} `))
-    return Buffer.concat(own.map(([name, value]) => packed(Buffer.from(name.slice(name.indexOf(' ') + 1), 'latin1'), value)))
+    const records = own.map(([name, value]) => ({ key: Buffer.from(name.slice(name.indexOf(' ') + 1), 'latin1'), value }))
+    const rest = records.filter(({ key }) => after === null || Buffer.compare(key, after) > 0)
+    return Buffer.concat(rest.toSorted((a, b) => Buffer.compare(a.key, b.key)).map(({ key, value }) => packed(key, value)))
   }
 
   async commit(batch: Uint8Array, part: BatchPart): Promise<void> {
