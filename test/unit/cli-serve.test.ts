@@ -120,7 +120,9 @@ test('every line that a server writes to standard error is JSON, from its start 
 test('a standard output that cannot be written does not end a server', async (t) => {
   const env = environment()
   const home = env['XDG_DATA_HOME'] ?? ''
-  const begun = once(watch(home), 'change')
+  const watcher = watch(home)
+  t.teardown(() => watcher.close())
+  const begun = once(watcher, 'change')
   const child = start(t, commandLine(...SIMULATED), { env, stdio: ['ignore', openSync('/dev/full', 'a'), 'pipe'] })
   // The data directory is made: signals are heard from before that on, and the lines of the start come after it.
   await Promise.race([begun, child.closed])

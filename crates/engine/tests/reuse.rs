@@ -59,6 +59,7 @@ impl Kept {
         let ssd = Some((TURNS * BLOCKS, directory.to_owned()));
         let room = Room { hbm_blocks: 3 * BLOCKS + 1, dram_blocks: 2 * BLOCKS, ssd };
         let mut driver = Driver::open_checking(subject, &room, None, load_checks);
+        driver.grow_whole();
         let conversation = conversation(&driver);
         assert!(blocks(conversation.tokens.len() as u32) <= BLOCKS);
         let root = driver.engine.root("", "");

@@ -143,10 +143,11 @@ fn a_block_of_another_model_or_server_is_foreign_and_counted() {
         bench.tier.paths()
     };
     // Under the same name, as after a copy of the file.
-    let elsewhere = tempdir().unwrap();
+    // A folder each: the bound has room for one of them.
+    let elsewhere = [tempdir().unwrap(), tempdir().unwrap()];
     let others = [
-        DiskOptions { model: [5; 32], ..options(elsewhere.path(), 4) },
-        DiskOptions { sealer: Sealer::new(&[9; 32], TOKENS_PURPOSE), ..options(elsewhere.path(), 4) },
+        DiskOptions { model: [5; 32], ..options(elsewhere[0].path(), 4) },
+        DiskOptions { sealer: Sealer::new(&[9; 32], TOKENS_PURPOSE), ..options(elsewhere[1].path(), 4) },
     ];
     for other in others {
         let path = Bench::open_with(&other).tier.paths().remove(0);

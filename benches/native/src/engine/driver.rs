@@ -31,6 +31,7 @@ pub struct Driver {
     /// Slots whose memory has come since the engine was opened.
     hbm_committed: u32,
     dram_committed: u32,
+    ssd_committed: u32,
 }
 
 /// New tokens of one sequence and where its blocks lie.
@@ -71,7 +72,7 @@ impl Driver {
             }),
         )?;
         let info = engine.info();
-        let (hbm_committed, dram_committed) = (info.hbm_committed, info.dram_committed);
+        let EngineInfo { hbm_committed, dram_committed, ssd_committed, .. } = info;
         let mut driver = Self {
             engine,
             info,
@@ -82,17 +83,24 @@ impl Driver {
             moving: HashSet::new(),
             hbm_committed,
             dram_committed,
+            ssd_committed,
         };
         driver.grow_whole()?;
         Ok(driver)
     }
 
-    /// Waits until all slots have their memory: taking it is no part of what is measured.
+    /// Waits until all slots have their memory, and their room on disk: taking it is no part of what is measured.
     fn grow_whole(&mut self) -> Outcome<()> {
-        let EngineInfo { hbm_slots, dram_slots, .. } = self.info;
+        let EngineInfo { hbm_slots, dram_slots, ssd_slots, .. } = self.info;
         self.engine.grow(GrowingTier::Hbm, hbm_slots)?;
         self.engine.grow(GrowingTier::Dram, dram_slots)?;
-        while self.hbm_committed < hbm_slots || self.dram_committed < dram_slots {
+        if ssd_slots > 0 {
+            self.engine.grow(GrowingTier::Ssd, ssd_slots)?;
+        }
+        while self.hbm_committed < hbm_slots
+            || self.dram_committed < dram_slots
+            || self.ssd_committed < ssd_slots
+        {
             self.take()?;
         }
         Ok(())
@@ -254,7 +262,7 @@ impl Driver {
                 EngineEvent::Committed(TierCommitted { tier, slots, .. }) => match tier {
                     GrowingTier::Hbm => self.hbm_committed = slots,
                     GrowingTier::Dram => self.dram_committed = slots,
-                    GrowingTier::Ssd => {}
+                    GrowingTier::Ssd => self.ssd_committed = slots,
                 },
                 EngineEvent::GivenUp(_) => {}
                 EngineEvent::Failed { message, .. } => return Err(message.into()),

@@ -24,6 +24,8 @@ use shape::Shape;
 const NEW_TOKENS: usize = 64;
 /// Blocks that movements alone are measured with, at least.
 const MOVED_BLOCKS: u64 = 64;
+/// Of the ssd tier's bound, for the books of the file system.
+const SSD_BOOKS: u64 = 1 << 20;
 /// Of the memory that is free, what the tiers of a measurement may take on a CPU.
 const MEMORY_SHARE: f64 = 0.4;
 
@@ -157,7 +159,7 @@ impl Session<'_> {
     /// Opens the engine; `preload_layers` as its option.
     fn open(&self, preload_layers: Option<usize>) -> Outcome<Driver> {
         let host_blocks = (2 * self.cases.longest_blocks() as u64).max(MOVED_BLOCKS);
-        let ssd_bytes = host_blocks * self.shape.host_slot_bytes();
+        let ssd_bytes = host_blocks * self.shape.host_slot_bytes() + SSD_BOOKS;
         Driver::open(EngineOptions {
             model: self.shape.source.clone(),
             device: self.arguments.device.to_string(),

@@ -328,15 +328,16 @@ impl Driver {
         self.ended(id)
     }
 
-    /// Waits until the memory of all slots has come.
+    /// Waits until the memory of all slots has come, and their room on the disk.
     pub fn grow_whole(&mut self) {
         let info = self.engine.info();
         for (tier, slots, there) in [
             (GrowingTier::Hbm, info.hbm_slots, info.hbm_committed),
             (GrowingTier::Dram, info.dram_slots, info.dram_committed),
+            (GrowingTier::Ssd, info.ssd_slots, info.ssd_committed),
         ] {
-            self.engine.grow(tier, slots).unwrap();
             if there < slots {
+                self.engine.grow(tier, slots).unwrap();
                 self.next(|told| *told == Told::Committed { tier, slots });
             }
         }
