@@ -146,6 +146,7 @@ test('a disk that refuses more freezes the tier at its size: it is said once, tu
   t.regex(served.faults[0]?.message ?? '', /^the ssd tier stays at \d+ blocks: there is no room on the disk/)
   room = Infinity
   await served.clock.advance(30_000)
+  t.is(served.disks.at(-1)?.state, 'ok', 'without a request')
   await talkTo(served, ['e', 'f', 'g'])
   t.true((served.ssd()?.usedBytes ?? 0) / served.engine.info.hostSlotBytes > 12)
   t.deepEqual([served.ssd()?.shortage, served.disks.at(-1)?.state], [null, 'ok'])

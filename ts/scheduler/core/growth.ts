@@ -105,9 +105,11 @@ export class TierGrowth {
     if (slotsLeft === 0) this.#others.delete(owner)
   }
 
-  /** Tiers that were refused more may ask again when they need some: there may be more by now. */
+  /** Tiers that were refused more ask again: there may be more by now, and that is to be known without a request too. */
   retry(): void {
+    if (this.#refused.size === 0) return
     this.#refused.clear()
+    this.keepAhead()
   }
 
   #aheadOf(tier: SlotTierName): number {
