@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
 import { AnswerHash, chainNext, chainOf, chainStart, type ChainMessage } from '../../ts/conversations/chain.js'
-import { Conversations, type ConversationOptions, type Resolution } from '../../ts/conversations/conversations.js'
+import type { ConversationOptions, Resolution } from '../../ts/conversations/conversations.js'
 import { AnswerRecords } from '../../ts/conversations/records.js'
 import { openDatabase } from '../../ts/directory/database.js'
 import { messageSecret } from '../../ts/directory/secret.js'
+import { conversationStore } from '../support/conversation-store.js'
 import { MemoryDatabase } from '../support/memory-database.js'
 
 const DAY = 86_400_000
@@ -14,18 +15,8 @@ const SECRET = Buffer.alloc(32, 7)
 
 /** A store whose ids are c1, c2, … and whose clock stands where it is put. */
 function conversations(given: Partial<ConversationOptions> = {}) {
-  let made = 0
   const clock = { now: Date.UTC(2026, 2, 1) }
-  const store = new Conversations({
-    database: null,
-    secret: SECRET,
-    textFingerprint: 'text',
-    maxRecordBytes: 1 << 20,
-    maxConversations: 100,
-    newId: () => `c${++made}`,
-    now: () => clock.now,
-    ...given,
-  })
+  const store = conversationStore({ secret: SECRET, now: () => clock.now, ...given })
   const resolve = (messages: readonly ChainMessage[] | null, rest: { conversation?: string; hint?: string; tenant?: string; salt?: string } = {}) =>
     store.resolve({ tenant: rest.tenant ?? '', cacheSalt: rest.salt ?? '', conversation: rest.conversation ?? null, hint: rest.hint ?? null, messages })
   const answer = (resolution: Resolution, text: string, tokens = Uint32Array.of(1, 2, 3)) => {

@@ -2,8 +2,9 @@
 
 import test from 'ava'
 import { AnswerHash, type ChainMessage } from '../../ts/conversations/chain.js'
-import { Conversations, type Resolution } from '../../ts/conversations/conversations.js'
+import type { Resolution } from '../../ts/conversations/conversations.js'
 import { MOST_OPENINGS } from '../../ts/conversations/strand.js'
+import { conversationStore } from '../support/conversation-store.js'
 import { MemoryDatabase } from '../support/memory-database.js'
 import { ask, chat, simulatedService } from '../support/simulated-service.js'
 
@@ -17,16 +18,7 @@ interface Rest {
 
 /** A store whose ids are c1, c2, …; `database`: what an earlier one has left. */
 function conversations(database = new MemoryDatabase()) {
-  let made = 0
-  const store = new Conversations({
-    database,
-    secret: Buffer.alloc(32, 7),
-    textFingerprint: 'text',
-    maxRecordBytes: 1 << 20,
-    maxConversations: 100,
-    newId: () => `c${++made}`,
-    now: () => Date.UTC(2026, 2, 1),
-  })
+  const store = conversationStore({ database })
   const resolve = (messages: readonly ChainMessage[] | null, { tenant = '', salt = '' }: Rest = {}): Resolution =>
     store.resolve({ tenant, cacheSalt: salt, conversation: null, hint: KEY, messages })
   const answer = (resolution: Resolution, text: string): Resolution => {

@@ -1,8 +1,9 @@
 // How a disk that is written to fares, and since when.
 
 import type { Clock } from '../engine/clock.js'
+import type { DiskState } from '../protocol/disk.js'
 
-export type ConditionState = 'ok' | 'full' | 'read_only' | 'failing'
+export type ConditionState = Extract<DiskState, 'ok' | 'full' | 'read_only' | 'failing'>
 
 export interface Condition {
   readonly state: ConditionState

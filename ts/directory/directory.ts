@@ -221,8 +221,8 @@ export class Directory implements SlotKeeper {
   }
 
   /**
-   * What was on its way into the block's hbm slot did not arrive; its copies below are sound. They go to a new block, which
-   * is returned, and the old one out of sight, as in `orphan`. null: there is nothing below.
+   * The bytes for the block's hbm slot did not arrive; its copies below are sound. A new block, which is returned, gets them,
+   * and the old one goes out of sight, as in `orphan`. null: there is nothing below.
    */
   renew(block: Block): Block | null {
     if (block.gone) return null

@@ -1,4 +1,4 @@
-// What has to be done to the store's file, one thing after the other: opening it, beginning it anew, writing all records or
+// The work on the store's file, one thing after the other: opening it, beginning it anew, writing all records or
 // those that changed. A disk that refuses is tried again after a pause that grows.
 //
 // `#isWhole`: the file and the pending writes together are all that memory knows. Where they are not, because the file was

@@ -285,7 +285,7 @@ impl Loads {
     }
 }
 
-/// What is to be told once a batch has ended.
+/// The end of a batch, until its loads are told.
 struct BatchEnd {
     loads: Vec<(Load, Option<Reason>)>,
     teller: Teller,

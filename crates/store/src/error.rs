@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{ErrorCode, ffi};
 use rustix::io::Errno;
 
-/// What can go wrong with the store's files. `code()` is what crosses to TypeScript.
+/// Errors of the store's files. `code()` crosses to TypeScript.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The bytes are no store, or not a whole one: it is set aside and another one begun.

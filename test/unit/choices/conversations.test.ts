@@ -2,12 +2,13 @@
 
 import test from 'ava'
 import { AnswerHash, type ChainMessage } from '../../../ts/conversations/chain.js'
-import { Conversations, type Resolution } from '../../../ts/conversations/conversations.js'
+import type { Resolution } from '../../../ts/conversations/conversations.js'
 import { openTurn, addAnswer } from '../../../ts/conversations/open-turns.js'
 import { SimulatedDisk } from '../../../ts/engine/simulated/disk.js'
 import type { ServiceOptions } from '../../../ts/scheduler/core/options.js'
 import type { TurnMessage, TurnRequest } from '../../../ts/service/types.js'
 import { askChoices, startChoices } from '../../support/choices.js'
+import { conversationStore } from '../../support/conversation-store.js'
 import { MemoryDatabase } from '../../support/memory-database.js'
 import { greedy } from '../../support/sampling.js'
 import { ask, chat, readTurn, reusedTokens, simulatedService, type Answer } from '../../support/simulated-service.js'
@@ -19,15 +20,7 @@ const assistant = (content: string): ChainMessage => ({ role: 'assistant', conte
 /** A store whose ids are c1, c2, …; opened again, with what the database kept. */
 function opened(database = new MemoryDatabase()) {
   let made = 0
-  const store = new Conversations({
-    database,
-    secret: Buffer.alloc(32, 7),
-    textFingerprint: 'text',
-    maxRecordBytes: 1 << 20,
-    maxConversations: 100,
-    newId: () => `${made === 0 ? 'c' : 'd'}${++made}`,
-    now: () => Date.UTC(2026, 2, 1),
-  })
+  const store = conversationStore({ database, newId: () => `${made === 0 ? 'c' : 'd'}${++made}` })
   const resolve = (messages: readonly ChainMessage[], { choices = 1, conversation = null as string | null, cacheSalt = '' } = {}) =>
     store.resolve({ tenant: '', cacheSalt, conversation, hint: null, messages, choices })
   const end = (resolution: Resolution, text: string, length = 10) => {

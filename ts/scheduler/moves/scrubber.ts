@@ -58,14 +58,12 @@ export class Scrubber {
   }
 
   #check(block: Block): void {
-    const { directory, desk, events } = this.#core
+    const { directory, desk } = this.#core
     const { slot } = block.copies.dram
     directory.pools.dram.pin(slot)
     desk.send({ kind: 'check', dramSlot: slot }, done => {
       directory.pools.dram.unpin(slot)
-      if (!isDramDamage(done)) return
-      quarantine(this.#core, block, slot)
-      if (!block.gone) events.emit('dramLost', block)
+      if (isDramDamage(done)) quarantine(this.#core, block, slot)
     })
   }
 }

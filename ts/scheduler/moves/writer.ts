@@ -171,12 +171,11 @@ export class Writer {
 
   /** There was nothing sound to write: from hbm, if it is there, the block is saved anew. */
   #hasNothing(write: Write, dramSlot: number): void {
-    const { directory, counters, events } = this.#core
+    const { directory, counters } = this.#core
     const { block } = write
     if (this.#isCopy(write, 'filling')) directory.removeCopy(block, 'ssd', 'damaged')
     if (block.gone) counters.dropped.damaged++
     quarantine(this.#core, block, dramSlot)
-    if (!block.gone) events.emit('dramLost', block)
   }
 
   /** It was not written, or not flushed: what a failed flush has lost is on the disk only if it is written again. */
